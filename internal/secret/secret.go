@@ -5,6 +5,7 @@ package secret
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 )
 
@@ -41,3 +42,6 @@ func (Text) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalJSON returns "[redacted]".
 func (Text) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// Format writes "[redacted]" for every verb.
+func (Text) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }

@@ -1,0 +1,132 @@
+package logging
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestLevels(t *testing.T) {
+	records := []string{"", "ERROR", "WARN", "INFO", "DEBUG", "VERBOSE"}
+	for i, name := range Levels {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "plugin.log")
+			log := Open(path)
+			level, ok := ParseLevel(strings.ToLower(name))
+			if !ok {
+				t.Fatalf("%s is not a level", name)
+			}
+			log.Configure(level, path)
+			defer log.Close()
+			for _, record := range records[1:] {
+				at, _ := ParseLevel(record)
+				log.Log(context.Background(), at, "a record at "+record)
+			}
+			got := read(t, path)
+			for j, record := range records[1:] {
+				if shown, want := strings.Contains(got, "a record at "+record), j+1 <= i; shown != want {
+					t.Errorf("record at %s shown: %v, want %v", record, shown, want)
+				}
+			}
+			if name == "VERBOSE" && !strings.Contains(got, "level=VERBOSE") {
+				t.Errorf("the level's name is missing in %q", got)
+			}
+		})
+	}
+	if _, ok := ParseLevel("LOUD"); ok {
+		t.Error("LOUD is a level")
+	}
+}
+
+func TestFileIsTheOwnersOnly(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no file modes")
+	}
+	path := filepath.Join(t.TempDir(), "new", "plugin.log")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("left by the published plugin\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log := Open(path)
+	log.Info("hello")
+	log.Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o600 {
+		t.Errorf("mode %o", mode)
+	}
+	if got := read(t, path); !strings.HasPrefix(got, "left by") || !strings.Contains(got, "hello") {
+		t.Errorf("the log holds %q", got)
+	}
+}
+
+func TestConfigureMoves(t *testing.T) {
+	first, second := filepath.Join(t.TempDir(), "first.log"), filepath.Join(t.TempDir(), "second.log")
+	log := Open(first)
+	log.Info("before the configuration")
+	log.Configure(slog.LevelDebug, second)
+	log.Debug("after it")
+	log.Close()
+	if got := read(t, first); !strings.Contains(got, "before the configuration") || strings.Contains(got, "after it") {
+		t.Errorf("first file: %q", got)
+	}
+	if got := read(t, second); !strings.Contains(got, "after it") {
+		t.Errorf("second file: %q", got)
+	}
+}
+
+func TestUnwritableLogStopsNothing(t *testing.T) {
+	dir := t.TempDir()
+	log := Open(filepath.Join(dir, "file", "plugin.log"))
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("nowhere to go")
+	log.Close()
+}
+
+func TestSecretsStayOut(t *testing.T) {
+	const jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJqYW5lIn0.c2lnbmF0dXJl"
+	var terminal bytes.Buffer
+	path := filepath.Join(t.TempDir(), "plugin.log")
+	log := Open(path)
+	log.Configure(LevelVerbose, path)
+	logger := log.AlsoTo(&terminal, LevelVerbose, true)
+	logger.Info("by type", "value", secret.New("hunter2"))
+	logger.Info("by name", "refresh_token", "hunter2", slog.Group("form", "client_secret", "hunter2"))
+	logger.Info("by shape", "err", errors.New("Bearer hunter2hunter2"), "url", "http://localhost/cb?code=hunter2&state=hunter2")
+	logger.Info("in the message " + jwt + " and AQIDBAhunter2+/= too")
+	log.Close()
+
+	for name, text := range map[string]string{"file": read(t, path), "terminal": terminal.String()} {
+		if strings.Count(text, redacted) < 6 {
+			t.Errorf("%s: too little is redacted in %s", name, text)
+		}
+		for _, leak := range []string{"hunter2", jwt, "c2lnbmF0dXJl"} {
+			if strings.Contains(text, leak) {
+				t.Errorf("%s: %q leaked in %s", name, leak, text)
+			}
+		}
+	}
+}
