@@ -1,0 +1,205 @@
+package store
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+)
+
+// testPlaces are the places of a user with an empty home.
+func testPlaces(t testing.TB) Places {
+	t.Helper()
+	home := t.TempDir()
+	return Places{
+		Home:       home,
+		ConfigDirs: []string{filepath.Join(home, ".config", "opencode")},
+		StateDir:   filepath.Join(home, ".local", "state", appName),
+		LogFile:    filepath.Join(home, "oci-oidc-debug.log"),
+	}
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const minimal = `{
+  // the company's domain
+  "domain_url": "https://idcs-0123.identity.oraclecloud.com:443/",
+  "client_id": "0a1b2c", /* not a secret */
+  "client_secret": "{file:~/.secrets/oci}",
+  "llm_base_url": "https://llm.example.com/v1/",
+}
+`
+
+func TestDefaults(t *testing.T) {
+	p, dir := testPlaces(t), t.TempDir()
+	writeFile(t, filepath.Join(dir, ConfigName), minimal)
+	writeFile(t, filepath.Join(p.Home, ".secrets", "oci"), "  s3cret\n")
+	c, err := p.LoadConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Path:         filepath.Join(dir, ConfigName),
+		DomainURL:    "https://idcs-0123.identity.oraclecloud.com:443",
+		ClientID:     "0a1b2c",
+		ClientSecret: SecretRef{file: filepath.Join(p.Home, ".secrets", "oci")},
+		RedirectURI:  "http://localhost:8888/callback",
+		Scope:        "openid profile offline_access",
+		BaseURL:      "https://llm.example.com/v1",
+		AuthMethod:   ConfidentialApp,
+		LogLevel:     slog.LevelInfo,
+		LogFile:      p.LogFile,
+	}
+	if c != want {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+	if text, err := c.ClientSecret.Read(); err != nil || text.Reveal() != "s3cret" {
+		t.Errorf("secret %q, %v", text.Reveal(), err)
+	}
+}
+
+func TestSearchOrder(t *testing.T) {
+	p, dir := testPlaces(t), t.TempDir()
+	user, project := filepath.Join(p.ConfigDirs[0], ConfigName), filepath.Join(dir, ConfigName)
+
+	_, err := p.LoadConfig(dir)
+	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), user) || !strings.Contains(err.Error(), project) {
+		t.Errorf("without a file: %v", err)
+	}
+	writeFile(t, user, minimal)
+	if c, err := p.LoadConfig(dir); err != nil || c.Path != user {
+		t.Errorf("user's file: %q, %v", c.Path, err)
+	}
+	writeFile(t, project, minimal)
+	if c, err := p.LoadConfig(dir); err != nil || c.Path != project {
+		t.Errorf("project's file: %q, %v", c.Path, err)
+	}
+	writeFile(t, project, "{")
+	if _, err := p.LoadConfig(dir); !problem.Is(err, problem.Config) {
+		t.Errorf("a broken project file must not be passed over: %v", err)
+	}
+}
+
+func TestFindPlacesHonoursTheEnvironment(t *testing.T) {
+	home, other := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", other)
+	paths := FindPlaces().ConfigPaths("/project")
+	want := []string{"/project/" + ConfigName, other + "/opencode/" + ConfigName, home + "/.config/opencode/" + ConfigName}
+	if strings.Join(paths, " ") != strings.Join(want, " ") {
+		t.Errorf("got  %v\nwant %v", paths, want)
+	}
+}
+
+// TestRefused has one fault a row: an edit of the minimal file, and what its
+// message must say.
+func TestRefused(t *testing.T) {
+	for _, test := range []struct{ name, old, new, want string }{
+		{"unknown key", `"client_id"`, `"client_idd"`, ":4: client_idd: unknown key, did you mean client_id?"},
+		{"camel case", `"client_id"`, `"clientId"`, "did you mean client_id?"},
+		{"nothing near", `"client_id"`, `"colour"`, ":4: colour: unknown key\n"},
+		{"missing", `"client_id": "0a1b2c",`, ``, "client_id: is missing"},
+		{"placeholder", `0a1b2c`, `<your-client-id>`, ":4: client_id: is still the placeholder <your-client-id>"},
+		{"placeholder in a URL", `idcs-0123`, `idcs-<your-domain>`, ":3: domain_url: is still the placeholder"},
+		{"http domain", `https://idcs`, `http://idcs`, ":3: domain_url: is http: for idcs-0123"},
+		{"http endpoint", `https://llm`, `http://llm`, ":6: llm_base_url: is http: for llm.example.com"},
+		{"not a URL", `https://llm.example.com/v1/`, `llm.example.com`, ":6: llm_base_url: is not a web address"},
+		{"password in the URL", `https://llm`, `https://u:p@llm`, "llm_base_url: holds a user name or password"},
+		{"path in the domain", `.com:443/`, `.com/oauth2`, "domain_url: has a path"},
+		{"number", `"0a1b2c"`, `12`, ":4: client_id: must be text in quotes"},
+		{"twice", `"client_id"`, `"client_id": "x", "client_id"`, "client_id: stands twice"},
+		{"secret missing", `"client_secret": "{file:~/.secrets/oci}",`, ``, "client_secret: is missing, and a confidential_app has one"},
+		{"secret placeholder", `{file:~/.secrets/oci}`, `<your-client-secret>`, ":5: client_secret: is still a placeholder"},
+		{"secret file unclosed", `{file:~/.secrets/oci}`, `{file:~/.secrets/oci`, ":5: client_secret: begins with {file:"},
+		{"method", `"client_id"`, `"auth_method": "mobile", "client_id"`, `auth_method: is "mobile"; write one of confidential_app, mobile_app`},
+		{"level", `"client_id"`, `"log_level": "WARNING", "client_id"`, `log_level: is "WARNING"; write one of NONE, ERROR, WARN`},
+		{"foreign redirect", `"client_id"`, `"redirect_uri": "https://example.com/cb", "client_id"`, "redirect_uri: is \"https://example.com/cb\", but must be on this machine"},
+		{"empty scope", `"client_id"`, `"scope": " ", "client_id"`, "scope: is empty"},
+		{"no comma", `"0a1b2c", `, `"0a1b2c"`, ":5: "},
+		{"unclosed text", `/v1/",`, `/v1/`, ":6: the value of llm_base_url cannot be read"},
+		{"no end", "\n}\n", "\n", "the file ends before the closing }"},
+		{"two objects", "\n}\n", "\n} {}\n", ":7: there is more after the closing }"},
+		{"no object", minimal, "[]", ":1: expected {"},
+		{"nothing", minimal, "", ":1: expected {"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := strings.Replace(minimal, test.old, test.new, 1)
+			_, err := testPlaces(t).parseConfig("/p/"+ConfigName, []byte(text))
+			if !problem.Is(err, problem.Config) || !strings.Contains(err.Error()+"\n", test.want) {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+			if err != nil && !strings.HasPrefix(err.Error(), "/p/"+ConfigName+":") {
+				t.Errorf("the file is not named first: %v", err)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAreToldAtOnce(t *testing.T) {
+	_, err := testPlaces(t).parseConfig("/p/c", []byte(`{"domain": "x"}`))
+	for _, key := range []string{"domain: unknown key", "domain_url", "client_id", "llm_base_url", "client_secret"} {
+		if err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s is not told of in: %v", key, err)
+		}
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	for _, test := range []struct{ name, old, new string }{
+		{"byte order mark", "{\n", "\xef\xbb\xbf{\n"},
+		{"windows lines", "\n", "\r\n"},
+		{"http on loopback", "https://llm.example.com", "http://127.0.0.1:4000"},
+		{"level in small letters", `"client_id"`, `"log_level": "debug", "client_id"`},
+		{"schema", `"client_id"`, `"$schema": "./x.json", "client_id"`},
+		{"mobile without a secret", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "mobile_app"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := strings.ReplaceAll(minimal, test.old, test.new)
+			if _, err := testPlaces(t).parseConfig("/p/c", []byte(text)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestSecretFileFaults(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "empty"), " \n")
+	for _, test := range []struct{ name, path, want string }{
+		{"missing", filepath.Join(dir, "none"), "does not exist"},
+		{"empty", filepath.Join(dir, "empty"), "holds no secret"},
+		{"directory", dir, "it is not a file"},
+	} {
+		_, err := SecretRef{file: test.path}.Read()
+		if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte(minimal))
+	f.Add([]byte(`{"client_id": "x", "client_id": [1, {"a": null}]} // end`))
+	f.Add([]byte("{\"a\": \"\x00\", }"))
+	p := testPlaces(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := p.parseConfig("/p/c", text)
+		if err == nil && (c.ClientID == "" || c.DomainURL == "" || c.BaseURL == "") {
+			t.Errorf("accepted without a required key: %+v", c)
+		}
+		if err != nil && !problem.Is(err, problem.Config) {
+			t.Errorf("not a configuration problem: %v", err)
+		}
+	})
+}

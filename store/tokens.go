@@ -1,0 +1,241 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+)
+
+// Tokens are what is saved for a session.
+type Tokens struct {
+	Access    secret.Text
+	Type      string      // of the access token: "Bearer"
+	Refresh   secret.Text // empty when the domain gave none
+	IssuedAt  time.Time   // when the answer arrived, by this machine's clock
+	ExpiresAt time.Time   // of the access token, by this machine's clock
+	Subject   string      // who signed in
+	Endpoints Endpoints   // of the domain, so that a refresh needs no discovery
+
+	// RefreshSentAt is when a refresh was sent whose answer never came: the
+	// refresh token may be used up. Zero when there is no such doubt.
+	RefreshSentAt time.Time
+}
+
+// Endpoints are what a refresh and a sign-out need of the domain's discovery
+// document.
+type Endpoints struct {
+	Token      string `json:"token"`
+	Revocation string `json:"revocation,omitempty"`
+}
+
+// Empty reports whether nobody is signed in.
+func (t Tokens) Empty() bool { return t.Access.Empty() && t.Refresh.Empty() }
+
+// tokensVersion is the version of the file's shape. A file of a higher version
+// is left alone.
+const tokensVersion = 1
+
+// tokensFile is the file as it is written.
+type tokensFile struct {
+	Version       int        `json:"version"`
+	Domain        string     `json:"domain"` // for a person who looks into the file
+	ClientID      string     `json:"clientId"`
+	Subject       string     `json:"subject"`
+	AccessToken   string     `json:"accessToken"`
+	TokenType     string     `json:"tokenType"`
+	RefreshToken  string     `json:"refreshToken,omitempty"`
+	IssuedAt      time.Time  `json:"issuedAt"`
+	ExpiresAt     time.Time  `json:"expiresAt"`
+	RefreshSentAt *time.Time `json:"refreshSentAt,omitempty"`
+	Endpoints     Endpoints  `json:"endpoints"`
+}
+
+// maxTokensSize bounds what is read of a token file, in bytes.
+const maxTokensSize = 1 << 20
+
+// A TokenFile is where the tokens of one session are saved. Its methods may be
+// called by several processes at once; Save and Erase belong under its lock.
+type TokenFile struct {
+	path     string
+	domain   string
+	clientID string
+}
+
+// TokenFile returns the file for the session that a configuration describes:
+// what makes two sessions the same is the domain, the client, the scope and the
+// method.
+func (p Places) TokenFile(c Config) *TokenFile {
+	scopes := strings.Fields(c.Scope)
+	slices.Sort(scopes)
+	canonical, _ := json.Marshal([]string{
+		canonicalOrigin(c.DomainURL), c.ClientID, strings.Join(slices.Compact(scopes), " "), string(c.AuthMethod),
+	})
+	key := sha256.Sum256(canonical)
+	return &TokenFile{
+		path:     filepath.Join(p.StateDir, hex.EncodeToString(key[:])+".json"),
+		domain:   c.DomainURL,
+		clientID: c.ClientID,
+	}
+}
+
+// canonicalOrigin removes what does not distinguish origins: case and the
+// scheme's own port, which Oracle's domains show in some places only.
+func canonicalOrigin(origin string) string {
+	origin = strings.ToLower(origin)
+	if rest, ok := strings.CutPrefix(origin, "https://"); ok {
+		return "https://" + strings.TrimSuffix(rest, ":443")
+	}
+	return strings.TrimSuffix(origin, ":80")
+}
+
+// Path returns the file's path.
+func (f *TokenFile) Path() string { return f.path }
+
+// A Stamp tells whether the file is still the one that was read or written.
+// The zero stamp is that of no file.
+type Stamp struct{ info os.FileInfo }
+
+// Stamp returns the file's present stamp, at the cost of one stat.
+func (f *TokenFile) Stamp() Stamp {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return Stamp{}
+	}
+	return Stamp{info}
+}
+
+// Same reports whether two stamps are of the same content: each write makes a
+// new file.
+func (s Stamp) Same(other Stamp) bool {
+	if s.info == nil || other.info == nil {
+		return s.info == nil && other.info == nil
+	}
+	return os.SameFile(s.info, other.info) &&
+		s.info.ModTime().Equal(other.info.ModTime()) && s.info.Size() == other.info.Size()
+}
+
+// Load reads the saved tokens; without a file they are empty. A file that is
+// damaged, or written by a newer version, is a problem of kind Store, and stays
+// as it is.
+func (f *TokenFile) Load() (Tokens, Stamp, error) {
+	stamp := f.Stamp()
+	text, err := readLimited(f.path, maxTokensSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Tokens{}, Stamp{}, nil
+	}
+	if err != nil {
+		return Tokens{}, stamp, problem.New(problem.Store,
+			fmt.Sprintf("The saved tokens %s cannot be read: %s.", f.path, plainCause(err)),
+			"Make the file readable by you.").Because(err)
+	}
+	tokens, err := parseTokens(text)
+	if err != nil {
+		return Tokens{}, stamp, f.describe(err)
+	}
+	return tokens, stamp, nil
+}
+
+// errNewer is the fault of a file that a newer version wrote.
+var errNewer = errors.New("written by a newer version")
+
+func (f *TokenFile) describe(err error) *problem.Problem {
+	if errors.Is(err, errNewer) {
+		return problem.New(problem.Store,
+			fmt.Sprintf("The saved tokens %s were written by a newer version of oci-oidc-helper.", f.path),
+			"Update opencode-oci-oidc, or delete the file and sign in again.").Because(err)
+	}
+	return problem.New(problem.Store,
+		fmt.Sprintf("The saved tokens %s are damaged.", f.path), "Sign in again.").Because(err)
+}
+
+// Damaged reports whether err says that a token file has no meaning, so that a
+// new sign-in may replace it.
+func Damaged(err error) bool { return errors.Is(err, errDamaged) }
+
+var errDamaged = errors.New("damaged")
+
+// parseTokens reads the text of a token file. Its errors carry none of it.
+func parseTokens(text []byte) (Tokens, error) {
+	var head struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(text, &head) != nil {
+		return Tokens{}, fmt.Errorf("%w: not a JSON object", errDamaged)
+	}
+	if head.Version > tokensVersion {
+		return Tokens{}, errNewer
+	}
+	var file tokensFile
+	if json.Unmarshal(text, &file) != nil || file.Version != tokensVersion {
+		return Tokens{}, fmt.Errorf("%w: not of version %d", errDamaged, tokensVersion)
+	}
+	if file.AccessToken == "" || file.ExpiresAt.IsZero() || strings.ContainsAny(file.AccessToken, "\r\n\x00") {
+		return Tokens{}, fmt.Errorf("%w: no access token with an expiry", errDamaged)
+	}
+	tokens := Tokens{
+		Access:    secret.New(file.AccessToken),
+		Type:      file.TokenType,
+		Refresh:   secret.New(file.RefreshToken),
+		IssuedAt:  file.IssuedAt,
+		ExpiresAt: file.ExpiresAt,
+		Subject:   file.Subject,
+		Endpoints: file.Endpoints,
+	}
+	if file.RefreshSentAt != nil {
+		tokens.RefreshSentAt = *file.RefreshSentAt
+	}
+	return tokens, nil
+}
+
+// Save writes the tokens so that a crash at any moment leaves the old file or
+// the new one, whole. Its error is a problem of kind Store.
+func (f *TokenFile) Save(t Tokens) (Stamp, error) {
+	file := tokensFile{
+		Version:      tokensVersion,
+		Domain:       f.domain,
+		ClientID:     f.clientID,
+		Subject:      t.Subject,
+		AccessToken:  t.Access.Reveal(),
+		TokenType:    t.Type,
+		RefreshToken: t.Refresh.Reveal(),
+		IssuedAt:     t.IssuedAt.UTC(),
+		ExpiresAt:    t.ExpiresAt.UTC(),
+		Endpoints:    t.Endpoints,
+	}
+	if !t.RefreshSentAt.IsZero() {
+		sentAt := t.RefreshSentAt.UTC()
+		file.RefreshSentAt = &sentAt
+	}
+	text, err := json.MarshalIndent(file, "", "  ")
+	if err == nil {
+		err = replaceFile(f.path, append(text, '\n'))
+	}
+	if err != nil {
+		return Stamp{}, problem.New(problem.Store,
+			fmt.Sprintf("The tokens could not be saved in %s: %s.", f.path, plainCause(err)),
+			"Make room on the disk and the directory writable; until then the session lives in this process only.").Because(err)
+	}
+	return f.Stamp(), nil
+}
+
+// Erase removes the file. Its error is a problem of kind Store.
+func (f *TokenFile) Erase() error {
+	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return problem.New(problem.Store,
+			fmt.Sprintf("The saved tokens %s could not be erased: %s.", f.path, plainCause(err)),
+			"Delete the file by hand.").Because(err)
+	}
+	syncDir(filepath.Dir(f.path))
+	return nil
+}
