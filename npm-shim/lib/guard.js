@@ -1,0 +1,44 @@
+// Keeps the model from opening the secrets by mistake. It is no barrier to intent: a
+// shell command can always reach what its user can read.
+
+// Every tool call waits for the answer.
+const LIMIT = 2_000
+const PROTECTED = /\.secrets|opencode-oci-oidc|oci-auth\.config\.jsonc/i
+// What is being written is not what is being opened.
+const CONTENT = ['content', 'newString', 'oldString', 'todos', 'prompt']
+
+/**
+ * Throws with the reason if the call is denied.
+ * @param {import('./helper.js').Helper} helper
+ * @param {{ tool: string, args: unknown, directory: string }} call
+ */
+export async function guard(helper, call) {
+  const deny = await judged(helper, call)
+  if (deny) throw new Error(deny)
+}
+
+/**
+ * @param {import('./helper.js').Helper} helper
+ * @param {{ tool: string, args: unknown, directory: string }} call
+ * @returns {Promise<string | undefined>}
+ */
+async function judged(helper, call) {
+  try {
+    /** @type {import('./types.js').Guarded} */
+    const { deny } = await helper.call('guard', call, { signal: AbortSignal.timeout(LIMIT) })
+    return deny
+  } catch {
+    // Without the helper work goes on, except where the name alone says enough.
+    if (PROTECTED.test(JSON.stringify(call.args, named) ?? '')) {
+      return 'This names the secrets or the settings of opencode-oci-oidc, which are not for the model to open.'
+    }
+  }
+}
+
+/**
+ * @param {string} key
+ * @param {unknown} value
+ */
+function named(key, value) {
+  return CONTENT.includes(key) ? undefined : value
+}

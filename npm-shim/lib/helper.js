@@ -1,0 +1,214 @@
+// The helper's process: one a project directory, since each may have a configuration of
+// its own; started at the first need, started again when it died, ended with its last user.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { findHelper, notStarted } from './find-helper.js'
+import { HelperLost, Problem } from './problem.js'
+import { Wire } from './wire.js'
+
+/** @typedef {import('./types.js').CallOptions} CallOptions */
+/** @typedef {{ child: import('node:child_process').ChildProcess, wire: Wire, hello: Promise<import('./types.js').Initialized> }} Running */
+
+const PROTOCOL = 1
+// A helper answers within milliseconds; one that is silent for so long is broken.
+const HELLO_LIMIT = 10_000
+const END_LIMIT = 1_000
+
+export const { name: PACKAGE, version: VERSION } = createRequire(import.meta.url)('../package.json')
+
+// OpenCode makes several plugin instances a directory, and new ones after each sign-in.
+/** @type {Map<string, Helper>} */
+const helpers = new Map()
+
+/**
+ * The helper of a directory, counted; give it back with release. Never throws: what is
+ * wrong with the helper is told by the first call that needs it.
+ * @param {string} directory
+ */
+export function acquire(directory) {
+  const helper = helpers.get(directory) ?? new Helper(directory)
+  helpers.set(directory, helper)
+  helper.users++
+  helper.greet()
+  return helper
+}
+
+export class Helper {
+  users = 0
+  /** @type {AbortController | undefined} the sign-in under way */
+  signIn
+  #directory
+  /** @type {Running | undefined} */
+  #running
+  /** @type {Set<(method: string, params: unknown) => void>} */
+  #listeners = new Set()
+
+  /** @param {string} directory */
+  constructor(directory) {
+    this.#directory = directory
+  }
+
+  /** Starts the process if there is none, and asks it anew what the configuration says. */
+  greet() {
+    try {
+      if (this.#living()) this.#initialize(this.#living())
+      else this.#start()
+    } catch {
+      // The next call meets the same problem and tells it.
+    }
+  }
+
+  /**
+   * The configuration, as the helper has read it.
+   * @param {CallOptions} [options]
+   * @returns {Promise<import('./types.js').HelperConfig>}
+   */
+  async configuration({ signal } = {}) {
+    const before = this.#living()
+    let hello = await twice(() => this.#hello(signal))
+    if (!hello.config && before) {
+      // It may have been written since.
+      this.greet()
+      hello = await this.#hello(signal)
+    }
+    if (hello.config) return hello.config
+    throw hello.problem ? Problem.fromWire(hello.problem) : new Problem('internal', 'oci-oidc-helper named no configuration.')
+  }
+
+  /**
+   * Calls a method of the helper. When the helper is found dead or dies on the way, the
+   * call is repeated once with a new one.
+   * @param {string} method
+   * @param {object} [params]
+   * @param {CallOptions} [options]
+   * @returns {Promise<any>}
+   */
+  async call(method, params, options = {}) {
+    const { onNotification, ...rest } = options
+    if (onNotification) this.#listeners.add(onNotification)
+    try {
+      return await twice(async () => {
+        await this.#hello(rest.signal)
+        return this.#start().wire.request(method, params, rest)
+      })
+    } finally {
+      if (onNotification) this.#listeners.delete(onNotification)
+    }
+  }
+
+  /** Ends the process when this was its last user; resolves when it has ended. */
+  async release() {
+    this.users--
+    if (this.users > 0) return
+    helpers.delete(this.#directory)
+    const running = this.#living()
+    if (!running) return
+    const { child, wire } = running
+    wire.close(new Problem('cancelled', 'OpenCode has closed this project.'))
+    const limit = setTimeout(() => child.kill('SIGKILL'), END_LIMIT)
+    const ended = once(child, 'exit')
+    child.ref()
+    child.stdin?.end()
+    await ended.catch(() => {})
+    clearTimeout(limit)
+  }
+
+  #living() {
+    return this.#running?.wire.closed ? undefined : this.#running
+  }
+
+  /**
+   * @param {AbortSignal} [signal]
+   */
+  async #hello(signal) {
+    const { hello } = this.#start()
+    return signal ? Promise.race([hello, aborted(signal)]) : hello
+  }
+
+  /** @returns {Running} */
+  #start() {
+    const living = this.#living()
+    if (living) return living
+    const path = findHelper()
+    const child = launch(path)
+    if (!child.stdin || !child.stdout) throw notStarted(path, 'no pipes')
+    const wire = new Wire(child.stdout, child.stdin, {
+      onNotification: (method, params) => this.#listeners.forEach((listener) => listener(method, params)),
+      onBusy: (busy) => hold(child, busy),
+      onEnd: () => child.kill(),
+    })
+    child.on('error', (error) => wire.close(notStarted(path, error)))
+    child.on('exit', (code, signal) => wire.close(new HelperLost(path, signal ?? `exit code ${code}`)))
+    child.stderr?.resume()
+    hold(child, false)
+    const running = { child, wire, hello: /** @type {any} */ (undefined) }
+    this.#initialize(running)
+    return (this.#running = running)
+  }
+
+  /** @param {Running | undefined} running */
+  #initialize(running) {
+    if (!running) return
+    const { child, wire } = running
+    const params = { protocol: PROTOCOL, client: { name: PACKAGE, version: VERSION }, directory: this.#directory }
+    running.hello = wire.request('initialize', params, { timeout: HELLO_LIMIT }).then((hello) => {
+      if (hello?.protocol === PROTOCOL) return hello
+      throw new Problem('config', `oci-oidc-helper ${hello?.helper?.version ?? ''} does not fit ${PACKAGE} ${VERSION}.`, 'Install the plugin again, both parts in one version.')
+    })
+    running.hello.catch((error) => {
+      if (wire.closed) return
+      // What cannot say hello is of no use: the next call starts another one.
+      wire.close(error)
+      child.kill('SIGKILL')
+    })
+  }
+}
+
+/**
+ * @template T
+ * @param {() => Promise<T>} attempt
+ */
+async function twice(attempt) {
+  try {
+    return await attempt()
+  } catch (error) {
+    if (error instanceof HelperLost) return attempt()
+    throw error
+  }
+}
+
+/** @param {string} path */
+function launch(path) {
+  try {
+    return spawn(path, ['--stdio'], { stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
+  } catch (error) {
+    // Bun throws here for a binary of another platform.
+    throw notStarted(path, error)
+  }
+}
+
+/**
+ * Lets the process of OpenCode end while the helper is idle, and not while it is asked.
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {boolean} busy
+ */
+function hold(child, busy) {
+  for (const part of [child, child.stdin, child.stdout, child.stderr]) {
+    const { ref, unref } = /** @type {{ ref?(): void, unref?(): void }} */ (part ?? {})
+    // Bun's streams have no unref.
+    if (busy) ref?.call(part)
+    else unref?.call(part)
+  }
+}
+
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<never>}
+ */
+function aborted(signal) {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
