@@ -1,0 +1,203 @@
+package domaintest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// DefaultModel is the model that the endpoint lists by default.
+const DefaultModel = "stand-in-model"
+
+// Rejection is the body of an answer that rejects a token: gateways in front of an
+// LLM differ.
+type Rejection string
+
+// The rejections. The empty value is GatewayJSON.
+const (
+	GatewayJSON Rejection = "gateway" // {"code":401,"message":"Unauthorized"}
+	OCIJSON     Rejection = "oci"     // {"code":"NotAuthenticated","message":"…"}
+	OpenAIJSON  Rejection = "openai"  // {"error":{"message":"…","type":…,"code":…}}
+	HTML        Rejection = "html"
+	Empty       Rejection = "empty"
+)
+
+// UnmarshalText refuses what is no rejection.
+func (r *Rejection) UnmarshalText(text []byte) error {
+	return oneOf(r, Rejection(text), GatewayJSON, OCIJSON, OpenAIJSON, HTML, Empty)
+}
+
+// endpoint returns the handler of the whole endpoint.
+func (s *Server) endpoint() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/v1/models", s.serve(Models, methodOnly(http.MethodGet, s.protect(s.models))))
+	mux.Handle("/v1/chat/completions", s.serve(Chat, methodOnly(http.MethodPost, s.protect(s.chat))))
+	return mux
+}
+
+// protect lets through the requests whose access token this domain signed for the
+// first resource and its first scope, which has not expired and was not revoked
+// here. The others are told why (RFC 6750, section 3.1).
+func (s *Server) protect(next func(http.ResponseWriter, *http.Request, accessClaims)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		resource := s.current().Resources[0]
+		claims, ok := s.readAccessToken(bearer(r))
+		switch {
+		case !ok, !slices.Contains(claims.Audience, resource.Audience), s.revoked.has(claims.ID):
+			s.reject(w, http.StatusUnauthorized, "invalid_token")
+		case !slices.Contains(strings.Fields(claims.Scope), resource.Scopes[0]):
+			s.reject(w, http.StatusForbidden, "insufficient_scope")
+		default:
+			next(w, r, claims)
+		}
+	}
+}
+
+// reject answers that the token will not do.
+func (s *Server) reject(w http.ResponseWriter, status int, reason string) {
+	w.Header().Set("WWW-Authenticate", `Bearer error="`+reason+`"`)
+	switch s.current().Rejection {
+	case OCIJSON:
+		writeJSON(w, status, map[string]string{"code": "NotAuthenticated",
+			"message": "The required information to complete authentication was not provided or was incorrect."})
+	case OpenAIJSON:
+		writeJSON(w, status, map[string]any{"error": map[string]any{
+			"message": "Incorrect API key provided.", "type": "invalid_request_error", "param": nil, "code": reason}})
+	case HTML:
+		writeFailure(w, status, http.StatusText(status), 0)
+	case Empty:
+		w.WriteHeader(status)
+	default:
+		writeJSON(w, status, map[string]any{"code": status, "message": http.StatusText(status)})
+	}
+}
+
+// models lists the models.
+func (s *Server) models(w http.ResponseWriter, _ *http.Request, _ accessClaims) {
+	list := []map[string]any{}
+	for _, name := range s.current().Models {
+		list = append(list, map[string]any{"id": name, "object": "model", "created": 1760000000, "owned_by": "domaintest"})
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": list})
+}
+
+// revocations are the access tokens that the endpoint rejects before they expire.
+// The domain numbers them as it issues them, at the front of the jti.
+type revocations struct {
+	mu     sync.Mutex
+	issued uint32
+	before uint32              // this number and those below are revoked
+	single map[uint32]struct{} // revoked one by one
+}
+
+// newID returns the jti of the next access token.
+func (r *revocations) newID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.issued++
+	return fmt.Sprintf("%08x", r.issued) + randomHex(12)
+}
+
+// has reports whether the token with that jti is revoked.
+func (r *revocations) has(id string) bool {
+	number, ok := issueNumber(id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, single := r.single[number]
+	return !ok || single || number <= r.before
+}
+
+// issueNumber returns the number at the front of a jti.
+func issueNumber(id string) (uint32, bool) {
+	number, err := strconv.ParseUint(id[:min(8, len(id))], 16, 32)
+	return uint32(number), err == nil
+}
+
+// RevokeAccessToken lets the endpoint reject that access token from now on,
+// although it has not expired. What is no access token of this domain is ignored.
+func (s *Server) RevokeAccessToken(token string) {
+	var claims accessClaims
+	if unverified(token, &claims) != nil {
+		return
+	}
+	number, ok := issueNumber(claims.ID)
+	if !ok {
+		return
+	}
+	s.revoked.mu.Lock()
+	defer s.revoked.mu.Unlock()
+	if s.revoked.single == nil {
+		s.revoked.single = map[uint32]struct{}{}
+	}
+	s.revoked.single[number] = struct{}{}
+}
+
+// RevokeAccessTokens lets the endpoint reject every access token issued so far.
+func (s *Server) RevokeAccessTokens() {
+	s.revoked.mu.Lock()
+	defer s.revoked.mu.Unlock()
+	s.revoked.before = s.revoked.issued
+}
+
+// A ChatFunc writes the endpoint's answer to one chat request. It is called from
+// many goroutines.
+type ChatFunc func(ChatRequest) ChatAnswer
+
+// A ChatRequest is a chat request as a ChatFunc needs it.
+type ChatRequest struct {
+	Subject     string // of the access token
+	DisplayName string // of the access token; empty for a client's own
+	Model       string
+	Stream      bool
+	Messages    []Message
+	Tools       []string // the names of the tools that are offered
+}
+
+// A Message is one message of the conversation.
+type Message struct {
+	Role   string
+	Text   string // the text parts, joined
+	ToolID string // which tool call a message of role "tool" answers
+}
+
+// A ChatAnswer is text, or tool calls, or both.
+type ChatAnswer struct {
+	Text      string     `json:"text"`
+	ToolCalls []ToolCall `json:"tool_calls"`
+}
+
+// A ToolCall asks the client to use one of its tools.
+type ToolCall struct {
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments"` // a JSON object
+}
+
+// Greet answers with the name in the access token.
+func Greet(request ChatRequest) ChatAnswer {
+	name := request.DisplayName
+	if name == "" {
+		name = request.Subject
+	}
+	return ChatAnswer{Text: "Hello " + name + ", your token is valid."}
+}
+
+// Script answers the requests that offer tools with answers, one after the other,
+// and everything else, and what comes after the last, as Greet does. An agent asks
+// for a title without tools beside its real requests.
+func Script(answers ...ChatAnswer) ChatFunc {
+	var mu sync.Mutex
+	return func(request ChatRequest) ChatAnswer {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(request.Tools) == 0 || len(answers) == 0 {
+			return Greet(request)
+		}
+		next := answers[0]
+		answers = answers[1:]
+		return next
+	}
+}

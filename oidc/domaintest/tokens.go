@@ -1,0 +1,224 @@
+package domaintest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Tokens are the answer to a token request. It never tells the scope.
+type Tokens struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int    `json:"expires_in"` // seconds
+	IDToken      string `json:"id_token,omitempty"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+// manyTokens is the answer where multiResource is among the scopes.
+type manyTokens struct {
+	TokenResponses []Tokens `json:"tokenResponses"`
+}
+
+// accessClaims are what an access token says. There is no nbf.
+type accessClaims struct {
+	Issuer       string   `json:"iss"`
+	Audience     audience `json:"aud"`
+	Expires      int64    `json:"exp"`
+	IssuedAt     int64    `json:"iat"`
+	ID           string   `json:"jti"`
+	Subject      string   `json:"sub"`
+	SubjectType  string   `json:"sub_type"` // "user" or "client"
+	ClientID     string   `json:"client_id"`
+	ClientName   string   `json:"client_name"`
+	Tenant       string   `json:"tenant"`
+	TenantIssuer string   `json:"tenant_iss"` // the domain's URL
+	DisplayName  string   `json:"user_displayname,omitempty"`
+	Domain       string   `json:"domain"`
+	Scope        string   `json:"scope"` // names without the audience
+}
+
+// idClaims are what an ID token says (OpenID Connect Core 1.0, section 2).
+type idClaims struct {
+	Issuer         string   `json:"iss"`
+	Audience       audience `json:"aud"`
+	Authorized     string   `json:"azp"`
+	Subject        string   `json:"sub"`
+	SubjectType    string   `json:"sub_type"`
+	Expires        int64    `json:"exp"` // the end of the session, not of the access token
+	SessionExpires int64    `json:"session_exp"`
+	IssuedAt       int64    `json:"iat"`
+	AuthTime       int64    `json:"auth_time"`
+	ID             string   `json:"jti"`
+	Nonce          string   `json:"nonce,omitempty"`
+	AccessHash     string   `json:"at_hash"`
+	Tenant         string   `json:"tenant"`
+	TenantIssuer   string   `json:"tenant_iss"`
+	DisplayName    string   `json:"user_displayname"`
+	Domain         string   `json:"domain"`
+}
+
+// Issue returns tokens as if the default user had signed in at the client with
+// that ID and allowed scope. It is for tests that begin with a session.
+func (s *Server) Issue(clientID, scope string) (Tokens, error) {
+	options := s.current()
+	client, ok := options.client(clientID)
+	if !ok {
+		return Tokens{}, errInvalidClient
+	}
+	scopes, refused := options.parseScopes(scope)
+	if refused != nil {
+		return Tokens{}, refused
+	}
+	return s.firstTokens(s.newGrant(client, options.Users[0], scopes, "")), nil
+}
+
+// newGrant returns what user allows client now.
+func (s *Server) newGrant(client Client, user User, scopes []scope, nonce string) *grant {
+	return &grant{client: client, user: user, scopes: scopes, nonce: nonce, signedIn: s.Clock.Now()}
+}
+
+// issue returns the first tokens of a grant; a refusal passes through.
+func (s *Server) issue(g *grant, refused *refusal) (any, *refusal) {
+	switch {
+	case refused != nil:
+		return nil, refused
+	case g.has(multiResource):
+		return s.tokensEach(g), nil
+	default:
+		return s.firstTokens(g), nil
+	}
+}
+
+// firstTokens returns the first tokens of a grant: with a refresh token only if all
+// three switches are on.
+func (s *Server) firstTokens(g *grant) Tokens {
+	tokens := s.tokens(g, g.scopes)
+	g.nonce = ""
+	if g.renewable() {
+		tokens.RefreshToken = s.newRefreshToken(g)
+	}
+	return tokens
+}
+
+// tokensEach returns one access token for each audience of the grant.
+func (s *Server) tokensEach(g *grant) manyTokens {
+	var many manyTokens
+	for _, name := range audiences(g.scopes) {
+		others := func(one scope) bool { return one.audience != "" && one.audience != name }
+		scopes := slices.DeleteFunc(slices.Clone(g.scopes), others)
+		many.TokenResponses = append(many.TokenResponses, s.tokens(g, scopes))
+	}
+	return many
+}
+
+// renewable reports whether all three switches are on: the client's Refresh Token
+// grant, the scope offline_access, and "Allow token refresh" of the resource.
+func (g *grant) renewable() bool {
+	forbids := func(one scope) bool { return one.noRefresh }
+	return !g.client.NoRefreshGrant && g.has("offline_access") && g.user.Name != "" &&
+		!slices.ContainsFunc(g.scopes, forbids)
+}
+
+// has reports whether the domain's own scope of that name was granted.
+func (g *grant) has(name string) bool { return g.holds(scope{name: name}) }
+
+// holds reports whether a scope was granted.
+func (g *grant) holds(asked scope) bool {
+	return slices.ContainsFunc(g.scopes, func(one scope) bool {
+		return one.name == asked.name && one.audience == asked.audience
+	})
+}
+
+// newRefreshToken returns a refresh token for the grant.
+func (s *Server) newRefreshToken(g *grant) string {
+	text, now := opaque(), s.Clock.Now()
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.state.refresh.put(text, &refreshToken{grant: g}, now, now.Add(seconds(s.current().RefreshLife)))
+	return text
+}
+
+// tokens returns an access token for scopes, and an ID token if openid is one of
+// them and a person's session is still on.
+func (s *Server) tokens(g *grant, scopes []scope) Tokens {
+	now := s.Clock.Now()
+	tokens := Tokens{
+		AccessToken: s.sign(s.accessClaims(g, scopes, now)),
+		TokenType:   "Bearer",
+		ExpiresIn:   s.current().ExpiresIn,
+	}
+	openid := slices.Contains(scopes, scope{name: "openid"})
+	if openid && now.Before(g.signedIn.Add(sessionLife)) {
+		tokens.IDToken = s.sign(s.idClaims(g, tokens.AccessToken, now))
+	}
+	return tokens
+}
+
+func (s *Server) accessClaims(g *grant, scopes []scope, now time.Time) accessClaims {
+	options := s.current()
+	claims := accessClaims{
+		Issuer:       options.Issuer,
+		Audience:     audiences(scopes),
+		Expires:      now.Add(seconds(options.ExpiresIn)).Unix(),
+		IssuedAt:     now.Unix(),
+		ID:           s.revoked.newID(),
+		Subject:      g.user.Name,
+		SubjectType:  "user",
+		ClientID:     g.client.ID,
+		ClientName:   g.client.ID,
+		Tenant:       s.tenant,
+		TenantIssuer: s.URL,
+		DisplayName:  g.user.DisplayName,
+		Domain:       "Default",
+		Scope:        names(scopes),
+	}
+	if len(claims.Audience) == 0 {
+		claims.Audience = audience{s.URL}
+	}
+	if g.user.Name == "" {
+		claims.Subject, claims.SubjectType = g.client.ID, "client"
+	}
+	return claims
+}
+
+func (s *Server) idClaims(g *grant, accessToken string, now time.Time) idClaims {
+	issuer := s.current().Issuer
+	end := g.signedIn.Add(sessionLife).Unix()
+	return idClaims{
+		Issuer:         issuer,
+		Audience:       audience{issuer, g.client.ID},
+		Authorized:     g.client.ID,
+		Subject:        g.user.Name,
+		SubjectType:    "user",
+		Expires:        end,
+		SessionExpires: end,
+		IssuedAt:       now.Unix(),
+		AuthTime:       g.signedIn.Unix(),
+		ID:             randomHex(16),
+		Nonce:          g.nonce,
+		AccessHash:     accessHash(accessToken),
+		Tenant:         s.tenant,
+		TenantIssuer:   s.URL,
+		DisplayName:    g.user.DisplayName,
+		Domain:         "Default",
+	}
+}
+
+// accessHash binds an ID token to an access token (OpenID Connect Core 1.0, section
+// 3.1.3.6).
+func accessHash(accessToken string) string {
+	sum := sha256.Sum256([]byte(accessToken))
+	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+}
+
+// names returns the names of scopes as a claim.
+func names(scopes []scope) string {
+	list := make([]string, len(scopes))
+	for i, one := range scopes {
+		list[i] = one.name
+	}
+	return strings.Join(list, " ")
+}
