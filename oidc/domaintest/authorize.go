@@ -16,10 +16,6 @@ type authorization struct {
 	challenge string
 }
 
-// A dead end is an authorization request that must not be answered by a redirect,
-// since who asks or where to is not certain (RFC 6749, section 4.1.2.1).
-type deadEnd struct{ reason string }
-
 // authorize shows the sign-in page for an authorization request.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	asked, ok := s.check(w, r, r.URL.Query())
@@ -64,9 +60,9 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 // check returns the authorization that query asks for. If it asks wrongly, check
 // answers, and ok is false.
 func (s *Server) check(w http.ResponseWriter, r *http.Request, query url.Values) (asked authorization, ok bool) {
-	asked, end := s.current().whoAndWhere(query)
-	if end != nil {
-		showDeadEnd(w, end.reason)
+	asked, deadEnd := s.current().whoAndWhere(query)
+	if deadEnd != "" {
+		showDeadEnd(w, deadEnd)
 		return asked, false
 	}
 	if refused := s.current().what(&asked, query); refused != nil {
@@ -77,18 +73,22 @@ func (s *Server) check(w http.ResponseWriter, r *http.Request, query url.Values)
 }
 
 // whoAndWhere returns the client and its redirect address, which is compared with
-// the registered ones as a string.
-func (o *Options) whoAndWhere(query url.Values) (authorization, *deadEnd) {
+// the registered ones as a string. If either is not certain, no redirect may answer
+// (RFC 6749, section 4.1.2.1), and deadEnd says why.
+func (o *Options) whoAndWhere(query url.Values) (asked authorization, deadEnd string) {
 	client, ok := o.client(query.Get("client_id"))
 	if !ok {
-		return authorization{}, &deadEnd{"The client " + query.Get("client_id") + " is not known to this domain."}
+		return asked, "The client " + query.Get("client_id") + " is not known to this domain."
 	}
 	redirect := query.Get("redirect_uri")
 	address, err := url.Parse(redirect)
-	if err != nil || !slices.Contains(client.RedirectURIs, redirect) || repeated(query) != "" {
-		return authorization{}, &deadEnd{"The redirect address " + redirect + " is not registered for this client."}
+	if err != nil || !slices.Contains(client.RedirectURIs, redirect) {
+		return asked, "The redirect address " + redirect + " is not registered for this client."
 	}
-	return authorization{client: client, redirect: address, state: query.Get("state")}, nil
+	if name := repeated(query); name != "" {
+		return asked, "The parameter " + name + " is repeated."
+	}
+	return authorization{client: client, redirect: address, state: query.Get("state")}, ""
 }
 
 // what fills asked with what the client asks for. PKCE is not mandatory, but the

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -40,7 +39,7 @@ func (s *Server) endpoint() http.Handler {
 }
 
 // protect lets through the requests whose access token this domain signed for the
-// first resource and its first scope, which has not expired and was not revoked
+// first resource and one of its scopes, which has not expired and was not revoked
 // here. The others are told why (RFC 6750, section 3.1).
 func (s *Server) protect(next func(http.ResponseWriter, *http.Request, accessClaims)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -49,7 +48,7 @@ func (s *Server) protect(next func(http.ResponseWriter, *http.Request, accessCla
 		switch {
 		case !ok, !slices.Contains(claims.Audience, resource.Audience), s.revoked.has(claims.ID):
 			s.reject(w, http.StatusUnauthorized, "invalid_token")
-		case !slices.Contains(strings.Fields(claims.Scope), resource.Scopes[0]):
+		case !claims.hasAny(resource.Scopes):
 			s.reject(w, http.StatusForbidden, "insufficient_scope")
 		default:
 			next(w, r, claims)

@@ -37,12 +37,12 @@ type Options struct {
 
 	// Clients are the domain's applications: by default [ConfidentialClient] and
 	// [MobileClient], both with [DefaultRedirect].
-	Clients []Client `json:"clients"`
+	Clients []Client `json:"-"`
 	// Users may sign in: by default [DefaultUser].
-	Users []User `json:"users"`
+	Users []User `json:"-"`
 	// Resources are the applications whose scopes can be asked for. The endpoint
-	// is the first one and demands its first scope. By default [DefaultScope].
-	Resources []Resource `json:"resources"`
+	// is the first one and demands one of its scopes. By default [DefaultScope].
+	Resources []Resource `json:"-"`
 
 	// Issuer is [GenericIssuer] by default.
 	Issuer string `json:"issuer"`
@@ -90,16 +90,16 @@ type Options struct {
 
 // A Client is an application registered at the domain.
 type Client struct {
-	ID string `json:"id"`
+	ID string
 	// Secret makes the client confidential; a "Mobile application" has none.
-	Secret string `json:"secret,omitempty"`
+	Secret string
 	// PublicKey makes the client confidential too: it may authenticate by an RS256
 	// assertion (RFC 7523, section 2.2).
-	PublicKey *rsa.PublicKey `json:"-"`
+	PublicKey *rsa.PublicKey
 	// RedirectURIs are compared as strings, as a whole.
-	RedirectURIs []string `json:"redirect_uris"`
+	RedirectURIs []string
 	// NoRefreshGrant takes the Refresh Token grant away from the client.
-	NoRefreshGrant bool `json:"no_refresh_grant,omitempty"`
+	NoRefreshGrant bool
 }
 
 // confidential reports whether the client has something to authenticate with.
@@ -107,18 +107,18 @@ func (c Client) confidential() bool { return c.Secret != "" || c.PublicKey != ni
 
 // A User is a person who can sign in.
 type User struct {
-	Name        string `json:"name"` // the subject of the tokens
-	Password    string `json:"password"`
-	DisplayName string `json:"display_name"`
+	Name        string // the subject of the tokens
+	Password    string
+	DisplayName string
 }
 
 // A Resource is an application whose scopes clients ask for. What they ask for is
 // Audience and one of Scopes, concatenated without anything in between.
 type Resource struct {
-	Audience string   `json:"audience"`
-	Scopes   []string `json:"scopes"`
+	Audience string  
+	Scopes   []string
 	// NoTokenRefresh turns "Allow token refresh" off.
-	NoTokenRefresh bool `json:"no_token_refresh,omitempty"`
+	NoTokenRefresh bool
 }
 
 // Rotation is what a refresh does to the refresh token.

@@ -148,7 +148,7 @@ func badRequest(code, description string) *refusal {
 func (r *refusal) Error() string { return r.Code + ": " + r.Description }
 
 func (r *refusal) write(w http.ResponseWriter) {
-	if r.status == http.StatusUnauthorized {
+	if r.Code == "invalid_client" {
 		w.Header().Set("WWW-Authenticate", `Basic realm="oauth2"`)
 	}
 	writeJSON(w, r.status, r)

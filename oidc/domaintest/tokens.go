@@ -40,6 +40,12 @@ type accessClaims struct {
 	Scope        string   `json:"scope"` // names without the audience
 }
 
+// hasAny reports whether the token has one of the scopes.
+func (c accessClaims) hasAny(scopes []string) bool {
+	granted := strings.Fields(c.Scope)
+	return slices.ContainsFunc(scopes, func(name string) bool { return slices.Contains(granted, name) })
+}
+
 // idClaims are what an ID token says (OpenID Connect Core 1.0, section 2).
 type idClaims struct {
 	Issuer         string   `json:"iss"`
