@@ -58,10 +58,7 @@ func main() {
 
 // run serves until ctx ends or stdin does.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
-	options, controlAddr, redirects, err := parse(args)
-	if err != nil {
-		return err
-	}
+	options, controlAddr, redirects := parse(args)
 	server, err := domaintest.Start(options)
 	if err != nil {
 		return err
@@ -89,9 +86,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	return nil
 }
 
-// parse reads the flags.
-func parse(args []string) (options domaintest.Options, controlAddr string, redirects []string, err error) {
-	flags := flag.NewFlagSet("standin", flag.ContinueOnError)
+// parse reads the flags, and ends the program if they are wrong.
+func parse(args []string) (options domaintest.Options, controlAddr string, redirects []string) {
+	flags := flag.NewFlagSet("standin", flag.ExitOnError)
 	flags.StringVar(&options.DomainAddr, "domain", "127.0.0.1:0", "`address` of the identity domain")
 	flags.StringVar(&options.EndpointAddr, "endpoint", "127.0.0.1:0", "`address` of the LLM endpoint")
 	flags.StringVar(&controlAddr, "control", "127.0.0.1:0", "`address` of the control API")
@@ -104,7 +101,8 @@ func parse(args []string) (options domaintest.Options, controlAddr string, redir
 		redirects = append(redirects, uri)
 		return nil
 	})
-	return options, controlAddr, redirects, flags.Parse(args)
+	_ = flags.Parse(args) // does not return an error
+	return options, controlAddr, redirects
 }
 
 // describe tells where everything is.

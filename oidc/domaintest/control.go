@@ -12,12 +12,12 @@ import (
 // A Command is what the control handler can be told. Everything in it is done, in
 // the order of its fields. Times are in seconds.
 type Command struct {
-	Advance        float64      `json:"advance"`         // moves the clock, back if negative
-	Set            Settings     `json:"set"`             // changes Options
-	AllowRedirects []Redirect   `json:"allow_redirects"` // registers redirect addresses
-	Heal           []Operation  `json:"heal"`
-	Faults         []FaultOrder `json:"faults"`
-	Script         []ChatAnswer `json:"script"` // the endpoint's next answers, as [Script] gives them
+	Advance        float64         `json:"advance"`         // moves the clock, back if negative
+	Set            json.RawMessage `json:"set"`             // some fields of [Options] by their JSON names, and token_latency
+	AllowRedirects []Redirect      `json:"allow_redirects"` // registers redirect addresses
+	Heal           []Operation     `json:"heal"`
+	Faults         []FaultOrder    `json:"faults"`
+	Script         []ChatAnswer    `json:"script"` // the endpoint's next answers, as [Script] gives them
 
 	RevokeAccessToken   string `json:"revoke_access_token"`
 	RevokeAccessTokens  bool   `json:"revoke_access_tokens"`

@@ -115,7 +115,7 @@ type User struct {
 // A Resource is an application whose scopes clients ask for. What they ask for is
 // Audience and one of Scopes, concatenated without anything in between.
 type Resource struct {
-	Audience string  
+	Audience string
 	Scopes   []string
 	// NoTokenRefresh turns "Allow token refresh" off.
 	NoTokenRefresh bool
