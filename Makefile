@@ -1,0 +1,115 @@
+# make            what there is to make
+# Everything lands in build/ and in node_modules/ beside each package.json;
+# make clean removes both.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+HELPER  := build/oci-oidc-helper$(if $(filter Windows_NT,$(OS)),.exe)
+RACE    := $(if $(shell command -v gcc clang 2>/dev/null),-race)
+SKIPS   := build/skips
+OPENCODE := e2e/opencode/node_modules
+NPM     := npm --no-audit --no-fund --no-update-notifier --loglevel=error
+step     = @printf '\033[1m==> %s\033[0m\n' '$(1)'
+
+export OCI_OIDC_HELPER := $(CURDIR)/$(HELPER)
+unexport GOOS GOARCH
+
+.DELETE_ON_ERROR:
+.PHONY: help build test lint test-go test-shim e2e demo demo-tui bench clean
+
+help:
+	@echo 'make build      the helper, into $(HELPER)'
+	@echo 'make demo       the real OpenCode signs in to a stand-in identity domain and answers'
+	@echo 'make demo-tui   the same, left open in the OpenCode TUI to try by hand'
+	@echo 'make test       everything that has to hold; says at its end what it skipped and why'
+	@echo '  make lint       formatting, go vet, staticcheck, types of the shim'
+	@echo '  make test-go    the Go tests$(if $(RACE),$(comma) under the race detector)'
+	@echo '  make test-shim  the tests of the shim, under Node'
+	@echo '  make e2e        the real OpenCode, a browser, a certified identity provider'
+	@echo 'make bench      the measurements'
+	@echo 'make clean      removes what make built and installed'
+
+comma := ,
+
+# --- build ---
+
+build: $(HELPER)
+
+# Go knows better than make what is out of date.
+.PHONY: $(HELPER)
+$(HELPER):
+	$(call step,building $@ $(VERSION))
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/oci-oidc-helper
+
+# --- test ---
+
+# One after the other, also under make -j: two cores are few, and the list of
+# skips is written in this order.
+test:
+	@rm -f $(SKIPS)
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-shim
+	@$(MAKE) --no-print-directory test-go
+	@$(MAKE) --no-print-directory e2e
+	$(call step,passed)
+	@if [ -s $(SKIPS) ]; then echo 'Skipped:'; sed 's/^/  /' $(SKIPS); else echo 'Nothing was skipped.'; fi
+
+lint: npm-shim/node_modules/.installed
+	$(call step,gofmt)
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs gofmt -l) && \
+		{ [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }; }
+	$(call step,go vet for linux$(comma) darwin and windows)
+	@for os in linux darwin windows; do GOOS=$$os go vet ./... || exit 1; done
+	$(call step,staticcheck)
+	@go run $(STATICCHECK) ./...
+	$(call step,tsc --noEmit in npm-shim)
+	@cd npm-shim && npx --no-install tsc --noEmit
+
+test-go: | build
+	$(call step,go test $(RACE))
+	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
+	@go list ./... | grep -v /e2e | xargs go test -json $(RACE) | go run ./internal/skips $(SKIPS)
+
+test-shim: npm-shim/node_modules/.installed $(HELPER)
+	$(call step,node --test in npm-shim)
+	@cd npm-shim && node --test --test-reporter=dot --test-reporter-destination=stdout \
+		--test-reporter=tap --test-reporter-destination=../build/shim.tap || { cat ../build/shim.tap; exit 1; }
+	@sed -n 's/^ *ok [0-9]* - \(.*\) # SKIP *\(.*\)/npm-shim \1: \2/p' build/shim.tap >> $(SKIPS)
+
+e2e: $(HELPER) $(OPENCODE)/.all e2e/provider/node_modules/.installed | build
+	$(call step,a browser)
+	@e2e/install-chromium
+	$(call step,go test ./e2e: some minutes)
+	@go test -json -count=1 -timeout 13m $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)
+
+# --- demo and measurements ---
+
+demo: $(HELPER) $(OPENCODE)/.demo
+	@go run ./demo
+
+demo-tui: $(HELPER) $(OPENCODE)/.demo
+	@go run ./demo --tui
+
+bench: $(HELPER) $(OPENCODE)/.all
+	@go run ./bench
+
+# --- what npm brings ---
+
+build:
+	@mkdir -p $@
+
+%/node_modules/.installed: %/package-lock.json
+	$(call step,npm ci in $*)
+	@cd $* && $(NPM) ci --ignore-scripts
+	@touch $@
+
+# Not npm ci: opencode-ai has one optional package a platform, and a lock file
+# written on one platform does not hold the others'. All versions are exact.
+$(OPENCODE)/.demo $(OPENCODE)/.all: e2e/opencode/package.json
+	$(call step,installing OpenCode from npm: 350 MB for the demo$(comma) 1.7 GB for the tests)
+	@cd e2e/opencode && $(NPM) install --no-package-lock --ignore-scripts $(if $(filter %.demo,$@),--omit=dev)
+	@rm -f $(OPENCODE)/.all && touch $(OPENCODE)/.demo $@
+
+clean:
+	rm -rf build dist npm-shim/node_modules e2e/provider/node_modules e2e/opencode/node_modules
