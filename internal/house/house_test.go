@@ -1,0 +1,101 @@
+// Package house keeps the walls of the house: who may import whom.
+package house
+
+import (
+	"bufio"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/opencode-oci-oidc/opencode-oci-oidc/"
+
+// The rooms, outermost first: each may import those behind it.
+var rooms = []string{"cmd", "rpc", "oidc", "store"}
+
+// Those that may drive the stand-in domain, besides the tests of every room.
+var testers = []string{"demo", "bench", "e2e"}
+
+// forbidden says why from may not import to, two package paths inside the
+// module, or "" if it may. inTest says that a test file does it.
+func forbidden(from, to string, inTest bool) string {
+	fromRoom, toRoom := room(from), room(to)
+	inner := slices.Index(rooms, toRoom)
+	switch {
+	case to == "oidc/domaintest":
+		if !inTest && !slices.Contains(testers, fromRoom) {
+			return "the stand-in domain is for tests, the demo and the measurements"
+		}
+	case slices.Contains(testers, toRoom):
+		if !slices.Contains(testers, fromRoom) {
+			return "nothing in the product is built on its tests"
+		}
+	case fromRoom == "internal" && inner >= 0:
+		return "internal packages are used by all rooms and use none"
+	case inner >= 0 && slices.Index(rooms, fromRoom) > inner:
+		return "imports run one way: " + strings.Join(rooms, " → ")
+	}
+	return ""
+}
+
+func room(path string) string {
+	room, _, _ := strings.Cut(path, "/")
+	return room
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	const format = `{{$p := .ImportPath}}` +
+		`{{range .Imports}}{{$p}} {{.}} code{{"\n"}}{{end}}` +
+		`{{range .TestImports}}{{$p}} {{.}} test{{"\n"}}{{end}}` +
+		`{{range .XTestImports}}{{$p}} {{.}} test{{"\n"}}{{end}}`
+	for _, goos := range []string{"linux", "windows"} {
+		command := exec.Command("go", "list", "-f", format, module+"...")
+		command.Env = append(command.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+		output, err := command.Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		lines := bufio.NewScanner(strings.NewReader(string(output)))
+		for lines.Scan() {
+			fields := strings.Fields(lines.Text())
+			if len(fields) != 3 {
+				continue
+			}
+			from, _ := strings.CutPrefix(fields[0], module)
+			to, ours := strings.CutPrefix(fields[1], module)
+			if !ours {
+				continue
+			}
+			if why := forbidden(from, to, fields[2] == "test"); why != "" {
+				t.Errorf("%s (%s, %s) imports %s: %s", from, fields[2], goos, to, why)
+			}
+		}
+	}
+}
+
+func TestForbidden(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		inTest   bool
+		want     bool
+	}{
+		{"cmd/oci-oidc-helper", "store", false, false},
+		{"oidc", "store", false, false},
+		{"store", "oidc", false, true},
+		{"store", "oidc", true, true},
+		{"oidc", "rpc", false, true},
+		{"internal/logging", "store", false, true},
+		{"internal/logging", "internal/secret", false, false},
+		{"store", "internal/secret", false, false},
+		{"rpc", "oidc/domaintest", false, true},
+		{"rpc", "oidc/domaintest", true, false},
+		{"demo", "oidc/domaintest", false, false},
+		{"cmd/oci-oidc-helper", "e2e/opencode", false, true},
+		{"demo", "e2e/opencode", false, false},
+	} {
+		if got := forbidden(c.from, c.to, c.inTest) != ""; got != c.want {
+			t.Errorf("forbidden(%q, %q, test %t) = %t, want %t", c.from, c.to, c.inTest, got, c.want)
+		}
+	}
+}
