@@ -149,6 +149,6 @@ function showLater(client, message) {
 function instructions({ userCode, browserOpened, expiresAt }) {
   const code = userCode && `Code: ${userCode}`
   const where = userCode ? 'Open the address on any device and enter the code.' : 'Open the address in a browser on this computer.'
-  const what = browserOpened && !userCode ? 'Sign in in the browser window that has been opened.' : where
+  const what = browserOpened && !userCode ? 'A browser window has been opened: sign in there.' : where
   return [code, what, `This sign-in is ${validUntil(expiresAt)}.`].filter(Boolean).join('\n')
 }

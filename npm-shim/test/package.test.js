@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const manifest = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
+
+test('main exports functions only, since OpenCode up to 1.3 calls them all', async () => {
+  const entry = await import(new URL(manifest.main, new URL('..', import.meta.url)).href)
+  assert.deepEqual(Object.entries(entry).map(([name, value]) => [name, typeof value]), [['default', 'function']])
+})
+
+test('./server is {id, server}, for OpenCode from 1.14 on', async () => {
+  const { default: entry } = await import(new URL(manifest.exports['./server'], new URL('..', import.meta.url)).href)
+  assert.deepEqual([entry.id, typeof entry.server], ['oci-oidc', 'function'])
+})
+
+test('nothing runs at installation and nothing else is installed', () => {
+  assert.equal(manifest.dependencies, undefined)
+  for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) assert.equal(manifest.scripts[script], undefined)
+})
+
+test('the package holds what it needs and no tests', () => {
+  const { stdout } = spawnSync('npm', ['pack', '--dry-run', '--json'], { cwd: root, encoding: 'utf8', shell: process.platform === 'win32' })
+  const files = JSON.parse(stdout)[0].files.map((/** @type {{ path: string }} */ { path }) => path)
+  for (const path of ['index.js', 'server.js', 'lib/plugin.js', 'lib/types.d.ts', 'oci-auth.config.example.jsonc', 'README.md', 'LICENSE', 'package.json']) {
+    assert.ok(files.includes(path), path)
+  }
+  assert.deepEqual(files.filter((/** @type {string} */ path) => /test|tsconfig|npmrc|lock/.test(path)), [])
+})
