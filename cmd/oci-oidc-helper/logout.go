@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) logoutCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "logout",
+		Short: "Sign out: revoke the session at the domain and erase it here",
+		Long: `Revoke the refresh token at the identity domain and erase what is saved here. An
+access token that was handed out before lives until it expires.`,
+		Example: `  oci-oidc-helper logout`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			session, err := a.session(cmd)
+			if err != nil {
+				return err
+			}
+			defer session.Close()
+			signedIn := session.Status().SignedIn
+			revoked, err := session.Disconnect(cmd.Context())
+			switch {
+			case err != nil:
+				return err
+			case !signedIn:
+				fmt.Fprintln(cmd.ErrOrStderr(), "You were not signed in.")
+			case revoked:
+				fmt.Fprintln(cmd.ErrOrStderr(), "Signed out, here and at the domain.")
+			default:
+				fmt.Fprintln(cmd.ErrOrStderr(), "Signed out here. The domain did not confirm it; the log says why.")
+			}
+			return nil
+		},
+	}
+}

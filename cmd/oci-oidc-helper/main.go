@@ -1,0 +1,145 @@
+// Command oci-oidc-helper signs a person in at an OCI IAM identity domain and
+// hands out access tokens: to the OpenCode plugin over JSON-RPC with --stdio, and
+// to a person or another program at the prompt.
+//
+// This folder is wiring: one file a command.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// The exit codes.
+const (
+	exitOK      = 0
+	exitTrouble = 1 // any problem not named below
+	exitUsage   = 2 // the command line or the configuration is wrong
+	exitSignIn  = 4 // a sign-in is needed, or was refused
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{places: store.FindPlaces()}
+	a.log = logging.Open(a.places.LogFile)
+	defer a.log.Close()
+
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return report(stderr, err)
+	}
+	return exitOK
+}
+
+// report tells a person what went wrong, and what to do next.
+func report(stderr io.Writer, err error) int {
+	var p *problem.Problem
+	if !errors.As(err, &p) {
+		fmt.Fprintf(stderr, "oci-oidc-helper: %v\nRun \"oci-oidc-helper --help\" for the commands.\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "oci-oidc-helper: %s\n", p.Message)
+	if p.Hint != "" {
+		fmt.Fprintf(stderr, "→ %s\n", p.Hint)
+	}
+	switch p.Kind {
+	case problem.Config:
+		return exitUsage
+	case problem.LoginRequired, problem.LoginDenied, problem.LoginTimeout:
+		return exitSignIn
+	default:
+		return exitTrouble
+	}
+}
+
+// app is what the commands share.
+type app struct {
+	places    store.Places
+	log       *logging.Log
+	directory string // of the project whose configuration holds
+	verbose   bool
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	stdio := false
+	root := &cobra.Command{
+		Use:   "oci-oidc-helper",
+		Short: "Sign in at an OCI IAM identity domain, and get tokens for your company's models",
+		Long: `oci-oidc-helper signs you in at your company's OCI IAM identity domain and keeps
+a valid access token for the language models behind it. OpenCode's plugin
+opencode-oci-oidc runs it with --stdio; the commands below are for you.
+
+The configuration is oci-auth.config.jsonc in the project directory, else in
+OpenCode's own configuration directory.
+
+Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.`,
+		Example: `  oci-oidc-helper connect
+  oci-oidc-helper status
+  echo '{"jsonrpc":"2.0","id":1,"method":"status"}' | oci-oidc-helper --stdio`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if stdio {
+				return a.stdio(cmd)
+			}
+			return cmd.Help()
+		},
+	}
+	root.Flags().BoolVar(&stdio, "stdio", false, "speak JSON-RPC on standard input and output")
+	root.PersistentFlags().StringVarP(&a.directory, "directory", "C", "", "the project `directory` (default: the current one)")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show the log on standard error")
+	root.AddCommand(a.connectCommand(), a.statusCommand(), a.tokenCommand(), a.refreshCommand(), a.logoutCommand(), a.versionCommand())
+	return root
+}
+
+// session opens the session of the project directory for a command.
+func (a *app) session(cmd *cobra.Command) (*oidc.Session, error) {
+	directory, err := filepath.Abs(a.directory)
+	if err != nil {
+		return nil, problem.New(problem.Config, "The project directory cannot be found.", "Name it with --directory.").Because(err)
+	}
+	config, err := a.places.LoadConfig(directory)
+	if err != nil {
+		a.log.Warn("no usable configuration", "problem", problem.From(err))
+		return nil, err
+	}
+	a.log.Configure(config.LogLevel, config.LogFile)
+	log := a.log.Logger
+	if a.verbose {
+		log = a.log.AlsoTo(cmd.ErrOrStderr(), slog.LevelDebug, isTerminal(cmd.ErrOrStderr()) && os.Getenv("NO_COLOR") == "")
+	}
+	log.Info("command begins", "command", cmd.Name(), "version", helperVersion())
+	return oidc.NewSession(config, a.places, log)
+}
+
+// isTerminal reports whether a person is likely to read w.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

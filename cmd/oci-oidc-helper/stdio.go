@@ -1,0 +1,22 @@
+package main
+
+import (
+	"os/signal"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
+)
+
+// stdio speaks JSON-RPC until its input ends. The signals that reach the whole
+// process group of OpenCode are not meant for it; nothing but JSON-RPC goes to
+// standard output, nothing at all to standard error.
+func (a *app) stdio(cmd *cobra.Command) error {
+	signal.Ignore(groupSignals...)
+	ctx, stop := signal.NotifyContext(cmd.Context(), endSignals...)
+	defer stop()
+	a.log.Info("helper started", "version", helperVersion())
+	rpc.Serve(ctx, cmd.InOrStdin(), cmd.OutOrStdout(), rpc.Options{Version: helperVersion(), Places: a.places, Log: a.log})
+	a.log.Info("helper ended")
+	return nil
+}

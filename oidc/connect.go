@@ -1,0 +1,198 @@
+package oidc
+
+import (
+	"context"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// A Flow is a way to sign in.
+type Flow string
+
+// The flows.
+const (
+	Browser Flow = "browser" // authorization code, received by a listener on this machine
+	Device  Flow = "device"  // device code, entered on any machine
+	Paste   Flow = "paste"   // authorization code, pasted by the person
+)
+
+// Flows are all of them.
+var Flows = []Flow{Browser, Device, Paste}
+
+// A Prompt is what a person must be shown during a flow.
+type Prompt struct {
+	Flow          Flow
+	URL           string    // where to sign in
+	UserCode      string    // to be entered there; only of the device flow
+	ExpiresAt     time.Time // of the attempt
+	BrowserOpened bool
+}
+
+// ConnectOptions say how to sign in.
+type ConnectOptions struct {
+	Flow        Flow // "" for the one that suits the configuration
+	OpenBrowser bool
+	Prompt      func(Prompt) // called once; must not be nil
+}
+
+// An attempt is a sign-in that is going on.
+type attempt struct {
+	cancel context.CancelCauseFunc
+	pasted chan pastedRedirect
+	done   chan struct{}
+}
+
+// Connect signs the person in and returns who it is. It ends when they are done,
+// when their time is over, or when another Connect begins.
+func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error) {
+	ctx, a := s.beginAttempt(ctx)
+	defer s.endAttempt(a)
+	if o.Flow == "" {
+		o.Flow = s.defaultFlow()
+	}
+	s.log.Info("sign-in begins", "flow", o.Flow)
+	show := func(p Prompt) {
+		p.BrowserOpened = o.OpenBrowser && openBrowser(p.URL)
+		s.log.Info("the person is asked", "flow", p.Flow, "expiresAt", p.ExpiresAt, "browserOpened", p.BrowserOpened)
+		o.Prompt(p)
+	}
+	keep := func(tokens store.Tokens) error { return s.begin(ctx, tokens) }
+	var err error
+	switch o.Flow {
+	case Browser:
+		err = s.domain.signInWithBrowser(ctx, a.pasted, show, keep)
+	case Device:
+		err = s.domain.signInWithDevice(ctx, show, keep)
+	case Paste:
+		err = s.domain.signInWithPaste(ctx, a.pasted, show, keep)
+	default:
+		err = problem.New(problem.Config, "There is no flow called "+printable(string(o.Flow), 40)+".", "Use browser, device or paste.")
+	}
+	if err != nil {
+		p := problem.From(err)
+		s.log.Warn("sign-in failed", "flow", o.Flow, "problem", p)
+		return Status{}, p
+	}
+	return s.Status(), nil
+}
+
+// Answer hands in a redirect URL, or the code alone, that the person pasted. Its
+// error says what is wrong with it; the sign-in then goes on waiting.
+func (s *Session) Answer(ctx context.Context, redirect string) error {
+	s.mu.Lock()
+	a := s.attempt
+	s.mu.Unlock()
+	nobodyWaits := problem.New(problem.LoginDenied, "No sign-in is waiting for a pasted address.", "Start one with /connect.")
+	if a == nil {
+		return nobodyWaits
+	}
+	reply := make(chan error, 1)
+	select {
+	case a.pasted <- pastedRedirect{redirect, reply}:
+		return <-reply
+	case <-a.done:
+		return nobodyWaits
+	case <-ctx.Done():
+		return problem.From(context.Cause(ctx))
+	}
+}
+
+// Disconnect ends the session at the domain and on the disk. revoked reports
+// whether the domain confirmed it; the tokens are erased in any case.
+func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
+	s.cancelAttempt(problem.New(problem.Cancelled, "The session was signed out.", ""))
+	unlock, _, err := s.lock(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	s.mu.Lock()
+	s.notice()
+	tokens := s.held.Tokens
+	s.mu.Unlock()
+	if !tokens.Refresh.Empty() {
+		if err := s.domain.Revoke(ctx, tokens); err != nil {
+			s.log.Warn("the domain did not confirm the sign-out", "problem", problem.From(err))
+		} else {
+			revoked = true
+		}
+	}
+	if err := s.file.Erase(); err != nil {
+		return revoked, err
+	}
+	s.mu.Lock()
+	s.hold(store.Tokens{}, store.Stamp{})
+	s.mu.Unlock()
+	s.log.Info("signed out", "revoked", revoked)
+	s.onChange(s.Status())
+	return revoked, nil
+}
+
+// begin saves the tokens of a new sign-in. A file of a newer version is left
+// unharmed.
+func (s *Session) begin(ctx context.Context, tokens store.Tokens) error {
+	unlock, _, err := s.lock(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, _, err := s.file.Load(); err != nil && !store.Damaged(err) {
+		return err
+	}
+	s.log.Info("signed in", "subject", tokens.Subject, "expiresAt", tokens.ExpiresAt, "refreshable", !tokens.Refresh.Empty())
+	if tokens.Refresh.Empty() {
+		s.log.Warn("the domain gave no refresh token: the session ends with its access token. " + RefreshSwitches)
+	}
+	s.keep(tokens)
+	return nil
+}
+
+// RefreshSwitches tells what must be on for a domain to give a refresh token.
+const RefreshSwitches = `A refresh token needs three switches: the application's "Refresh token" grant, ` +
+	`offline_access in scope, and "Allow token refresh" of the resource application.`
+
+// defaultFlow is the flow that suits the configuration.
+func (s *Session) defaultFlow() Flow {
+	if s.config.AuthMethod == store.MobileApp {
+		return Device
+	}
+	return Browser
+}
+
+// beginAttempt makes this the sign-in that is going on, after the one before has
+// let go of its port.
+func (s *Session) beginAttempt(ctx context.Context) (context.Context, *attempt) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	a := &attempt{cancel: cancel, pasted: make(chan pastedRedirect), done: make(chan struct{})}
+	s.mu.Lock()
+	before := s.attempt
+	s.attempt = a
+	s.mu.Unlock()
+	if before != nil {
+		before.cancel(problem.New(problem.Cancelled, "Another sign-in was started.", ""))
+		<-before.done
+	}
+	return ctx, a
+}
+
+func (s *Session) endAttempt(a *attempt) {
+	a.cancel(nil)
+	close(a.done)
+	s.mu.Lock()
+	if s.attempt == a {
+		s.attempt = nil
+	}
+	s.mu.Unlock()
+}
+
+func (s *Session) cancelAttempt(why *problem.Problem) {
+	s.mu.Lock()
+	a := s.attempt
+	s.mu.Unlock()
+	if a != nil {
+		a.cancel(why)
+		<-a.done
+	}
+}

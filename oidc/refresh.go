@@ -1,0 +1,268 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+const (
+	lockPoll     = 5 * time.Millisecond
+	lockPatience = 2 * exchangeTimeout // for another process's refresh
+	lockQuiet    = time.Second         // a longer wait is logged
+	firstPause   = time.Second         // after a failed refresh
+	longestPause = time.Minute
+	saveAgain    = 30 * time.Second // after a failed save
+)
+
+// A pause is the time after a failed refresh in which no other is tried.
+type pause struct {
+	until    time.Time
+	failures int
+	problem  *problem.Problem
+}
+
+// refreshNow waits for a refresh: the one that is going on, or a new one. A
+// caller that gives up cancels only its own waiting.
+func (s *Session) refreshNow(ctx context.Context) error {
+	s.mu.Lock()
+	replaced := s.held.fingerprint
+	s.behind.Add(1)
+	s.mu.Unlock()
+	done := s.refreshes.DoChan("", func() (any, error) { return nil, s.refresh(replaced) })
+	select {
+	case result := <-done:
+		s.behind.Done()
+		return result.Err
+	case <-ctx.Done():
+		go func() { <-done; s.behind.Done() }()
+		return problem.From(context.Cause(ctx))
+	}
+}
+
+// refreshBehind begins a refresh that nobody waits for. s.mu is held.
+func (s *Session) refreshBehind() {
+	replaced := s.held.fingerprint
+	s.behind.Add(1)
+	done := s.refreshes.DoChan("", func() (any, error) { return nil, s.refresh(replaced) })
+	go func() {
+		defer s.behind.Done()
+		<-done
+	}()
+}
+
+// arm sets the clock for a refresh ahead of the expiry. s.mu is held.
+func (s *Session) arm() {
+	if s.ahead != nil {
+		s.ahead.Stop()
+		s.ahead = nil
+	}
+	if s.held.Refresh.Empty() || s.lastUse.IsZero() {
+		return
+	}
+	wait := time.Until(s.held.ExpiresAt.Add(-s.held.margin))
+	if wait <= 0 {
+		return // the next call sees to it
+	}
+	s.ahead = time.AfterFunc(wait, s.refreshAhead)
+}
+
+// refreshAhead refreshes if someone has been using the session lately.
+func (s *Session) refreshAhead() {
+	s.mu.Lock()
+	changed := s.notice()
+	now := time.Now()
+	lately := max(3*s.held.margin, 2*time.Minute)
+	if s.due(now) && now.Sub(s.lastUse) < lately {
+		s.refreshBehind()
+	}
+	s.mu.Unlock()
+	if changed {
+		s.onChange(s.Status())
+	}
+}
+
+// refresh replaces the token with the given fingerprint, unless another process
+// has done so. Whoever has the lock reads the file again and decides; new tokens
+// are on the disk before the lock is released and before anyone uses them.
+func (s *Session) refresh(replaced string) error {
+	if p := s.pausing(); p != nil {
+		return p
+	}
+	unlock, done, err := s.lock(context.Background(), func() bool { return s.replacedByOther(replaced) })
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if done || s.replacedByOther(replaced) {
+		return nil
+	}
+	s.mu.Lock()
+	old := s.held.Tokens
+	s.mu.Unlock()
+	if old.Refresh.Empty() {
+		return s.loginRequired()
+	}
+	return s.sendRefresh(old)
+}
+
+// sendRefresh sends the refresh token. The lock is held.
+func (s *Session) sendRefresh(old store.Tokens) error {
+	if !old.RefreshSentAt.IsZero() {
+		s.log.Warn("an earlier refresh had no answer; its refresh token is tried once more", "sentAt", old.RefreshSentAt)
+	}
+	started := time.Now()
+	fresh, unknown, retryAfter, err := s.domain.Refresh(context.Background(), old)
+	switch {
+	case err == nil:
+		s.log.Info("session refreshed", "expiresAt", fresh.ExpiresAt, "took", time.Since(started))
+		s.keep(fresh)
+		return nil
+	case errors.Is(err, errInvalidGrant):
+		return s.ended(old, err)
+	}
+	p := problem.From(err)
+	s.log.Warn("refresh failed", "problem", p, "outcomeUnknown", unknown, "retryAfter", retryAfter)
+	if unknown {
+		doubtful := old
+		doubtful.RefreshSentAt = started
+		s.keep(doubtful)
+	}
+	s.startPause(p, retryAfter)
+	return p
+}
+
+// ended believes the domain that the session is over, unless another process has
+// new tokens: then the domain only refused the old one.
+func (s *Session) ended(old store.Tokens, cause error) error {
+	if fresh, stamp, err := s.file.Load(); err == nil && !fresh.Refresh.Empty() && fresh.Refresh != old.Refresh {
+		s.log.Info("another process has refreshed the session")
+		s.mu.Lock()
+		s.hold(fresh, stamp)
+		s.mu.Unlock()
+		return nil
+	}
+	s.log.Warn("the domain ended the session", "problem", problem.From(cause))
+	// The access token serves as long as it lives.
+	old.Refresh, old.RefreshSentAt = secret.Text{}, time.Time{}
+	s.keep(old)
+	return s.loginRequired().Because(cause)
+}
+
+// keep saves tokens and makes them the current ones. Where they cannot be saved
+// they live in memory, which is better than losing them, and are saved later.
+// The lock is held.
+func (s *Session) keep(tokens store.Tokens) {
+	stamp, err := s.file.Save(tokens)
+	s.mu.Lock()
+	if err != nil {
+		stamp = s.file.Stamp()
+	}
+	s.hold(tokens, stamp)
+	if err != nil {
+		s.log.Error("the tokens live in memory only", "problem", problem.From(err))
+		s.unsaved = true
+		s.lastFault = problem.From(err)
+		s.pause.until = time.Now().Add(saveAgain)
+	}
+	s.mu.Unlock()
+	s.onChange(s.Status())
+}
+
+// saveBehind tries again to save what could not be saved. s.mu is held.
+func (s *Session) saveBehind() {
+	if !s.unsaved || time.Now().Before(s.pause.until) {
+		return
+	}
+	s.pause.until = time.Now().Add(saveAgain)
+	s.behind.Add(1)
+	go func() {
+		defer s.behind.Done()
+		if unlock, _, err := s.lock(context.Background(), nil); err == nil {
+			defer unlock()
+			s.mu.Lock()
+			tokens, unsaved := s.held.Tokens, s.unsaved
+			s.mu.Unlock()
+			if unsaved {
+				s.keep(tokens)
+			}
+		}
+	}()
+}
+
+// replacedByOther reads the file again and reports whether it now holds a valid
+// token other than the replaced one.
+func (s *Session) replacedByOther(replaced string) bool {
+	s.mu.Lock()
+	changed := s.notice()
+	now := time.Now()
+	done := s.held.usable(now) && s.held.fingerprint != replaced && !s.due(now)
+	s.mu.Unlock()
+	if changed {
+		s.onChange(s.Status())
+	}
+	return done
+}
+
+// lock waits for the lock across processes, but no longer than until enough (if
+// not nil) is true: then done is true and nothing is locked. Where no lock can be
+// had at all, such as below a read-only home, it goes on without one.
+func (s *Session) lock(ctx context.Context, enough func() bool) (unlock func(), done bool, err error) {
+	started, logged := time.Now(), false
+	for {
+		unlock, ok, err := s.file.TryLock()
+		if err != nil {
+			s.log.Warn("going on without the lock", "problem", problem.From(err))
+			return func() {}, false, nil
+		}
+		if ok {
+			return unlock, false, nil
+		}
+		if enough != nil && enough() {
+			return func() {}, true, nil
+		}
+		waited := time.Since(started)
+		if waited > lockQuiet && !logged {
+			s.log.Info("waiting for another process that has the session's lock", "file", s.file.Path())
+			logged = true
+		}
+		if waited > lockPatience {
+			return nil, false, problem.New(problem.Store,
+				fmt.Sprintf("Another process has kept the session's lock for %s.", lockPatience),
+				"End other oci-oidc-helper processes that hang, then try again.").Passing()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, false, problem.From(context.Cause(ctx))
+		case <-time.After(lockPoll/2 + rand.N(lockPoll)):
+		}
+	}
+}
+
+// pausing returns the last problem while no refresh may be tried.
+func (s *Session) pausing() *problem.Problem {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Now().Before(s.pause.until) {
+		return s.pause.problem
+	}
+	return nil
+}
+
+// startPause begins the time without refreshes after a failed one: longer after
+// each failure, not the same for all, and as long as the domain asked.
+func (s *Session) startPause(p *problem.Problem, retryAfter time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	failures := s.pause.failures
+	wait := min(firstPause<<min(failures, 10), longestPause)
+	wait = wait/2 + rand.N(wait)
+	s.pause = pause{until: time.Now().Add(max(wait, min(retryAfter, 10*longestPause))), failures: failures + 1, problem: p}
+	s.lastFault = p
+}

@@ -1,0 +1,288 @@
+package oidc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// A Session is a person signed in at one domain with one client, in this process
+// and in every other that has the same configuration. It is safe for concurrent
+// use. Every error of its methods is a [problem.Problem].
+type Session struct {
+	config   store.Config
+	domain   *Domain
+	file     *store.TokenFile
+	log      *slog.Logger
+	onChange func(Status)
+
+	refreshes singleflight.Group
+	behind    sync.WaitGroup // what goes on without a caller
+
+	mu        sync.Mutex
+	held      held
+	unsaved   bool // what is held could not be written
+	pause     pause
+	stand     string // fingerprint of the token that replaced a rejected one
+	lastUse   time.Time
+	ahead     *time.Timer // refreshes before the expiry
+	attempt   *attempt    // the sign-in that is going on
+	lastFault *problem.Problem
+}
+
+// held are the tokens in memory, with what is asked of them at every call.
+type held struct {
+	store.Tokens
+	stamp       store.Stamp // of the file they were read from or written to
+	fingerprint string      // of the access token
+	margin      time.Duration
+}
+
+// A Token is an access token that may be used now.
+type Token struct {
+	Access    secret.Text
+	Type      string
+	ExpiresAt time.Time
+}
+
+// Open returns the session that the configuration of a project directory
+// describes.
+func Open(places store.Places, directory string, log *slog.Logger) (*Session, error) {
+	config, err := places.LoadConfig(directory)
+	if err != nil {
+		return nil, err
+	}
+	return NewSession(config, places, log)
+}
+
+// NewSession returns the session of a configuration. It makes no request and
+// reads no token before it is asked.
+func NewSession(config store.Config, places store.Places, log *slog.Logger) (*Session, error) {
+	domain, err := NewDomain(config, log)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{
+		config: config, domain: domain, file: places.TokenFile(config), log: log,
+		onChange: func(Status) {},
+	}, nil
+}
+
+// OnChange sets what is called, without locks held, whenever the session began,
+// ended, or has other tokens. It is to be set before the session is used.
+func (s *Session) OnChange(f func(Status)) { s.onChange = f }
+
+// Config returns the session's configuration.
+func (s *Session) Config() store.Config { return s.config }
+
+// Close ends a sign-in that is going on, and waits for what was begun behind a
+// caller's back: a refresh token that was sent must not lose its successor.
+func (s *Session) Close() {
+	s.cancelAttempt(problem.New(problem.Cancelled, "The helper is ending.", ""))
+	s.mu.Lock()
+	if s.ahead != nil {
+		s.ahead.Stop()
+	}
+	s.mu.Unlock()
+	s.behind.Wait()
+}
+
+// Token returns an access token that is valid now: the one in memory, else the
+// one on the disk, else a refreshed one. rejected is the fingerprint of a token
+// that the endpoint did not accept, or "": that one is not returned again.
+//
+// It waits for the domain only if no valid token exists at all, and never for a
+// person: without a session it is a problem of kind LoginRequired at once.
+func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
+	if token, ok, err := s.Ready(rejected); ok || err != nil {
+		return token, err
+	}
+	// Twice, because another process may have left tokens that are over already.
+	for range 2 {
+		if err := s.refreshNow(ctx); err != nil {
+			return Token{}, err
+		}
+		if token, ok := s.replacement(rejected); ok {
+			return token, nil
+		}
+	}
+	return Token{}, problem.New(problem.Domain,
+		fmt.Sprintf("The tokens of %s are over as soon as they come.", s.domain.url.Host),
+		"Check this machine's clock.")
+}
+
+// replacement returns the token that came in place of a rejected or expired one.
+func (s *Session) replacement(rejected string) (Token, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.held.usable(time.Now()) || s.held.fingerprint == rejected {
+		return Token{}, false
+	}
+	if rejected != "" {
+		s.stand = s.held.fingerprint
+	}
+	return s.held.token(), true
+}
+
+// Ready returns the token if that needs no waiting: at the cost of one stat, and
+// of reading the file where another process has changed it.
+func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
+	now := time.Now()
+	s.mu.Lock()
+	s.lastUse = now
+	changed := s.notice()
+	switch {
+	case rejected != "" && rejected == s.held.fingerprint:
+		if rejected == s.stand {
+			err = s.rejectedAgain()
+		}
+	case s.held.usable(now):
+		token, ok = s.held.token(), true
+		if s.due(now) {
+			s.refreshBehind()
+		}
+		s.saveBehind()
+	}
+	s.mu.Unlock()
+	if changed {
+		s.onChange(s.Status())
+	}
+	return token, ok, err
+}
+
+// Refresh gets new tokens now.
+func (s *Session) Refresh(ctx context.Context) (Token, error) {
+	s.mu.Lock()
+	s.notice()
+	s.pause = pause{}
+	s.mu.Unlock()
+	if err := s.refreshNow(ctx); err != nil {
+		return Token{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held.token(), nil
+}
+
+// Status is what there is to say of a session, without secrets.
+type Status struct {
+	SignedIn    bool // a token is valid, or can be had without the person
+	Subject     string
+	ExpiresAt   time.Time // of the access token; zero when there is none
+	Refreshable bool      // there is a refresh token
+	ClockSkew   time.Duration
+	Problem     *problem.Problem // the last trouble that is not over
+}
+
+// Status asks nobody: it tells what memory and disk say.
+func (s *Session) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notice()
+	t := s.held.Tokens
+	status := Status{
+		SignedIn:    usable(t, time.Now()) || !t.Refresh.Empty(),
+		Subject:     t.Subject,
+		ExpiresAt:   t.ExpiresAt,
+		Refreshable: !t.Refresh.Empty(),
+		ClockSkew:   s.domain.ClockSkew(),
+		Problem:     s.lastFault,
+	}
+	if _, err := s.config.ClientSecret.Read(); err != nil {
+		status.Problem = problem.From(err)
+	}
+	return status
+}
+
+// notice takes over what another process wrote, and reports whether it did.
+// s.mu is held.
+func (s *Session) notice() bool {
+	if s.file.Stamp().Same(s.held.stamp) {
+		return false
+	}
+	tokens, stamp, err := s.file.Load()
+	if err != nil {
+		s.log.Warn("the saved tokens are not used", "problem", problem.From(err))
+		s.lastFault = problem.From(err)
+	}
+	if s.unsaved && tokens.IssuedAt.Before(s.held.IssuedAt) {
+		s.held.stamp = stamp
+		return false
+	}
+	s.hold(tokens, stamp)
+	return true
+}
+
+// hold makes tokens the current ones. s.mu is held.
+func (s *Session) hold(tokens store.Tokens, stamp store.Stamp) {
+	before := s.held.fingerprint
+	s.held = held{Tokens: tokens, stamp: stamp, margin: margin(tokens)}
+	if !tokens.Access.Empty() {
+		s.held.fingerprint = tokens.Access.Fingerprint()
+	}
+	s.unsaved = false
+	if s.held.fingerprint != before {
+		s.pause, s.lastFault = pause{}, nil
+	}
+	s.arm()
+}
+
+func (h *held) token() Token {
+	return Token{Access: h.Access, Type: h.Type, ExpiresAt: h.ExpiresAt}
+}
+
+// usable reports whether the access token is still good when a request that
+// leaves now arrives. A clock that was set back makes it doubtful, too.
+func (h *held) usable(now time.Time) bool { return usable(h.Tokens, now) }
+
+func usable(t store.Tokens, now time.Time) bool {
+	const clockSetBack = time.Minute
+	onTheWay := min(t.ExpiresAt.Sub(t.IssuedAt)/20, 10*time.Second)
+	return !t.Access.Empty() &&
+		now.Before(t.ExpiresAt.Add(-onTheWay)) && now.After(t.IssuedAt.Add(-clockSetBack))
+}
+
+// margin is how long before the expiry a refresh begins: a fifth of the lifetime,
+// five minutes at most, and not the same for all.
+func margin(t store.Tokens) time.Duration {
+	fifth := min(t.ExpiresAt.Sub(t.IssuedAt)/5, 5*time.Minute)
+	return time.Duration(float64(fifth) * (0.75 + rand.Float64()/2))
+}
+
+// due reports whether it is time to refresh ahead. After a refresh whose outcome
+// is unknown the refresh token may be used up, so it is not risked before the
+// access token has ended. s.mu is held.
+func (s *Session) due(now time.Time) bool {
+	return !s.held.Refresh.Empty() && s.held.RefreshSentAt.IsZero() &&
+		!now.Before(s.held.ExpiresAt.Add(-s.held.margin)) && !now.Before(s.pause.until)
+}
+
+// loginRequired is what a caller is told when only the person can help.
+func (s *Session) loginRequired() *problem.Problem {
+	return problem.New(problem.LoginRequired,
+		fmt.Sprintf("You are not signed in at %s, or the session has ended.", s.domain.url.Host),
+		`Run /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)
+}
+
+// rejectedAgain is what a caller is told when the endpoint refuses even the token
+// that replaced a refused one: another refresh would not help. s.mu is held.
+func (s *Session) rejectedAgain() *problem.Problem {
+	hint := "Check scope: it must name the scope of the endpoint's own resource application, audience and scope name written together."
+	if c, err := parseClaims(s.held.Access.Reveal()); err == nil && len(c.Audience) > 0 {
+		hint += fmt.Sprintf(" The token's audience is %s.", printable(fmt.Sprint([]string(c.Audience)), 200))
+	}
+	if skew := s.domain.ClockSkew(); skew.Abs() > 2*time.Minute {
+		hint = fmt.Sprintf("This machine's clock differs from the domain's by %s; correct it.", skew.Abs().Round(time.Second))
+	}
+	return problem.New(problem.Config, fmt.Sprintf("The endpoint %s rejects a token that %s has just issued.",
+		s.config.BaseURL, s.domain.url.Host), hint)
+}

@@ -1,0 +1,277 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+
+	"github.com/sourcegraph/jsonrpc2"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// Options are what a conversation needs to know of its process.
+type Options struct {
+	Version string
+	Places  store.Places
+	Log     *logging.Log
+}
+
+// Serve answers the requests that come in until the input ends or the context is
+// done, and returns when all of them are answered. A sign-in that is going on then
+// is cancelled; a refresh that was begun is finished, because its token works only
+// once.
+func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
+	s := &server{Options: o, running: map[jsonrpc2.ID]running{}}
+	if directory, err := os.Getwd(); err == nil {
+		s.directory = directory
+	}
+	s.stream = newLineStream(in, out, s.finish)
+	conn := jsonrpc2.NewConn(context.Background(), s.stream, s, jsonrpc2.SetLogger(connLog{o.Log}))
+	select {
+	case <-conn.DisconnectNotify():
+	case <-ctx.Done():
+		s.finish()
+	}
+}
+
+// server is one conversation.
+type server struct {
+	Options
+	stream *lineStream
+	calls  sync.WaitGroup
+
+	mu        sync.Mutex
+	directory string
+	session   *oidc.Session
+	running   map[jsonrpc2.ID]running
+
+	tokenMu   sync.Mutex
+	token     oidc.Token      // the last one sent
+	tokenJSON json.RawMessage // its result
+}
+
+// running is a request that is not answered yet.
+type running struct {
+	method string
+	cancel context.CancelFunc
+}
+
+// A method answers one kind of request.
+type method func(s *server, ctx context.Context, params json.RawMessage) (result any, err error)
+
+var methods = map[string]method{
+	"initialize":     with((*server).initialize),
+	"getToken":       with((*server).getToken),
+	"refresh":        with((*server).refresh),
+	"status":         with((*server).status),
+	"connect":        with((*server).connect),
+	"connect/answer": with((*server).answer),
+	"disconnect":     with((*server).disconnect),
+	"guard":          with((*server).guard),
+}
+
+// with makes a method of a function with typed parameters.
+func with[P any](f func(*server, context.Context, P) (any, error)) method {
+	return func(s *server, ctx context.Context, raw json.RawMessage) (any, error) {
+		var params P
+		if len(raw) > 0 {
+			if err := json.Unmarshal(raw, &params); err != nil {
+				return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeInvalidParams, Message: "wrong params: " + paramsFault(err)}
+			}
+		}
+		return f(s, ctx, params)
+	}
+}
+
+func paramsFault(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		if wrong.Field == "" {
+			return "they must be an object"
+		}
+		return fmt.Sprintf("%s must not be a %s", wrong.Field, wrong.Value)
+	}
+	return "they cannot be read"
+}
+
+// Handle is called by the connection for one request after the other, and must
+// not wait.
+func (s *server) Handle(_ context.Context, _ *jsonrpc2.Conn, request *jsonrpc2.Request) {
+	var params json.RawMessage
+	if request.Params != nil {
+		params = *request.Params
+	}
+	if request.Method == "$/cancelRequest" {
+		s.cancel(params)
+		return
+	}
+	if request.Method == "getToken" && s.getTokenReady(request, params) {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if !request.Notif {
+		s.mu.Lock()
+		s.running[request.ID] = running{request.Method, cancel}
+		s.mu.Unlock()
+	}
+	s.calls.Go(func() {
+		defer cancel()
+		s.answerRequest(ctx, request, params)
+	})
+}
+
+// answerRequest calls the method and writes its response.
+func (s *server) answerRequest(ctx context.Context, request *jsonrpc2.Request, params json.RawMessage) {
+	result, err := s.call(ctx, request.Method, params)
+	if request.Notif {
+		return
+	}
+	s.mu.Lock()
+	delete(s.running, request.ID)
+	s.mu.Unlock()
+	var encoded json.RawMessage
+	if err == nil {
+		encoded, err = json.Marshal(result)
+	}
+	if err != nil {
+		s.stream.replyWithError(request.ID, s.wireError(request.Method, err))
+		return
+	}
+	s.stream.reply(request.ID, encoded)
+}
+
+func (s *server) call(ctx context.Context, name string, params json.RawMessage) (result any, err error) {
+	method, known := methods[name]
+	if !known {
+		return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeMethodNotFound, Message: "there is no such method"}
+	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.Log.Error("panic in a method", "method", name, "fault", fault, "stack", string(debug.Stack()))
+			result, err = nil, &jsonrpc2.Error{Code: jsonrpc2.CodeInternalError, Message: "something went wrong inside; the log has the details"}
+		}
+	}()
+	return method(s, ctx, params)
+}
+
+// wireError is an error as the wire has it.
+func (s *server) wireError(method string, err error) *jsonrpc2.Error {
+	var own *jsonrpc2.Error
+	if errors.As(err, &own) {
+		return own
+	}
+	p := problem.From(err)
+	s.Log.Debug("answered with a problem", "method", method, "problem", p)
+	e := &jsonrpc2.Error{Code: problemCode, Message: p.Message}
+	e.SetError(errorData{string(p.Kind), p.Hint, p.Retryable})
+	return e
+}
+
+// cancel ends the request that a $/cancelRequest names; it is answered as
+// cancelled.
+func (s *server) cancel(params json.RawMessage) {
+	var p cancelParams
+	if json.Unmarshal(params, &p) != nil {
+		return
+	}
+	id, ok := toID(p.ID)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	call, found := s.running[id]
+	s.mu.Unlock()
+	if found {
+		call.cancel()
+	}
+}
+
+// finish is called when the input has ended: nobody will finish a sign-in now,
+// but every other request is answered.
+func (s *server) finish() {
+	s.mu.Lock()
+	for _, call := range s.running {
+		if call.method == "connect" {
+			call.cancel()
+		}
+	}
+	s.mu.Unlock()
+	s.calls.Wait()
+	s.mu.Lock()
+	session := s.session
+	s.mu.Unlock()
+	if session != nil {
+		session.Close()
+	}
+}
+
+// open returns the session of the configuration as it is on the disk now: a new
+// one if it has changed.
+func (s *server) open() (*oidc.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	config, err := s.Places.LoadConfig(s.directory)
+	if err != nil {
+		return nil, err
+	}
+	if s.session != nil && s.session.Config() == config {
+		return s.session, nil
+	}
+	s.Log.Configure(config.LogLevel, config.LogFile)
+	s.Log.Info("configuration read", "path", config.Path, "domain", config.DomainURL, "endpoint", config.BaseURL, "authMethod", config.AuthMethod)
+	session, err := oidc.NewSession(config, s.Places, s.Log.Logger)
+	if err != nil {
+		return nil, err
+	}
+	session.OnChange(s.sessionChanged)
+	if s.session != nil {
+		s.calls.Go(s.session.Close)
+	}
+	s.session = session
+	return session, nil
+}
+
+// opened returns the session as it was opened last, and opens it if need be.
+func (s *server) opened() (*oidc.Session, error) {
+	s.mu.Lock()
+	session := s.session
+	s.mu.Unlock()
+	if session != nil {
+		return session, nil
+	}
+	return s.open()
+}
+
+func (s *server) sessionChanged(status oidc.Status) {
+	s.notify("session/changed", sessionChanged{status.SignedIn, utc(status.ExpiresAt)})
+}
+
+func (s *server) notify(method string, params any) {
+	request := jsonrpc2.Request{Method: method, Notif: true}
+	err := request.SetParams(params)
+	if err == nil {
+		err = s.stream.WriteObject(request)
+	}
+	if err != nil {
+		s.Log.Debug("a notification could not be sent", "method", method, "err", err)
+	}
+}
+
+func platform() string { return runtime.GOOS + "-" + runtime.GOARCH }
+
+// connLog takes what the connection has to say, which would go to stderr.
+type connLog struct{ log *logging.Log }
+
+func (l connLog) Printf(format string, args ...any) {
+	l.log.Debug(fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,229 @@
+package rpc
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/sourcegraph/jsonrpc2"
+)
+
+// maxLine is the longest line that is read, in bytes.
+const maxLine = 1 << 20
+
+// A lineStream is a [jsonrpc2.ObjectStream] of one JSON object a line. It answers
+// itself what is no request, so that the connection, which would end at the first
+// bad object, never sees one; and it writes the replies itself, because the
+// connection would encode them three times.
+type lineStream struct {
+	in    *bufio.Reader
+	atEOF func() // called once when the input has ended
+
+	mu  sync.Mutex
+	out io.Writer
+	buf []byte
+}
+
+func newLineStream(in io.Reader, out io.Writer, atEOF func()) *lineStream {
+	return &lineStream{in: bufio.NewReaderSize(in, 64<<10), out: out, atEOF: atEOF}
+}
+
+// ReadObject reads the next request or response into v, and answers every line
+// before it that is neither.
+func (s *lineStream) ReadObject(v any) error {
+	for {
+		line, err := s.readLine()
+		if errors.Is(err, errLineTooLong) {
+			s.replyError(nil, jsonrpc2.CodeParseError, "the line is longer than 1 MiB")
+			continue
+		}
+		if len(line) > 0 {
+			if s.accept(line, v) {
+				return nil
+			}
+		}
+		if err != nil {
+			s.atEOF()
+			return io.EOF
+		}
+	}
+}
+
+var errLineTooLong = errors.New("line too long")
+
+// readLine returns the next line without the white space around it. At the end of
+// the input the rest is returned together with the error.
+func (s *lineStream) readLine() ([]byte, error) {
+	line, err := s.in.ReadSlice('\n')
+	if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
+		return bytes.TrimSpace(line), err
+	}
+	long := bytes.Clone(line)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		line, err = s.in.ReadSlice('\n')
+		if len(long) <= maxLine {
+			long = append(long, line...)
+		}
+	}
+	if len(long) > maxLine && err == nil {
+		return nil, errLineTooLong
+	}
+	return bytes.TrimSpace(long), err
+}
+
+// envelope is what every message has, before its method is looked at.
+type envelope struct {
+	Version string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Method  *string         `json:"method"`
+	Params  json.RawMessage `json:"params"`
+	Result  json.RawMessage `json:"result"`
+	Error   json.RawMessage `json:"error"`
+}
+
+// accept decodes a line into v, or answers what is wrong with it (JSON-RPC 2.0,
+// 4 and 5.1) and returns false.
+func (s *lineStream) accept(line []byte, v any) bool {
+	if !utf8.Valid(line) || !json.Valid(line) {
+		s.replyError(nil, jsonrpc2.CodeParseError, "the line is not JSON")
+		return false
+	}
+	if line[0] == '[' {
+		s.replyError(nil, jsonrpc2.CodeInvalidRequest, "batches are not supported; send one object a line")
+		return false
+	}
+	var e envelope
+	if json.Unmarshal(line, &e) != nil {
+		s.replyError(nil, jsonrpc2.CodeInvalidRequest, "the line is not a JSON-RPC request")
+		return false
+	}
+	id, idOK := toID(e.ID)
+	if e.Method == nil && (e.Result != nil || e.Error != nil) {
+		return false // an answer to nothing we asked
+	}
+	switch {
+	case !idOK:
+		s.replyError(nil, jsonrpc2.CodeInvalidRequest, "id must be text or a number")
+	case e.Version != "2.0":
+		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, `jsonrpc must be "2.0"`)
+	case e.Method == nil:
+		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, "method is missing")
+	case len(e.Params) > 0 && e.Params[0] != '{' && e.Params[0] != '[' && string(e.Params) != "null":
+		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, "params must be an object")
+	default:
+		return s.decode(line, e, id, v)
+	}
+	return false
+}
+
+// decode hands a request over to the connection, whose decoder fills in types of
+// its own.
+func (s *lineStream) decode(line []byte, e envelope, id jsonrpc2.ID, v any) bool {
+	var err error
+	if strings.HasPrefix(id.Str, rawID) || string(e.Params) == "null" {
+		request := jsonrpc2.Request{Method: *e.Method, ID: id, Notif: e.ID == nil}
+		if string(e.Params) != "null" && e.Params != nil {
+			request.Params = &e.Params
+		}
+		line, err = json.Marshal(request)
+	}
+	if err == nil {
+		err = json.Unmarshal(line, v)
+	}
+	if err != nil {
+		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, "the line is not a JSON-RPC request")
+		return false
+	}
+	return true
+}
+
+// rawID begins an id that [jsonrpc2.ID] has no way to keep, such as -1, 1.5 or
+// null; the rest is its JSON.
+const rawID = "\x00"
+
+// toID turns the JSON of an id into one that the connection echoes faithfully. An
+// absent one is that of a notification.
+func toID(raw json.RawMessage) (id jsonrpc2.ID, ok bool) {
+	if len(raw) == 0 {
+		return id, true
+	}
+	switch c := raw[0]; {
+	case c == '"':
+		var text string
+		if json.Unmarshal(raw, &text) == nil && !strings.HasPrefix(text, rawID) {
+			return jsonrpc2.ID{Str: text, IsString: true}, true
+		}
+	case c == '{' || c == '[' || c == 't' || c == 'f':
+		return id, false
+	default:
+		if number, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
+			return jsonrpc2.ID{Num: number}, true
+		}
+	}
+	return jsonrpc2.ID{Str: rawID + string(raw), IsString: true}, true
+}
+
+// appendID appends the JSON of an id.
+func appendID(b []byte, id jsonrpc2.ID) []byte {
+	if !id.IsString {
+		return strconv.AppendUint(b, id.Num, 10)
+	}
+	if raw, ok := strings.CutPrefix(id.Str, rawID); ok {
+		return append(b, raw...)
+	}
+	text, _ := json.Marshal(id.Str)
+	return append(b, text...)
+}
+
+// reply writes a successful response whose result is encoded already.
+func (s *lineStream) reply(id jsonrpc2.ID, result json.RawMessage) {
+	s.writeResponse(func(b []byte) []byte { return appendID(b, id) }, `,"result":`, result)
+}
+
+// replyWithError writes an error response.
+func (s *lineStream) replyWithError(id jsonrpc2.ID, e *jsonrpc2.Error) {
+	text, _ := json.Marshal(e)
+	s.writeResponse(func(b []byte) []byte { return appendID(b, id) }, `,"error":`, text)
+}
+
+// replyError answers a line that never became a request.
+func (s *lineStream) replyError(rawID json.RawMessage, code int64, message string) {
+	if len(rawID) == 0 {
+		rawID = json.RawMessage("null")
+	}
+	text, _ := json.Marshal(jsonrpc2.Error{Code: code, Message: message})
+	s.writeResponse(func(b []byte) []byte { return append(b, rawID...) }, `,"error":`, text)
+}
+
+func (s *lineStream) writeResponse(appendID func([]byte) []byte, member string, value []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := append(s.buf[:0], `{"jsonrpc":"2.0","id":`...)
+	b = appendID(b)
+	b = append(b, member...)
+	b = append(b, value...)
+	b = append(b, "}\n"...)
+	s.buf = b
+	_, _ = s.out.Write(b) // nobody is left to be told
+}
+
+// WriteObject writes any other message: the notifications.
+func (s *lineStream) WriteObject(v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err = s.out.Write(append(line, '\n'))
+	return err
+}
+
+// Close does nothing: stdin and stdout are not ours to close.
+func (s *lineStream) Close() error { return nil }
