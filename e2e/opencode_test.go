@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+)
+
+func TestFirstAnswerAfterBrowserSignIn(t *testing.T) {
+	for _, version := range []string{opencode.Latest, opencode.Middle, opencode.Oldest} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+			me := newConfiguredComputer(t, version, confidential(t, domain))
+			me.signIn(withBrowser, byItself)
+			me.asks("hi").answers(greeting)
+		})
+	}
+}
+
+func TestFirstAnswerAfterDeviceSignIn(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{})
+	me := newConfiguredComputer(t, opencode.Latest, mobile(t, domain))
+	me.signIn(withCode, typedCode(domain))
+	me.asks("hi").answers(greeting)
+}
+
+func TestSecondProcessNeedsNoSignIn(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
+	me.signIn(withBrowser, byItself)
+	me.asks("hi").answers(greeting)
+	me.asks("hi again").answers(greeting)
+	if got := domain.Count(domaintest.Token); got != 1 {
+		t.Errorf("%d token requests, want the one of the sign-in", got)
+	}
+}
+
+func TestExpiredTokenIsRefreshedSilently(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 1})
+	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
+	me.signIn(withBrowser, byItself)
+	domain.Change(func(o *domaintest.Options) { o.ExpiresIn = 3600 })
+	domain.Clock.Advance(time.Second)
+
+	answer := me.asks("hi")
+	answer.answers(greeting)
+	answer.saysNot("/connect", "retrying")
+	grants := grantTypes(domain)
+	if got, want := strings.Join(grants, " "), "authorization_code refresh_token"; got != want {
+		t.Errorf("token requests %q, want %q", got, want)
+	}
+}
+
+func TestRevokedTokenIsRenewedAndTheRequestRepeatedOnce(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
+	me.signIn(withBrowser, byItself)
+	domain.RevokeAccessTokens()
+
+	// With a title given, OpenCode makes one request, not two at a time.
+	answer := me.asks("--title", "greeting", "hi")
+	answer.answers(greeting)
+	answer.saysNot("401", "Unauthorized", "retrying")
+	tokens, statuses := bearers(domain)
+	if len(statuses) != 2 || statuses[0] != http.StatusUnauthorized || statuses[1] != http.StatusOK {
+		t.Errorf("the endpoint answered %v, want a 401 and a 200", statuses)
+	} else if tokens[0] == tokens[1] {
+		t.Error("the request was repeated with the rejected token")
+	}
+	if got, want := strings.Join(grantTypes(domain), " "), "authorization_code refresh_token"; got != want {
+		t.Errorf("token requests %q, want %q", got, want)
+	}
+}
+
+func TestEndedSessionIsOneLineAndOneRequest(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 1})
+	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
+	me.signIn(withBrowser, byItself)
+	domain.RevokeRefreshTokens()
+	before := domain.Count(domaintest.Token)
+
+	refused := me.asks("hi")
+	refused.says("/connect")
+	refused.saysNot("retrying")
+	if lines := strings.Count(refused.all.String(), "/connect"); lines != 1 {
+		t.Errorf("the way out is told %d times, want once\n%s", lines, refused.output())
+	}
+	if refused.err == nil {
+		t.Error("OpenCode ends well without an answer")
+	}
+	if got := domain.Count(domaintest.Token) - before; got != 1 {
+		t.Errorf("%d token requests, want exactly one", got)
+	}
+	if got := domain.Count(domaintest.Chat); got != 0 {
+		t.Errorf("%d requests reached the endpoint", got)
+	}
+}
+
+func TestWithoutConfigurationTheSearchedPathsAreTold(t *testing.T) {
+	t.Parallel()
+	me := newComputer(t, opencode.Latest)
+	lost := me.asks("hi")
+	lost.says(filepath.Join(me.Project, "oci-auth.config.jsonc"))
+	lost.says(filepath.Join(me.ConfigDir(), "oci-auth.config.jsonc"))
+	lost.saysNot("undefined/chat/completions", "retrying")
+}
+
+func TestOneLineOnStdioIsAnsweredAndGarbageBeforeItToo(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{})
+	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
+	const status = `{"jsonrpc":"2.0","id":1,"method":"status"}` + "\n"
+
+	answers := me.stdio(status)
+	if len(answers) != 1 {
+		t.Fatalf("%d lines, want one: %q", len(answers), answers)
+	}
+	if answer := parseAnswer(t, answers[0]); answer.ID != 1 || answer.Error.Code != 0 {
+		t.Errorf("answer %s", answers[0])
+	}
+	answers = me.stdio("garbage\n" + status)
+	if len(answers) != 2 {
+		t.Fatalf("%d lines, want two: %q", len(answers), answers)
+	}
+	if answer := parseAnswer(t, answers[0]); answer.Error.Code != -32700 {
+		t.Errorf("garbage is answered with %s", answers[0])
+	}
+	if answer := parseAnswer(t, answers[1]); answer.ID != 1 || answer.Error.Code != 0 {
+		t.Errorf("answer after garbage %s", answers[1])
+	}
+}
+
+type rpcAnswer struct {
+	ID    int
+	Error struct{ Code int }
+}
+
+func parseAnswer(t *testing.T, line string) (answer rpcAnswer) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(line), &answer); err != nil {
+		t.Fatalf("%v: %q", err, line)
+	}
+	return answer
+}
+
+// grantTypes returns what the domain's token endpoint was asked for.
+func grantTypes(domain *domaintest.Server) (types []string) {
+	for _, request := range domain.Requests(domaintest.Token) {
+		types = append(types, request.Form.Get("grant_type"))
+	}
+	return types
+}
