@@ -143,7 +143,7 @@ func (d *Domain) signInWithBrowser(ctx context.Context, pasted <-chan pastedRedi
 		return err
 	}
 	callback.serve(request)
-	expiresAt := time.Now().Add(codeLifetime)
+	expiresAt := time.Now().Add(d.patience)
 	ctx, cancel := context.WithDeadlineCause(ctx, expiresAt, d.nobodyCame())
 	defer cancel()
 	show(Prompt{Flow: Browser, URL: callback.startURL, ExpiresAt: expiresAt})
@@ -162,7 +162,7 @@ func (d *Domain) signInWithPaste(ctx context.Context, pasted <-chan pastedRedire
 	if err != nil {
 		return err
 	}
-	expiresAt := time.Now().Add(codeLifetime)
+	expiresAt := time.Now().Add(d.patience)
 	ctx, cancel := context.WithDeadlineCause(ctx, expiresAt, d.nobodyCame())
 	defer cancel()
 	show(Prompt{Flow: Paste, URL: request.url(), ExpiresAt: expiresAt})

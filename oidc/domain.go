@@ -31,6 +31,7 @@ type Domain struct {
 	config    store.Config
 	transport http.RoundTripper
 	log       *slog.Logger
+	patience  time.Duration // with a person at the sign-in page
 
 	mu       sync.Mutex
 	metadata *metadata // once discovered
@@ -44,7 +45,7 @@ func NewDomain(config store.Config, log *slog.Logger) (*Domain, error) {
 	if err != nil {
 		return nil, problem.New(problem.Config, "domain_url is not a web address.", "Write it as https://host.").Because(err)
 	}
-	return &Domain{url: u, config: config, transport: newTransport(), log: log}, nil
+	return &Domain{url: u, config: config, transport: newTransport(), log: log, patience: codeLifetime}, nil
 }
 
 // metadata is what we need of the discovery document (OIDC Discovery 1.0, 3).

@@ -51,11 +51,11 @@ func (d *Domain) exchange(ctx context.Context) (context.Context, *exchange) {
 	return context.WithValue(ctx, oauth2.HTTPClient, x.client()), x
 }
 
-// client follows no redirects: whoever the answer names would get the request.
+// client follows no redirects: whoever the answer names would get the request. Its
+// time is limited in RoundTrip.
 func (x *exchange) client() *http.Client {
 	return &http.Client{
 		Transport:     x,
-		Timeout:       exchangeTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

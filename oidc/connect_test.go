@@ -1,0 +1,345 @@
+package oidc
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// connecting begins a sign-in and returns its prompt, and where its end arrives.
+func connecting(t *testing.T, s *Session, flow Flow) (Prompt, <-chan error) {
+	t.Helper()
+	prompts, ended := make(chan Prompt, 1), make(chan error, 1)
+	go func() {
+		_, err := s.Connect(t.Context(), ConnectOptions{Flow: flow, Prompt: func(p Prompt) { prompts <- p }})
+		ended <- err
+	}()
+	select {
+	case p := <-prompts:
+		return p, ended
+	case err := <-ended:
+		t.Fatalf("no prompt: %v", err)
+		return Prompt{}, nil
+	}
+}
+
+func TestSignInWithBrowser(t *testing.T) {
+	for _, method := range []store.AuthMethod{store.ConfidentialApp, store.MobileApp} {
+		t.Run(string(method), func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{AutoApprove: true}, method)
+			s := w.session()
+			prompt, ended := connecting(t, s, Browser)
+			if !strings.HasPrefix(prompt.URL, strings.TrimSuffix(w.config.RedirectURI, "callback")) || len(prompt.URL) > 45 {
+				t.Errorf("the address to show is %s", prompt.URL)
+			}
+			status, body, last, err := browse(t.Context(), prompt.URL)
+			if err != nil || status != http.StatusOK || !strings.Contains(body, "You are signed in") {
+				t.Errorf("the browser shows %d %s, %v", status, body, err)
+			}
+			if strings.Contains(last, "code=") || strings.Contains(last, "state=") {
+				t.Errorf("the browser's address still is %s", last)
+			}
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+			token := w.mustToken(s, "")
+			if saved := w.saved(); saved.Access != token.Access || saved.Refresh.Empty() || saved.Subject == "" {
+				t.Errorf("saved %+v", saved)
+			}
+			authorize := w.Requests(domaintest.Authorize)[0].Form
+			if authorize.Get("code_challenge_method") != "S256" || authorize.Get("nonce") == "" || len(authorize.Get("state")) < 20 {
+				t.Errorf("authorization request %v", authorize)
+			}
+			if w.Count(domaintest.Token) != 1 {
+				t.Errorf("%d token requests", w.Count(domaintest.Token))
+			}
+			if _, _, _, err := browse(t.Context(), prompt.URL); err == nil {
+				t.Error("the listener still is there")
+			}
+		})
+	}
+}
+
+func TestSignInWithDevice(t *testing.T) {
+	for _, method := range []store.AuthMethod{store.ConfidentialApp, store.MobileApp} {
+		t.Run(string(method), func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{SlowDown: 1}, method)
+			w.bubble(func(t *testing.T) {
+				s := w.session()
+				w.Fail(domaintest.Token, domaintest.Fault{Kind: domaintest.Reset}, domaintest.Fault{Kind: domaintest.Unavailable})
+				prompt, ended := connecting(t, s, Device)
+				if prompt.UserCode == "" || !strings.HasPrefix(prompt.URL, w.URL) || time.Until(prompt.ExpiresAt) < 4*time.Minute {
+					t.Errorf("prompt %+v", prompt)
+				}
+				if device := w.Requests(domaintest.Device)[0]; device.Form.Get("response_type") != "device_code" || device.Header.Get("Authorization") != "" {
+					t.Errorf("device request %v", device)
+				}
+				time.Sleep(time.Minute)
+				if err := w.ApproveDevice(prompt.UserCode); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-ended; err != nil {
+					t.Fatal(err)
+				}
+				w.mustToken(s, "")
+			})
+		})
+	}
+}
+
+func TestSignInThatFails(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		flow Flow
+		act  func(*world, Prompt) // what happens after the prompt
+		kind problem.Kind
+		want string
+	}{
+		{"denied in the browser", Browser, func(w *world, p Prompt) {
+			redirect, err := w.Deny(w.t.Context(), authorizationURL(w.t, p))
+			if err != nil {
+				w.t.Error(err)
+				return
+			}
+			_, body, _, err := browse(w.t.Context(), redirect)
+			if err != nil || !strings.Contains(body, "Not signed in") {
+				w.t.Errorf("the browser shows %s, %v", body, err)
+			}
+		}, problem.LoginDenied, "access_denied"},
+		{"nobody comes to the browser", Browser, nil, problem.LoginTimeout, "redirect URL"},
+		{"denied with the code", Device, func(w *world, p Prompt) {
+			if err := w.DenyDevice(p.UserCode); err != nil {
+				w.t.Error(err)
+			}
+		}, problem.LoginDenied, "access_denied"},
+		{"nobody enters the code", Device, nil, problem.LoginTimeout, "not entered in time"},
+		{"nobody pastes", Paste, nil, problem.LoginTimeout, "Nobody finished"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			s := w.session()
+			if test.act == nil {
+				s.domain.patience = 10 * time.Millisecond
+				w.Change(func(o *domaintest.Options) { o.DeviceLife = 1 })
+			}
+			prompt, ended := connecting(t, s, test.flow)
+			if test.act != nil {
+				test.act(w, prompt)
+			}
+			err := <-ended
+			if !problem.Is(err, test.kind) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("ended with %v", err)
+			}
+			if !w.saved().Empty() {
+				t.Error("something was saved")
+			}
+		})
+	}
+}
+
+// authorizationURL is where the short address leads to.
+func authorizationURL(t testing.TB, p Prompt) string {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(mustRequest(t, http.MethodGet, p.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.Header.Get("Location")
+}
+
+func mustRequest(t testing.TB, method, address string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+// TestStrayRequests sends everything to the listener that must not change
+// anything; the sign-in then goes on.
+func TestStrayRequests(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	s := w.session()
+	prompt, ended := connecting(t, s, Browser)
+	authorization, err := url.Parse(authorizationURL(t, prompt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := authorization.Query().Get("state")
+	redirect := w.config.RedirectURI
+	transport := &http.Transport{DisableKeepAlives: true}
+	for _, test := range []struct {
+		name, method, address, host string
+		status                      int
+	}{
+		{"wrong state", http.MethodGet, redirect + "?code=x&state=y", "", http.StatusBadRequest},
+		{"no state", http.MethodGet, redirect + "?code=x", "", http.StatusBadRequest},
+		{"error without state", http.MethodGet, redirect + "?error=access_denied", "", http.StatusBadRequest},
+		{"two states", http.MethodGet, redirect + "?code=x&state=y&state=" + state, "", http.StatusBadRequest},
+		{"post", http.MethodPost, redirect + "?code=x&state=" + state, "", http.StatusMethodNotAllowed},
+		{"head", http.MethodHead, redirect + "?code=x&state=" + state, "", http.StatusMethodNotAllowed},
+		{"another host", http.MethodGet, redirect + "?code=x&state=" + state, "evil.example:80", http.StatusMisdirectedRequest},
+		{"another path", http.MethodGet, redirect + "/?code=x&state=" + state, "", http.StatusNotFound},
+		{"favicon", http.MethodGet, strings.Replace(redirect, "callback", "favicon.ico", 1), "", http.StatusNotFound},
+	} {
+		req := mustRequest(t, test.method, test.address)
+		req.Host = test.host
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != test.status {
+			t.Errorf("%s: %d, want %d", test.name, resp.StatusCode, test.status)
+		}
+		for _, header := range []string{"Content-Security-Policy", "Referrer-Policy", "Cache-Control"} {
+			if resp.Header.Get(header) == "" {
+				t.Errorf("%s: no %s", test.name, header)
+			}
+		}
+	}
+	good, err := w.Allow(t.Context(), authorization.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body, _, err := browse(t.Context(), good); err != nil || status != http.StatusOK || !strings.Contains(body, "signed in") {
+		t.Errorf("%d %s %v", status, body, err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPaste(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	s := w.session()
+	if err := s.Answer(t.Context(), "x"); err == nil {
+		t.Error("an answer without a sign-in was taken")
+	}
+	for _, form := range []string{"address", "query", "code"} {
+		t.Run(form, func(t *testing.T) {
+			prompt, ended := connecting(t, s, Paste)
+			redirect, err := w.Allow(t.Context(), prompt.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, wrong := range []string{"", "  ", w.config.RedirectURI + "?code=x&state=y"} {
+				if err := s.Answer(t.Context(), wrong); err == nil || !strings.Contains(err.Error(), w.config.RedirectURI) {
+					t.Errorf("%q was answered with %v", wrong, err)
+				}
+			}
+			pasted := redirect + " \n"
+			u, err := url.Parse(redirect)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch form {
+			case "query":
+				pasted = u.RawQuery
+			case "code":
+				pasted = u.Query().Get("code")
+			}
+			if err := s.Answer(t.Context(), pasted); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	u, err := url.Parse(w.config.RedirectURI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		taken, err := net.Listen("tcp", net.JoinHostPort(host, u.Port()))
+		if err != nil {
+			t.Logf("%s cannot be listened on here: %v", host, err)
+			continue
+		}
+		_, err = w.session().Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) { t.Error("prompted") }})
+		if !problem.Is(err, problem.PortInUse) || !strings.Contains(err.Error(), u.Port()) {
+			t.Errorf("%s taken: %v", host, err)
+		}
+		taken.Close()
+	}
+	if w.Count(domaintest.Discovery) != 0 {
+		t.Error("the domain was asked")
+	}
+}
+
+func TestANewSignInEndsTheOneBefore(t *testing.T) {
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+	s := w.session()
+	_, first := connecting(t, s, Browser)
+	prompt, second := connecting(t, s, Browser)
+	if err := <-first; !problem.Is(err, problem.Cancelled) {
+		t.Errorf("the first ended with %v", err)
+	}
+	if _, _, _, err := browse(t.Context(), prompt.URL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestACallerCanGiveUp(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	for _, flow := range Flows {
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := w.session().Connect(ctx, ConnectOptions{Flow: flow, Prompt: func(Prompt) { cancel() }})
+		if !problem.Is(err, problem.Cancelled) {
+			t.Errorf("%s: %v", flow, err)
+		}
+	}
+}
+
+func TestDisconnect(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.signedIn()
+	s, other := w.session(), w.session()
+	w.mustToken(other, "")
+	revoked, err := s.Disconnect(t.Context())
+	if err != nil || !revoked || w.Count(domaintest.Revoke) != 1 {
+		t.Errorf("revoked %v, %d requests, %v", revoked, w.Count(domaintest.Revoke), err)
+	}
+	for _, session := range []*Session{s, other, w.session()} {
+		if _, err := session.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
+			t.Errorf("after signing out: %v", err)
+		}
+	}
+}
+
+func TestANewerFileIsNotReplaced(t *testing.T) {
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+	w.signedIn()
+	path := w.places.TokenFile(w.config).Path()
+	writeFile(t, path, `{"version": 99}`)
+	prompt, ended := connecting(t, w.session(), Browser)
+	_, body, _, err := browse(t.Context(), prompt.URL)
+	if err != nil || !strings.Contains(body, "newer version") {
+		t.Errorf("the browser shows %s, %v", body, err)
+	}
+	if err := <-ended; !problem.Is(err, problem.Store) {
+		t.Errorf("%v", err)
+	}
+	if readFile(t, path) != `{"version": 99}` {
+		t.Error("the file was changed")
+	}
+}

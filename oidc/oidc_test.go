@@ -1,0 +1,193 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A world is a stand-in domain and one user's machine.
+type world struct {
+	*domaintest.Server
+	t      testing.TB
+	places store.Places
+	config store.Config
+}
+
+// newWorld starts a domain and writes a configuration for the given client.
+func newWorld(t testing.TB, options domaintest.Options, method store.AuthMethod) *world {
+	t.Helper()
+	home := t.TempDir()
+	w := &world{Server: domaintest.New(t, options), t: t, places: store.Places{
+		Home: home, StateDir: filepath.Join(home, "state"), LogFile: filepath.Join(home, "log"),
+	}}
+	text := map[string]string{
+		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "auth_method": string(method),
+		"client_id":    domaintest.MobileClient,
+		"redirect_uri": freeRedirect(t),
+		"scope":        "openid offline_access " + domaintest.DefaultScope,
+	}
+	if method == store.ConfidentialApp {
+		text["client_id"], text["client_secret"] = domaintest.ConfidentialClient, domaintest.ConfidentialSecret
+	}
+	w.configure(text)
+	w.AllowRedirect(w.config.ClientID, w.config.RedirectURI)
+	return w
+}
+
+func (w *world) configure(text map[string]string) {
+	w.t.Helper()
+	encoded, err := json.Marshal(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.places.Home, store.ConfigName), encoded, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if w.config, err = w.places.LoadConfig(w.places.Home); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// freeRedirect is a redirect URI whose port nobody uses.
+func freeRedirect(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return fmt.Sprintf("http://localhost:%d/callback", listener.Addr().(*net.TCPAddr).Port)
+}
+
+// bubble runs f in fake time, which the domain's clock begins with. Nothing may
+// listen or keep a connection there: the clock would wait for it.
+func (w *world) bubble(f func(t *testing.T)) {
+	outer := w.t
+	defer func() { w.t = outer }()
+	synctest.Test(outer.(*testing.T), func(t *testing.T) {
+		w.t = t
+		w.Clock.Set(time.Now())
+		f(t)
+	})
+}
+
+// session is what one process has: each call is another process, as far as one
+// process can show it.
+func (w *world) session() *Session {
+	w.t.Helper()
+	log := slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s, err := NewSession(w.config, w.places, log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	// Under synctest, a connection that waits for its next use would stop the clock.
+	s.domain.transport.(*http.Transport).DisableKeepAlives = true
+	w.t.Cleanup(s.Close)
+	return s
+}
+
+// signedIn saves tokens as a sign-in would have done it just now.
+func (w *world) signedIn() store.Tokens {
+	w.t.Helper()
+	issued, err := w.Issue(w.config.ClientID, w.config.Scope)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	now := time.Now().Round(0)
+	tokens := store.Tokens{
+		Access: secret.New(issued.AccessToken), Type: "Bearer", Refresh: secret.New(issued.RefreshToken),
+		IssuedAt: now, ExpiresAt: now.Add(time.Duration(issued.ExpiresIn) * time.Second),
+		Subject: "maria@example.com", Endpoints: store.Endpoints{Token: w.URL + "/oauth2/v1/token"},
+	}
+	w.save(tokens)
+	return tokens
+}
+
+func (w *world) save(tokens store.Tokens) {
+	w.t.Helper()
+	if _, err := w.places.TokenFile(w.config).Save(tokens); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) saved() store.Tokens {
+	w.t.Helper()
+	tokens, _, err := w.places.TokenFile(w.config).Load()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return tokens
+}
+
+// expired saves tokens whose access token is over.
+func (w *world) expired() store.Tokens {
+	w.t.Helper()
+	tokens := w.signedIn()
+	tokens.IssuedAt = tokens.IssuedAt.Add(-2 * time.Hour)
+	tokens.ExpiresAt = tokens.ExpiresAt.Add(-2 * time.Hour)
+	w.save(tokens)
+	return tokens
+}
+
+// mustToken returns a token that the domain's own clock and keys find valid.
+func (w *world) mustToken(s *Session, rejected string) Token {
+	w.t.Helper()
+	token, err := s.Token(w.t.Context(), rejected)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+// browse opens an address as a browser would and returns the last page.
+func browse(ctx context.Context, address string) (status int, body string, last string, err error) {
+	jar, _ := cookiejar.New(nil)
+	transport := &http.Transport{DisableKeepAlives: true}
+	client := &http.Client{Jar: jar, Transport: transport}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, "", "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), resp.Request.URL.String(), err
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
