@@ -70,6 +70,7 @@ function start(helper, flow, attempt) {
   return new Promise((resolve, reject) => {
     const done = helper.call('connect', { flow }, {
       signal: attempt.signal,
+      anew: true,
       onNotification(method, params) {
         if (method !== 'connect/prompt') return
         const prompt = /** @type {Prompt} */ (params)

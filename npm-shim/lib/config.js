@@ -13,13 +13,10 @@ const CONFIG_LIMIT = 3_000
  */
 export async function configure(helper, config) {
   const known = await knownSoon(helper)
-  const defaults = {
-    npm: '@ai-sdk/openai-compatible',
-    name: PROVIDER_NAME,
-    options: { baseURL: known?.baseURL ?? PLACEHOLDER_BASE_URL },
-  }
+  const baseURL = known?.baseURL ?? PLACEHOLDER_BASE_URL
+  const defaults = { npm: '@ai-sdk/openai-compatible', name: PROVIDER_NAME, options: { baseURL } }
   const provider = merge(defaults, config.provider?.[PROVIDER] ?? {})
-  provider.options = { ...provider.options, fetch: createFetch(helper) }
+  provider.options = { ...provider.options, fetch: createFetch(helper, baseURL) }
   config.provider = { ...config.provider, [PROVIDER]: provider }
   return known
 }

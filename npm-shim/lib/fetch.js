@@ -1,6 +1,6 @@
 // The fetch of the provider: a token on every request, to the origin of llm_base_url alone.
 import { createHash } from 'node:crypto'
-import { PLACEHOLDER_BASE_URL, unretryable } from './messages.js'
+import { unretryable } from './messages.js'
 import { forOpenCode, Problem } from './problem.js'
 
 /** @typedef {import('./types.js').HelperConfig} HelperConfig */
@@ -11,14 +11,15 @@ const REDIRECTS = [301, 302, 303, 307, 308]
 
 /**
  * @param {import('./helper.js').Helper} helper
+ * @param {string} told the base URL that OpenCode was given; the one to use may be known later
  * @returns {import('./types.js').Fetch}
  */
-export function createFetch(helper) {
+export function createFetch(helper, told) {
   return async (input, init) => {
     const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
     try {
       const config = await helper.configuration({ signal })
-      const send = sender(input, init, config)
+      const send = sender(input, init, config, told)
       const token = await getToken(helper, signal)
       const response = await send(token)
       if (response.status !== 401) return response
@@ -54,13 +55,11 @@ function fingerprint(token) {
  * @param {string | URL | Request} input
  * @param {RequestInit | undefined} init
  * @param {HelperConfig} config
+ * @param {string} told
  */
-function sender(input, init, config) {
+function sender(input, init, config, told) {
   let target = input instanceof Request ? input.url : String(input)
-  if (target.startsWith(PLACEHOLDER_BASE_URL)) {
-    // OpenCode was told the base URL before the configuration was readable.
-    target = config.baseURL.replace(/\/$/, '') + target.slice(PLACEHOLDER_BASE_URL.length)
-  }
+  if (target.startsWith(`${bare(told)}/`)) target = bare(config.baseURL) + target.slice(bare(told).length)
   const { origin } = new URL(target)
   const allowed = new URL(config.baseURL).origin
   if (origin !== allowed) {
@@ -84,6 +83,11 @@ function sender(input, init, config) {
     }
     return response
   }
+}
+
+/** @param {string} url */
+function bare(url) {
+  return url.replace(/\/+$/, '')
 }
 
 /**

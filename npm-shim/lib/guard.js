@@ -4,22 +4,23 @@
 // Every tool call waits for the answer.
 const LIMIT = 2_000
 const PROTECTED = /\.secrets|opencode-oci-oidc|oci-auth\.config\.jsonc/i
-// What is being written is not what is being opened.
-const CONTENT = ['content', 'newString', 'oldString', 'todos', 'prompt']
+// What is being written is not what is being opened, and may be long.
+const CONTENT = ['content', 'newString', 'oldString', 'edits', 'todos', 'prompt']
 
 /**
  * Throws with the reason if the call is denied.
  * @param {import('./helper.js').Helper} helper
  * @param {{ tool: string, args: unknown, directory: string }} call
  */
-export async function guard(helper, call) {
-  const deny = await judged(helper, call)
+export async function guard(helper, { tool, args, directory }) {
+  const named = Object.fromEntries(Object.entries(args ?? {}).filter(([key]) => !CONTENT.includes(key)))
+  const deny = await judged(helper, { tool, args: named, directory })
   if (deny) throw new Error(deny)
 }
 
 /**
  * @param {import('./helper.js').Helper} helper
- * @param {{ tool: string, args: unknown, directory: string }} call
+ * @param {{ tool: string, args: object, directory: string }} call
  * @returns {Promise<string | undefined>}
  */
 async function judged(helper, call) {
@@ -29,16 +30,8 @@ async function judged(helper, call) {
     return deny
   } catch {
     // Without the helper work goes on, except where the name alone says enough.
-    if (PROTECTED.test(JSON.stringify(call.args, named) ?? '')) {
+    if (PROTECTED.test(JSON.stringify(call.args))) {
       return 'This names the secrets or the settings of opencode-oci-oidc, which are not for the model to open.'
     }
   }
-}
-
-/**
- * @param {string} key
- * @param {unknown} value
- */
-function named(key, value) {
-  return CONTENT.includes(key) ? undefined : value
 }

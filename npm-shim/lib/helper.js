@@ -85,7 +85,8 @@ export class Helper {
    * @returns {Promise<any>}
    */
   async call(method, params, options = {}) {
-    const { onNotification, ...rest } = options
+    const { onNotification, anew, ...rest } = options
+    if (anew) this.greet()
     if (onNotification) this.#listeners.add(onNotification)
     try {
       return await twice(async () => {
@@ -97,7 +98,11 @@ export class Helper {
     }
   }
 
-  /** Ends the process when this was its last user; resolves when it has ended. */
+  /**
+   * Ends the process when this was its last user, and resolves when it has ended. One
+   * that takes longer is left to itself: it may be finishing a refresh, and a refresh
+   * token works only once.
+   */
   async release() {
     this.users--
     if (this.users > 0) return
@@ -106,12 +111,10 @@ export class Helper {
     if (!running) return
     const { child, wire } = running
     wire.close(new Problem('cancelled', 'OpenCode has closed this project.'))
-    const limit = setTimeout(() => child.kill('SIGKILL'), END_LIMIT)
-    const ended = once(child, 'exit')
+    const ended = once(child, 'exit', { signal: AbortSignal.timeout(END_LIMIT) })
     child.ref()
     child.stdin?.end()
-    await ended.catch(() => {})
-    clearTimeout(limit)
+    await ended.catch(() => child.unref())
   }
 
   #living() {
@@ -160,7 +163,7 @@ export class Helper {
       if (wire.closed) return
       // What cannot say hello is of no use: the next call starts another one.
       wire.close(error)
-      child.kill('SIGKILL')
+      child.kill()
     })
   }
 }

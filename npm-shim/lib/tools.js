@@ -16,14 +16,14 @@ export function tools(helper) {
     oci_oidc_status: {
       description: `Shows whether the person is signed in to "${PROVIDER_NAME}", until when, and what to do if not.`,
       args: {},
-      execute: (_, context) => told(async () => statusText(await helper.call('status', {}, { signal: context?.abort, timeout: LIMIT }))),
+      execute: (_, context) => told(async () => statusText(await helper.call('status', {}, { signal: context?.abort, timeout: LIMIT, anew: true }))),
     },
     oci_oidc_refresh: {
       description: `Renews the access token for "${PROVIDER_NAME}" now. Use it only when asked to, or when requests are refused.`,
       args: {},
       execute: (_, context) =>
         told(async () => {
-          const { expiresAt } = await helper.call('refresh', {}, { signal: context?.abort, timeout: LIMIT })
+          const { expiresAt } = await helper.call('refresh', {}, { signal: context?.abort, timeout: LIMIT, anew: true })
           return `The token was renewed and is ${validUntil(expiresAt)} (local time).`
         }),
     },

@@ -126,5 +126,7 @@ export interface CallOptions {
   signal?: AbortSignal
   /** Milliseconds to wait for the answer; without it the helper's own limits decide. */
   timeout?: number
+  /** Has the configuration read again first: for the calls where the helper does so too. */
+  anew?: boolean
   onNotification?: (method: string, params: unknown) => void
 }

@@ -16,7 +16,7 @@ const POST = { method: 'POST', headers: { Authorization: 'Bearer placeholder', '
 async function endpoint(t, actions, answer) {
   const server = await serve(t, (request, response) => answer(request.headers.authorization?.replace('Bearer ', '') ?? '', response))
   const { helper, asked } = scriptedHelper(t, { config: configuration(`${server.origin}/v1`), ...actions })
-  return { ...server, asked, fetch: createFetch(helper), url: `${server.origin}/v1/chat/completions` }
+  return { ...server, asked, fetch: createFetch(helper, PLACEHOLDER_BASE_URL), url: `${server.origin}/v1/chat/completions` }
 }
 
 /** @param {string[]} good */
@@ -152,8 +152,17 @@ test('a missing configuration is told, and found once it is written', async (t) 
     ],
     getToken: [token('T1')],
   })
-  const fetch = createFetch(helper)
+  const fetch = createFetch(helper, PLACEHOLDER_BASE_URL)
   await assert.rejects(fetch(`${PLACEHOLDER_BASE_URL}/models`), /No configuration in \/p and \/home\.\nWrite one\./)
   assert.equal(await (await fetch(`${PLACEHOLDER_BASE_URL}/models`)).text(), 'answer')
   assert.equal(server.requests[0]?.url, '/v1/models')
+})
+
+test('an endpoint that moved is followed where the configuration says', async (t) => {
+  const server = await serve(t, (_, response) => response.end('answer'))
+  const { helper } = scriptedHelper(t, { config: configuration(`${server.origin}/v2/`), getToken: [token('T1')] })
+  const fetch = createFetch(helper, 'https://llm.example.com/v1/')
+  assert.equal(await (await fetch('https://llm.example.com/v1/models?x=1')).text(), 'answer')
+  assert.equal(server.requests[0]?.url, '/v2/models?x=1')
+  await assert.rejects(fetch('https://llm.example.com/v10/models'), /the token is sent there and nowhere else/)
 })

@@ -46,6 +46,14 @@ test('a new instance asks for the configuration anew', async (t) => {
   assert.deepEqual([asked('start').length, asked('initialize').length], [1, 2])
 })
 
+test('a call may have the configuration read again first', async (t) => {
+  const hello = (/** @type {string} */ baseURL) => ({ result: { protocol: 1, helper: { version: '0', platform: 'fake' }, config: configuration(baseURL) } })
+  const { helper } = scriptedHelper(t, { initialize: [hello('http://old/'), hello('http://new/')], status: [{ result: 1 }] })
+  assert.equal((await helper.configuration()).baseURL, 'http://old/')
+  await helper.call('status', {}, { anew: true })
+  assert.equal((await helper.configuration()).baseURL, 'http://new/')
+})
+
 test('a call on which the helper dies is repeated with a new one', async (t) => {
   const { helper, asked } = scriptedHelper(t, { config, getToken: [{ exit: 2 }, token('T1')] })
   assert.equal((await helper.call('getToken')).accessToken, 'T1')

@@ -1,0 +1,132 @@
+// The whole way with the real helper, against the stand-in identity domain and endpoint.
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { PROVIDER, SIGN_IN } from '../lib/messages.js'
+import { plugin } from '../lib/plugin.js'
+import { realHelper, temporaryDirectory, useHelper } from '../testing/setup.js'
+
+const helper = realHelper()
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+async function freePort() {
+  const server = createServer()
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)))
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/**
+ * A home of its own with a configuration, and the stand-in that it names.
+ * @param {import('node:test').TestContext} t
+ */
+async function world(t) {
+  const home = temporaryDirectory(t)
+  const redirect = `http://127.0.0.1:${await freePort()}/callback`
+  const binary = join(home, 'standin')
+  execFileSync('go', ['build', '-o', binary, './demo/standin'], { cwd: repository })
+  const running = spawn(binary, ['-auto-approve', '-auto-approve-devices', '-redirect', redirect], { stdio: ['pipe', 'pipe', 'inherit'] })
+  t.after(() => running.kill())
+  const line = await new Promise((resolve) => createInterface({ input: running.stdout }).once('line', resolve))
+  const standin = JSON.parse(line)
+  const client = standin.clients.find((/** @type {any} */ { client_secret }) => client_secret)
+
+  useHelper(t, helper)
+  // Nothing of this machine's own, and no browser: the test is the person.
+  const environment = { HOME: home, USERPROFILE: home, XDG_CONFIG_HOME: '', XDG_STATE_HOME: join(home, 'state'), BROWSER: 'false' }
+  for (const [name, value] of Object.entries(environment)) {
+    const before = process.env[name]
+    process.env[name] = value
+    t.after(() => (before === undefined ? delete process.env[name] : (process.env[name] = before)))
+  }
+  const directory = join(home, 'project')
+  mkdirSync(directory)
+  const configure = () =>
+    writeFileSync(
+      join(directory, 'oci-auth.config.jsonc'),
+      JSON.stringify({
+        domain_url: standin.domain_url,
+        client_id: client.client_id,
+        client_secret: client.client_secret,
+        redirect_uri: redirect,
+        scope: `openid profile offline_access ${standin.scope}`,
+        llm_base_url: standin.llm_base_url,
+      }),
+    )
+  const control = async (/** @type {object} */ command) => {
+    const response = await fetch(standin.control_url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(command) })
+    return /** @type {any} */ (await response.json())
+  }
+  return { directory, standin, control, configure }
+}
+
+/** @param {string} directory */
+async function load(directory) {
+  const hooks = await plugin({ directory })
+  /** @type {any} */
+  const config = {}
+  await hooks.config(config)
+  const { baseURL, fetch } = config.provider[PROVIDER].options
+  const ask = () => fetch(`${baseURL}/models`, {})
+  return { hooks, baseURL, ask }
+}
+
+test('from nothing to an answer', async (t) => {
+  const { directory, standin, control, configure } = await world(t)
+  const { hooks, ask, baseURL } = await load(directory)
+  t.after(() => hooks.dispose())
+
+  await t.test('without a configuration the searched paths are told', async () => {
+    assert.equal(baseURL, 'http://oci-oidc.invalid/v1')
+    await assert.rejects(ask(), (/** @type {Error} */ error) => error.message.includes(join(directory, 'oci-auth.config.jsonc')))
+  })
+
+  configure()
+
+  await t.test('with one, a sign-in is asked for, and the domain is left in peace', async () => {
+    await assert.rejects(ask(), { message: SIGN_IN })
+    assert.equal((await control({})).counts.token ?? 0, 0)
+    assert.match(String(await hooks.tool.oci_oidc_status?.execute({})), /^Signed in +no$[^]*^Next step +.*\/connect/m)
+  })
+
+  for (const [flow, { authorize }] of hooks.auth.methods.entries()) {
+    await t.test(`sign-in number ${flow + 1} succeeds and leads to an answer`, async () => {
+      const { url, callback, instructions } = await authorize()
+      assert.notEqual(url, '', instructions)
+      if (flow === 0) assert.equal((await fetch(url)).status, 200)
+      assert.equal((await callback()).type, 'success')
+      assert.equal((await ask()).status, 200)
+    })
+  }
+
+  await t.test('a token that the endpoint no longer takes is renewed on the way', async () => {
+    await control({ revoke_access_tokens: true })
+    assert.equal((await ask()).status, 200)
+  })
+
+  await t.test('the tools know', async () => {
+    assert.match(String(await hooks.tool.oci_oidc_refresh?.execute({})), /^The token was renewed and is valid for/)
+    const status = String(await hooks.tool.oci_oidc_status?.execute({}))
+    assert.match(status, /^Signed in +yes, as /m)
+    assert.match(status, new RegExp(`^Endpoint +${standin.llm_base_url}`, 'm'))
+  })
+
+  await t.test('the guard denies the configuration, which holds a secret', async () => {
+    const before = hooks['tool.execute.before']
+    await assert.rejects(before({ tool: 'read' }, { args: { filePath: join(directory, 'oci-auth.config.jsonc') } }))
+    await before({ tool: 'read' }, { args: { filePath: join(directory, 'README.md') } })
+  })
+
+  await t.test('a session that the domain has ended asks for a sign-in, after one request', async () => {
+    const before = (await control({ end_sessions: true, revoke_refresh_tokens: true, revoke_access_tokens: true })).counts.token
+    await assert.rejects(ask(), { message: SIGN_IN })
+    await assert.rejects(ask(), { message: SIGN_IN })
+    assert.equal((await control({})).counts.token - before, 1)
+  })
+})
