@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
@@ -28,6 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	*domaintest.Server
 	t      testing.TB
+	issued domaintest.Tokens
 	places store.Places
 	config store.Config
 }
@@ -50,6 +53,10 @@ func newWorld(t testing.TB, options domaintest.Options, method store.AuthMethod)
 	}
 	w.configure(text)
 	w.AllowRedirect(w.config.ClientID, w.config.RedirectURI)
+	var err error
+	if w.issued, err = w.Issue(w.config.ClientID, w.config.Scope); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -78,14 +85,14 @@ func freeRedirect(t testing.TB) string {
 	return fmt.Sprintf("http://localhost:%d/callback", listener.Addr().(*net.TCPAddr).Port)
 }
 
-// bubble runs f in fake time, which the domain's clock begins with. Nothing may
-// listen or keep a connection there: the clock would wait for it.
+// bubble runs f in fake time; the domain, which is outside of it, goes on in real
+// time. Nothing may listen or keep a connection in there: the clock would wait for
+// it.
 func (w *world) bubble(f func(t *testing.T)) {
 	outer := w.t
 	defer func() { w.t = outer }()
 	synctest.Test(outer.(*testing.T), func(t *testing.T) {
 		w.t = t
-		w.Clock.Set(time.Now())
 		f(t)
 	})
 }
@@ -108,14 +115,10 @@ func (w *world) session() *Session {
 // signedIn saves tokens as a sign-in would have done it just now.
 func (w *world) signedIn() store.Tokens {
 	w.t.Helper()
-	issued, err := w.Issue(w.config.ClientID, w.config.Scope)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	now := time.Now().Round(0)
 	tokens := store.Tokens{
-		Access: secret.New(issued.AccessToken), Type: "Bearer", Refresh: secret.New(issued.RefreshToken),
-		IssuedAt: now, ExpiresAt: now.Add(time.Duration(issued.ExpiresIn) * time.Second),
+		Access: secret.New(w.issued.AccessToken), Type: "Bearer", Refresh: secret.New(w.issued.RefreshToken),
+		IssuedAt: now, ExpiresAt: now.Add(time.Duration(w.issued.ExpiresIn) * time.Second),
 		Subject: "maria@example.com", Endpoints: store.Endpoints{Token: w.URL + "/oauth2/v1/token"},
 	}
 	w.save(tokens)
@@ -190,4 +193,13 @@ func readFile(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// jwt is a token with the given claims and no signature worth the name.
+func jwt(claims string) string {
+	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".AAAA"
+}
+
+func withIDToken(raw string) *oauth2.Token {
+	return (&oauth2.Token{}).WithExtra(map[string]any{"id_token": raw})
 }

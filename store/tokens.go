@@ -104,25 +104,31 @@ func (f *TokenFile) Path() string { return f.path }
 
 // A Stamp tells whether the file is still the one that was read or written.
 // The zero stamp is that of no file.
-type Stamp struct{ info os.FileInfo }
+type Stamp struct {
+	info    os.FileInfo
+	unknown bool // the disk did not tell
+}
 
 // Stamp returns the file's present stamp, at the cost of one stat.
 func (f *TokenFile) Stamp() Stamp {
 	info, err := os.Stat(f.path)
 	if err != nil {
-		return Stamp{}
+		return Stamp{unknown: !errors.Is(err, fs.ErrNotExist)}
 	}
-	return Stamp{info}
+	return Stamp{info: info}
 }
 
-// Same reports whether two stamps are of the same content: each write makes a
-// new file.
-func (s Stamp) Same(other Stamp) bool {
-	if s.info == nil || other.info == nil {
-		return s.info == nil && other.info == nil
+// Same reports whether the present stamp s is of the same content as an earlier
+// one: each write makes a new file. A disk that does not tell has not changed.
+func (s Stamp) Same(earlier Stamp) bool {
+	if s.unknown || earlier.unknown {
+		return s.unknown
 	}
-	return os.SameFile(s.info, other.info) &&
-		s.info.ModTime().Equal(other.info.ModTime()) && s.info.Size() == other.info.Size()
+	if s.info == nil || earlier.info == nil {
+		return s.info == nil && earlier.info == nil
+	}
+	return os.SameFile(s.info, earlier.info) &&
+		s.info.ModTime().Equal(earlier.info.ModTime()) && s.info.Size() == earlier.info.Size()
 }
 
 // Load reads the saved tokens; without a file they are empty. A file that is

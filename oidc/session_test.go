@@ -1,0 +1,464 @@
+package oidc
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+func TestNoSession(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	s := w.session()
+	for range 3 {
+		_, err := s.Token(t.Context(), "")
+		if !problem.Is(err, problem.LoginRequired) || problem.From(err).Retryable || !strings.Contains(err.Error(), "/connect") {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := w.Count(domaintest.Discovery) + w.Count(domaintest.Token); n != 0 {
+		t.Errorf("the domain was asked %d times", n)
+	}
+}
+
+func TestOneRefreshForAll(t *testing.T) {
+	w := newWorld(t, domaintest.Options{TokenLatency: 50 * time.Millisecond}, store.ConfidentialApp)
+	old := w.expired()
+	sessions := make([]*Session, 10) // as many processes
+	for i := range sessions {
+		sessions[i] = w.session()
+	}
+	var calls sync.WaitGroup
+	for i := range 100 {
+		calls.Go(func() {
+			ctx := t.Context()
+			if i%10 == 3 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, 10*time.Millisecond)
+				defer cancel()
+			}
+			token, err := sessions[i%len(sessions)].Token(ctx, "")
+			if ctx.Err() != nil && err != nil {
+				return // gave up, alone
+			}
+			if err != nil || token.Access == old.Access {
+				t.Errorf("call %d: %v", i, err)
+			}
+		})
+	}
+	calls.Wait()
+	if n := w.Count(domaintest.Token); n != 1 {
+		t.Errorf("%d refreshes", n)
+	}
+	if n := w.Count(domaintest.Discovery); n != 0 {
+		t.Errorf("%d discoveries", n)
+	}
+}
+
+func TestTheOldRefreshTokenStaysWhereNoneCame(t *testing.T) {
+	w := newWorld(t, domaintest.Options{Rotation: domaintest.Omit}, store.ConfidentialApp)
+	old := w.expired()
+	w.mustToken(w.session(), "")
+	if saved := w.saved(); saved.Refresh != old.Refresh || saved.Subject != old.Subject {
+		t.Errorf("saved %+v", saved)
+	}
+}
+
+func TestOtherWindows(t *testing.T) {
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+	here, there := w.session(), w.session()
+	var changes []Status
+	there.OnChange(func(s Status) { changes = append(changes, s) })
+	if _, err := there.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
+		t.Fatal(err)
+	}
+	prompt, ended := connecting(t, here, Browser)
+	if _, _, _, err := browse(t.Context(), prompt.URL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	signedIn := w.mustToken(there, "")
+	if _, err := here.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w.mustToken(there, "").Access == signedIn.Access {
+		t.Error("the refresh was not noticed")
+	}
+	if _, err := here.Disconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := there.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
+		t.Errorf("after the sign-out: %v", err)
+	}
+	if len(changes) != 3 || !changes[0].SignedIn || !changes[1].SignedIn || changes[2].SignedIn {
+		t.Errorf("changes %+v", changes)
+	}
+	if n := w.Count(domaintest.Token); n != 2 {
+		t.Errorf("%d token requests", n)
+	}
+}
+
+func TestRejectedByTheEndpoint(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.signedIn()
+	s := w.session()
+	first := w.mustToken(s, "")
+	var calls sync.WaitGroup
+	for range 10 {
+		calls.Go(func() {
+			if token, err := s.Token(t.Context(), first.Access.Fingerprint()); err != nil || token.Access == first.Access {
+				t.Errorf("after a rejection: %v", err)
+			}
+		})
+	}
+	calls.Wait()
+	if n := w.Count(domaintest.Token); n != 1 {
+		t.Fatalf("%d refreshes", n)
+	}
+	second := w.mustToken(s, first.Access.Fingerprint())
+	_, err := s.Token(t.Context(), second.Access.Fingerprint())
+	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "https://llm.example.com") {
+		t.Errorf("the new token is rejected too: %v", err)
+	}
+	w.Clock.Advance(time.Hour)
+	if _, err := s.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	third := w.mustToken(s, "")
+	if _, err := s.Token(t.Context(), third.Access.Fingerprint()); err != nil {
+		t.Errorf("a token that replaced no rejected one: %v", err)
+	}
+}
+
+func TestSkewedClocksAreNamed(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.signedIn()
+	w.Clock.Advance(2 * time.Hour)
+	s := w.session()
+	fresh := w.mustToken(s, w.saved().Access.Fingerprint())
+	_, err := s.Token(t.Context(), fresh.Access.Fingerprint())
+	if err == nil || !strings.Contains(err.Error(), "clock differs from the domain's by ") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestADayOfRequests asks every 30 s for 24 hours: nobody ever waits.
+func TestADayOfRequests(t *testing.T) {
+	for _, expiresIn := range []int{60, 3600, 27261} {
+		w := newWorld(t, domaintest.Options{ExpiresIn: expiresIn}, store.ConfidentialApp)
+		w.bubble(func(t *testing.T) {
+			w.signedIn()
+			s := w.session()
+			requests := int(24 * time.Hour / (30 * time.Second))
+			for range requests {
+				if token, ok, err := s.Ready(""); !ok || err != nil || !time.Now().Before(token.ExpiresAt) {
+					t.Fatalf("a request had to wait: %v", err)
+				}
+				time.Sleep(30 * time.Second)
+			}
+			most := int(24*time.Hour/time.Second)/expiresIn*3/2 + 1
+			if n := w.Count(domaintest.Token); n > most {
+				t.Errorf("%d s tokens: %d refreshes, more than %d", expiresIn, n, most)
+			}
+		})
+	}
+}
+
+func TestNobodyUsesIt(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.bubble(func(t *testing.T) {
+		w.signedIn()
+		s := w.session()
+		w.mustToken(s, "")
+		time.Sleep(24 * time.Hour)
+		if n := w.Count(domaintest.Token); n != 0 {
+			t.Errorf("%d refreshes for nobody", n)
+		}
+		w.mustToken(s, "")
+	})
+}
+
+func TestAClockThatIsSetBack(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	tokens := w.signedIn()
+	tokens.IssuedAt = tokens.IssuedAt.Add(2 * time.Hour)
+	tokens.ExpiresAt = tokens.ExpiresAt.Add(2 * time.Hour)
+	w.save(tokens)
+	if token := w.mustToken(w.session(), ""); token.Access == tokens.Access {
+		t.Error("a token from the future was used")
+	}
+}
+
+// TestFaults has a row for each way in which a refresh goes wrong: what a caller
+// is told when no valid token is left, and what becomes of the session. While the
+// old token still is valid, nobody is told anything.
+func TestFaults(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		fault     domaintest.FaultKind
+		kind      problem.Kind
+		retryable bool
+		inDoubt   bool // the refresh token may be used up
+	}{
+		{"too many requests", domaintest.Throttle, problem.Throttled, true, false},
+		{"a server error", domaintest.ServerError, problem.Domain, true, false},
+		{"maintenance", domaintest.Unavailable, problem.Domain, true, false},
+		{"a proxy's 401 page", domaintest.Unauthorized, problem.Domain, true, false},
+		{"a proxy that wants a password", domaintest.ProxyAuth, problem.Network, false, false},
+		{"a captive portal", domaintest.Portal, problem.Domain, true, true},
+		{"a reset before the answer", domaintest.Reset, problem.Network, true, true},
+		{"a reset after the exchange", domaintest.ResetAfter, problem.Network, true, true},
+		{"half an answer", domaintest.Truncate, problem.Domain, true, true},
+		{"an endless answer", domaintest.Huge, problem.Network, true, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w.bubble(func(t *testing.T) {
+				// While the token is valid: nobody notices.
+				tokens := w.signedIn()
+				tokens.IssuedAt = tokens.IssuedAt.Add(-58 * time.Minute)
+				tokens.ExpiresAt = tokens.ExpiresAt.Add(-58 * time.Minute)
+				w.save(tokens)
+				s := w.session()
+				w.FailAlways(domaintest.Token, domaintest.Fault{Kind: test.fault})
+				if token := w.mustToken(s, ""); token.Access != tokens.Access {
+					t.Error("another token was served")
+				}
+				s.behind.Wait()
+				if saved := w.saved(); saved.Refresh != tokens.Refresh || saved.RefreshSentAt.IsZero() == test.inDoubt {
+					t.Errorf("in doubt since %v, refresh token kept: %v", saved.RefreshSentAt, saved.Refresh == tokens.Refresh)
+				}
+
+				// When it is not: a problem, and the session is kept.
+				time.Sleep(10 * time.Minute)
+				requests := w.Count(domaintest.Token)
+				for range 3 {
+					_, err := s.Token(t.Context(), "")
+					p := problem.From(err)
+					if p == nil || p.Kind != test.kind || p.Retryable != test.retryable {
+						t.Errorf("told %+v", p)
+					}
+				}
+				if n := w.Count(domaintest.Token) - requests; n != 1 {
+					t.Errorf("%d requests for three calls in a row", n)
+				}
+				if w.saved().Refresh != tokens.Refresh {
+					t.Error("the refresh token was not kept")
+				}
+
+				// When the trouble has passed: all is well again, unless the
+				// domain did use the token up.
+				w.Heal(domaintest.Token)
+				time.Sleep(10 * time.Minute)
+				_, err := s.Token(t.Context(), "")
+				lost := test.fault == domaintest.ResetAfter || test.fault == domaintest.Truncate
+				if lost != problem.Is(err, problem.LoginRequired) || !lost && err != nil {
+					t.Errorf("in the end: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.bubble(func(t *testing.T) {
+		w.expired()
+		s := w.session()
+		w.Fail(domaintest.Token, domaintest.Fault{Kind: domaintest.Throttle, RetryAfter: 5 * time.Minute})
+		for range 9 { // four and a half minutes
+			if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Throttled) {
+				t.Errorf("%v", err)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		if n := w.Count(domaintest.Token); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		time.Sleep(time.Minute)
+		w.mustToken(s, "")
+	})
+}
+
+func TestTheDomainEndsTheSession(t *testing.T) {
+	for _, status := range []int{400, 401} {
+		w := newWorld(t, domaintest.Options{ReuseStatus: status}, store.ConfidentialApp)
+		w.expired()
+		w.RevokeRefreshTokens()
+		s := w.session()
+		for range 3 {
+			if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
+				t.Errorf("%v", err)
+			}
+		}
+		if _, err := w.session().Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
+			t.Errorf("another window: %v", err)
+		}
+		if n := w.Count(domaintest.Token) + w.Count(domaintest.Discovery); n != 1 {
+			t.Errorf("%d requests to the domain", n)
+		}
+	}
+}
+
+func TestAnotherProcessWonTheRace(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	tokens := w.expired()
+	s := w.session()
+	// A process without our lock, such as one on a machine that shares the home,
+	// uses the token up and saves its successor while we wait for the answer.
+	fresh, _, _, err := s.domain.Refresh(t.Context(), tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Change(func(o *domaintest.Options) { o.TokenLatency = 200 * time.Millisecond })
+	go func() {
+		_ = w.WaitFor(t.Context(), domaintest.Token, 2)
+		_, _ = w.places.TokenFile(w.config).Save(fresh)
+	}()
+	if token := w.mustToken(s, ""); token.Access != fresh.Access {
+		t.Error("another token")
+	}
+}
+
+func TestConfigurationChangedAtTheDomain(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	tokens := w.expired()
+	w.Change(func(o *domaintest.Options) { o.Clients[0].Secret = "renewed" })
+	_, err := w.session().Token(t.Context(), "")
+	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "client_secret") {
+		t.Errorf("%v", err)
+	}
+	if w.saved().Refresh != tokens.Refresh {
+		t.Error("the session was ended")
+	}
+}
+
+// TestUnwritableDisk keeps the session in memory, says so, and saves it when that
+// is possible again.
+func TestUnwritableDisk(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.bubble(func(t *testing.T) {
+		tokens := w.expired()
+		s := w.session()
+		w.mustToken(s, tokens.Access.Fingerprint()) // as a first process
+		again := w.expiredInMemory(s)
+
+		away := w.places.StateDir + "-away"
+		if err := os.Rename(w.places.StateDir, away); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, w.places.StateDir, "in the way")
+		token := w.mustToken(s, again)
+		if status := s.Status(); status.Problem == nil || status.Problem.Kind != problem.Store || !status.SignedIn {
+			t.Errorf("status %+v", status)
+		}
+		if err := os.Remove(w.places.StateDir); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(away, w.places.StateDir); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * saveAgain)
+		w.mustToken(s, "")
+		s.behind.Wait()
+		if w.saved().Access != token.Access || s.Status().Problem != nil {
+			t.Error("the tokens were not saved in the end")
+		}
+	})
+}
+
+// expiredInMemory names the session's token as rejected, so that the next call
+// must refresh it.
+func (w *world) expiredInMemory(s *Session) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stand = ""
+	return s.held.fingerprint
+}
+
+func TestDamagedFile(t *testing.T) {
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+	path := w.places.TokenFile(w.config).Path()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, path, `{"version":1,"acc`)
+	s := w.session()
+	if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
+		t.Errorf("%v", err)
+	}
+	if p := s.Status().Problem; p == nil || !strings.Contains(p.Message, "damaged") {
+		t.Errorf("problem %v", p)
+	}
+	prompt, ended := connecting(t, s, Browser)
+	if _, _, _, err := browse(t.Context(), prompt.URL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	w.mustToken(s, "")
+}
+
+func TestIDToken(t *testing.T) {
+	for _, test := range []struct {
+		name, raw, want string
+	}{
+		{"none", "", ""},
+		{"no JWT", "x", "not a JSON Web Token"},
+		{"another issuer", jwt(`{"iss":"x","aud":["confidential-client"],"exp":99999999999,"nonce":"n"}`), "another issuer"},
+		{"another audience", jwt(`{"iss":"i","aud":"other","exp":99999999999,"nonce":"n"}`), "another application"},
+		{"another party", jwt(`{"iss":"i","aud":["i","confidential-client"],"azp":"other","exp":99999999999,"nonce":"n"}`), "another application asked"},
+		{"expired", jwt(`{"iss":"i","aud":"confidential-client","exp":1,"nonce":"n"}`), "expired"},
+		{"another nonce", jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999,"nonce":"m"}`), "another sign-in"},
+		{"right", jwt(`{"iss":"i","aud":["i","confidential-client"],"azp":"confidential-client","exp":99999999999,"nonce":"n","sub":"s"}`), ""},
+	} {
+		w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+		_, err := w.session().domain.checkIDToken(withIDToken(test.raw), "i", "n")
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+func FuzzClaims(f *testing.F) {
+	f.Add(jwt(`{"aud":["a"],"exp":1}`))
+	f.Add("a.b.c")
+	f.Fuzz(func(t *testing.T, token string) {
+		if c, err := parseClaims(token); err == nil && len(c.person()) > 4*201 {
+			t.Errorf("a name of %d bytes", len(c.person()))
+		}
+	})
+}
+
+func FuzzPasted(f *testing.F) {
+	w := newWorld(f, domaintest.Options{}, store.ConfidentialApp)
+	domain, err := NewDomain(w.config, w.session().log)
+	if err != nil {
+		f.Fatal(err)
+	}
+	r, err := domain.newCodeRequest(context.Background())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("http://localhost/callback?code=AQ%3D&state=" + r.state)
+	f.Add("?state=x&error=access_denied#")
+	f.Fuzz(func(t *testing.T, text string) {
+		code, err := r.parsePasted(text)
+		if (err == nil) == (code == "") {
+			t.Errorf("code %q, %v", code, err)
+		}
+		if err != nil && strings.Contains(err.Error(), r.state) {
+			t.Errorf("the state is told: %v", err)
+		}
+	})
+}
