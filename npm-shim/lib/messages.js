@@ -66,7 +66,8 @@ function inWords(milliseconds) {
   if (minutes < 1) return 'less than a minute'
   if (minutes < 60) return count(minutes, 'minute')
   const hours = Math.floor(minutes / 60)
-  if (hours < 24) return `${count(hours, 'hour')} ${count(minutes % 60, 'minute')}`
+  const rest = minutes % 60 ? ` ${count(minutes % 60, 'minute')}` : ''
+  if (hours < 24) return count(hours, 'hour') + rest
   return count(Math.round(hours / 24), 'day')
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
@@ -29,4 +29,13 @@ test('the package holds what it needs and no tests', () => {
     assert.ok(files.includes(path), path)
   }
   assert.deepEqual(files.filter((/** @type {string} */ path) => /test|tsconfig|npmrc|lock/.test(path)), [])
+})
+
+test('whatever a module imports exists, even in its comments, since OpenCode 1.14 opens it all', () => {
+  for (const name of ['index.js', 'server.js', ...readdirSync(new URL('../lib', import.meta.url)).map((name) => `lib/${name}`)]) {
+    const url = new URL(`../${name}`, import.meta.url)
+    for (const [, specifier] of readFileSync(url, 'utf8').matchAll(/(?:import\(|from )'(\.[^']+)'/g)) {
+      assert.ok(existsSync(new URL(String(specifier), url)), `${name} imports ${specifier}`)
+    }
+  }
 })
