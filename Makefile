@@ -4,18 +4,22 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-HELPER  := build/oci-oidc-helper$(if $(filter Windows_NT,$(OS)),.exe)
-RACE    := $(if $(shell command -v gcc clang 2>/dev/null),-race)
-SKIPS   := build/skips
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+HELPER   := build/oci-oidc-helper$(if $(filter Windows_NT,$(OS)),.exe)
 OPENCODE := e2e/opencode/node_modules
-NPM     := npm --no-audit --no-fund --no-update-notifier --loglevel=error
-step     = @printf '\033[1m==> %s\033[0m\n' '$(1)'
+RACE     := $(if $(shell command -v gcc clang),-race)
+SKIPS    := build/skips
+NPM      := npm --no-audit --no-fund --no-update-notifier --loglevel=error
+
+step  = @echo '==> $(1)'
+comma := ,
 
 export OCI_OIDC_HELPER := $(CURDIR)/$(HELPER)
-unexport GOOS GOARCH
 
-.DELETE_ON_ERROR:
 .PHONY: help build test lint test-go test-shim e2e demo demo-tui bench clean
 
 help:
@@ -29,8 +33,6 @@ help:
 	@echo '  make e2e        the real OpenCode, a browser, a certified identity provider'
 	@echo 'make bench      the measurements'
 	@echo 'make clean      removes what make built and installed'
-
-comma := ,
 
 # --- build ---
 
@@ -74,7 +76,7 @@ test-go: | build
 test-shim: npm-shim/node_modules/.installed $(HELPER)
 	$(call step,node --test in npm-shim)
 	@cd npm-shim && node --test --test-reporter=dot --test-reporter-destination=stdout \
-		--test-reporter=tap --test-reporter-destination=../build/shim.tap || { cat ../build/shim.tap; exit 1; }
+		--test-reporter=tap --test-reporter-destination=../build/shim.tap test/*.test.js || { cat ../build/shim.tap; exit 1; }
 	@sed -n 's/^ *ok [0-9]* - \(.*\) # SKIP *\(.*\)/npm-shim \1: \2/p' build/shim.tap >> $(SKIPS)
 
 e2e: $(HELPER) $(OPENCODE)/.all e2e/provider/node_modules/.installed | build
