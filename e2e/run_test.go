@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
@@ -17,7 +18,7 @@ import (
 func (c *computer) start(args ...string) *run {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), runLimit)
-	r := &run{t: c.t, args: args, opened: filepath.Join(tempDir(c.t), "opened"), ended: make(chan struct{})}
+	r := &run{t: c.t, args: args, opened: filepath.Join(c.Dir, "opened-"+rand.Text()), ended: make(chan struct{})}
 	command := c.Command(ctx, args...)
 	command.Env = append(command.Env, "OPENED="+r.opened)
 	command.Stdout, command.Stderr = io.MultiWriter(&r.stdout, &r.all), &r.all
