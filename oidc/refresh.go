@@ -165,6 +165,7 @@ func (s *Session) keep(tokens store.Tokens) {
 		stamp = s.file.Stamp()
 	}
 	s.hold(tokens, stamp)
+	s.lastFault = nil
 	if err != nil {
 		s.log.Error("the tokens live in memory only", "problem", problem.From(err))
 		s.unsaved = true

@@ -214,7 +214,7 @@ func (s *Session) notice() bool {
 		s.log.Warn("the saved tokens are not used", "problem", problem.From(err))
 		s.lastFault = problem.From(err)
 	}
-	if s.unsaved && tokens.IssuedAt.Before(s.held.IssuedAt) {
+	if s.unsaved && !tokens.IssuedAt.After(s.held.IssuedAt) {
 		s.held.stamp = stamp
 		return false
 	}

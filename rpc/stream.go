@@ -147,6 +147,9 @@ func (s *lineStream) decode(line []byte, e envelope, id jsonrpc2.ID, v any) bool
 // null; the rest is its JSON.
 const rawID = "\x00"
 
+// largestID is the largest number that the connection reads exactly.
+const largestID = 1 << 53
+
 // toID turns the JSON of an id into one that the connection echoes faithfully. An
 // absent one is that of a notification.
 func toID(raw json.RawMessage) (id jsonrpc2.ID, ok bool) {
@@ -162,7 +165,7 @@ func toID(raw json.RawMessage) (id jsonrpc2.ID, ok bool) {
 	case c == '{' || c == '[' || c == 't' || c == 'f':
 		return id, false
 	default:
-		if number, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
+		if number, err := strconv.ParseUint(string(raw), 10, 64); err == nil && number <= largestID {
 			return jsonrpc2.ID{Num: number}, true
 		}
 	}

@@ -1,0 +1,382 @@
+package rpc
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A peer is the other side of a conversation.
+type peer struct {
+	t     *testing.T
+	in    *io.PipeWriter
+	lines chan string
+	done  chan struct{}
+	log   string // path
+}
+
+// converse begins a conversation about a project directory.
+func converse(t *testing.T, places store.Places) *peer {
+	t.Helper()
+	inReader, inWriter := io.Pipe()
+	outReader, outWriter := io.Pipe()
+	p := &peer{t: t, in: inWriter, lines: make(chan string, 100), done: make(chan struct{}), log: places.LogFile}
+	log := logging.Open(places.LogFile)
+	go func() {
+		defer close(p.done)
+		defer log.Close()
+		defer outWriter.Close()
+		Serve(context.Background(), inReader, outWriter, Options{Version: "1.2.3", Places: places, Log: log})
+	}()
+	go func() {
+		defer close(p.lines)
+		scanner := bufio.NewScanner(outReader)
+		scanner.Buffer(nil, 2<<20)
+		for scanner.Scan() {
+			p.lines <- scanner.Text()
+		}
+	}()
+	t.Cleanup(p.hangUp)
+	return p
+}
+
+func (p *peer) hangUp() {
+	p.in.Close()
+	for range p.lines {
+	}
+	<-p.done
+}
+
+func (p *peer) send(line string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.in, line+"\n"); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *peer) receive() string {
+	p.t.Helper()
+	select {
+	case line, ok := <-p.lines:
+		if !ok {
+			p.t.Fatal("the conversation has ended")
+		}
+		return line
+	case <-time.After(20 * time.Second):
+		p.t.Fatal("no line in 20 s")
+	}
+	return ""
+}
+
+// message is any message from the helper.
+type message struct {
+	ID     json.RawMessage `json:"id"`
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params"`
+	Result map[string]any  `json:"result"`
+	Error  *struct {
+		Code    int       `json:"code"`
+		Message string    `json:"message"`
+		Data    errorData `json:"data"`
+	} `json:"error"`
+}
+
+// call sends a request and returns its response; the notifications before it are
+// passed to the given function, if any.
+func (p *peer) call(method, params string, notified func(message)) message {
+	p.t.Helper()
+	if params == "" {
+		params = "{}"
+	}
+	p.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%q,"method":%q,"params":%s}`, method, method, params))
+	for {
+		var m message
+		line := p.receive()
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			p.t.Fatalf("%v in %s", err, line)
+		}
+		if m.Method == "" {
+			return m
+		}
+		if notified != nil {
+			notified(m)
+		}
+	}
+}
+
+func emptyPlaces(t testing.TB) store.Places {
+	home := t.TempDir()
+	return store.Places{Home: home, StateDir: filepath.Join(home, "state"), LogFile: filepath.Join(home, "log"),
+		ConfigDirs: []string{filepath.Join(home, "config")}}
+}
+
+// configured returns places with a configuration for the stand-in.
+func configured(t testing.TB, server *domaintest.Server) store.Places {
+	t.Helper()
+	places := emptyPlaces(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	redirect := fmt.Sprintf("http://127.0.0.1:%d/callback", listener.Addr().(*net.TCPAddr).Port)
+	server.AllowRedirect(domaintest.ConfidentialClient, redirect)
+	text, err := json.Marshal(map[string]string{
+		"domain_url": server.URL, "llm_base_url": server.LLMBaseURL, "redirect_uri": redirect,
+		"client_id": domaintest.ConfidentialClient, "client_secret": domaintest.ConfidentialSecret,
+		"scope": "openid offline_access " + domaintest.DefaultScope, "log_level": "VERBOSE",
+		"log_file": places.LogFile,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(places.ConfigDirs[0], 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(places.ConfigDirs[0], store.ConfigName), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return places
+}
+
+// TestBadLines has a line a row, and what it is answered; after each of them the
+// conversation goes on.
+func TestBadLines(t *testing.T) {
+	p := converse(t, emptyPlaces(t))
+	for _, test := range []struct{ name, line, id, want string }{
+		{"garbage", `hello`, `null`, `-32700`},
+		{"half an object", `{"jsonrpc":"2.0"`, `null`, `-32700`},
+		{"not UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}", `null`, `-32700`},
+		{"too long", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", maxLine) + `"}`, `null`, `-32700`},
+		{"batch", `[{"jsonrpc":"2.0","id":1,"method":"status"}]`, `null`, `-32600`},
+		{"empty batch", `[]`, `null`, `-32600`},
+		{"number", `12`, `null`, `-32600`},
+		{"no version", `{"id":5,"method":"status"}`, `5`, `-32600`},
+		{"no method", `{"jsonrpc":"2.0","id":5}`, `5`, `-32600`},
+		{"method is a number", `{"jsonrpc":"2.0","id":5,"method":1}`, `null`, `-32600`},
+		{"id is an object", `{"jsonrpc":"2.0","id":{},"method":"status"}`, `null`, `-32600`},
+		{"params are text", `{"jsonrpc":"2.0","id":5,"method":"status","params":"x"}`, `5`, `-32600`},
+		{"unknown method", `{"jsonrpc":"2.0","id":5,"method":"nope"}`, `5`, `-32601`},
+		{"params are a list", `{"jsonrpc":"2.0","id":5,"method":"status","params":[1]}`, `5`, `-32602`},
+		{"wrong type", `{"jsonrpc":"2.0","id":5,"method":"getToken","params":{"rejected":1}}`, `5`, `-32602`},
+		{"negative id", `{"jsonrpc":"2.0","id":-1,"method":"nope"}`, `-1`, `-32601`},
+		{"fractional id", `{"jsonrpc":"2.0","id":1.5,"method":"nope"}`, `1.5`, `-32601`},
+		{"null id", `{"jsonrpc":"2.0","id":null,"method":"nope"}`, `null`, `-32601`},
+		{"zero id", `{"jsonrpc":"2.0","id":0,"method":"nope"}`, `0`, `-32601`},
+		{"largest id", `{"jsonrpc":"2.0","id":18446744073709551615,"method":"nope"}`, `18446744073709551615`, `-32601`},
+		{"text id", `{"jsonrpc":"2.0","id":"<é\n>","method":"nope"}`, `"<é\n>"`, `-32601`},
+		{"odd text id", `{"jsonrpc":"2.0","id":"\u0000-1","method":"nope"}`, `"\u0000-1"`, `-32601`},
+		{"null params", `{"jsonrpc":"2.0","id":5,"method":"nope","params":null}`, `5`, `-32601`},
+	} {
+		p.send(test.line)
+		var m message
+		if err := json.Unmarshal([]byte(p.receive()), &m); err != nil || m.Error == nil {
+			t.Errorf("%s: %+v, %v", test.name, m, err)
+			continue
+		}
+		var got, want any
+		_ = json.Unmarshal(m.ID, &got)
+		_ = json.Unmarshal([]byte(test.id), &want)
+		if got != want || fmt.Sprint(m.Error.Code) != test.want {
+			t.Errorf("%s: id %s, code %d; want %s, %s", test.name, m.ID, m.Error.Code, test.id, test.want)
+		}
+	}
+	// None of these is answered at all.
+	for _, line := range []string{``, `   `, `{"jsonrpc":"2.0","method":"nope"}`, `{"jsonrpc":"2.0","id":7,"result":{}}`, `{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":9}}`} {
+		p.send(line)
+	}
+	if m := p.call("status", "", nil); m.Error != nil || m.Result["version"] != "1.2.3" {
+		t.Errorf("the conversation did not go on: %+v", m)
+	}
+}
+
+func TestAPanicIsAnswered(t *testing.T) {
+	methods["test/panic"] = func(*server, context.Context, json.RawMessage) (any, error) { panic("a private thing") }
+	defer delete(methods, "test/panic")
+	p := converse(t, emptyPlaces(t))
+	if m := p.call("test/panic", "", nil); m.Error == nil || m.Error.Code != -32603 || strings.Contains(m.Error.Message, "private") {
+		t.Errorf("%+v", m.Error)
+	}
+	if m := p.call("status", "", nil); m.Error != nil {
+		t.Errorf("the conversation did not go on: %+v", m.Error)
+	}
+}
+
+func TestTheLastLineNeedsNoEnd(t *testing.T) {
+	var out bytes.Buffer
+	places := emptyPlaces(t)
+	log := logging.Open(places.LogFile)
+	defer log.Close()
+	Serve(context.Background(), strings.NewReader("garbage\n"+`{"jsonrpc":"2.0","id":1,"method":"status"}`), &out, Options{Places: places, Log: log})
+	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 2 || !strings.Contains(lines[1], `"result"`) {
+		t.Errorf("answers %q", lines)
+	}
+}
+
+// TestAWholeSession goes the way of a user: no configuration, then one, a sign-in,
+// tokens, a refresh, signing out.
+func TestAWholeSession(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	places := configured(t, server)
+	project := t.TempDir()
+	p := converse(t, places)
+
+	m := p.call("initialize", fmt.Sprintf(`{"protocol":1,"client":{"name":"test","version":"0"},"directory":%q}`, project), nil)
+	config, _ := m.Result["config"].(map[string]any)
+	if config["baseURL"] != server.LLMBaseURL || config["authMethod"] != "confidential_app" || m.Result["problem"] != nil {
+		t.Fatalf("initialize: %+v", m)
+	}
+	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "login_required" || m.Error.Data.Retryable || m.Error.Data.Hint == "" {
+		t.Errorf("getToken without a session: %+v", m.Error)
+	}
+
+	var told []string
+	m = p.call("connect", `{"flow":"browser","openBrowser":false}`, func(n message) {
+		told = append(told, n.Method)
+		if n.Method != "connect/prompt" {
+			return
+		}
+		var prompt connectPrompt
+		if err := json.Unmarshal(n.Params, &prompt); err != nil || prompt.Flow != "browser" || prompt.BrowserOpened {
+			t.Errorf("prompt %s, %v", n.Params, err)
+		}
+		go open(t, prompt.URL)
+	})
+	if m.Error != nil || m.Result["subject"] != "maria@example.com" || strings.Join(told, " ") != "connect/prompt session/changed" {
+		t.Fatalf("connect: %+v, after %v", m, told)
+	}
+
+	m = p.call("getToken", "", nil)
+	token, _ := m.Result["accessToken"].(string)
+	if m.Error != nil || m.Result["tokenType"] != "Bearer" || !strings.HasPrefix(token, "eyJ") {
+		t.Fatalf("getToken: %+v", m)
+	}
+	if m = p.call("refresh", "", nil); m.Error != nil || m.Result["expiresAt"] == nil {
+		t.Errorf("refresh: %+v", m)
+	}
+	if m = p.call("getToken", "", nil); m.Result["accessToken"] == token {
+		t.Error("the token is still the one from before the refresh")
+	}
+	if m = p.call("status", "", nil); m.Result["signedIn"] != true || m.Result["refreshable"] != true || m.Result["configPath"] == "" {
+		t.Errorf("status: %+v", m.Result)
+	}
+	if m = p.call("guard", `{"tool":"read","args":{"filePath":"~/.secrets/x"}}`, nil); m.Result["deny"] == nil {
+		t.Errorf("guard: %+v", m.Result)
+	}
+	if m = p.call("connect/answer", `{"redirect":"x"}`, nil); m.Error == nil {
+		t.Error("an answer to no sign-in was taken")
+	}
+	if m = p.call("disconnect", "", nil); m.Result["revoked"] != true {
+		t.Errorf("disconnect: %+v", m)
+	}
+	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "login_required" {
+		t.Errorf("getToken after signing out: %+v", m)
+	}
+}
+
+func TestConfigurationThatComesLater(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{})
+	places := configured(t, server)
+	path := filepath.Join(places.ConfigDirs[0], store.ConfigName)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	p := converse(t, places)
+	project := t.TempDir()
+	m := p.call("initialize", fmt.Sprintf(`{"protocol":1,"directory":%q}`, project), nil)
+	trouble, _ := m.Result["problem"].(map[string]any)
+	for _, searched := range []string{path, filepath.Join(project, store.ConfigName)} {
+		if text, _ := trouble["message"].(string); !strings.Contains(text, searched) {
+			t.Errorf("%s is not named in %v", searched, trouble)
+		}
+	}
+	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "config" {
+		t.Errorf("without a configuration: %+v", m.Error)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "login_required" {
+		t.Errorf("with a configuration: %+v", m.Error)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{})
+	p := converse(t, configured(t, server))
+	for _, id := range []string{`"a"`, `7`, `-7`} {
+		p.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"connect","params":{"openBrowser":false}}`, id))
+		if line := p.receive(); !strings.Contains(line, "connect/prompt") {
+			t.Fatal(line)
+		}
+		p.send(fmt.Sprintf(`{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":%s}}`, id))
+		if line := p.receive(); !strings.Contains(line, `"id":`+id) || !strings.Contains(line, `"cancelled"`) {
+			t.Error(line)
+		}
+	}
+}
+
+// TestTheEndOfInput cancels a sign-in and ends the conversation.
+func TestTheEndOfInput(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{})
+	p := converse(t, configured(t, server))
+	p.send(`{"jsonrpc":"2.0","id":1,"method":"connect","params":{"openBrowser":false}}`)
+	p.receive()
+	p.in.Close()
+	if line := p.receive(); !strings.Contains(line, `"cancelled"`) {
+		t.Error(line)
+	}
+	<-p.done
+}
+
+func open(t *testing.T, address string) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(address)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	resp.Body.Close()
+}
+
+func FuzzLine(f *testing.F) {
+	for _, line := range []string{`{"jsonrpc":"2.0","id":1,"method":"status"}`, `{"jsonrpc":"2.0","id":-1.5e3,"method":"nope","params":[]}`, `[`, "\x00", `{"jsonrpc":"2.0","id":"\ud800","method":"\ud800"}`} {
+		f.Add([]byte(line))
+	}
+	places := emptyPlaces(f)
+	log := logging.Open("")
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var out bytes.Buffer
+		input := append(append(bytes.ReplaceAll(line, []byte("connect"), nil), '\n'), `{"jsonrpc":"2.0","id":"last","method":"nope"}`...)
+		Serve(context.Background(), bytes.NewReader(input), &out, Options{Places: places, Log: log})
+		answers := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		last := false
+		for _, answer := range answers {
+			if !json.Valid([]byte(answer)) {
+				t.Errorf("not JSON: %q", answer)
+			}
+			last = last || strings.Contains(answer, `"id":"last"`)
+		}
+		if !last {
+			t.Errorf("the line after it was not answered: %q", answers)
+		}
+	})
+}
