@@ -2,6 +2,7 @@ package domaintest_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -20,9 +21,11 @@ func TestUncertainAuthorizationsEndOnAPageOfTheDomain(t *testing.T) {
 		"another host":     {"redirect_uri", "http://127.0.0.1:8765/callback"},
 		"a trailing slash": {"redirect_uri", "http://localhost:8765/callback/"},
 		"a query":          {"redirect_uri", "http://localhost:8765/callback?a=b"},
+		"two clients":      {"state", "x&client_id=" + domaintest.ConfidentialClient},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := get(t, authorizationURL(server, others...))
+			address := strings.Replace(authorizationURL(server, others...), "x%26client_id%3D", "x&client_id=", 1)
+			got := get(t, address)
 			if got.status != http.StatusBadRequest || got.header.Get("Location") != "" ||
 				!strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
 				t.Errorf("%d %v", got.status, got.header)
@@ -77,6 +80,32 @@ func TestPersonSignsInOnThePage(t *testing.T) {
 	}
 	if code := back.Get("code"); !strings.HasPrefix(code, "AQIDBA") || !strings.HasSuffix(code, "=") || !strings.Contains(code, "+") {
 		t.Errorf("code %q", code)
+	}
+}
+
+func TestAutoApproveNeedsNoPage(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	got := get(t, authorizationURL(server))
+	back, err := url.Parse(got.header.Get("Location"))
+	if err != nil || got.status != http.StatusFound {
+		t.Fatalf("%d %v", got.status, got.header)
+	}
+	if got := redeem(t, server, back.Query().Get("code")); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.text)
+	}
+}
+
+func TestAllowFollowsAShortAddress(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{})
+	short := httptest.NewServer(http.RedirectHandler(authorizationURL(server), http.StatusFound))
+	defer short.Close()
+	if back := callback(t, server, short.URL); back.Get("code") == "" {
+		t.Errorf("back with %v", back)
+	}
+	for _, address := range []string{server.URL + "/oauth2/v1/userlogout", "http://127.0.0.1:1/", ":"} {
+		if redirect, err := server.Allow(t.Context(), address); err == nil {
+			t.Errorf("%s leads to %s", address, redirect)
+		}
 	}
 }
 

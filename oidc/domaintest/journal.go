@@ -45,8 +45,8 @@ type Request struct {
 	Method    string      `json:"method"`
 	Path      string      `json:"path"`
 	Header    http.Header `json:"header"`
-	Form      url.Values  `json:"form"` // of the query and of a form body
-	Body      string      `json:"body"`
+	Form      url.Values  `json:"form"`   // of the query and of a form body
+	Body      string      `json:"body"`   // its first MiB
 	ECID      string      `json:"ecid"`   // the X-ORACLE-DMS-ECID of the answer
 	Status    int         `json:"status"` // of the answer; 0 while, or if, there is none
 }

@@ -61,7 +61,7 @@ func (s *Server) receive(op Operation, w http.ResponseWriter, r *http.Request) *
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return &Request{Operation: op, Time: now, Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(),
-		Form: r.Form, Body: string(body), ECID: ecid}
+		Form: r.Form, Body: string(body[:min(len(body), formLimit)]), ECID: ecid}
 }
 
 // An answer remembers the status that goes out.

@@ -53,22 +53,26 @@ type shelved[T any] struct {
 	expires time.Time
 }
 
-// put keeps thing until expires. A full shelf first throws away what has expired,
-// or else something.
+// put keeps thing until expires. A full shelf first throws away what has expired;
+// if that is little, it throws away a tenth, so that it is not full again at once.
 func (s *shelf[T]) put(key string, thing T, now, expires time.Time) {
 	if *s == nil {
 		*s = shelf[T]{}
 	}
 	if len(*s) >= shelfLimit {
-		maps.DeleteFunc(*s, func(_ string, kept shelved[T]) bool { return !now.Before(kept.expires) })
-	}
-	for other := range *s {
-		if len(*s) < shelfLimit {
-			break
-		}
-		delete(*s, other)
+		s.makeRoom(now)
 	}
 	(*s)[key] = shelved[T]{thing, expires}
+}
+
+func (s *shelf[T]) makeRoom(now time.Time) {
+	maps.DeleteFunc(*s, func(_ string, kept shelved[T]) bool { return !now.Before(kept.expires) })
+	for key := range *s {
+		if len(*s) <= shelfLimit*9/10 {
+			break
+		}
+		delete(*s, key)
+	}
 }
 
 // get returns what is kept under key, if it has not expired.

@@ -156,6 +156,8 @@ func TestScopesBelongToOneResource(t *testing.T) {
 	}
 }
 
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
 func TestClientAuthentication(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -180,7 +182,7 @@ func TestClientAuthentication(t *testing.T) {
 		claims := map[string]any{"iss": "signing-client", "sub": "signing-client", "aud": domaintest.GenericIssuer,
 			"iat": now, "exp": now + 60}
 		maps.Copy(claims, change)
-		return form("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+		return form("client_assertion_type", assertionType,
 			"client_assertion", sign(t, key, claims))
 	}
 	both := basic(domaintest.ConfidentialClient, "s%26cr%3Dt%2B+100%25")
@@ -208,6 +210,9 @@ func TestClientAuthentication(t *testing.T) {
 		"assertion, elsewhere":      {assertion(map[string]any{"aud": "https://example.com"}), 401, "invalid_client"},
 		"assertion, other subject":  {assertion(map[string]any{"sub": domaintest.ConfidentialClient}), 401, "invalid_client"},
 		"assertion, other issuer":   {assertion(map[string]any{"iss": "nobody"}), 401, "invalid_client"},
+		"assertion, other key":      {form("client_assertion_type", assertionType, "client_assertion", "e30.e30.e30"), 401, "invalid_client"},
+		"assertion, other type":     {form("client_assertion_type", "saml", "client_assertion", "e30.e30.e30"), 400, "invalid_request"},
+		"assertion, no token":       {form("client_assertion_type", assertionType, "client_assertion", "x"), 401, "invalid_client"},
 		"assertion, list audience":  {assertion(map[string]any{"aud": []string{"x", token}}), 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
