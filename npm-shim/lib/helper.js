@@ -52,7 +52,8 @@ export class Helper {
   /** Starts the process if there is none, and asks it anew what the configuration says. */
   greet() {
     try {
-      if (this.#living()) this.#initialize(this.#living())
+      const living = this.#living()
+      if (living) this.#initialize(living)
       else this.#start()
     } catch {
       // The next call meets the same problem and tells it.
@@ -121,9 +122,7 @@ export class Helper {
     return this.#running?.wire.closed ? undefined : this.#running
   }
 
-  /**
-   * @param {AbortSignal} [signal]
-   */
+  /** @param {AbortSignal} [signal] */
   async #hello(signal) {
     const { hello } = this.#start()
     return signal ? Promise.race([hello, aborted(signal)]) : hello
@@ -150,14 +149,17 @@ export class Helper {
     return (this.#running = running)
   }
 
-  /** @param {Running | undefined} running */
+  /** @param {Running} running */
   #initialize(running) {
-    if (!running) return
     const { child, wire } = running
     const params = { protocol: PROTOCOL, client: { name: PACKAGE, version: VERSION }, directory: this.#directory }
     running.hello = wire.request('initialize', params, { timeout: HELLO_LIMIT }).then((hello) => {
       if (hello?.protocol === PROTOCOL) return hello
-      throw new Problem('config', `oci-oidc-helper ${hello?.helper?.version ?? ''} does not fit ${PACKAGE} ${VERSION}.`, 'Install the plugin again, both parts in one version.')
+      throw new Problem(
+        'config',
+        `oci-oidc-helper ${hello?.helper?.version ?? ''} does not fit ${PACKAGE} ${VERSION}.`,
+        'Install the plugin again, both parts in one version.',
+      )
     })
     running.hello.catch((error) => {
       if (wire.closed) return

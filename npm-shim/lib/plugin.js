@@ -14,6 +14,8 @@ import { tools } from './tools.js'
 export async function plugin({ directory, client }) {
   const helper = acquire(directory)
   const methods = signInMethods(helper, client)
+  /** @type {Promise<void> | undefined} */
+  let released
   return {
     auth: { provider: PROVIDER, methods },
     async config(config) {
@@ -21,6 +23,6 @@ export async function plugin({ directory, client }) {
     },
     tool: tools(helper),
     'tool.execute.before': ({ tool }, { args }) => guard(helper, { tool, args, directory }),
-    dispose: () => helper.release(),
+    dispose: () => (released ??= helper.release()),
   }
 }

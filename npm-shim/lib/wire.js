@@ -76,9 +76,7 @@ export class Wire {
         this.#settle(id)?.reject(reason)
       }
       const onAbort = () => cancel(signal?.reason)
-      const timer =
-        timeout &&
-        setTimeout(() => cancel(new Problem('internal', `oci-oidc-helper gave no answer to "${method}".`, 'Restart OpenCode; if it happens again, please report it.')), timeout)
+      const timer = timeout && setTimeout(() => cancel(silent(method)), timeout)
       const done = () => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)
@@ -141,6 +139,11 @@ export class Wire {
       this.#settle(message.id)?.resolve(message.result)
     }
   }
+}
+
+/** @param {string} method */
+function silent(method) {
+  return new Problem('internal', `oci-oidc-helper gave no answer to "${method}".`, 'Restart OpenCode; if it happens again, please report it.')
 }
 
 /** @param {{ message?: unknown, data?: Partial<import('./types.js').ProblemData> }} error */
