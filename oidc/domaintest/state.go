@@ -9,8 +9,8 @@ import (
 // sessionLife is how long a sign-in lasts: an ID token ends with it.
 const sessionLife = 8 * time.Hour
 
-// state is what the domain remembers. Every field of everything in it is guarded
-// by mu.
+// state is what the domain remembers. What is in it is read and changed under mu,
+// but for what stays as it was when it was put there.
 type state struct {
 	mu      sync.Mutex
 	codes   shelf[*code]
