@@ -68,10 +68,10 @@ func report(events io.Reader, out, skips io.Writer) (bool, error) {
 		key := e.Package + " " + e.Test
 		switch e.Action {
 		case "output", "build-output":
-			if e.Test == "" {
-				fmt.Fprint(out, e.Output)
-			} else {
+			if e.Test != "" {
 				printed[key] = append(printed[key], e.Output)
+			} else if e.Output != "PASS\n" { // the line with ok says it
+				fmt.Fprint(out, e.Output)
 			}
 		case "fail", "build-fail":
 			ok = false
