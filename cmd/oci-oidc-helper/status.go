@@ -106,13 +106,11 @@ func clock(t time.Time) string {
 
 // words is a duration as a person says it.
 func words(d time.Duration) string {
-	switch d = d.Round(time.Second); {
-	case d < time.Minute:
+	if d = d.Round(time.Second); d < time.Minute {
 		return fmt.Sprintf("%d s", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
-	default:
-		d = d.Round(time.Minute)
-		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
 	}
+	if d = d.Round(time.Minute); d < time.Hour {
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
 }

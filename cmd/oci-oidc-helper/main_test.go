@@ -1,0 +1,166 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// The tests are the scripts in testdata/script: real processes of the helper
+// against a stand-in domain. Beside it there is a browser, which follows
+// redirects, as BROWSER.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"oci-oidc-helper": main,
+		"browser":         func() { os.Exit(browse(os.Args[1])) },
+	})
+}
+
+func browse(address string) int {
+	resp, err := http.Get(address)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	return 0
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"domain":     tellDomain,
+			"configure":  configure,
+			"counted":    counted,
+			"no-secrets": noSecrets,
+			"mode":       mode,
+		},
+	})
+}
+
+type serverKey struct{}
+
+func setup(env *testscript.Env) error {
+	server, err := domaintest.Start(domaintest.Options{AutoApprove: true, AutoApproveDevices: true})
+	if err != nil {
+		return err
+	}
+	env.Defer(server.Close)
+	env.Values[serverKey{}] = server
+	home := filepath.Join(env.WorkDir, "home")
+	env.Setenv("HOME", home)
+	env.Setenv("USERPROFILE", home)
+	env.Setenv("LOCALAPPDATA", filepath.Join(home, "AppData", "Local"))
+	env.Setenv("XDG_STATE_HOME", filepath.Join(home, "state"))
+	env.Setenv("BROWSER", "browser")
+	return os.MkdirAll(home, 0o700)
+}
+
+func server(ts *testscript.TestScript) *domaintest.Server {
+	return ts.Value(serverKey{}).(*domaintest.Server)
+}
+
+// configure [key=value...] writes the configuration for the stand-in into the
+// user's configuration directory, with the given keys set or, if empty, left out.
+func configure(ts *testscript.TestScript, _ bool, args []string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Check(listener.Close())
+	s := server(ts)
+	redirect := fmt.Sprintf("http://localhost:%d/callback", listener.Addr().(*net.TCPAddr).Port)
+	keys := map[string]string{
+		"domain_url": s.URL, "llm_base_url": s.LLMBaseURL, "redirect_uri": redirect,
+		"client_id": domaintest.ConfidentialClient, "client_secret": domaintest.ConfidentialSecret,
+		"scope": "openid offline_access " + domaintest.DefaultScope, "log_level": "VERBOSE",
+	}
+	for _, arg := range args {
+		key, value, _ := strings.Cut(arg, "=")
+		if value == "" {
+			delete(keys, key)
+		} else {
+			keys[key] = value
+		}
+	}
+	s.AllowRedirect(keys["client_id"], redirect)
+	text, err := json.MarshalIndent(keys, "", "  ")
+	ts.Check(err)
+	dir := filepath.Join(ts.Getenv("HOME"), ".config", "opencode")
+	ts.Check(os.MkdirAll(dir, 0o700))
+	ts.Check(os.WriteFile(filepath.Join(dir, store.ConfigName), text, 0o600))
+}
+
+// domain JSON tells the stand-in what its control handler understands.
+func tellDomain(ts *testscript.TestScript, _ bool, args []string) {
+	var command domaintest.Command
+	ts.Check(json.Unmarshal([]byte(args[0]), &command))
+	ts.Check(server(ts).Do(command))
+}
+
+// counted OPERATION N checks how often the domain was asked.
+func counted(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if got := server(ts).Count(domaintest.Operation(args[0])); got != want {
+		ts.Fatalf("the domain was asked %d times for %s, not %d", got, args[0], want)
+	}
+}
+
+// no-secrets FILE checks that nothing secret that crossed the wire is in a file.
+func noSecrets(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	if text == "" {
+		ts.Fatalf("%s is empty", args[0])
+	}
+	for _, request := range server(ts).Requests(domaintest.Token) {
+		for _, name := range []string{"code", "code_verifier", "refresh_token", "device_code"} {
+			if secret := request.Form.Get(name); secret != "" && strings.Contains(text, secret) {
+				ts.Fatalf("%s holds a %s", args[0], name)
+			}
+		}
+	}
+	for _, shape := range []string{domaintest.ConfidentialSecret, "AQIDBA", "eyJ"} {
+		if strings.Contains(text, shape) {
+			ts.Fatalf("%s holds a secret or token: %s…", args[0], shape)
+		}
+	}
+}
+
+// mode OCTAL FILE... checks files' permissions.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args[1:] {
+		info, err := os.Stat(ts.MkAbs(file))
+		ts.Check(err)
+		if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[0] {
+			ts.Fatalf("%s has mode %s, not %s", file, got, args[0])
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		1500 * time.Millisecond: "2 s", 59 * time.Second: "59 s", 90 * time.Second: "2 min",
+		43 * time.Minute: "43 min", time.Hour - time.Millisecond: "1 h 0 min", 7*time.Hour + 34*time.Minute: "7 h 34 min",
+	} {
+		if got := words(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
+		}
+	}
+}
