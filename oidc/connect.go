@@ -23,11 +23,11 @@ var Flows = []Flow{Browser, Device, Paste}
 
 // A Prompt is what a person must be shown during a flow.
 type Prompt struct {
-	Flow          Flow
-	URL           string    // where to sign in
-	UserCode      string    // to be entered there; only of the device flow
-	ExpiresAt     time.Time // of the attempt
-	BrowserOpened bool
+	Flow          Flow      `json:"flow"`
+	URL           string    `json:"url"`                // where to sign in
+	UserCode      string    `json:"userCode,omitempty"` // to be entered there; only of the device flow
+	ExpiresAt     time.Time `json:"expiresAt"`          // of the attempt
+	BrowserOpened bool      `json:"browserOpened"`
 }
 
 // ConnectOptions say how to sign in.
@@ -45,7 +45,8 @@ type attempt struct {
 }
 
 // Connect signs the person in and returns who it is. It ends when they are done,
-// when their time is over, or when another Connect begins.
+// when their time is over, or when another Connect begins. Where another process
+// is at the same sign-in already, this one shows its prompt and waits with it.
 func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error) {
 	ctx, a := s.beginAttempt(ctx)
 	defer s.endAttempt(a)
@@ -53,29 +54,41 @@ func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error)
 		o.Flow = s.defaultFlow()
 	}
 	s.log.Info("sign-in begins", "flow", o.Flow)
-	show := func(p Prompt) {
-		p.BrowserOpened = o.OpenBrowser && openBrowser(p.URL)
-		s.log.Info("the person is asked", "flow", p.Flow, "expiresAt", p.ExpiresAt, "browserOpened", p.BrowserOpened)
-		o.Prompt(p)
-	}
-	keep := func(tokens store.Tokens) error { return s.begin(ctx, tokens) }
-	var err error
-	switch o.Flow {
-	case Browser:
-		err = s.domain.signInWithBrowser(ctx, a.pasted, show, keep)
-	case Device:
-		err = s.domain.signInWithDevice(ctx, show, keep)
-	case Paste:
-		err = s.domain.signInWithPaste(ctx, a.pasted, show, keep)
-	default:
-		err = problem.New(problem.Config, "There is no flow called "+printable(string(o.Flow), 40)+".", "Use browser, device or paste.")
-	}
-	if err != nil {
+	if err := s.signIn(ctx, a, o); err != nil {
 		p := problem.From(err)
 		s.log.Warn("sign-in failed", "flow", o.Flow, "problem", p)
 		return Status{}, p
 	}
 	return s.Status(), nil
+}
+
+func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) error {
+	shared := s.file.SignIn(string(o.Flow))
+	show := func(p Prompt) {
+		p.BrowserOpened = o.OpenBrowser && openBrowser(p.URL)
+		s.log.Info("the person is asked", "flow", p.Flow, "expiresAt", p.ExpiresAt, "browserOpened", p.BrowserOpened)
+		s.announce(shared, p)
+		o.Prompt(p)
+	}
+	keep := func(tokens store.Tokens) error { return s.begin(ctx, tokens) }
+	switch o.Flow {
+	case Browser, Device:
+		unlock, ok, err := shared.TryLock()
+		if !ok && err == nil {
+			return s.follow(ctx, shared, o.Prompt)
+		}
+		if err == nil {
+			defer unlock()
+		}
+		if o.Flow == Device {
+			return s.domain.signInWithDevice(ctx, show, keep)
+		}
+		return s.domain.signInWithBrowser(ctx, a.pasted, show, keep)
+	case Paste:
+		return s.domain.signInWithPaste(ctx, a.pasted, show, keep)
+	default:
+		return problem.New(problem.Config, "There is no flow called "+printable(string(o.Flow), 40)+".", "Use browser, device or paste.")
+	}
 }
 
 // Answer hands in a redirect URL, or the code alone, that the person pasted. Its

@@ -299,6 +299,50 @@ func TestANewSignInEndsTheOneBefore(t *testing.T) {
 	}
 }
 
+// TestTwoWindowsSignInAtOnce needs one browser, and both finish.
+func TestTwoWindowsSignInAtOnce(t *testing.T) {
+	for _, flow := range []Flow{Browser, Device} {
+		t.Run(string(flow), func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+			here, there := w.session(), w.session()
+			prompt, ended := connecting(t, here, flow)
+			same, endedToo := connecting(t, there, flow)
+			if same.URL != prompt.URL || same.UserCode != prompt.UserCode || same.BrowserOpened {
+				t.Errorf("prompts %+v and %+v", prompt, same)
+			}
+			if _, _, _, err := browse(t.Context(), prompt.URL); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if err := <-endedToo; err != nil {
+				t.Error(err)
+			}
+			if w.mustToken(here, "").Access != w.mustToken(there, "").Access || w.Count(domaintest.Authorize)+w.Count(domaintest.Device) != 1 {
+				t.Error("not the same sign-in")
+			}
+		})
+	}
+}
+
+func TestTheOtherWindowGivesUp(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	here, there := w.session(), w.session()
+	_, ended := connecting(t, here, Browser)
+	_, endedToo := connecting(t, there, Browser)
+	here.Close()
+	<-ended
+	if err := <-endedToo; !problem.Is(err, problem.LoginTimeout) {
+		t.Errorf("the one that waited: %v", err)
+	}
+	_, again := connecting(t, there, Browser)
+	there.Close()
+	if err := <-again; !problem.Is(err, problem.Cancelled) {
+		t.Error(err)
+	}
+}
+
 func TestACallerCanGiveUp(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
 	for _, flow := range Flows {

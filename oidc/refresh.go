@@ -225,9 +225,6 @@ func (s *Session) lock(ctx context.Context, enough func() bool) (unlock func(), 
 		if ok {
 			return unlock, false, nil
 		}
-		if enough != nil && enough() {
-			return func() {}, true, nil
-		}
 		waited := time.Since(started)
 		if waited > lockQuiet && !logged {
 			s.log.Info("waiting for another process that has the session's lock", "file", s.file.Path())
@@ -242,6 +239,10 @@ func (s *Session) lock(ctx context.Context, enough func() bool) (unlock func(), 
 		case <-ctx.Done():
 			return nil, false, problem.From(context.Cause(ctx))
 		case <-time.After(lockPoll/2 + rand.N(lockPoll)):
+		}
+		// Before the lock is free, so that many who wait need not take turns.
+		if enough != nil && enough() {
+			return func() {}, true, nil
 		}
 	}
 }
