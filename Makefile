@@ -11,7 +11,7 @@ SHELL       := bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 HELPER   := build/oci-oidc-helper$(if $(filter Windows_NT,$(OS)),.exe)
 OPENCODE := e2e/opencode/node_modules
-RACE     := $(if $(shell command -v gcc clang),-race)
+RACE     := $(if $(shell command -v $$(go env CC)),-race)
 SKIPS    := build/skips
 NPM      := npm --no-audit --no-fund --no-update-notifier --loglevel=error
 
