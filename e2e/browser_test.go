@@ -37,7 +37,7 @@ func newBrowser(t *testing.T) *browser {
 	options := slices.Concat(chromedp.DefaultExecAllocatorOptions[:], []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program),
 		chromedp.UserDataDir(home),
-		chromedp.Env("HOME=" + home),
+		chromedp.Env("HOME="+home, "TMPDIR="+home),
 		chromedp.NoSandbox, // which refuses to run as root
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
