@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+)
+
+const (
+	runLimit    = 2 * time.Minute // of one run of OpenCode
+	removeLimit = 10 * time.Second
+)
+
+// A computer is one that Maria works at: a temporary home with OpenCode, the plugin
+// of the working tree and the helper built from it.
+type computer struct {
+	*opencode.Home
+	name string
+	say  *transcript
+}
+
+// newComputer makes a computer with nothing configured.
+func newComputer(ctx context.Context, say *transcript, name string) (*computer, error) {
+	root, err := opencode.Root()
+	if err != nil {
+		return nil, err
+	}
+	helper, err := findHelper(root)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "oci-oidc-demo-")
+	if err != nil {
+		return nil, err
+	}
+	c := &computer{name: name, say: say}
+	if c.Home, err = opencode.NewHome(dir, opencode.Latest); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	c.Environ = append(c.Environ, "OCI_OIDC_HELPER="+helper)
+	if err := c.prepare(ctx, filepath.Join(root, "build", "e2e", "opencode-"+opencode.Latest)); err != nil {
+		c.remove()
+		return nil, err
+	}
+	return c, nil
+}
+
+// findHelper returns the program that make has built.
+func findHelper(root string) (string, error) {
+	helper := os.Getenv("OCI_OIDC_HELPER")
+	if helper == "" {
+		helper = filepath.Join(root, "build", "oci-oidc-helper")
+		if runtime.GOOS == "windows" {
+			helper += ".exe"
+		}
+	}
+	if _, err := os.Stat(helper); err != nil {
+		return "", fmt.Errorf("the helper is not built, run make build: %w", err)
+	}
+	return filepath.Abs(helper)
+}
+
+// prepare spares the computer what OpenCode does at a first start. The very first
+// time in a clone it is done for all that follow, which takes a while, and as npm
+// does it for the person: through their proxy, from their registry.
+func (c *computer) prepare(ctx context.Context, template string) error {
+	ctx, cancel := context.WithTimeout(ctx, runLimit)
+	defer cancel()
+	defer c.say.wait("OpenCode installs its own @opencode-ai/plugin, once a clone: about 10 s")()
+	defer func(environ []string) { c.Environ = environ }(c.Environ)
+	c.Environ = slices.Concat(npmSettings(), c.Environ)
+	return c.Prepare(ctx, template)
+}
+
+// npmSettings are the variables of the person that npm goes by.
+func npmSettings() (settings []string) {
+	if home, err := os.UserHomeDir(); err == nil {
+		settings = append(settings, "npm_config_userconfig="+filepath.Join(home, ".npmrc"))
+	}
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(strings.ToLower(variable), "=")
+		if strings.HasPrefix(name, "npm_config_") || strings.HasSuffix(name, "_proxy") || name == "node_extra_ca_certs" {
+			settings = append(settings, variable)
+		}
+	}
+	return settings
+}
+
+// configure writes what the README tells a person to write, and the secret where
+// only they can read it.
+func (c *computer) configure(config pluginConfig) error {
+	root, err := opencode.Root()
+	if err != nil {
+		return err
+	}
+	if config.Secret != "" {
+		file := filepath.Join(c.Dir, ".secrets", "client-secret")
+		if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(config.Secret), 0o600)); err != nil {
+			return err
+		}
+		config.Secret = "{file:~/.secrets/client-secret}"
+	}
+	model := map[string]any{domaintest.DefaultModel: map[string]any{"name": "Stand-in model"}}
+	err = c.WriteConfig(map[string]any{
+		"plugin":   []string{"file://" + filepath.ToSlash(filepath.Join(root, "npm-shim"))},
+		"model":    "oci-oidc/" + domaintest.DefaultModel,
+		"provider": map[string]any{"oci-oidc": map[string]any{"models": model}},
+	})
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(c.ConfigDir(), "oci-auth.config.jsonc"), text, 0o600)
+}
+
+// show shows files of the configuration.
+func (c *computer) show(names ...string) error {
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(c.ConfigDir(), name))
+		if err != nil {
+			return err
+		}
+		c.say.command("cat", "~/.config/opencode/"+name)
+		if _, err := c.say.quote(nil).Write(append(bytes.TrimSpace(text), '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// opencode runs OpenCode to its end and shows what it prints; hear, if not nil,
+// gets it line by line. It returns what went to standard output.
+func (c *computer) opencode(ctx context.Context, hear func(line string) error, args ...string) (stdout string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("OpenCode has not ended after %v", runLimit))
+	defer cancel()
+	c.say.command("opencode", args...)
+	defer c.say.wait("OpenCode is at work")()
+
+	var output bytes.Buffer
+	command := c.Command(ctx, args...)
+	shown, complaints := c.say.quote(hear), c.say.quote(hear)
+	command.Stdout, command.Stderr = io.MultiWriter(&output, shown), complaints
+	err = command.Run()
+	shown.end()
+	complaints.end()
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case shown.err != nil:
+		err = shown.err
+	case complaints.err != nil:
+		err = complaints.err
+	case err != nil:
+		err = fmt.Errorf("opencode %s: %w", args[0], err)
+	}
+	return strings.TrimSpace(plain(output.String())), err
+}
+
+// checkAuthFile shows what OpenCode itself has kept of a sign-in.
+func (c *computer) checkAuthFile() error {
+	text, err := os.ReadFile(c.AuthFile())
+	if err != nil {
+		return fmt.Errorf("OpenCode has kept no sign-in: %w", err)
+	}
+	if strings.Contains(string(text), "eyJ") {
+		return fmt.Errorf("%s holds a token", c.AuthFile())
+	}
+	c.say.good("Signed in. OpenCode's auth.json holds a placeholder: the tokens are the helper's.")
+	return nil
+}
+
+// remove keeps the logs and removes the home. What was just ended may still be
+// writing into it, for a moment.
+func (c *computer) remove() {
+	c.keepLogs()
+	deadline := time.Now().Add(removeLimit)
+	for os.RemoveAll(c.Dir) != nil && time.Now().Before(deadline) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if _, err := os.Stat(c.Dir); err == nil {
+		c.say.failed("The temporary home " + c.Dir + " could not be removed.")
+	}
+}
+
+// logDir is where the logs of the last demo are kept.
+func logDir() (string, error) {
+	root, err := opencode.Root()
+	return filepath.Join(root, "build", "demo"), err
+}
+
+// keepLogs copies the logs of the helper and of OpenCode out of the home.
+func (c *computer) keepLogs() {
+	dir, err := logDir()
+	if err != nil || os.MkdirAll(dir, 0o700) != nil {
+		return
+	}
+	for name, pattern := range map[string]string{
+		"helper":   "oci-oidc-debug.log",
+		"opencode": ".local/share/opencode/log/*.log",
+	} {
+		var all []byte
+		files, _ := filepath.Glob(filepath.Join(c.Dir, pattern))
+		for _, file := range files {
+			text, _ := os.ReadFile(file) // what cannot be read is no log
+			all = append(all, text...)
+		}
+		if len(all) > 0 {
+			_ = os.WriteFile(filepath.Join(dir, c.name+"-"+name+".log"), all, 0o600)
+		}
+	}
+}
