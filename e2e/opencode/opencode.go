@@ -209,7 +209,7 @@ func (h *Home) fill(ctx context.Context, template string) error {
 	if err := first.WriteConfig(map[string]any{"plugin": []string{"file://" + plugin}}); err != nil {
 		return err
 	}
-	first.Environ = append(slices.Clone(h.Environ), "HOME="+dir)
+	first.Environ = slices.Concat(npmSettings(), h.Environ, []string{"HOME=" + dir})
 	// Asks for nothing that needs a provider, but starts up as a whole.
 	command := first.Command(ctx, "run", "--model", "none/none", "hi")
 	output, err := command.CombinedOutput()
@@ -227,6 +227,21 @@ func (h *Home) fill(ctx context.Context, template string) error {
 		return nil // another process was faster
 	}
 	return err
+}
+
+// npmSettings are the person's own variables that npm goes by: what is installed
+// comes through their proxy, from their registry.
+func npmSettings() (settings []string) {
+	if home, err := os.UserHomeDir(); err == nil {
+		settings = append(settings, "npm_config_userconfig="+filepath.Join(home, ".npmrc"))
+	}
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(strings.ToLower(variable), "=")
+		if strings.HasPrefix(name, "npm_config_") || strings.HasSuffix(name, "_proxy") || name == "node_extra_ca_certs" {
+			settings = append(settings, variable)
+		}
+	}
+	return settings
 }
 
 func copyFile(from, to string) error {
