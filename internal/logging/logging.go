@@ -44,7 +44,7 @@ func Open(path string) *Log {
 // AlsoTo returns the log with a second place for its records: a person's
 // terminal, in colour where that is wanted.
 func (l *Log) AlsoTo(w io.Writer, level slog.Level, colour bool) *slog.Logger {
-	terminal := tint.NewHandler(w, &tint.Options{
+	terminal := tint.NewTextHandler(w, &tint.Options{
 		Level: level, NoColor: !colour, TimeFormat: "15:04:05.000", ReplaceAttr: redact,
 	})
 	return slog.New(slog.NewMultiHandler(l.fileHandler(), terminal))
