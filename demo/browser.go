@@ -9,18 +9,23 @@ import (
 )
 
 // The helper opens a browser by running the command in BROWSER with an address.
-// That command is this program again, with this flag.
-const browserFlag = "--browser"
+// That command is this program again, with one of these flags.
+const (
+	byItself = "--browse-by-itself"   // a browser with nobody in front of it
+	byPerson = "--browse-by-a-person" // the person's own
+)
 
-// useOwnBrowser gives the computer a browser that follows wherever it is sent, with
-// nobody in front of it. It is found by its name, since BROWSER is split at spaces.
-func (c *computer) useOwnBrowser() error {
+var browsers = map[string]func(address string) error{byItself: follow, byPerson: openForPerson}
+
+// useBrowser makes this program the computer's browser. It is found by its
+// name, since BROWSER is split at spaces.
+func (c *computer) useBrowser(flag string) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	dir, name := filepath.Split(program)
-	c.Environ = append(c.Environ, "BROWSER="+name+" "+browserFlag,
+	c.Environ = append(c.Environ, "BROWSER="+name+" "+flag,
 		"PATH="+filepath.Clean(dir)+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return nil
 }
@@ -30,21 +35,16 @@ func (c *computer) hasNoBrowser() {
 	c.Environ = append(c.Environ, "BROWSER=there-is-no-browser")
 }
 
-// beBrowser opens the address, follows the redirects, cookies and all, and returns
-// the exit code.
-func beBrowser(address string) int {
+// follow goes wherever the address leads, cookies and all.
+func follow(address string) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		return 1
+		return err
 	}
-	browser := &http.Client{Jar: jar, Timeout: time.Minute}
-	page, err := browser.Get(address)
+	client := &http.Client{Jar: jar, Timeout: time.Minute}
+	page, err := client.Get(address)
 	if err != nil {
-		return 1
+		return err
 	}
-	_ = page.Body.Close()
-	if page.StatusCode != http.StatusOK {
-		return 1
-	}
-	return 0
+	return page.Body.Close()
 }

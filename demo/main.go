@@ -22,8 +22,11 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == browserFlag {
-		os.Exit(beBrowser(os.Args[2]))
+	if len(os.Args) == 3 && browsers[os.Args[1]] != nil {
+		if err := browsers[os.Args[1]](os.Args[2]); err != nil {
+			os.Exit(1)
+		}
+		return
 	}
 	tui := flag.Bool("tui", false, "open the OpenCode TUI, to try by hand")
 	flag.Parse()

@@ -42,7 +42,7 @@ func tell(ctx context.Context, say *transcript) error {
 	if err := laptop.show("opencode.json", "oci-auth.config.jsonc"); err != nil {
 		return err
 	}
-	if err := laptop.useOwnBrowser(); err != nil {
+	if err := laptop.useBrowser(byItself); err != nil {
 		return err
 	}
 
