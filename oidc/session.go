@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
@@ -80,6 +81,10 @@ func NewSession(config store.Config, places store.Places, log *slog.Logger) (*Se
 // OnChange sets what is called, without locks held, whenever the session began,
 // ended, or has other tokens. It is to be set before the session is used.
 func (s *Session) OnChange(f func(Status)) { s.onChange = f }
+
+// UseTransport makes the session reach its domain by another way than the network:
+// for simulations. It is to be called before the session is used.
+func (s *Session) UseTransport(t http.RoundTripper) { s.domain.transport = t }
 
 // Config returns the session's configuration.
 func (s *Session) Config() store.Config { return s.config }

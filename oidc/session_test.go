@@ -238,6 +238,14 @@ func TestFaults(t *testing.T) {
 					t.Errorf("in doubt since %v, refresh token kept: %v", saved.RefreshSentAt, saved.Refresh == tokens.Refresh)
 				}
 
+				// A refresh token that may be used up is not risked before it must be.
+				time.Sleep(30 * time.Second)
+				w.mustToken(s, "")
+				s.behind.Wait()
+				if again := w.Count(domaintest.Token) > 1; again == test.inDoubt {
+					t.Errorf("sent again: %v", again)
+				}
+
 				// When it is not: a problem, and the session is kept.
 				time.Sleep(10 * time.Minute)
 				requests := w.Count(domaintest.Token)
