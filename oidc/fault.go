@@ -49,7 +49,9 @@ func (d *Domain) unreachable(step string, err error) *problem.Problem {
 	)
 	host := d.url.Host
 	switch {
-	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert):
+	case errors.Is(err, errProxyPassword):
+		return proxyPassword("Could not " + step + ": ").Because(err)
+	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert), errors.Is(err, http.ErrSchemeMismatch):
 		return problem.New(problem.TLS,
 			fmt.Sprintf("Could not %s: the certificate of %s was not accepted.", step, host),
 			"If your company inspects connections, make its CA known: set SSL_CERT_FILE, or add it to the system.").Because(err)
@@ -86,8 +88,7 @@ func (d *Domain) refusal(step string, x *exchange, refused *oauth2.RetrieveError
 		return problem.New(problem.Throttled, could+"the domain is asked too often just now"+said+".",
 			"It is tried again by itself.").Passing().Because(cause)
 	case x.status == http.StatusProxyAuthRequired:
-		return problem.New(problem.Network, could+"the proxy wants a user name and password.",
-			"Put them into HTTPS_PROXY, as http://user:password@proxy:port.").Because(cause)
+		return proxyPassword(could).Because(cause)
 	case x.status >= 500, refused.ErrorCode == "temporarily_unavailable", refused.ErrorCode == "server_error":
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.status, said),
 			"It is tried again by itself.").Passing().Because(cause)
@@ -95,6 +96,11 @@ func (d *Domain) refusal(step string, x *exchange, refused *oauth2.RetrieveError
 		return d.nonsense(step, x, cause)
 	}
 	return codeProblem(refused.ErrorCode, could, said).Because(errors.Join(codeCause(refused.ErrorCode), cause))
+}
+
+func proxyPassword(could string) *problem.Problem {
+	return problem.New(problem.Network, could+"the proxy wants a user name and password.",
+		"Put them into HTTPS_PROXY, as http://user:password@proxy:port.")
 }
 
 // codeProblem is the problem of a standard error code.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -31,8 +32,16 @@ func newTransport() *http.Transport {
 	t.ResponseHeaderTimeout = headerTimeout
 	t.MaxResponseHeaderBytes = maxHeaderSize
 	t.MaxIdleConnsPerHost = 2
+	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+		if resp.StatusCode == http.StatusProxyAuthRequired {
+			return errProxyPassword
+		}
+		return nil
+	}
 	return t
 }
+
+var errProxyPassword = errors.New("the proxy wants a user name and password")
 
 // An exchange is one call to a domain, and what there is to know of it besides
 // its result. It is the transport of that call.

@@ -1,0 +1,174 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// way is another way to the domain than the network.
+type way func(*http.Request) (*http.Response, error)
+
+func (w way) RoundTrip(req *http.Request) (*http.Response, error) { return w(req) }
+
+// TestUnreachable has a row for each way in which no answer comes at all: what a
+// person is told, and that the session goes on when the trouble has passed.
+func TestUnreachable(t *testing.T) {
+	untrusted := httptest.NewUnstartedServer(nil)
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.StartTLS()
+	defer untrusted.Close()
+	_, atUntrusted := (&http.Transport{DisableKeepAlives: true}).RoundTrip(mustRequest(t, http.MethodGet, untrusted.URL))
+	plain := httptest.NewServer(nil)
+	defer plain.Close()
+	_, atPlain := (&http.Transport{DisableKeepAlives: true}).RoundTrip(mustRequest(t, http.MethodGet, strings.Replace(plain.URL, "http:", "https:", 1)))
+
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) }))
+	defer proxy.Close()
+	throughProxy := newTransport()
+	throughProxy.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
+	_, atProxy := throughProxy.RoundTrip(mustRequest(t, http.MethodGet, "https://idcs.example"))
+
+	for _, test := range []struct {
+		name      string
+		way       way
+		kind      problem.Kind
+		want      string
+		retryable bool
+		inDoubt   bool
+	}{
+		{"the name is not found", fails(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "idcs"}}),
+			problem.Network, "was not found", true, false},
+		{"nobody listens", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}),
+			problem.Network, "no connection", true, false},
+		{"the certificate is not known", fails(atUntrusted), problem.TLS, "certificate", false, false},
+		{"the other side speaks no TLS", fails(atPlain), problem.TLS, "certificate", false, false},
+		{"the proxy wants a password", fails(atProxy), problem.Network, "proxy wants a user name", false, false},
+		{"no answer comes", func(req *http.Request) (*http.Response, error) {
+			httptrace.ContextClientTrace(req.Context()).WroteHeaders()
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}, problem.Network, "did not answer in time", true, true},
+		{"the answer stops in the middle", func(req *http.Request) (*http.Response, error) {
+			httptrace.ContextClientTrace(req.Context()).WroteHeaders()
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(stops{req.Context()})}, nil
+		}, problem.Network, "did not answer in time", true, true},
+		{"the connection is cut in the answer", func(req *http.Request) (*http.Response, error) {
+			httptrace.ContextClientTrace(req.Context()).WroteHeaders()
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(io.MultiReader(strings.NewReader(`{"acc`), cut{}))}, nil
+		}, problem.Network, "no connection", true, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w.bubble(func(t *testing.T) {
+				tokens := w.expired()
+				s := w.session()
+				network := s.domain.transport
+				s.UseTransport(test.way)
+				_, err := s.Token(t.Context(), "")
+				p := problem.From(err)
+				if p == nil || p.Kind != test.kind || p.Retryable != test.retryable || !strings.Contains(p.Message, test.want) || p.Hint == "" {
+					t.Errorf("told %+v", p)
+				}
+				if saved := w.saved(); saved.Refresh != tokens.Refresh || saved.RefreshSentAt.IsZero() == test.inDoubt {
+					t.Errorf("in doubt since %v, refresh token kept: %v", saved.RefreshSentAt, saved.Refresh == tokens.Refresh)
+				}
+				s.UseTransport(network)
+				time.Sleep(2 * time.Minute)
+				w.mustToken(s, "")
+			})
+		})
+	}
+}
+
+func fails(err error) way {
+	return func(*http.Request) (*http.Response, error) { return nil, err }
+}
+
+// stops is a body that never ends.
+type stops struct{ ctx context.Context }
+
+func (s stops) Read([]byte) (int, error) {
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+
+// cut is a body that ends too early.
+type cut struct{}
+
+func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestDiscovery(t *testing.T) {
+	for _, test := range []struct {
+		name, document, nested string // "" for 404
+		want                   string // what is wrong
+		token                  string // path of the token endpoint
+	}{
+		{"standard", `{"token_endpoint":"BASE/t"}`, "", "", "/t"},
+		{"Oracle's own", "", `{"openid-configuration":{"token_endpoint":"BASE/t"}}`, "", "/t"},
+		{"none at all", "", "", "", "/oauth2/v1/token"},
+		{"nothing in it", `{}`, "", "", "/oauth2/v1/token"},
+		{"an endpoint in the clear", `{"token_endpoint":"http://idcs.example/t"}`, "", "neither https nor on this machine", ""},
+		{"an endpoint of another kind", `{"authorization_endpoint":"file:///etc/passwd"}`, "", "authorization_endpoint", ""},
+		{"not JSON", `<html>`, "", "not an identity domain's", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var base string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				text := map[string]string{"/.well-known/openid-configuration": test.document, "/.well-known/idcs-configuration": test.nested}[r.URL.Path]
+				if text == "" {
+					http.NotFound(w, r)
+					return
+				}
+				_, _ = io.WriteString(w, strings.ReplaceAll(text, "BASE", base))
+			}))
+			defer server.Close()
+			base = server.URL
+			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w.config.DomainURL = base
+			m, err := w.session().domain.discover(t.Context())
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("%v", err)
+			}
+			if err == nil && m.Token != base+test.token {
+				t.Errorf("token endpoint %s", m.Token)
+			}
+		})
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	reached := false
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer elsewhere.Close()
+	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer server.Close()
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	tokens := w.expired()
+	tokens.Endpoints.Token = server.URL
+	w.save(tokens)
+	if _, err := w.session().Token(t.Context(), ""); !problem.Is(err, problem.Domain) || reached {
+		t.Errorf("%v, the other server was reached: %v", err, reached)
+	}
+}
+
+// TestWhatTheDomainSaysIsHarmless shows only what can be shown of an error answer.
+func TestWhatTheDomainSaysIsHarmless(t *testing.T) {
+	got := said("x\x1b[31m", "line\nline eyJhbGciOiJSUzI1NiJ9.e30.AAAA "+strings.Repeat("y", 1000), "id")
+	if strings.ContainsAny(got, "\x1b\n") || strings.Contains(got, "eyJ") || len(got) > 400 || !strings.Contains(got, "ECID id") {
+		t.Errorf("%q", got)
+	}
+}
