@@ -66,7 +66,7 @@ lint: npm-shim/node_modules/.installed
 	$(call step,staticcheck)
 	@go run $(STATICCHECK) ./...
 	$(call step,tsc --noEmit in npm-shim)
-	@cd npm-shim && npx --no-install tsc --noEmit
+	@cd npm-shim && node_modules/.bin/tsc --noEmit
 
 test-go: | build
 	$(call step,go test $(RACE))
