@@ -93,7 +93,7 @@ demo: $(HELPER) $(OPENCODE)/.demo
 demo-tui: $(HELPER) $(OPENCODE)/.demo
 	@go run ./demo --tui
 
-bench: $(HELPER) $(OPENCODE)/.all
+bench: $(HELPER)
 	@go run ./bench
 
 # --- what npm brings ---
