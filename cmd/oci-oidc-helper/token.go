@@ -1,31 +1,119 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 )
 
 func (a *app) tokenCommand() *cobra.Command {
-	return &cobra.Command{
+	var (
+		format  string
+		connect bool
+	)
+	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Print a valid access token, for other programs",
 		Long: `Print a valid access token, refreshed if need be. It never asks and never opens a
-browser: without a session it ends with exit code 4.`,
-		Example: `  curl -H "Authorization: Bearer $(oci-oidc-helper token)" https://llm.example.com/v1/models`,
-		Args:    cobra.NoArgs,
+browser: without a session it ends with exit code 4. With --connect it signs in
+then, and shows how on standard error.
+
+Formats:
+  raw              the token alone, as a helper for API keys prints it
+  header           a header of HTTP, for curl -H @-
+  json             accessToken, tokenType, expiresAt
+  env              OPENAI_API_KEY and OPENAI_BASE_URL, for a shell's eval
+  exec-credential  an ExecCredential (client.authentication.k8s.io/v1), as kubectl
+                   and others take it from a credential plugin`,
+		Example: `  curl -H "Authorization: Bearer $(oci-oidc-helper token)" https://llm.example.com/v1/models
+  oci-oidc-helper token --format header | curl -H @- https://llm.example.com/v1/models
+  eval "$(oci-oidc-helper token --format env)"
+  oci-oidc-helper token --format json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			show, ok := tokenFormats[format]
+			if !ok {
+				return problem.New(problem.Config, fmt.Sprintf("There is no format called %q.", format),
+					"Use raw, header, json, env or exec-credential.")
+			}
 			session, err := a.session(cmd)
 			if err != nil {
 				return err
 			}
 			defer session.Close()
 			token, err := session.Token(cmd.Context(), "")
+			if connect && problem.Is(err, problem.LoginRequired) {
+				token, err = connectForToken(cmd, session)
+			}
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), token.Access.Reveal())
-			return err
+			return show(cmd.OutOrStdout(), session, token)
 		},
 	}
+	cmd.Flags().StringVar(&format, "format", "raw", "raw, header, json, env or exec-credential")
+	cmd.Flags().BoolVar(&connect, "connect", false, "sign in where there is no session")
+	return cmd
 }
+
+// connectForToken signs in on behalf of another program: nothing goes to standard
+// output, which is that program's.
+func connectForToken(cmd *cobra.Command, session *oidc.Session) (oidc.Token, error) {
+	_, err := session.Connect(cmd.Context(), oidc.ConnectOptions{
+		OpenBrowser: true,
+		Prompt:      func(p oidc.Prompt) { showPrompt(cmd.ErrOrStderr(), p) },
+	})
+	if err != nil {
+		return oidc.Token{}, err
+	}
+	return session.Token(cmd.Context(), "")
+}
+
+// tokenFormats are the shapes in which other programs take a token.
+var tokenFormats = map[string]func(io.Writer, *oidc.Session, oidc.Token) error{
+	"raw": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
+		_, err := fmt.Fprintln(w, t.Access.Reveal())
+		return err
+	},
+	"header": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
+		_, err := fmt.Fprintf(w, "Authorization: Bearer %s\n", t.Access.Reveal())
+		return err
+	},
+	"json": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
+		return printJSON(w, map[string]string{
+			"accessToken": t.Access.Reveal(), "tokenType": t.Type, "expiresAt": wireTime(t.ExpiresAt),
+		})
+	},
+	"env": func(w io.Writer, s *oidc.Session, t oidc.Token) error {
+		_, err := fmt.Fprintf(w, "export OPENAI_API_KEY=%s\nexport OPENAI_BASE_URL=%s\n",
+			shellQuoted(t.Access.Reveal()), shellQuoted(s.Config().BaseURL))
+		return err
+	},
+	"exec-credential": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
+		return printJSON(w, map[string]any{
+			"apiVersion": "client.authentication.k8s.io/v1",
+			"kind":       "ExecCredential",
+			"status":     map[string]string{"expirationTimestamp": wireTime(t.ExpiresAt), "token": t.Access.Reveal()},
+		})
+	},
+}
+
+func printJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// wireTime is a time as other programs read it (RFC 3339), in whole seconds.
+func wireTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// shellQuoted is text as one word of a POSIX shell.
+func shellQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
