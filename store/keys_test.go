@@ -1,0 +1,198 @@
+package store
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/tidwall/jsonc"
+)
+
+//go:generate go test . -run TestSchemaFile -update
+
+var update = flag.Bool("update", false, "write the schema that the package ships")
+
+const (
+	schemaFile  = "../npm-shim/oci-auth.config.schema.json"
+	exampleFile = "../npm-shim/oci-auth.config.example.jsonc"
+	readmeFile  = "../README.md"
+)
+
+// The shipped schema is made of ConfigKeys; "go generate ./store" writes it.
+func TestSchemaFile(t *testing.T) {
+	if *update {
+		if err := os.WriteFile(schemaFile, ConfigSchema(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if readFile(t, schemaFile) != string(ConfigSchema()) {
+		t.Errorf("%s is not what ConfigKeys say; run go generate ./store", schemaFile)
+	}
+}
+
+// The keys that are described are the keys that are read, with their defaults.
+func TestConfigKeysAreTheStructs(t *testing.T) {
+	var fields, described []string
+	for name := range stringFields(&configFile{}) {
+		fields = append(fields, name)
+	}
+	for _, key := range ConfigKeys {
+		described = append(described, key.Name)
+	}
+	slices.Sort(fields)
+	slices.Sort(described)
+	if !slices.Equal(fields, described) {
+		t.Errorf("the struct has %v, ConfigKeys have %v", fields, described)
+	}
+
+	p, dir := testPlaces(t), t.TempDir()
+	written := map[string]string{"client_secret": "x"}
+	for _, key := range ConfigKeys {
+		if key.Required {
+			written[key.Name] = key.Example
+		}
+	}
+	text, _ := json.Marshal(written)
+	writeFile(t, filepath.Join(dir, ConfigName), string(text))
+	c, err := p.LoadConfig(dir)
+	if err != nil {
+		t.Fatalf("the required keys alone: %v", err)
+	}
+	for name, got := range map[string]string{"auth_method": string(c.AuthMethod), "redirect_uri": c.RedirectURI, "scope": c.Scope} {
+		if want := configKey(t, name).Default; got != want {
+			t.Errorf("%s is %q by default, described as %q", name, got, want)
+		}
+	}
+}
+
+// What the schema accepts, the helper accepts, and the other way round, as far as
+// a schema can tell.
+func TestSchemaAndHelperAgree(t *testing.T) {
+	schema := resolvedSchema(t)
+	for _, test := range []struct {
+		name, old, new string
+		valid          bool
+	}{
+		{"minimal", "", "", true},
+		{"unknown key", `"client_id"`, `"client_idd"`, false},
+		{"number", `"0a1b2c"`, `12`, false},
+		{"path in the domain", `.com:443/`, `.com/oauth2`, false},
+		{"http domain", `https://idcs`, `http://idcs`, false},
+		{"http on loopback", `https://llm.example.com`, `http://127.0.0.1:4000`, true},
+		{"http endpoint", `https://llm`, `http://llm`, false},
+		{"placeholder", `0a1b2c`, `<your-client-id>`, false},
+		{"no secret", `"client_secret": "{file:~/.secrets/oci}",`, ``, false},
+		{"no secret, mobile", `"client_secret": "{file:~/.secrets/oci}",`, `"auth_method": "mobile_app",`, true},
+		{"bad method", `"client_id"`, `"auth_method": "api_key", "client_id"`, false},
+		{"bad level", `"client_id"`, `"log_level": "LOUD", "client_id"`, false},
+		{"foreign redirect", `"client_id"`, `"redirect_uri": "https://example.com/cb", "client_id"`, false},
+		{"other redirect", `"client_id"`, `"redirect_uri": "http://127.0.0.1:8765/", "client_id"`, true},
+	} {
+		text := strings.Replace(minimal, test.old, test.new, 1)
+		p, dir := testPlaces(t), t.TempDir()
+		writeFile(t, filepath.Join(dir, ConfigName), text)
+		_, err := p.LoadConfig(dir)
+		if (err == nil) != test.valid {
+			t.Errorf("%s: the helper says %v", test.name, err)
+		}
+		if err := validate(t, schema, text); (err == nil) != test.valid {
+			t.Errorf("%s: the schema says %v", test.name, err)
+		}
+	}
+}
+
+// The example names every key with its default and, once it is filled in, holds.
+func TestExampleNamesEveryKey(t *testing.T) {
+	text := strings.NewReplacer("<", "", ">", "").Replace(readFile(t, exampleFile))
+	if err := validate(t, resolvedSchema(t), text); err != nil {
+		t.Errorf("the schema refuses the example: %v", err)
+	}
+	var written map[string]string
+	if err := json.Unmarshal(jsonc.ToJSON([]byte(text)), &written); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range ConfigKeys {
+		switch value, ok := written[key.Name]; {
+		case !ok:
+			t.Errorf("the example lacks %s", key.Name)
+		case key.Default != "" && value != key.Default:
+			t.Errorf("the example has %s %q, the default is %q", key.Name, value, key.Default)
+		}
+	}
+	p, dir := testPlaces(t), t.TempDir()
+	writeFile(t, filepath.Join(dir, ConfigName), text)
+	if _, err := p.LoadConfig(dir); err != nil {
+		t.Errorf("the helper refuses the example: %v", err)
+	}
+}
+
+// The README's table names every key, and the same defaults.
+func TestReadmeTable(t *testing.T) {
+	rows := regexp.MustCompile("(?m)^\\| `([a-z_$]+)` \\| ([^|]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(readFile(t, readmeFile), -1)
+	defaults := map[string]string{}
+	for _, row := range rows {
+		defaults[row[1]] = row[2]
+		if key := configKey(t, row[1]); key.Values != nil {
+			for _, value := range key.Values {
+				if !strings.Contains(row[3], "`"+value+"`") {
+					t.Errorf("the README's row of %s lacks %s", key.Name, value)
+				}
+			}
+		}
+	}
+	for _, key := range ConfigKeys {
+		got, ok := defaults[key.Name]
+		switch {
+		case !ok:
+			t.Errorf("the README's table lacks %s", key.Name)
+		case key.Required && got != "required", key.Default != "" && got != "`"+key.Default+"`":
+			t.Errorf("the README says %q of %s", got, key.Name)
+		}
+	}
+}
+
+func configKey(t *testing.T, name string) ConfigKey {
+	t.Helper()
+	i := slices.IndexFunc(ConfigKeys, func(k ConfigKey) bool { return k.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no key %s", name)
+	}
+	return ConfigKeys[i]
+}
+
+func resolvedSchema(t *testing.T) *jsonschema.Resolved {
+	t.Helper()
+	var schema jsonschema.Schema
+	if err := json.Unmarshal([]byte(readFile(t, schemaFile)), &schema); err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := schema.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resolved
+}
+
+func validate(t *testing.T, schema *jsonschema.Resolved, text string) error {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal(jsonc.ToJSON([]byte(text)), &value); err != nil {
+		t.Fatal(err)
+	}
+	return schema.Validate(value)
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
