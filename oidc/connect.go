@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -56,6 +57,9 @@ func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error)
 	s.log.Info("sign-in begins", "flow", o.Flow)
 	if err := s.signIn(ctx, a, o); err != nil {
 		p := problem.From(err)
+		if errors.Is(err, context.Canceled) {
+			p = problem.New(problem.Cancelled, "The sign-in was stopped.", "Start it again when you are ready.").Because(err)
+		}
 		s.log.Warn("sign-in failed", "flow", o.Flow, "problem", p)
 		return Status{}, p
 	}

@@ -86,12 +86,12 @@ func (d *Domain) refusal(step string, x *exchange, refused *oauth2.RetrieveError
 	switch {
 	case x.status == http.StatusTooManyRequests:
 		return problem.New(problem.Throttled, could+"the domain is asked too often just now"+said+".",
-			"It is tried again by itself.").Passing().Because(cause)
+			"Wait a moment, then try again.").Passing().Because(cause)
 	case x.status == http.StatusProxyAuthRequired:
 		return proxyPassword(could).Because(cause)
 	case x.status >= 500, refused.ErrorCode == "temporarily_unavailable", refused.ErrorCode == "server_error":
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.status, said),
-			"It is tried again by itself.").Passing().Because(cause)
+			"Wait a moment, then try again.").Passing().Because(cause)
 	case refused.ErrorCode == "":
 		return d.nonsense(step, x, cause)
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +32,7 @@ import (
 //   - a one-time token is never sent again when the outcome of its use was known;
 //   - a refresh token that arrived is on the disk until its successor is.
 func TestModel(t *testing.T) {
-	schedules := 3000
+	schedules := 2000
 	if testing.Short() {
 		schedules = 300
 	}
@@ -126,14 +127,16 @@ func (m *model) step() {
 	case 5, 6, 7:
 		time.Sleep(time.Duration(m.rand.ExpFloat64() * float64(m.domain.life) / 2))
 	case 8:
+		m.domain.mu.Lock()
 		m.domain.faults = append(m.domain.faults, modelFault(1+m.rand.IntN(int(lastFault)-1)))
+		m.domain.mu.Unlock()
 	case 9:
 		s.Close()
 		m.sessions[i] = m.start()
 	case 10:
 		if m.rand.IntN(4) == 0 {
 			_, _ = s.Disconnect(context.Background())
-			m.domain.arrived = ""
+			m.domain.receive("")
 		}
 	case 11:
 		m.signIn(s)
@@ -172,7 +175,9 @@ func (m *model) call(s *Session, rejected string) {
 
 // signIn puts new tokens where a sign-in puts them.
 func (m *model) signIn(s *Session) {
+	m.domain.mu.Lock()
 	access, refresh := m.domain.issue()
+	m.domain.mu.Unlock()
 	now := time.Now().Round(0)
 	err := s.begin(context.Background(), store.Tokens{
 		Access: secret.New(access), Refresh: secret.New(refresh), IssuedAt: now, ExpiresAt: now.Add(m.domain.life),
@@ -181,7 +186,7 @@ func (m *model) signIn(s *Session) {
 	if err != nil {
 		m.t.Error(err)
 	}
-	m.domain.arrived = refresh
+	m.domain.receive(refresh)
 }
 
 func (m *model) check() {
@@ -189,6 +194,8 @@ func (m *model) check() {
 	if err != nil {
 		m.t.Errorf("the file: %v", err)
 	}
+	m.domain.mu.Lock()
+	defer m.domain.mu.Unlock()
 	if m.domain.resent != "" {
 		m.t.Errorf("%s was sent again, though its first use was answered", m.domain.resent)
 	}
@@ -219,7 +226,9 @@ const (
 // A modelDomain is a token endpoint that knows what it has issued and what its
 // clients can know.
 type modelDomain struct {
-	life    time.Duration
+	life time.Duration
+
+	mu      sync.Mutex
 	faults  []modelFault // of the next requests
 	number  int
 	current string          // the refresh token that serves
@@ -230,6 +239,14 @@ type modelDomain struct {
 	expiry  map[string]time.Time
 }
 
+// receive notes which refresh token the client has received last.
+func (d *modelDomain) receive(refresh string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.arrived = refresh
+}
+
+// issue makes new tokens. d.mu is held.
 func (d *modelDomain) issue() (access, refresh string) {
 	d.number++
 	access, refresh = fmt.Sprint("access", d.number), fmt.Sprint("refresh", d.number)
@@ -237,7 +254,11 @@ func (d *modelDomain) issue() (access, refresh string) {
 	return access, refresh
 }
 
-func (d *modelDomain) expiryOf(access string) time.Time { return d.expiry[access] }
+func (d *modelDomain) expiryOf(access string) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.expiry[access]
+}
 
 func (d *modelDomain) RoundTrip(req *http.Request) (*http.Response, error) {
 	text, err := io.ReadAll(req.Body)
@@ -249,6 +270,8 @@ func (d *modelDomain) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	time.Sleep(200 * time.Millisecond)
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	fault := noFault
 	if len(d.faults) > 0 {
 		fault, d.faults = d.faults[0], d.faults[1:]

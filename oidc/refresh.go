@@ -152,7 +152,11 @@ func (s *Session) ended(old store.Tokens, cause error) error {
 	// The access token serves as long as it lives.
 	old.Refresh, old.RefreshSentAt = secret.Text{}, time.Time{}
 	s.keep(old)
-	return s.loginRequired().Because(cause)
+	p := s.loginRequired().Because(cause)
+	s.mu.Lock()
+	s.lastFault = p
+	s.mu.Unlock()
+	return p
 }
 
 // keep saves tokens and makes them the current ones. Where they cannot be saved

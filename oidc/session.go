@@ -33,6 +33,7 @@ type Session struct {
 	held      held
 	unsaved   bool // what is held could not be written
 	pause     pause
+	rejected  string // fingerprint of the last token that the endpoint did not accept
 	stand     string // fingerprint of the token that replaced a rejected one
 	lastUse   time.Time
 	ahead     *time.Timer // refreshes before the expiry
@@ -147,6 +148,7 @@ func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
 	changed := s.notice()
 	switch {
 	case rejected != "" && rejected == s.held.fingerprint:
+		s.rejected = rejected
 		if rejected == s.stand {
 			err = s.rejectedAgain()
 		}
@@ -194,8 +196,9 @@ func (s *Session) Status() Status {
 	defer s.mu.Unlock()
 	s.notice()
 	t := s.held.Tokens
+	valid := s.held.usable(time.Now()) && s.held.fingerprint != s.rejected
 	status := Status{
-		SignedIn:    usable(t, time.Now()) || !t.Refresh.Empty(),
+		SignedIn:    valid || !t.Refresh.Empty(),
 		Subject:     t.Subject,
 		ExpiresAt:   t.ExpiresAt,
 		Refreshable: !t.Refresh.Empty(),

@@ -139,6 +139,20 @@ func TestRejectedByTheEndpoint(t *testing.T) {
 	}
 }
 
+func TestStatusAfterTheEnd(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.signedIn()
+	w.RevokeRefreshTokens()
+	s := w.session()
+	token := w.mustToken(s, "")
+	if _, err := s.Token(t.Context(), token.Access.Fingerprint()); !problem.Is(err, problem.LoginRequired) {
+		t.Errorf("%v", err)
+	}
+	if status := s.Status(); status.SignedIn || !problem.Is(status.Problem, problem.LoginRequired) {
+		t.Errorf("status %+v", status)
+	}
+}
+
 func TestSkewedClocksAreNamed(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
 	w.signedIn()

@@ -69,6 +69,30 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestExample: the file that ships in the package is right but for its placeholders,
+// and says of each of them where it is.
+func TestExample(t *testing.T) {
+	text, err := os.ReadFile("../npm-shim/oci-auth.config.example.jsonc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := testPlaces(t)
+	_, err = p.parseConfig("example", text)
+	for _, key := range []string{"domain_url", "client_id", "llm_base_url"} {
+		if err == nil || !strings.Contains(err.Error(), key+": is still the placeholder <your-") && !strings.Contains(err.Error(), key+": is still the placeholder https://<your-") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	filled := strings.NewReplacer("<your-domain>", "idcs-0", "<your-client-id>", "c", "<your-llm-endpoint>", "llm.example.com").Replace(string(text))
+	c, err := p.parseConfig("example", []byte(filled))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.RedirectURI != DefaultRedirectURI || c.Scope != DefaultScope || c.AuthMethod != ConfidentialApp || c.LogFile != p.LogFile {
+		t.Errorf("the example's defaults are others: %+v", c)
+	}
+}
+
 func TestSearchOrder(t *testing.T) {
 	p, dir := testPlaces(t), t.TempDir()
 	user, project := filepath.Join(p.ConfigDirs[0], ConfigName), filepath.Join(dir, ConfigName)

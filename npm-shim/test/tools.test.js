@@ -20,16 +20,16 @@ const status = {
 test('the status of a session in order', () => {
   const lines = statusText(status).split('\n')
   assert.deepEqual(lines.map((line) => line.slice(0, 13)), [
-    'Signed in    ', 'Token        ', 'Renewal      ', 'Domain       ', 'Endpoint     ', 'Application  ', 'Settings     ', 'Log          ', 'Versions     ', 'Next step    ',
+    'Signed in    ', 'Token        ', 'Refresh      ', 'Domain       ', 'Endpoint     ', 'Method       ', 'Configuration', 'Log          ', 'Versions     ', 'Next step    ',
   ])
-  assert.equal(lines[0]?.slice(13), 'yes, as alice@example.com')
+  assert.equal(lines[0]?.slice(15), 'yes, as alice@example.com')
   assert.match(lines[1] ?? '', /valid for 38 minutes, until \d\d:\d\d.* \(local time\)$/)
-  assert.equal(lines.at(-1)?.slice(13), 'nothing to do')
+  assert.equal(lines.at(-1)?.slice(15), 'nothing to do')
 })
 
 for (const [what, change, expected] of /** @type {[string, object, RegExp][]} */ ([
   ['not signed in', { signedIn: false, subject: undefined, expiresAt: undefined }, /^Signed in +no$[^]*^Next step +run \/connect/m],
-  ['not refreshable', { refreshable: false }, /^Renewal +none: the domain gave no refresh token$[^]*^Next step +sign in again with \/connect when/m],
+  ['not refreshable', { refreshable: false }, /^Refresh +not possible: there is no refresh token$[^]*^Next step +sign in again with \/connect when/m],
   ['a problem', { problem: { kind: 'config', message: 'client_id is missing.', hint: 'Add it.' } }, /^Problem +client_id is missing\.$[^]*^Next step +Add it\.$/m],
 ])) {
   test(`the status of a session: ${what}`, () => assert.match(statusText({ ...status, ...change }), expected))
