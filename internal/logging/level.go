@@ -27,7 +27,8 @@ func ParseLevel(name string) (level slog.Level, ok bool) {
 	return levels[i], true
 }
 
-func levelName(level slog.Level) string {
+// LevelName returns the name of a level.
+func LevelName(level slog.Level) string {
 	if i := slices.Index(levels, level); i >= 0 {
 		return Levels[i]
 	}

@@ -29,7 +29,7 @@ var secretShapes = regexp.MustCompile(
 func redact(_ []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.LevelKey {
 		if level, ok := a.Value.Any().(slog.Level); ok {
-			return slog.String(slog.LevelKey, levelName(level))
+			return slog.String(slog.LevelKey, LevelName(level))
 		}
 		return a
 	}
