@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -110,17 +109,14 @@ Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.
 	root.Flags().BoolVar(&stdio, "stdio", false, "speak JSON-RPC on standard input and output")
 	root.PersistentFlags().StringVarP(&a.directory, "directory", "C", "", "the project `directory` (default: the current one)")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show the log on standard error")
-	root.AddCommand(a.connectCommand(), a.statusCommand(), a.tokenCommand(), a.refreshCommand(), a.logoutCommand(), a.versionCommand())
+	root.AddCommand(a.connectCommand(), a.statusCommand(), a.tokenCommand(), a.refreshCommand(), a.logoutCommand(),
+		a.configCommand(), a.logsCommand(), a.versionCommand(), manualCommand())
 	return root
 }
 
 // session opens the session of the project directory for a command.
 func (a *app) session(cmd *cobra.Command) (*oidc.Session, error) {
-	directory, err := filepath.Abs(a.directory)
-	if err != nil {
-		return nil, problem.New(problem.Config, "The project directory cannot be found.", "Name it with --directory.").Because(err)
-	}
-	config, err := a.places.LoadConfig(directory)
+	config, err := a.config()
 	if err != nil {
 		a.log.Warn("no usable configuration", "problem", problem.From(err))
 		return nil, err

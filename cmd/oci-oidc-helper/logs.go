@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+)
+
+const (
+	// followLog is how often a followed log is looked at.
+	followLog = 200 * time.Millisecond
+	// logTail bounds what of a log is searched for its last lines, in bytes.
+	logTail = 1 << 20
+)
+
+func (a *app) logsCommand() *cobra.Command {
+	var (
+		follow bool
+		lines  int
+	)
+	cmd := &cobra.Command{
+		Use:   "logs",
+		Short: "Show the log, and what is added to it",
+		Example: `  oci-oidc-helper logs
+  oci-oidc-helper logs --lines 500
+  oci-oidc-helper logs --follow`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path := a.logPath()
+			file, err := os.Open(path)
+			switch {
+			case errors.Is(err, fs.ErrNotExist) && !follow:
+				return problem.New(problem.Store, fmt.Sprintf("There is no log at %s yet.", path),
+					"Run a command first, or start OpenCode.").Because(err)
+			case err != nil && !errors.Is(err, fs.ErrNotExist):
+				return problem.New(problem.Store, fmt.Sprintf("The log %s cannot be read.", path), "Make it readable by you.").Because(err)
+			}
+			if file != nil {
+				err = showTail(cmd.OutOrStdout(), file, lines)
+			}
+			if follow {
+				return followFile(cmd.Context(), cmd.OutOrStdout(), path, file)
+			}
+			_ = file.Close()
+			return err
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on showing what is added, until ^C")
+	cmd.Flags().IntVarP(&lines, "lines", "n", 100, "how many of the last lines to show")
+	return cmd
+}
+
+// logPath is where the configuration of the project directory puts the log; a
+// configuration that cannot be used leaves it where it was.
+func (a *app) logPath() string {
+	if config, err := a.config(); err == nil {
+		return config.LogFile
+	}
+	return a.places.LogFile
+}
+
+// showTail prints the last lines of a file, and leaves it at its end.
+func showTail(w io.Writer, file *os.File, lines int) error {
+	if size, err := file.Seek(0, io.SeekEnd); err == nil && size > logTail {
+		_, _ = file.Seek(size-logTail, io.SeekStart)
+	} else {
+		_, _ = file.Seek(0, io.SeekStart)
+	}
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return err
+	}
+	start := len(text)
+	for n := 0; start > 0 && n < lines; n++ {
+		start = bytes.LastIndexByte(text[:start-1], '\n') + 1
+	}
+	_, err = w.Write(text[start:])
+	return err
+}
+
+// followFile prints what is added to the log until the context ends. A log that was
+// rotated goes on in a new file; file is nil while there is none yet.
+func followFile(ctx context.Context, w io.Writer, path string, file *os.File) error {
+	for {
+		if file != nil {
+			if _, err := io.Copy(w, file); err != nil {
+				return err
+			}
+		}
+		if next := reopened(path, file); next != nil {
+			if file != nil {
+				_ = file.Close()
+			}
+			file = next
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followLog):
+		}
+	}
+}
+
+// reopened returns the file that stands at path now if it is another one.
+func reopened(path string, file *os.File) *os.File {
+	now, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	if file != nil {
+		if before, err := file.Stat(); err != nil || os.SameFile(before, now) {
+			return nil
+		}
+	}
+	next, _ := os.Open(path)
+	return next
+}
