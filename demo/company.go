@@ -105,7 +105,11 @@ func (c *company) since(ops ...domaintest.Operation) (list []domaintest.Request)
 
 // showSeen shows the requests since the mark.
 func (c *company) showSeen(say *transcript) {
-	for _, request := range c.since(operations...) {
+	requests := c.since(operations...)
+	if len(requests) == 0 {
+		say.seen("nothing", "")
+	}
+	for _, request := range requests {
 		where, note := "domain", request.Form.Get("grant_type")
 		note = strings.TrimPrefix(note, "urn:ietf:params:oauth:grant-type:")
 		if request.Operation == domaintest.Chat || request.Operation == domaintest.Models {

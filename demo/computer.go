@@ -75,14 +75,21 @@ func findHelper(root string) (string, error) {
 
 // prepare spares the computer what OpenCode does at a first start. The very first
 // time in a clone it is done for all that follow, which takes a while, and as npm
-// does it for the person: through their proxy, from their registry.
+// does it for the person: through their proxy, from their registry. Where it cannot
+// be done, OpenCode tries it at each start, and does without.
 func (c *computer) prepare(ctx context.Context, template string) error {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
 	defer c.say.wait("OpenCode installs its own @opencode-ai/plugin, once a clone: about 10 s")()
-	defer func(environ []string) { c.Environ = environ }(c.Environ)
-	c.Environ = slices.Concat(npmSettings(), c.Environ)
-	return c.Prepare(ctx, template)
+	environ := append(c.Environ, "npm_config_fetch_retries=0")
+	c.Environ = slices.Concat(environ, npmSettings())
+	err := c.Prepare(ctx, template)
+	c.Environ = environ
+	if ctx.Err() == nil && err != nil {
+		c.say.remark("OpenCode could not install its own @opencode-ai/plugin, and goes on without.")
+		return nil
+	}
+	return err
 }
 
 // npmSettings are the variables of the person that npm goes by.
@@ -188,40 +195,12 @@ func (c *computer) checkAuthFile() error {
 // remove keeps the logs and removes the home. What was just ended may still be
 // writing into it, for a moment.
 func (c *computer) remove() {
-	c.keepLogs()
+	keepLogs(c.Dir, c.name)
 	deadline := time.Now().Add(removeLimit)
 	for os.RemoveAll(c.Dir) != nil && time.Now().Before(deadline) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	if _, err := os.Stat(c.Dir); err == nil {
 		c.say.failed("The temporary home " + c.Dir + " could not be removed.")
-	}
-}
-
-// logDir is where the logs of the last demo are kept.
-func logDir() (string, error) {
-	root, err := opencode.Root()
-	return filepath.Join(root, "build", "demo"), err
-}
-
-// keepLogs copies the logs of the helper and of OpenCode out of the home.
-func (c *computer) keepLogs() {
-	dir, err := logDir()
-	if err != nil || os.MkdirAll(dir, 0o700) != nil {
-		return
-	}
-	for name, pattern := range map[string]string{
-		"helper":   "oci-oidc-debug.log",
-		"opencode": ".local/share/opencode/log/*.log",
-	} {
-		var all []byte
-		files, _ := filepath.Glob(filepath.Join(c.Dir, pattern))
-		for _, file := range files {
-			text, _ := os.ReadFile(file) // what cannot be read is no log
-			all = append(all, text...)
-		}
-		if len(all) > 0 {
-			_ = os.WriteFile(filepath.Join(dir, c.name+"-"+name+".log"), all, 0o600)
-		}
 	}
 }

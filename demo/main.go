@@ -15,7 +15,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -40,28 +39,19 @@ func main() {
 		story = tryByHand
 	}
 	say := newTranscript(os.Stdout)
-	err := story(ctx, say)
+	err := forgetLogs()
+	if err == nil {
+		err = story(ctx, say)
+	}
 	switch {
 	case ctx.Err() != nil:
 		say.failed("Interrupted. Everything that the demo started has ended.")
 	case err != nil:
 		say.failed(err.Error())
-		say.fact("logs", shownLogs())
+		say.showLogs()
 	default:
 		return
 	}
 	stop()
 	os.Exit(1)
-}
-
-// shownLogs is where the logs are, or that there are none.
-func shownLogs() string {
-	dir, err := logDir()
-	if err == nil {
-		_, err = os.Stat(dir)
-	}
-	if err != nil {
-		return fmt.Sprintf("none (%v)", err)
-	}
-	return dir
 }

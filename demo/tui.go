@@ -52,7 +52,7 @@ func tryByHand(ctx context.Context, say *transcript) error {
 
 	company.mark()
 	err = computer.openTUI(ctx)
-	say.step("What the company has seen", "Tokens are told apart by a checksum.")
+	say.step("What the company has seen", "Its sign-in page, its tokens and its model, in this order.")
 	company.showSeen(say)
 	return err
 }
