@@ -183,7 +183,7 @@ func (c *computer) opencode(ctx context.Context, hear func(line string) error, a
 func (c *computer) checkAuthFile() error {
 	text, err := os.ReadFile(c.AuthFile())
 	if err != nil {
-		return fmt.Errorf("OpenCode has kept no sign-in: %w", err)
+		return errors.New("the sign-in has failed: OpenCode has kept nothing of it")
 	}
 	if strings.Contains(string(text), "eyJ") {
 		return fmt.Errorf("%s holds a token", c.AuthFile())
