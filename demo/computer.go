@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +47,9 @@ func newComputer(ctx context.Context, say *transcript, name string) (*computer, 
 	c := &computer{name: name, say: say}
 	if c.Home, err = opencode.NewHome(dir, opencode.Latest); err != nil {
 		_ = os.RemoveAll(dir)
+		if errors.Is(err, opencode.ErrNotInstalled) {
+			return nil, fmt.Errorf("there is no OpenCode %s for this platform yet: make demo brings it from npm", opencode.Latest)
+		}
 		return nil, err
 	}
 	c.Environ = append(c.Environ, "OCI_OIDC_HELPER="+helper)
@@ -71,39 +73,6 @@ func findHelper(root string) (string, error) {
 		return "", fmt.Errorf("the helper is not built, run make build: %w", err)
 	}
 	return filepath.Abs(helper)
-}
-
-// prepare spares the computer what OpenCode does at a first start. The very first
-// time in a clone it is done for all that follow, which takes a while, and as npm
-// does it for the person: through their proxy, from their registry. Where it cannot
-// be done, OpenCode tries it at each start, and does without.
-func (c *computer) prepare(ctx context.Context, template string) error {
-	ctx, cancel := context.WithTimeout(ctx, runLimit)
-	defer cancel()
-	defer c.say.wait("OpenCode installs its own @opencode-ai/plugin, once a clone: about 10 s")()
-	environ := append(c.Environ, "npm_config_fetch_retries=0")
-	c.Environ = slices.Concat(environ, npmSettings())
-	err := c.Prepare(ctx, template)
-	c.Environ = environ
-	if ctx.Err() == nil && err != nil {
-		c.say.remark("OpenCode could not install its own @opencode-ai/plugin, and goes on without.")
-		return nil
-	}
-	return err
-}
-
-// npmSettings are the variables of the person that npm goes by.
-func npmSettings() (settings []string) {
-	if home, err := os.UserHomeDir(); err == nil {
-		settings = append(settings, "npm_config_userconfig="+filepath.Join(home, ".npmrc"))
-	}
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(strings.ToLower(variable), "=")
-		if strings.HasPrefix(name, "npm_config_") || strings.HasSuffix(name, "_proxy") || name == "node_extra_ca_certs" {
-			settings = append(settings, variable)
-		}
-	}
-	return settings
 }
 
 // configure writes what the README tells a person to write, and the secret where

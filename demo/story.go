@@ -113,8 +113,8 @@ func tell(ctx context.Context, say *transcript) error {
 	}
 	say.good("The token is another one than before, and the person was not asked.")
 
-	say.title(fmt.Sprintf("Three answers, three tokens, two sign-ins, one refresh: all as it should be, in %v.",
-		time.Since(started).Round(time.Second)), "make demo-tui lets you try it by hand. The logs of this run are in build/demo.")
+	say.title(fmt.Sprintf("Three answers, three tokens, two sign-ins, one refresh: all as it should be, in %.0f s.",
+		time.Since(started).Seconds()), "make demo-tui lets you try it by hand. The logs of this run are in build/demo.")
 	return nil
 }
 
