@@ -90,17 +90,10 @@ type envelope struct {
 // accept decodes a line into v, or answers what is wrong with it (JSON-RPC 2.0,
 // 4 and 5.1) and returns false.
 func (s *lineStream) accept(line []byte, v any) bool {
-	if !utf8.Valid(line) || !json.Valid(line) {
-		s.replyError(nil, jsonrpc2.CodeParseError, "the line is not JSON")
-		return false
-	}
-	if line[0] == '[' {
-		s.replyError(nil, jsonrpc2.CodeInvalidRequest, "batches are not supported; send one object a line")
-		return false
-	}
 	var e envelope
-	if json.Unmarshal(line, &e) != nil {
-		s.replyError(nil, jsonrpc2.CodeInvalidRequest, "the line is not a JSON-RPC request")
+	if err := json.Unmarshal(line, &e); err != nil || !utf8.Valid(line) {
+		code, message := faultOf(line)
+		s.replyError(nil, code, message)
 		return false
 	}
 	id, idOK := toID(e.ID)
@@ -120,6 +113,18 @@ func (s *lineStream) accept(line []byte, v any) bool {
 		return s.decode(line, e, id, v)
 	}
 	return false
+}
+
+// faultOf says what is wrong with a line that is no envelope.
+func faultOf(line []byte) (code int64, message string) {
+	switch {
+	case !utf8.Valid(line) || !json.Valid(line):
+		return jsonrpc2.CodeParseError, "the line is not JSON"
+	case line[0] == '[':
+		return jsonrpc2.CodeInvalidRequest, "batches are not supported; send one object a line"
+	default:
+		return jsonrpc2.CodeInvalidRequest, "the line is not a JSON-RPC request"
+	}
 }
 
 // decode hands a request over to the connection, whose decoder fills in types of
