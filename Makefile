@@ -3,6 +3,10 @@
 # make clean removes both.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+# The newest that this Go builds. Its first build takes some minutes.
+GORELEASER  := go run github.com/goreleaser/goreleaser/v2@v2.16.0
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,18 +24,20 @@ comma := ,
 
 export OCI_OIDC_HELPER := $(CURDIR)/$(HELPER)
 
-.PHONY: help build test lint test-go test-shim e2e demo demo-tui bench clean
+.PHONY: help build test lint test-go test-shim e2e demo demo-tui bench clean release release-snapshot release-npm release-check build/manual
 
 help:
 	@echo 'make build      the helper, into $(HELPER)'
 	@echo 'make demo       the real OpenCode signs in to a stand-in identity domain and answers'
 	@echo 'make demo-tui   the same, left open in the OpenCode TUI to try by hand'
 	@echo 'make test       everything that has to hold; says at its end what it skipped and why'
-	@echo '  make lint       formatting, go vet, staticcheck, types of the shim'
+	@echo '  make lint       formatting, go vet, staticcheck, types of the shim, release and workflows'
 	@echo '  make test-go    the Go tests$(if $(RACE),$(comma) under the race detector)'
 	@echo '  make test-shim  the tests of the shim, under Node'
 	@echo '  make e2e        the real OpenCode, a browser, a certified identity provider'
 	@echo 'make bench      the measurements'
+	@echo 'make release-snapshot   all that a release publishes, into dist/'
+	@echo 'make release-check      builds that twice and compares the bytes'
 	@echo 'make clean      removes what make built and installed'
 
 # --- build ---
@@ -61,12 +67,16 @@ lint: npm-shim/node_modules/.installed
 	$(call step,gofmt)
 	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs gofmt -l) && \
 		{ [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }; }
-	$(call step,go vet for linux$(comma) darwin and windows)
-	@for os in linux darwin windows; do GOOS=$$os go vet ./... || exit 1; done
+	$(call step,go vet for linux$(comma) darwin and windows$(comma) amd64 and arm64)
+	@for os in linux darwin windows; do for arch in amd64 arm64; do GOOS=$$os GOARCH=$$arch go vet ./... || exit 1; done; done
 	$(call step,staticcheck)
 	@go run $(STATICCHECK) ./...
 	$(call step,tsc --noEmit in npm-shim)
 	@cd npm-shim && node_modules/.bin/tsc --noEmit
+	$(call step,goreleaser check)
+	@$(GORELEASER) check --quiet
+	$(call step,actionlint)
+	@go run $(ACTIONLINT)
 
 test-go: | build
 	$(call step,go test $(RACE))
@@ -95,6 +105,46 @@ demo-tui: $(HELPER) $(OPENCODE)/.demo
 
 bench: $(HELPER)
 	@go run ./bench
+
+# --- release ---
+
+# Of a tag, with what is published in dist/ as well; for .github/workflows/release.yml.
+release:
+	$(GORELEASER) release --clean
+	@$(MAKE) --no-print-directory release-npm
+
+# SNAPSHOT=1.2.3 gives it that version instead of one made from the last tag.
+release-snapshot:
+	$(call step,goreleaser: archives$(comma) packages$(comma) checksums and SBOMs into dist/)
+	@$(GORELEASER) release --snapshot --clean --skip=publish
+	@$(MAKE) --no-print-directory release-npm
+
+# What npm publishes, of the programs that goreleaser has built.
+release-npm:
+	$(call step,npm packages into dist/npm/)
+	@node npm-shim/packaging/pack.js dist
+
+# Not compared is goreleaser's own notice of when it ran, and in which order.
+release-check: | build
+	@for run in 1 2; do \
+		$(MAKE) --no-print-directory release-snapshot; \
+		(cd dist && find . -type f ! -name metadata.json ! -name artifacts.json -print0 | sort -z | xargs -0 sha256sum) > build/release-$$run.sha256; \
+	done
+	@diff build/release-1.sha256 build/release-2.sha256
+	$(call step,the same bytes twice: $$(wc -l < build/release-1.sha256) files)
+
+build/manual: $(HELPER)
+	@rm -rf $@ && mkdir $@
+	@$(HELPER) manual > $@/oci-oidc-helper.1
+	@$(HELPER) completion bash > $@/oci-oidc-helper.bash
+	@$(HELPER) completion fish > $@/oci-oidc-helper.fish
+	@$(HELPER) completion zsh > $@/_oci-oidc-helper
+	@$(HELPER) completion powershell > $@/oci-oidc-helper.ps1
+
+build/cyclonedx-gomod: Makefile | build
+	$(call step,building $@)
+	@GOBIN=$(CURDIR)/build go install $(CYCLONEDX)
+	@touch $@
 
 # --- what npm brings ---
 
