@@ -110,7 +110,7 @@ Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.
 	root.PersistentFlags().StringVarP(&a.directory, "directory", "C", "", "the project `directory` (default: the current one)")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show the log on standard error")
 	root.AddCommand(a.connectCommand(), a.statusCommand(), a.tokenCommand(), a.refreshCommand(), a.logoutCommand(),
-		a.configCommand(), a.logsCommand(), a.versionCommand(), manualCommand())
+		a.doctorCommand(), a.configCommand(), a.logsCommand(), a.versionCommand(), manualCommand())
 	return root
 }
 
@@ -122,13 +122,21 @@ func (a *app) session(cmd *cobra.Command) (*oidc.Session, error) {
 		return nil, err
 	}
 	a.log.Configure(config.LogLevel, config.LogFile)
+	return oidc.NewSession(config, a.places, a.logger(cmd))
+}
+
+// logger is the log of a command, on standard error, too, where the person wants it.
+func (a *app) logger(cmd *cobra.Command) *slog.Logger {
 	log := a.log.Logger
 	if a.verbose {
-		log = a.log.AlsoTo(cmd.ErrOrStderr(), slog.LevelDebug, isTerminal(cmd.ErrOrStderr()) && os.Getenv("NO_COLOR") == "")
+		log = a.log.AlsoTo(cmd.ErrOrStderr(), slog.LevelDebug, coloured(cmd.ErrOrStderr()))
 	}
 	log.Info("command begins", "command", cmd.Name(), "version", helperVersion())
-	return oidc.NewSession(config, a.places, log)
+	return log
 }
+
+// coloured reports whether w shows colours to a person who wants them.
+func coloured(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }
 
 // isTerminal reports whether a person is likely to read w.
 func isTerminal(w io.Writer) bool {

@@ -1,0 +1,138 @@
+package doctor
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+)
+
+func checkStateDir(_ context.Context, p *patient) Finding {
+	dir := p.Places.StateDir
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ok(dir + " is made at the first sign-in")
+	case err != nil:
+		return fail(problem.Store, fmt.Sprintf("The tokens' directory %s cannot be read.", dir), "Make it readable and writable by you.")
+	case !info.IsDir():
+		return fail(problem.Store, dir+" is in the way: it is not a directory.", "Move it away.")
+	}
+	// The mode does not tell of a read-only file system, or of another owner.
+	probe, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		return fail(problem.Store, fmt.Sprintf("The tokens' directory %s cannot be written to.", dir),
+			"Make it writable by you; until then each process has a session of its own.")
+	}
+	_ = probe.Close()
+	_ = os.Remove(probe.Name())
+	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
+		return warn(fmt.Sprintf("The tokens' directory %s is open to others (mode %04o).", dir, mode), "Run: chmod 700 "+dir)
+	}
+	return ok(dir + ", yours alone")
+}
+
+func checkSavedTokens(_ context.Context, p *patient) Finding {
+	if p.config == nil {
+		return skip(noConfiguration)
+	}
+	file := p.Places.TokenFile(*p.config)
+	tokens, _, err := file.Load()
+	if err != nil {
+		return failWith(p, err)
+	}
+	p.saved = tokens
+	if tokens.Empty() {
+		return ok("none are saved for this domain, client, scope and method")
+	}
+	if mode := readableByOthers(file.Path()); mode != "" {
+		return warn(fmt.Sprintf("The saved tokens %s are readable by others (mode %s).", file.Path(), mode), "Run: chmod 600 "+file.Path())
+	}
+	return ok(file.Path())
+}
+
+func checkLock(_ context.Context, p *patient) Finding {
+	switch {
+	case p.config == nil:
+		return skip(noConfiguration)
+	case !exists(p.Places.StateDir):
+		return ok("is made at the first sign-in")
+	}
+	unlock, free, err := p.Places.TokenFile(*p.config).TryLock()
+	switch {
+	case err != nil:
+		return failWith(p, err)
+	case !free:
+		return warn("Another process holds the lock of the session just now.",
+			"If that stays so, a helper hangs: end OpenCode's windows, or the process oci-oidc-helper.")
+	}
+	unlock()
+	return ok("free")
+}
+
+// logDetails is how many troubles of the log are shown.
+const logDetails = 3
+
+func checkLog(_ context.Context, p *patient) Finding {
+	path := p.Places.LogFile
+	if p.config != nil {
+		path = p.config.LogFile
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			return ok(path + " is made when there is something to write")
+		}
+	}
+	if err != nil {
+		return warn(fmt.Sprintf("The log %s cannot be written.", path), "Make it writable by you, or name another place with log_file.")
+	}
+	_ = file.Close()
+	if mode := readableByOthers(path); mode != "" {
+		return warn(fmt.Sprintf("The log %s is readable by others (mode %s).", path, mode), "Run: chmod 600 "+path)
+	}
+	found := ok(path)
+	if last := lastTroubles(path); len(last) > 0 {
+		found.Message += "; its last troubles:"
+		found.Details = last
+	}
+	return found
+}
+
+// lastTroubles are the last warnings and errors of a log.
+func lastTroubles(path string) []string {
+	var last []string
+	for _, line := range lastLines(path, 500) {
+		if strings.Contains(line, " level=WARN ") || strings.Contains(line, " level=ERROR ") {
+			last = append(last, line)
+		}
+	}
+	return last[max(0, len(last)-logDetails):]
+}
+
+// lastLines are the last lines of a file, of which a MiB is read.
+func lastLines(path string, most int) []string {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	if size, err := file.Seek(0, io.SeekEnd); err == nil {
+		_, _ = file.Seek(max(0, size-1<<20), io.SeekStart)
+	}
+	var lines []string
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		lines = append(lines, scanner.Text())
+	}
+	return lines[max(0, len(lines)-most):]
+}

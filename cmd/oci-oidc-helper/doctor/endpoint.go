@@ -1,0 +1,121 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+)
+
+// checkEndpoint asks the endpoint for its models without a token, which it should
+// refuse.
+func checkEndpoint(ctx context.Context, p *patient) Finding {
+	if p.config == nil {
+		return skip(noConfiguration)
+	}
+	w := travel(ctx, p.config.BaseURL+"/models", nil)
+	switch {
+	case w.err != nil:
+		return w.trouble()
+	case w.status == http.StatusUnauthorized, w.status == http.StatusForbidden:
+		return ok(fmt.Sprintf("%s answers, and refuses who brings no token (%d)", w.host, w.status), w.steps...)
+	case w.status == http.StatusNotFound, w.status == http.StatusMethodNotAllowed:
+		return warn(fmt.Sprintf("%s has no list of models at /models (%d).", p.config.BaseURL, w.status),
+			"If your endpoint has none, that is in order; else check the path of llm_base_url, which usually ends in /v1.", w.steps...)
+	case w.status >= 300 && w.status < 400:
+		return fail(problem.Config, fmt.Sprintf("%s leads elsewhere: to %s.", p.config.BaseURL, elsewhere(w)),
+			"Write the address that it leads to as llm_base_url; the token follows no redirect.", w.steps...)
+	case w.status >= 500, w.status == http.StatusTooManyRequests:
+		return fail(problem.Network, fmt.Sprintf("The endpoint %s is in trouble: it answers %d.", w.host, w.status),
+			"Try again later, or ask who runs it.", w.steps...)
+	case w.status == http.StatusOK && strings.Contains(w.header.Get("Content-Type"), "html"):
+		return fail(problem.Network, w.host+" answers with a web page.", "Check llm_base_url; a sign-in page of the network may be in between.", w.steps...)
+	case w.status == http.StatusOK:
+		return warn(w.host+" shows its models without a token.", "Check llm_base_url: is this the endpoint behind the domain?", w.steps...)
+	default:
+		return warn(fmt.Sprintf("%s answers %d where a token is missing.", w.host, w.status), "Check llm_base_url.", w.steps...)
+	}
+}
+
+// elsewhere is the origin to which a redirect leads: the rest may hold a secret.
+func elsewhere(w *way) string {
+	u, err := url.Parse(w.header.Get("Location"))
+	if err != nil || u.Host == "" {
+		return "another path"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// checkToken asks the same with the token.
+func checkToken(ctx context.Context, p *patient) Finding {
+	switch {
+	case p.config == nil:
+		return skip(noConfiguration)
+	case p.token == nil:
+		return skip("not checked without a valid token")
+	}
+	w := travel(ctx, p.config.BaseURL+"/models", http.Header{"Authorization": {"Bearer " + p.token.Access.Reveal()}})
+	if w.err != nil {
+		return w.trouble()
+	}
+	said := w.said()
+	switch {
+	case w.status == http.StatusOK:
+		return ok("the endpoint accepts the token", p.audience()...)
+	case w.status == http.StatusUnauthorized && p.skew.Abs() >= skewFailure:
+		return fail(problem.Config, "The endpoint rejects the token (401), perhaps because of this machine's clock.", "Set the clock first.", said...)
+	case w.status == http.StatusUnauthorized && !p.meantForEndpoint():
+		return fail(problem.Config, "The endpoint rejects the token (401): it is meant for another audience.",
+			"Add the scope of the endpoint's resource application to scope, audience and scope name written together, then sign in again.",
+			append(p.audience(), said...)...)
+	case w.status == http.StatusUnauthorized:
+		return fail(problem.Config, "The endpoint rejects a valid token (401).",
+			`Compare its audience with what the endpoint expects: scope must name the endpoint's own resource application. A revoked token is exchanged by "oci-oidc-helper refresh".`,
+			append(p.audience(), said...)...)
+	case w.status == http.StatusForbidden:
+		return fail(problem.Config, "The endpoint knows the token and forbids the request (403).",
+			"Check that scope names what the endpoint wants, and ask your administrator whether you may use it.",
+			append(p.audience(), said...)...)
+	case w.status == http.StatusNotFound, w.status == http.StatusMethodNotAllowed:
+		return warn("not told: the endpoint has no list of models", "Try a request in OpenCode.", p.audience()...)
+	default:
+		return fail(problem.Network, fmt.Sprintf("The endpoint answers %d to a request with the token.", w.status), "Try again later, or ask who runs it.", said...)
+	}
+}
+
+// said is what the endpoint gives as its reason.
+func (w *way) said() []string {
+	if reason := w.header.Get("WWW-Authenticate"); reason != "" {
+		return []string{"the endpoint's reason: " + reason}
+	}
+	return nil
+}
+
+// audience is what the token says of its use.
+func (p *patient) audience() []string {
+	facts, ok := oidc.DescribeToken(p.token.Access)
+	if !ok {
+		return []string{"the token does not tell its audience"}
+	}
+	return []string{"the token's audience is " + strings.Join(facts.Audience, ", "), "its scope is " + facts.Scope}
+}
+
+// meantForEndpoint reports whether the token is for more than the domain itself.
+// What audience the endpoint expects, it does not tell.
+func (p *patient) meantForEndpoint() bool {
+	facts, ok := oidc.DescribeToken(p.token.Access)
+	if !ok {
+		return true
+	}
+	return slices.ContainsFunc(facts.Audience, func(audience string) bool {
+		if sameOrigin(audience, p.config.DomainURL) || audience == facts.Issuer {
+			return sameOrigin(audience, p.config.BaseURL)
+		}
+		return true
+	})
+}

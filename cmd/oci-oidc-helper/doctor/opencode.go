@@ -1,0 +1,271 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tidwall/jsonc"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+)
+
+// What OpenCode's configuration must name.
+const (
+	pluginName = "opencode-oci-oidc"
+	providerID = "oci-oidc"
+)
+
+// openCodeFile is what matters here of one of OpenCode's configurations.
+type openCodeFile struct {
+	path     string
+	Plugin   []pluginEntry                    `json:"plugin"`
+	Model    string                           `json:"model"`
+	Provider map[string]openCodeProviderEntry `json:"provider"`
+}
+
+type openCodeProviderEntry struct {
+	Models  map[string]json.RawMessage `json:"models"`
+	Options struct {
+		BaseURL string `json:"baseURL"`
+	} `json:"options"`
+}
+
+// A pluginEntry is a package or file, alone or at the front of a list with options.
+type pluginEntry string
+
+func (e *pluginEntry) UnmarshalJSON(text []byte) error {
+	var list []json.RawMessage
+	if json.Unmarshal(text, &list) == nil && len(list) > 0 {
+		text = list[0]
+	}
+	return json.Unmarshal(text, (*string)(e))
+}
+
+// versionTimeout is how long OpenCode has to tell its version.
+const versionTimeout = 5 * time.Second
+
+func checkOpenCode(ctx context.Context, _ *patient) Finding {
+	program, err := exec.LookPath("opencode")
+	if err != nil {
+		return warn("There is no opencode on the PATH.", "If you use OpenCode, see that its program can be found.")
+	}
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, program, "--version").Output()
+	version := strings.TrimSpace(string(output))
+	if err != nil || !semver.MatchString(version) {
+		return warn(program+" does not tell its version.", "Try: opencode --version")
+	}
+	if major, _, _ := strings.Cut(version, "."); major != "0" && major != "1" {
+		return fail(problem.Config, "OpenCode "+version+" does not run plugins of this kind.", "Use OpenCode 1.2.20 to 1.x.")
+	}
+	return ok("OpenCode " + version + ", " + program)
+}
+
+var semver = regexp.MustCompile(`^\d+\.\d+\.\d+[\w.+-]*$`)
+
+func checkPlugin(_ context.Context, p *patient) Finding {
+	files, err := p.readOpenCodeFiles()
+	if err != nil {
+		return failWith(p, err)
+	}
+	p.files = files
+	for _, file := range files {
+		for _, entry := range file.Plugin {
+			if found, ours := p.judgePlugin(file, string(entry)); ours {
+				return found
+			}
+		}
+	}
+	hint := "Run: opencode plugin " + pluginName + "@" + p.pin() + " -g"
+	if len(files) == 0 {
+		return warn("OpenCode has no configuration here, so it does not load the plugin.", hint)
+	}
+	return warn("OpenCode does not load the plugin: no configuration has it under \"plugin\".", hint, paths(files)...)
+}
+
+// pin is the version of the plugin that belongs to this helper.
+func (p *patient) pin() string {
+	if version := strings.TrimPrefix(p.Version, "v"); semver.MatchString(version) && !strings.Contains(version, "-") {
+		return version
+	}
+	return "VERSION"
+}
+
+// judgePlugin judges one plugin entry, if it is this plugin's.
+func (p *patient) judgePlugin(file *openCodeFile, entry string) (found Finding, ours bool) {
+	name, version, _ := strings.Cut(strings.TrimPrefix(entry, "npm:"), "@")
+	switch path, isFile := pluginPath(file, entry); {
+	case isFile && strings.Contains(path, pluginName) && !exists(path):
+		return fail(problem.Config, fmt.Sprintf("%s names the plugin %s, which does not exist.", file.path, entry), "Correct the entry under \"plugin\"."), true
+	case isFile:
+		installed, ok := manifest(path)
+		if !ok || installed.Name != pluginName {
+			return Finding{}, false
+		}
+		return p.judgeVersion(file, entry, installed.Version), true
+	case name != pluginName:
+		return Finding{}, false
+	case !semver.MatchString(version):
+		return warn(fmt.Sprintf("%s names %q without a version: OpenCode never looks for a newer one.", file.path, entry),
+			fmt.Sprintf("Write %q.", pluginName+"@"+p.pin())), true
+	}
+	return p.judgeVersion(file, entry, version), true
+}
+
+// judgeVersion compares the plugin's version with the helper's.
+func (p *patient) judgeVersion(file *openCodeFile, entry, version string) Finding {
+	if p.pin() != "VERSION" && p.pin() != version {
+		return warn(fmt.Sprintf("The plugin is %s, this helper %s.", version, p.pin()),
+			"Use the helper that came with the plugin, or write "+pluginName+"@"+p.pin()+" under \"plugin\".", "entry "+entry+" in "+file.path)
+	}
+	return ok(fmt.Sprintf("%s in %s", entry, file.path))
+}
+
+// pluginPath is the path that an entry names, if it names one.
+func pluginPath(file *openCodeFile, entry string) (path string, isFile bool) {
+	if rest, ok := strings.CutPrefix(entry, "file://"); ok {
+		if unescaped, err := url.PathUnescape(rest); err == nil {
+			rest = unescaped
+		}
+		if runtime.GOOS == "windows" {
+			rest = strings.TrimPrefix(rest, "/")
+		}
+		return filepath.FromSlash(rest), true
+	}
+	if strings.HasPrefix(entry, ".") {
+		return filepath.Join(filepath.Dir(file.path), entry), true
+	}
+	return entry, filepath.IsAbs(entry)
+}
+
+type npmManifest struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// manifest reads the package.json of a package, or of the package of a file.
+func manifest(path string) (m npmManifest, ok bool) {
+	for _, dir := range []string{path, filepath.Dir(path)} {
+		text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+		if err == nil && json.Unmarshal(text, &m) == nil {
+			return m, true
+		}
+	}
+	return m, false
+}
+
+func checkModels(_ context.Context, p *patient) Finding {
+	if len(p.files) == 0 {
+		return skip("not checked without a configuration of OpenCode")
+	}
+	var (
+		models, providers []string
+		own               string
+		wanted            string
+	)
+	for _, file := range p.files {
+		for id, provider := range file.Provider {
+			if id != providerID {
+				providers = append(providers, id)
+				continue
+			}
+			models = append(models, slices.Sorted(maps.Keys(provider.Models))...)
+			if provider.Options.BaseURL != "" {
+				own = provider.Options.BaseURL
+			}
+		}
+		if model, ok := strings.CutPrefix(file.Model, providerID+"/"); ok && wanted == "" {
+			wanted = model
+		}
+	}
+	hint := fmt.Sprintf(`Name at least one: "provider": {"%s": {"models": {"your-model": {"name": "Your model"}}}}`, providerID)
+	switch {
+	case len(models) == 0 && len(providers) > 0:
+		slices.Sort(providers)
+		return warn(fmt.Sprintf("OpenCode's configuration has no models for the provider %q, only for %s.", providerID, strings.Join(slices.Compact(providers), ", ")), hint, paths(p.files)...)
+	case len(models) == 0:
+		return warn(fmt.Sprintf("OpenCode's configuration has no models for the provider %q.", providerID), hint, paths(p.files)...)
+	case wanted != "" && !slices.Contains(models, wanted):
+		return fail(problem.Config, fmt.Sprintf("OpenCode's model %s/%s is not among the provider's models.", providerID, wanted),
+			"Correct \"model\", or add it under \"models\".", "models "+strings.Join(models, ", "))
+	case own != "" && p.config != nil && !sameOrigin(own, p.config.BaseURL):
+		return fail(problem.Config, fmt.Sprintf("OpenCode's baseURL %s is at another origin than llm_base_url %s.", own, p.config.BaseURL),
+			"Remove options.baseURL of the provider: the plugin fills it in.")
+	}
+	return ok(strings.Join(models, ", "))
+}
+
+func sameOrigin(a, b string) bool {
+	u, errA := url.Parse(a)
+	v, errB := url.Parse(b)
+	return errA == nil && errB == nil && u.Scheme == v.Scheme && strings.EqualFold(u.Host, v.Host)
+}
+
+// readOpenCodeFiles reads OpenCode's configurations, those of the project first.
+func (p *patient) readOpenCodeFiles() ([]*openCodeFile, error) {
+	var candidates []string
+	if named := os.Getenv("OPENCODE_CONFIG"); named != "" {
+		candidates = append(candidates, named)
+	}
+	for dir := p.Directory; ; dir = filepath.Dir(dir) {
+		candidates = append(candidates, filepath.Join(dir, "opencode.jsonc"), filepath.Join(dir, "opencode.json"))
+		if exists(filepath.Join(dir, ".git")) || dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	for _, dir := range p.Places.ConfigDirs {
+		for _, name := range []string{"opencode.jsonc", "opencode.json", "config.json"} {
+			candidates = append(candidates, filepath.Join(dir, name))
+		}
+	}
+	var files []*openCodeFile
+	for _, path := range candidates {
+		text, err := os.ReadFile(path)
+		if err != nil || slices.ContainsFunc(files, func(f *openCodeFile) bool { return f.path == path }) {
+			continue
+		}
+		file, err := parseOpenCode(path, text)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+func parseOpenCode(path string, text []byte) (*openCodeFile, error) {
+	file := &openCodeFile{path: path}
+	err := json.Unmarshal(jsonc.ToJSON(text), file)
+	if err == nil {
+		return file, nil
+	}
+	var syntax *json.SyntaxError
+	line := 1
+	if errors.As(err, &syntax) {
+		line += bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n"))
+	}
+	return nil, problem.New(problem.Config, fmt.Sprintf("OpenCode's configuration %s cannot be read, at or before line %d.", path, line),
+		"Correct it: it must be JSON, comments allowed.").Because(err)
+}
+
+func paths(files []*openCodeFile) []string {
+	var all []string
+	for _, file := range files {
+		all = append(all, file.path)
+	}
+	return all
+}

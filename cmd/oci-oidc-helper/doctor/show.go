@@ -1,0 +1,106 @@
+package doctor
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// A Printer shows findings to a person as they come.
+type Printer struct {
+	W      io.Writer
+	Colour bool
+	group  string
+}
+
+var marks = map[State]struct{ sign, colour string }{
+	OK: {"✓", "32"}, Warning: {"!", "33"}, Failure: {"✗", "31"}, Skipped: {"-", "2"},
+}
+
+// Show prints one finding: its details only where there is something to do.
+func (p *Printer) Show(f Finding) {
+	if f.Group != p.group {
+		if p.group != "" {
+			fmt.Fprintln(p.W)
+		}
+		p.group = f.Group
+		fmt.Fprintln(p.W, p.paint("1", f.Group))
+	}
+	mark := marks[f.State]
+	fmt.Fprintf(p.W, "  %s %s: %s\n", p.paint(mark.colour, mark.sign), f.Check, f.Message)
+	for _, detail := range f.Details {
+		fmt.Fprintf(p.W, "      %s\n", p.paint("2", detail))
+	}
+	if f.Hint != "" {
+		fmt.Fprintf(p.W, "    → %s\n", f.Hint)
+	}
+}
+
+func (p *Printer) paint(colour, text string) string {
+	if !p.Colour {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// bundleLogLines is how much of the log goes into a bundle.
+const bundleLogLines = 200
+
+// Bundle returns the report as a text to attach to an issue, with the
+// configuration and the end of the log. Besides secrets it leaves out who and
+// where the person is: names, hosts, the client and the home directory.
+func (r Report) Bundle(places store.Places, directory string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "oci-oidc-helper doctor, %s, %s, %s\n\n", r.Version, r.Platform, r.Time.Format("2006-01-02"))
+	printer := Printer{W: &text}
+	for _, finding := range r.Findings {
+		printer.Show(finding)
+	}
+	logFile := places.LogFile
+	config, err := places.LoadConfig(directory)
+	if err == nil {
+		logFile = config.LogFile
+		fmt.Fprintf(&text, "\nConfiguration\n%s", config.Redacted())
+	}
+	fmt.Fprintf(&text, "\nThe end of the log\n%s\n", strings.Join(lastLines(logFile, bundleLogLines), "\n"))
+	return anonymous(logging.Redact(text.String()), places, config)
+}
+
+var (
+	email       = regexp.MustCompile(`[\w.+-]+@[\w-]+(\.[\w-]+)+`)
+	oracleHost  = regexp.MustCompile(`idcs-[0-9a-fA-F]{8,}`)
+	subjectAttr = regexp.MustCompile(`(\bsubject=)("[^"]*"|\S+)`)
+	signedInAs  = regexp.MustCompile(`(signed in as )[^,\n]+`)
+)
+
+func anonymous(text string, places store.Places, config store.Config) string {
+	var pairs []string
+	for from, to := range map[string]string{
+		config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]", hostOf(config.BaseURL): "[endpoint]",
+	} {
+		// An address of this machine tells nothing, and is part of others.
+		if from != "" && from != "localhost" && !strings.HasPrefix(from, "127.") {
+			pairs = append(pairs, from, to)
+		}
+	}
+	if places.Home != "" && places.Home != "/" {
+		home, _ := json.Marshal(places.Home) // as it stands in JSON
+		pairs = append(pairs, places.Home, "~", strings.Trim(string(home), `"`), "~")
+	}
+	text = strings.NewReplacer(pairs...).Replace(text)
+	text = subjectAttr.ReplaceAllString(text, "${1}[person]")
+	text = signedInAs.ReplaceAllString(text, "${1}[person]")
+	text = oracleHost.ReplaceAllString(text, "[domain]")
+	// The entry of a plugin is name@version.
+	return email.ReplaceAllStringFunc(text, func(found string) string {
+		if strings.HasPrefix(found, pluginName+"@") {
+			return found
+		}
+		return "[email]"
+	})
+}

@@ -1,0 +1,587 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper/doctor"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// TestDoctorNamesTheCause breaks a computer on which all is well in one way a row,
+// for real, and runs the doctor as a person does. The first failure must be the one
+// that was made, or, where the row says warning, the first warning.
+func TestDoctorNamesTheCause(t *testing.T) {
+	const warning, failure = doctor.Warning, doctor.Failure
+	for _, row := range []struct {
+		name  string
+		spoil func(*computer)
+		state doctor.State
+		check string // group, name
+		says  string
+	}{
+		// The configuration.
+		{"no configuration", func(c *computer) { c.keys = nil }, failure, "Configuration, file", "No configuration was found"},
+		{"unknown key", func(c *computer) { c.keys["client_idd"] = "x" }, failure, "Configuration, file", "did you mean client_id?"},
+		{"placeholder", func(c *computer) { c.keys["client_id"] = "<your-client-id>" }, failure, "Configuration, file", "still the placeholder"},
+		{"http domain", func(c *computer) { c.keys["domain_url"] = "http://idcs.example.com" }, failure, "Configuration, file", "is http: for idcs.example.com"},
+		{"broken text", func(c *computer) { c.raw = `{"domain_url": "https://idcs.example.com"` }, failure, "Configuration, file", "ends before the closing }"},
+
+		// The client secret.
+		{"secret's file missing", func(c *computer) { c.remove(".secrets/app") }, failure, "Configuration, secret", "does not exist"},
+		{"secret's file a directory", func(c *computer) { c.remove(".secrets/app"); c.mkdir(".secrets/app", 0o700) }, failure, "Configuration, secret", "it is not a file"},
+		{"secret unreadable", func(c *computer) { c.unreadable(".secrets/app") }, failure, "Configuration, secret", "cannot be read: permission denied"},
+		{"secret empty", func(c *computer) { c.write(".secrets/app", "\n") }, failure, "Configuration, secret", "holds no secret"},
+		{"secret a placeholder", func(c *computer) { c.write(".secrets/app", "<the secret>") }, failure, "Configuration, secret", "holds no secret"},
+		{"secret in two lines", func(c *computer) { c.write(".secrets/app", "user\nsecret\n") }, failure, "Configuration, secret", "several lines"},
+		{"secret with a byte order mark", func(c *computer) { c.write(".secrets/app", "\ufeff"+domaintest.ConfidentialSecret) }, failure, "Configuration, secret", "byte order mark"},
+		{"secret readable by others", func(c *computer) { c.chmod(".secrets/app", 0o644) }, warning, "Configuration, secret", "readable by others (mode 0644)"},
+		{"secret in the configuration", func(c *computer) { c.keys["client_secret"] = domaintest.ConfidentialSecret }, warning, "Configuration, secret", "stands in the configuration itself"},
+		{"secret committed", func(c *computer) { c.commit(".secrets/app") }, failure, "Configuration, git", "is in a git repository"},
+
+		// The disk.
+		{"tokens' directory open to others", func(c *computer) { c.chmod("state/opencode-oci-oidc", 0o755) }, warning, "Disk, tokens' directory", "open to others (mode 0755)"},
+		{"tokens' directory not writable", func(c *computer) { c.unwritable("state/opencode-oci-oidc") }, failure, "Disk, tokens' directory", "cannot be written to"},
+		{"a file in the way", func(c *computer) { c.remove("state/opencode-oci-oidc"); c.write("state/opencode-oci-oidc", "") }, failure, "Disk, tokens' directory", "is in the way"},
+		{"tokens damaged", func(c *computer) { c.writeTokens("{") }, failure, "Disk, saved tokens", "are damaged"},
+		{"tokens of a newer version", func(c *computer) { c.writeTokens(`{"version": 99}`) }, failure, "Disk, saved tokens", "newer version"},
+		{"lock held", func(c *computer) { c.holdLock() }, warning, "Disk, lock", "Another process holds the lock"},
+		{"log below a file", func(c *computer) { c.write("file", ""); c.keys["log_file"] = "~/file/log" }, warning, "Disk, log", "cannot be written"},
+
+		// The way to the domain.
+		{"domain down", func(c *computer) { c.keys["domain_url"] = "http://" + closedPort(c.T) }, failure, "Domain, way", "Nobody listens at 127.0.0.1"},
+		{"no such name", func(c *computer) { c.keys["domain_url"] = "https://idcs-none.invalid" }, failure, "Domain, way", "idcs-none.invalid"},
+		{"certificate expired", func(c *computer) { c.intercept(aDayAgo, "127.0.0.1", true) }, failure, "Domain, way", "expired at"},
+		{"certificate not valid yet", func(c *computer) { c.intercept(inTwoDays, "127.0.0.1", true) }, failure, "Domain, way", "is not valid before"},
+		{"certificate of another name", func(c *computer) { c.intercept(tomorrow, "portal.example.com", true) }, failure, "Domain, way", "is for another name: portal.example.com"},
+		{"interception without its CA", func(c *computer) { c.intercept(tomorrow, "127.0.0.1", false) }, failure, "Domain, way", "authority that this machine does not know: CN=Inspecting Company"},
+		{"no TLS", func(c *computer) { c.keys["domain_url"] = strings.Replace(c.server.URL, "http:", "https:", 1) }, failure, "Domain, way", "does not speak TLS"},
+		{"proxy wants a password", func(c *computer) { c.proxy(http.StatusProxyAuthRequired) }, failure, "Domain, way", "wants a user name and password"},
+		{"proxy forbids the host", func(c *computer) { c.proxy(http.StatusForbidden) }, failure, "Domain, way", "makes no connection to idcs-app.invalid"},
+		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort(c.T)) }, failure, "Domain, way", "Nobody listens at the proxy"},
+		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is not the address of a proxy"},
+		{"CA file missing", func(c *computer) { c.setenv("SSL_CERT_FILE", "/none/ca.pem") }, failure, "Environment, CA variables", "SSL_CERT_FILE names /none/ca.pem, which cannot be read"},
+		{"CA file empty", func(c *computer) { c.write("ca.pem", ""); c.setenv("NODE_EXTRA_CA_CERTS", c.path("ca.pem")) }, failure, "Environment, CA variables", "holds no certificate"},
+
+		// The domain.
+		{"wrong domain", func(c *computer) { c.keys["domain_url"] = strings.TrimSuffix(c.server.LLMBaseURL, "/v1") }, failure, "Domain, discovery", "seems to be no identity domain"},
+		{"captive portal", func(c *computer) {
+			c.server.FailAlways(domaintest.Discovery, domaintest.Fault{Kind: domaintest.Portal})
+		}, failure, "Domain, discovery", "is not an identity domain's"},
+		{"domain in trouble", func(c *computer) {
+			c.server.FailAlways(domaintest.Discovery, domaintest.Fault{Kind: domaintest.Unavailable})
+		}, failure, "Domain, discovery", "has a fault of its own"},
+		{"domain overloaded", func(c *computer) {
+			c.server.FailAlways(domaintest.Discovery, domaintest.Fault{Kind: domaintest.Throttle})
+		}, failure, "Domain, discovery", "asked too often"},
+		{"clock two hours behind", func(c *computer) { c.server.Clock.Advance(2 * time.Hour) }, failure, "Domain, clocks", "clock is 2h0m0s behind the domain's"},
+		{"clock two hours ahead", func(c *computer) { c.server.Clock.Advance(-2 * time.Hour) }, failure, "Domain, clocks", "clock is 2h0m0s ahead of the domain's"},
+		{"wrong secret", func(c *computer) { c.write(".secrets/app", "renewed") }, failure, "Domain, application", "invalid_client"},
+		{"wrong client", func(c *computer) { c.keys["client_id"] = "somebody" }, failure, "Domain, application", "does not accept the application"},
+		{"unregistered redirect", func(c *computer) { c.keys["redirect_uri"] = "http://localhost:8766/other" }, failure, "Domain, redirect and scope", "8766/other is not registered"},
+		{"localhost is not 127.0.0.1", func(c *computer) {
+			c.keys["redirect_uri"] = strings.Replace(c.keys["redirect_uri"], "localhost", "127.0.0.1", 1)
+		}, failure, "Domain, redirect and scope", "is not registered"},
+		{"wrong scope", func(c *computer) { c.keys["scope"] += "t" }, failure, "Domain, redirect and scope", "does not know the scope"},
+		{"no offline_access", func(c *computer) { c.keys["scope"] = "openid " + domaintest.DefaultScope }, warning, "Domain, refresh", "lacks offline_access"},
+		{"no refresh grant", func(c *computer) {
+			c.server.Change(func(o *domaintest.Options) { o.Clients[0].NoRefreshGrant = true })
+			c.connect = true
+		}, warning, "Domain, refresh", "gave no refresh token"},
+		{"no refresh grant, not signed in", func(c *computer) {
+			c.server.Change(func(o *domaintest.Options) { o.Clients[0].NoRefreshGrant = true })
+			c.remove("state/opencode-oci-oidc")
+		}, warning, "Domain, refresh", "its Refresh token grant is off"},
+		{"no token refresh for the resource", func(c *computer) {
+			c.server.Change(func(o *domaintest.Options) { o.Resources[0].NoTokenRefresh = true })
+			c.connect = true
+		}, warning, "Domain, refresh", "gave no refresh token"},
+		{"no device flow", func(c *computer) {
+			c.keys["client_id"], c.keys["auth_method"] = domaintest.MobileClient, "mobile_app"
+			delete(c.keys, "client_secret")
+			c.server.AllowRedirect(domaintest.MobileClient, c.keys["redirect_uri"])
+			c.front(httptest.NewServer, map[string]http.HandlerFunc{"/oauth2/v1/device": http.NotFound})
+		}, failure, "Domain, device code", "has no device flow"},
+
+		// The session.
+		{"port taken", func(c *computer) { c.takePort() }, failure, "Session, redirect port", "is used by another program"},
+		{"not signed in", func(c *computer) { c.remove("state/opencode-oci-oidc") }, failure, "Session, sign-in", "You are not signed in"},
+		{"session ended", func(c *computer) { c.server.EndSessions(); c.expire() }, failure, "Session, sign-in", "or the session has ended"},
+
+		// The endpoint.
+		{"endpoint down", func(c *computer) { c.keys["llm_base_url"] = "http://" + closedPort(c.T) + "/v1" }, failure, "Endpoint, reachable", "Nobody listens at 127.0.0.1"},
+		{"endpoint in trouble", func(c *computer) {
+			c.server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Unavailable})
+		}, failure, "Endpoint, reachable", "it answers 503"},
+		{"endpoint resets", func(c *computer) { c.server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Reset}) }, failure, "Endpoint, reachable", "cuts the connection"},
+		{"endpoint a portal", func(c *computer) { c.server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Portal}) }, failure, "Endpoint, reachable", "answers with a web page"},
+		{"endpoint moved", func(c *computer) {
+			moved := httptest.NewServer(http.RedirectHandler("https://new.example.com/v1/models?key=x", http.StatusTemporaryRedirect))
+			c.Cleanup(moved.Close)
+			c.keys["llm_base_url"] = moved.URL + "/v1"
+		}, failure, "Endpoint, reachable", "leads elsewhere: to https://new.example.com."},
+		{"wrong path of the endpoint", func(c *computer) { c.keys["llm_base_url"] = strings.TrimSuffix(c.server.LLMBaseURL, "/v1") }, warning, "Endpoint, reachable", "has no list of models"},
+		{"wrong audience", func(c *computer) { c.keys["scope"] = "openid offline_access"; c.connect = true }, failure, "Endpoint, token accepted", "meant for another audience"},
+		{"token revoked", func(c *computer) { c.server.RevokeAccessTokens() }, failure, "Endpoint, token accepted", "rejects a valid token"},
+
+		// OpenCode.
+		{"OpenCode 2", func(c *computer) { c.program("opencode", "echo 2.0.1") }, failure, "OpenCode, program", "does not run plugins of this kind"},
+		{"OpenCode missing", func(c *computer) { c.remove("bin/opencode") }, warning, "OpenCode, program", "no opencode on the PATH"},
+		{"plugin not entered", func(c *computer) { c.openCode(`{"plugin": ["other@1.0.0"]}`) }, warning, "OpenCode, plugin", "does not load the plugin"},
+		{"plugin not pinned", func(c *computer) { c.openCode(`{"plugin": ["opencode-oci-oidc"]}`) }, warning, "OpenCode, plugin", "without a version"},
+		{"plugin at latest", func(c *computer) { c.openCode(`{"plugin": [["opencode-oci-oidc@latest", {}]]}`) }, warning, "OpenCode, plugin", "without a version"},
+		{"plugin's files gone", func(c *computer) { c.openCode(`{"plugin": ["file:///none/opencode-oci-oidc/npm-shim"]}`) }, failure, "OpenCode, plugin", "does not exist"},
+		{"OpenCode's configuration broken", func(c *computer) { c.openCode("{\n\"plugin\": [,\n}") }, failure, "OpenCode, plugin", "cannot be read, at or before line 3"},
+		{"another provider", func(c *computer) {
+			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci": {"models": {"m": {}}}}}`)
+		}, warning, "OpenCode, models", "only for oci"},
+		{"model misspelt", func(c *computer) {
+			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "model": "oci-oidc/n", "provider": {"oci-oidc": {"models": {"m": {}}}}}`)
+		}, failure, "OpenCode, models", "oci-oidc/n is not among"},
+		{"base URL elsewhere", func(c *computer) {
+			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci-oidc": {"models": {"m": {}}, "options": {"baseURL": "https://else.example.com/v1"}}}}`)
+		}, failure, "OpenCode, models", "at another origin"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			c := newComputer(t)
+			row.spoil(c)
+			c.configure()
+			if c.connect {
+				c.remove("state/opencode-oci-oidc")
+				c.mustRun("connect")
+			}
+			report, code := c.examine()
+			for _, finding := range report.Findings {
+				if finding.State != row.state {
+					continue
+				}
+				text := finding.Message + "\n" + strings.Join(finding.Details, "\n")
+				if got := finding.Group + ", " + finding.Check; got != row.check || !strings.Contains(text, row.says) {
+					t.Errorf("the first %s is %s: %s\nnot %s: %s", row.state, got, text, row.check, row.says)
+				}
+				if finding.Hint == "" {
+					t.Errorf("%q says not what to do", finding.Message)
+				}
+				if (code != 0) != (report.Problem() != nil) || row.state == failure && code == 0 {
+					t.Errorf("exit code %d", code)
+				}
+				return
+			}
+			t.Errorf("there is no %s: %+v", row.state, report.Findings)
+		})
+	}
+}
+
+// Where all is well the doctor has nothing to say, in either kind of application.
+func TestDoctorOfAHealthyComputer(t *testing.T) {
+	for _, method := range []store.AuthMethod{store.ConfidentialApp, store.MobileApp} {
+		c := newComputer(t)
+		if method == store.MobileApp {
+			c.keys["client_id"], c.keys["auth_method"] = domaintest.MobileClient, "mobile_app"
+			delete(c.keys, "client_secret")
+			c.server.AllowRedirect(domaintest.MobileClient, c.keys["redirect_uri"])
+			c.configure()
+			c.mustRun("connect")
+		}
+		before := c.server.Count(domaintest.Token)
+		report, code := c.examine()
+		if code != 0 {
+			t.Errorf("%s: exit code %d", method, code)
+		}
+		for _, finding := range report.Findings {
+			if finding.State != doctor.OK {
+				t.Errorf("%s: %+v", method, finding)
+			}
+		}
+		// The session is as it was: nothing was used up.
+		c.mustRun("refresh")
+		for _, request := range c.server.Requests(domaintest.Token)[before:] {
+			if grant := request.Form.Get("grant_type"); grant != "refresh_token" && request.Status == http.StatusOK {
+				t.Errorf("%s: the doctor used a %s", method, grant)
+			}
+		}
+	}
+}
+
+// A computer is one on which all is well until a test spoils something. Its files
+// are named by their paths below its home.
+type computer struct {
+	*testing.T
+	home    string
+	server  *domaintest.Server
+	keys    map[string]string // of the configuration; nil for none
+	raw     string            // the configuration's text instead
+	env     map[string]string
+	connect bool // sign in anew once it is spoilt
+}
+
+func newComputer(t *testing.T) *computer {
+	home := t.TempDir()
+	c := &computer{T: t, home: home, env: map[string]string{
+		"HOME": home, "USERPROFILE": home, "LOCALAPPDATA": home, "APPDATA": home, "XDG_STATE_HOME": filepath.Join(home, "state"),
+		"XDG_CONFIG_HOME": filepath.Join(home, ".config"), "BROWSER": "browser",
+		"PATH":   filepath.Join(home, "bin") + string(os.PathListSeparator) + helperDir(t) + string(os.PathListSeparator) + withoutOpenCode(os.Getenv("PATH")),
+		"TMPDIR": os.TempDir(), "SystemRoot": os.Getenv("SystemRoot"),
+	}}
+	c.server = domaintest.New(t, domaintest.Options{
+		AutoApprove: true, AutoApproveDevices: true,
+		// Clients of its own, which a test may change.
+		Clients: []domaintest.Client{
+			{ID: domaintest.ConfidentialClient, Secret: domaintest.ConfidentialSecret},
+			{ID: domaintest.MobileClient},
+		},
+		Resources: []domaintest.Resource{{Audience: "https://llm.example.com", Scopes: []string{"/chat"}}},
+	})
+	redirect := "http://localhost" + strings.TrimPrefix(closedPort(t), "127.0.0.1") + "/callback"
+	c.server.AllowRedirect(domaintest.ConfidentialClient, redirect)
+	c.keys = map[string]string{
+		"domain_url": c.server.URL, "llm_base_url": c.server.LLMBaseURL, "redirect_uri": redirect,
+		"client_id": domaintest.ConfidentialClient, "client_secret": "{file:~/.secrets/app}",
+		"scope": "openid offline_access " + domaintest.DefaultScope,
+	}
+	c.write(".secrets/app", domaintest.ConfidentialSecret+"\n")
+	c.program("opencode", "echo 1.18.33")
+	c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci-oidc": {"models": {"m": {}}}}} // fine`)
+	c.configure()
+	c.mustRun("connect")
+	return c
+}
+
+// helperDir is where testscript keeps this test's binary under the helper's name.
+func helperDir(t *testing.T) string {
+	path, err := exec.LookPath("oci-oidc-helper")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Dir(path)
+}
+
+// withoutOpenCode is a PATH that does not find the OpenCode of whoever runs the tests.
+func withoutOpenCode(path string) string {
+	var dirs []string
+	for _, dir := range filepath.SplitList(path) {
+		if _, err := os.Stat(filepath.Join(dir, "opencode")); err != nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	return strings.Join(dirs, string(os.PathListSeparator))
+}
+
+func (c *computer) path(name string) string { return filepath.Join(c.home, filepath.FromSlash(name)) }
+
+func (c *computer) check(err error) {
+	c.Helper()
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+func (c *computer) write(name, text string) {
+	c.check(os.MkdirAll(filepath.Dir(c.path(name)), 0o700))
+	c.check(os.WriteFile(c.path(name), []byte(text), 0o600))
+}
+
+func (c *computer) remove(name string)                  { c.check(os.RemoveAll(c.path(name))) }
+func (c *computer) mkdir(name string, mode os.FileMode) { c.check(os.MkdirAll(c.path(name), mode)) }
+func (c *computer) setenv(name, value string)           { c.env[name] = value }
+
+func (c *computer) chmod(name string, mode os.FileMode) {
+	if runtime.GOOS == "windows" {
+		c.Skip("Windows has no such modes")
+	}
+	c.check(os.Chmod(c.path(name), mode))
+}
+
+// unreadable takes away the permission to read, which does not stop root.
+func (c *computer) unreadable(name string) {
+	c.chmod(name, 0)
+	if _, err := os.ReadFile(c.path(name)); err == nil {
+		c.Skip("root reads every file")
+	}
+}
+
+func (c *computer) unwritable(name string) {
+	c.chmod(name, 0o500)
+	c.Cleanup(func() { _ = os.Chmod(c.path(name), 0o700) })
+	if file, err := os.CreateTemp(c.path(name), ""); err == nil {
+		_ = file.Close()
+		_ = os.Remove(file.Name())
+		c.Skip("root writes everywhere")
+	}
+}
+
+// program puts a shell script on the PATH.
+func (c *computer) program(name, script string) {
+	if runtime.GOOS == "windows" {
+		c.Skip("the program is a shell script")
+	}
+	c.write("bin/"+name, "#!/bin/sh\n"+script+"\n")
+	c.chmod("bin/"+name, 0o755)
+}
+
+func (c *computer) openCode(text string) { c.write(".config/opencode/opencode.jsonc", text) }
+
+func (c *computer) configure() {
+	text := []byte(c.raw)
+	if c.keys == nil {
+		c.remove(".config/opencode/" + store.ConfigName)
+		return
+	}
+	if c.raw == "" {
+		var err error
+		text, err = json.MarshalIndent(c.keys, "", "  ")
+		c.check(err)
+	}
+	c.write(".config/opencode/"+store.ConfigName, string(text))
+}
+
+// commit puts the directory of a file into a git repository, with it.
+func (c *computer) commit(name string) {
+	if _, err := exec.LookPath("git"); err != nil {
+		c.Skip("there is no git")
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"add", filepath.Base(name)}} {
+		command := exec.Command("git", append([]string{"-C", filepath.Dir(c.path(name))}, args...)...)
+		command.Env = c.environ()
+		if output, err := command.CombinedOutput(); err != nil {
+			c.Fatalf("%v: %s", err, output)
+		}
+	}
+}
+
+// tokenFile is where the session of the configuration is saved.
+func (c *computer) tokenFile() *store.TokenFile {
+	places := store.Places{Home: c.home, ConfigDirs: []string{c.path(".config/opencode")}, StateDir: c.path("state/opencode-oci-oidc")}
+	config, err := places.LoadConfig(c.home)
+	c.check(err)
+	return places.TokenFile(config)
+}
+
+func (c *computer) writeTokens(text string) {
+	c.check(os.WriteFile(c.tokenFile().Path(), []byte(text), 0o600))
+}
+
+func (c *computer) holdLock() {
+	unlock, ok, err := c.tokenFile().TryLock()
+	if !ok {
+		c.Fatal("the lock is not free", err)
+	}
+	c.Cleanup(unlock)
+}
+
+// expire makes the saved access token one that is over.
+func (c *computer) expire() {
+	file := c.tokenFile()
+	tokens, _, err := file.Load()
+	c.check(err)
+	tokens.Access = secret.New("over")
+	tokens.IssuedAt, tokens.ExpiresAt = tokens.IssuedAt.Add(-2*time.Hour), tokens.IssuedAt.Add(-time.Hour)
+	_, err = file.Save(tokens)
+	c.check(err)
+}
+
+// takePort listens where the sign-in would.
+func (c *computer) takePort() {
+	u, err := url.Parse(c.keys["redirect_uri"])
+	c.check(err)
+	listener, err := net.Listen("tcp", "127.0.0.1:"+u.Port())
+	c.check(err)
+	c.Cleanup(func() { _ = listener.Close() })
+}
+
+// closedPort returns a loopback address at which nobody listens.
+func closedPort(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// front puts a server before the domain, which answers some paths by itself.
+func (c *computer) front(start func(http.Handler) *httptest.Server, instead map[string]http.HandlerFunc) {
+	domain, err := url.Parse(c.server.URL)
+	c.check(err)
+	behind := httputil.NewSingleHostReverseProxy(domain)
+	server := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if own, ok := instead[r.URL.Path]; ok {
+			own(w, r)
+			return
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	c.Cleanup(server.Close)
+	c.keys["domain_url"] = server.URL
+}
+
+// Ends of a certificate's life, each of which lasts a day.
+var (
+	aDayAgo   = time.Now().Add(-24 * time.Hour)
+	tomorrow  = time.Now().Add(24 * time.Hour)
+	inTwoDays = time.Now().Add(48 * time.Hour)
+)
+
+// intercept puts a TLS server before the domain, with a certificate of a company's
+// own CA, which the computer knows or not.
+func (c *computer) intercept(notAfter time.Time, host string, known bool) {
+	if runtime.GOOS != "linux" && known {
+		c.Skip("only here can a CA be made known by a variable")
+	}
+	ca, key := certificate(c.T, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "Inspecting Company"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: aDayAgo.Add(-24 * time.Hour), NotAfter: inTwoDays,
+	}, nil, nil)
+	leaf := &x509.Certificate{Subject: pkix.Name{CommonName: host}, NotBefore: notAfter.Add(-24 * time.Hour), NotAfter: notAfter,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	if ip := net.ParseIP(host); ip != nil {
+		leaf.IPAddresses = []net.IP{ip}
+	} else {
+		leaf.DNSNames = []string{host}
+	}
+	leaf, leafKey := certificate(c.T, leaf, ca, key)
+	c.front(func(handler http.Handler) *httptest.Server {
+		server := httptest.NewUnstartedServer(handler)
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: leafKey}}}
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.StartTLS()
+		return server
+	}, nil)
+	if known {
+		c.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})))
+		c.setenv("SSL_CERT_FILE", c.path("ca.pem"))
+	}
+}
+
+// certificate signs a certificate: by its own key where there is no parent.
+func certificate(t *testing.T, template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parent == nil {
+		parent, parentKey = template, key
+	}
+	template.SerialNumber = big.NewInt(time.Now().UnixNano())
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made, key
+}
+
+// proxy starts a proxy that answers every CONNECT with the status.
+func (c *computer) proxy(status int) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			status = http.StatusMethodNotAllowed
+		}
+		if status == http.StatusProxyAuthRequired {
+			w.Header().Set("Proxy-Authenticate", `Basic realm="company"`)
+		}
+		http.Error(w, http.StatusText(status), status)
+	}))
+	c.Cleanup(proxy.Close)
+	c.behindProxy(proxy.URL)
+}
+
+// behindProxy makes the domain one that only the proxy reaches.
+func (c *computer) behindProxy(address string) {
+	c.keys["domain_url"] = "https://idcs-app.invalid"
+	c.setenv("HTTPS_PROXY", address)
+}
+
+func (c *computer) environ() []string {
+	var env []string
+	for name, value := range maps.All(c.env) {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// run runs the helper as a person does, in a directory without a project.
+func (c *computer) run(args ...string) (stdout, stderr string, code int) {
+	c.mkdir("project", 0o700)
+	command := exec.Command(filepath.Join(helperDir(c.T), "oci-oidc-helper"), args...)
+	command.Dir = c.path("project")
+	command.Env = c.environ()
+	var out, errs bytes.Buffer
+	command.Stdout, command.Stderr = &out, &errs
+	_ = command.Run()
+	return out.String(), errs.String(), command.ProcessState.ExitCode()
+}
+
+func (c *computer) mustRun(args ...string) string {
+	c.Helper()
+	stdout, stderr, code := c.run(args...)
+	if code != 0 {
+		c.Fatalf("%v: exit code %d\n%s%s", args, code, stdout, stderr)
+	}
+	return stdout
+}
+
+// examine runs the doctor, and looks for secrets in all that it says.
+func (c *computer) examine() (report doctor.Report, code int) {
+	c.Helper()
+	bundle := c.path("bundle.txt")
+	stdout, stderr, code := c.run("doctor", "--json", "--bundle", bundle)
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		c.Fatalf("%v: %s%s", err, stdout, stderr)
+	}
+	written, err := os.ReadFile(bundle)
+	c.check(err)
+	for _, text := range []string{stdout, stderr, string(written)} {
+		for _, shape := range []string{domaintest.ConfidentialSecret, "AQIDBA", "eyJ"} {
+			if strings.Contains(text, shape) {
+				c.Errorf("the doctor tells a secret (%s…):\n%s", shape, text)
+			}
+		}
+	}
+	for _, private := range []string{c.home, domaintest.DefaultUser.Name, "client_id\": \"" + domaintest.ConfidentialClient} {
+		if strings.Contains(string(written), private) {
+			c.Errorf("the bundle tells %s:\n%s", private, written)
+		}
+	}
+	return report, code
+}
+
+func TestHolderOfThePort(t *testing.T) {
+	c := newComputer(t)
+	c.takePort()
+	stdout, _, _ := c.run("doctor")
+	if runtime.GOOS == "linux" && !strings.Contains(stdout, fmt.Sprintf("(process %d)", os.Getpid())) {
+		t.Errorf("the doctor does not say who holds the port:\n%s", stdout)
+	}
+}

@@ -1,0 +1,189 @@
+package oidc
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+)
+
+// Probes find out what is wrong at a domain without a person and without using
+// anything up: they ask with what cannot succeed, and read the refusal.
+
+// Facts are what a domain's discovery document says, with Oracle's own paths
+// where it is silent.
+type Facts struct {
+	Issuer        string
+	Authorization string
+	Token         string
+	Device        string
+	Revocation    string
+}
+
+// Facts returns the domain's discovery document.
+func (d *Domain) Facts(ctx context.Context) (Facts, error) {
+	m, err := d.discover(ctx)
+	if err != nil {
+		return Facts{}, err
+	}
+	return Facts(*m), nil
+}
+
+// NewTransport returns connections as a [Domain] makes them.
+func NewTransport() *http.Transport { return newTransport() }
+
+// CheckListener reports whether the redirect of a sign-in could be received now.
+// Its error is a problem of kind PortInUse.
+func CheckListener(redirectURI string) error {
+	c, err := listenForCallback(redirectURI, "")
+	if err != nil {
+		return err
+	}
+	c.closeListeners()
+	return nil
+}
+
+// ProbeApplication reports whether the domain knows the application and its
+// secret: a code that is none must be refused as that (RFC 6749, 5.2).
+func (d *Domain) ProbeApplication(ctx context.Context) error {
+	return d.probeGrant(ctx, url.Values{
+		"grant_type": {"authorization_code"}, "code": {"not-a-code"}, "redirect_uri": {d.config.RedirectURI},
+		"code_verifier": {oauth2.GenerateVerifier()},
+	})
+}
+
+// ProbeRefresh reports whether the application may refresh.
+func (d *Domain) ProbeRefresh(ctx context.Context) error {
+	return d.probeGrant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"not-a-refresh-token"}})
+}
+
+func (d *Domain) probeGrant(ctx context.Context, form url.Values) error {
+	const step = "ask whether the application is right"
+	m, err := d.discover(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := d.oauth(m.Token)
+	if err != nil {
+		return err
+	}
+	if client.ClientSecret == "" {
+		form.Set("client_id", client.ClientID)
+	}
+	ctx, x := d.exchange(ctx)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Token, strings.NewReader(form.Encode()))
+	if err != nil {
+		return d.fault(step, x, err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if client.ClientSecret != "" {
+		req.SetBasicAuth(url.QueryEscape(client.ClientID), url.QueryEscape(client.ClientSecret))
+	}
+	resp, err := x.client().Do(req)
+	if err != nil {
+		return d.fault(step, x, err)
+	}
+	refused := &oauth2.RetrieveError{Response: resp}
+	var body struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.NewDecoder(resp.Body).Decode(&body) == nil {
+		refused.ErrorCode, refused.ErrorDescription = body.Code, body.Description
+	}
+	if p := d.fault(step, x, refused); !errors.Is(p, errInvalidGrant) {
+		return p
+	}
+	return nil
+}
+
+// ProbeAuthorization reports whether the domain would show its sign-in page for
+// the client, redirect and scope of the configuration, as far as it reveals that:
+// a domain may say so only after the sign-in.
+func (d *Domain) ProbeAuthorization(ctx context.Context) error {
+	const step = "ask for the sign-in page"
+	request, err := d.newCodeRequest(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, x := d.exchange(ctx)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, request.url(), nil)
+	if err != nil {
+		return d.fault(step, x, err)
+	}
+	resp, err := x.client().Do(req)
+	if err != nil {
+		return d.fault(step, x, err)
+	}
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode >= 500, resp.StatusCode == http.StatusProxyAuthRequired:
+		return d.fault(step, x, &oauth2.RetrieveError{Response: resp})
+	case resp.StatusCode >= 400:
+		return problem.New(problem.Config, "The domain shows an error page instead of its sign-in page.",
+			"Check client_id, and that the redirect URL "+d.config.RedirectURI+
+				" is registered in the application exactly like that, with \"Allow non-HTTPS URLs\" on.")
+	}
+	location, err := resp.Location()
+	if err != nil || !strings.HasPrefix(location.String(), d.config.RedirectURI+"?") {
+		return nil
+	}
+	if _, err = request.parse(location.Query()); errors.Is(err, errForeignState) {
+		return nil // an answer that tells nothing
+	}
+	return err
+}
+
+// ProbeDevice reports whether the domain gives the application a device code. The
+// code is left to expire.
+func (d *Domain) ProbeDevice(ctx context.Context) error {
+	m, err := d.discover(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := d.oauth(m.Token)
+	if err != nil {
+		return err
+	}
+	client.Endpoint.DeviceAuthURL = m.Device
+	_, err = d.requestDevice(ctx, client)
+	return err
+}
+
+// TokenFacts are what an access token says of itself, if it is a JSON Web Token.
+// Nothing of it was verified.
+type TokenFacts struct {
+	Issuer    string
+	Audience  []string
+	Scope     string
+	ExpiresAt time.Time // by the domain's clock
+}
+
+// DescribeToken reads an access token.
+func DescribeToken(access secret.Text) (facts TokenFacts, ok bool) {
+	parts := strings.Split(access.Reveal(), ".")
+	if len(parts) != 3 {
+		return TokenFacts{}, false
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var c struct {
+		claims
+		Scope string `json:"scope"`
+	}
+	if err != nil || json.Unmarshal(payload, &c) != nil {
+		return TokenFacts{}, false
+	}
+	facts = TokenFacts{Issuer: printable(c.Issuer, 200), Scope: printable(c.Scope, 500), ExpiresAt: time.Unix(c.Expiry, 0)}
+	for _, one := range c.Audience {
+		facts.Audience = append(facts.Audience, printable(one, 200))
+	}
+	return facts, true
+}
