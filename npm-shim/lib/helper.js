@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
-import { findHelper, notStarted } from './find-helper.js'
+import { findHelper, foreign, notStarted } from './find-helper.js'
 import { HelperLost, Problem } from './problem.js'
 import { Wire } from './wire.js'
 
@@ -11,6 +11,8 @@ import { Wire } from './wire.js'
 /** @typedef {{ child: import('node:child_process').ChildProcess, wire: Wire, hello: Promise<import('./types.js').Initialized> }} Running */
 
 const PROTOCOL = 1
+// A release's version. What is built in a clone is named otherwise, and may be mixed.
+const RELEASE = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)$/
 // A helper answers within milliseconds; one that is silent for so long is broken.
 const HELLO_LIMIT = 10_000
 const END_LIMIT = 1_000
@@ -141,7 +143,8 @@ export class Helper {
       onEnd: () => child.kill(),
     })
     child.on('error', (error) => wire.close(notStarted(path, error)))
-    child.on('exit', (code, signal) => wire.close(new HelperLost(path, signal ?? `exit code ${code}`)))
+    // A shell tries what is no program, and fails: so this is where such a file is found out.
+    child.on('exit', (code, signal) => wire.close(foreign(path) ?? new HelperLost(path, signal ?? `exit code ${code}`)))
     child.stderr?.resume()
     hold(child, false)
     const running = { child, wire, hello: /** @type {any} */ (undefined) }
@@ -154,11 +157,11 @@ export class Helper {
     const { child, wire } = running
     const params = { protocol: PROTOCOL, client: { name: PACKAGE, version: VERSION }, directory: this.#directory }
     running.hello = wire.request('initialize', params, { timeout: HELLO_LIMIT }).then((hello) => {
-      if (hello?.protocol === PROTOCOL) return hello
+      if (hello?.protocol === PROTOCOL && ofOneVersion(hello.helper.version)) return hello
       throw new Problem(
         'config',
-        `oci-oidc-helper ${hello?.helper?.version ?? ''} does not fit ${PACKAGE} ${VERSION}.`,
-        'Install the plugin again, both parts in one version.',
+        `oci-oidc-helper ${hello?.helper?.version ?? ''} does not fit ${PACKAGE} ${VERSION}: both parts must be of one version.`,
+        process.env.OCI_OIDC_HELPER ? 'Unset OCI_OIDC_HELPER, to use the helper that comes with the plugin.' : 'Install the plugin again.',
       )
     })
     running.hello.catch((error) => {
@@ -168,6 +171,12 @@ export class Helper {
       child.kill()
     })
   }
+}
+
+/** @param {string} version */
+function ofOneVersion(version) {
+  const [ours, theirs] = [VERSION, version].map((name) => name.match(RELEASE)?.[1])
+  return !ours || !theirs || ours === theirs
 }
 
 /**

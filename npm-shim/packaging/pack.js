@@ -63,7 +63,7 @@ function pluginPackage(helpers) {
   const folder = stage('plugin', { ...manifest, ...common, optionalDependencies })
   for (const file of manifest.files) cpSync(join(shim, file), join(folder, file), { recursive: true })
   const readme = readFileSync(join(shim, 'README.md'), 'utf8')
-  writeFileSync(join(folder, 'README.md'), readme.replaceAll(`${manifest.name}@${manifest.version}`, `${manifest.name}@${version}`))
+  writeFileSync(join(folder, 'README.md'), readme.replace(/(opencode-oci-oidc@)\d\S*/g, `$1${version}`))
   return { name: manifest.name, folder }
 }
 

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { pathToFileURL } from 'node:url'
-import { findHelper } from '../lib/find-helper.js'
 import { acquire } from '../lib/helper.js'
 import { Problem } from '../lib/problem.js'
 import { configuration, eventually, script, scriptedHelper, temporaryDirectory, token, useHelper } from '../testing/setup.js'
@@ -98,7 +96,6 @@ test('another protocol is named, not guessed at', async (t) => {
 for (const [what, content, mode, expected] of /** @type {[string, string | undefined, number, RegExp][]} */ ([
   ['does not exist', undefined, 0, /does not exist/],
   ['is not executable', '#!/bin/sh\n', 0o644, /refuses to run .*\n.*chmod \+x/],
-  ['is of another platform', '\xcf\xfa\xed\xfe\x07\0\0\x01', 0o755, /does not run on|ended unexpectedly/],
   ['ends at once', '#!/bin/sh\nexit 3\n', 0o755, /ended unexpectedly \(exit code 3\)/],
 ])) {
   test(`a program that ${what} is told at the first need`, async (t) => {
@@ -116,27 +113,6 @@ for (const [what, content, mode, expected] of /** @type {[string, string | undef
     }
   })
 }
-
-test('the platform package holds the program', (t) => {
-  const directory = temporaryDirectory(t)
-  const from = pathToFileURL(join(directory, 'node_modules', 'opencode-oci-oidc', 'lib', 'find-helper.js')).href
-  const install = (/** @type {string} */ platform) => {
-    const folder = join(directory, 'node_modules', '@opencode-oci-oidc', `helper-${platform}`)
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(join(folder, 'package.json'), '{}')
-    return folder
-  }
-  const options = (/** @type {string} */ platform) => ({ env: {}, platform, from })
-
-  assert.throws(() => findHelper(options('linux-x64')), /helper-linux-x64 is missing.*--omit=optional/)
-  assert.throws(() => findHelper(options('sunos-sparc')), /no helper for sunos-sparc; there is one for darwin-arm64/)
-  const folder = install('win32-x64')
-  assert.throws(() => findHelper(options('linux-x64')), /helper-linux-x64 is missing, but @opencode-oci-oidc\/helper-win32-x64 is there/)
-  assert.equal(findHelper(options('win32-x64')), join(folder, 'bin', 'oci-oidc-helper.exe'))
-  const own = install('linux-x64')
-  assert.equal(findHelper(options('linux-x64')), join(own, 'bin', 'oci-oidc-helper'))
-  assert.equal(findHelper({ ...options('linux-x64'), env: { OCI_OIDC_HELPER: '/x' } }), '/x')
-})
 
 const program = (/** @type {string} */ rest) => `
   import { plugin } from ${JSON.stringify(new URL('../lib/plugin.js', import.meta.url).href)}
