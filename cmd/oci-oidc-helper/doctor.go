@@ -58,7 +58,10 @@ of the log, without secrets, names and hosts. Read it before you send it.`,
 			if p := report.Problem(); p != nil {
 				return p
 			}
-			return cmd.Context().Err()
+			if err := cmd.Context().Err(); err != nil {
+				return problem.From(err)
+			}
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

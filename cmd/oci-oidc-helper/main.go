@@ -109,7 +109,7 @@ Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.
 	root.Flags().BoolVar(&stdio, "stdio", false, "speak JSON-RPC on standard input and output")
 	root.PersistentFlags().StringVarP(&a.directory, "directory", "C", "", "the project `directory` (default: the current one)")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show the log on standard error")
-	root.AddCommand(a.connectCommand(), a.statusCommand(), a.tokenCommand(), a.refreshCommand(), a.logoutCommand(),
+	root.AddCommand(a.initCommand(), a.connectCommand(), a.statusCommand(), a.tokenCommand(), a.refreshCommand(), a.logoutCommand(),
 		a.doctorCommand(), a.configCommand(), a.logsCommand(), a.versionCommand(), manualCommand())
 	return root
 }
@@ -133,17 +133,4 @@ func (a *app) logger(cmd *cobra.Command) *slog.Logger {
 	}
 	log.Info("command begins", "command", cmd.Name(), "version", helperVersion())
 	return log
-}
-
-// coloured reports whether w shows colours to a person who wants them.
-func coloured(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }
-
-// isTerminal reports whether a person is likely to read w.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"counted":    counted,
 			"no-secrets": noSecrets,
 			"mode":       mode,
+			"expand":     expand,
 		},
 	})
 }
@@ -71,6 +72,9 @@ func setup(env *testscript.Env) error {
 	env.Setenv("LOCALAPPDATA", filepath.Join(home, "AppData", "Local"))
 	env.Setenv("XDG_STATE_HOME", filepath.Join(home, "state"))
 	env.Setenv("BROWSER", "browser")
+	env.Setenv("DOMAIN", server.URL)
+	env.Setenv("ENDPOINT", server.LLMBaseURL)
+	env.Setenv("REDIRECT", domaintest.DefaultRedirect)
 	return os.MkdirAll(home, 0o700)
 }
 
@@ -151,6 +155,14 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 		if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[0] {
 			ts.Fatalf("%s has mode %s, not %s", file, got, args[0])
 		}
+	}
+}
+
+// expand FILE... replaces the variables of the environment in files.
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args {
+		text := os.Expand(ts.ReadFile(file), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
 	}
 }
 

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,13 +98,17 @@ func checkPlugin(_ context.Context, p *patient) Finding {
 	return warn("OpenCode does not load the plugin: no configuration has it under \"plugin\".", hint, paths(files)...)
 }
 
-// pin is the version of the plugin that belongs to this helper.
-func (p *patient) pin() string {
-	if version := strings.TrimPrefix(p.Version, "v"); semver.MatchString(version) && !strings.Contains(version, "-") {
+// PluginVersion is the version of the plugin that belongs to a version of the
+// helper, or "" for a helper that was not released.
+func PluginVersion(helper string) string {
+	if version := strings.TrimPrefix(helper, "v"); semver.MatchString(version) && !strings.Contains(version, "-") {
 		return version
 	}
-	return "VERSION"
+	return ""
 }
+
+// pin is the version to write behind the plugin's name.
+func (p *patient) pin() string { return cmp.Or(PluginVersion(p.Version), "VERSION") }
 
 // judgePlugin judges one plugin entry, if it is this plugin's.
 func (p *patient) judgePlugin(file *openCodeFile, entry string) (found Finding, ours bool) {
@@ -128,7 +133,7 @@ func (p *patient) judgePlugin(file *openCodeFile, entry string) (found Finding, 
 
 // judgeVersion compares the plugin's version with the helper's.
 func (p *patient) judgeVersion(file *openCodeFile, entry, version string) Finding {
-	if p.pin() != "VERSION" && p.pin() != version {
+	if own := PluginVersion(p.Version); own != "" && own != version {
 		return warn(fmt.Sprintf("The plugin is %s, this helper %s.", version, p.pin()),
 			"Use the helper that came with the plugin, or write "+pluginName+"@"+p.pin()+" under \"plugin\".", "entry "+entry+" in "+file.path)
 	}

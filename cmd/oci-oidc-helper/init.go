@@ -1,0 +1,437 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper/doctor"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// A newConfig is what init asks for and writes.
+type newConfig struct {
+	*app
+	values      map[string]string // by the configuration's keys; flags first
+	models      []string
+	plugin      string
+	secretStdin bool
+	project     bool
+	force       bool
+	offline     bool
+
+	cmd    *cobra.Command
+	asker  *asker      // nil without a terminal
+	secret secret.Text // to be saved; empty where a file is named
+}
+
+// initFlags are the flags of the configuration's keys.
+var initFlags = map[string]string{
+	"domain_url": "domain-url", "client_id": "client-id", "client_secret": "secret-file",
+	"auth_method": "auth-method", "redirect_uri": "redirect-uri", "scope": "scope", "llm_base_url": "llm-base-url",
+}
+
+func (a *app) initCommand() *cobra.Command {
+	n := &newConfig{app: a, values: map[string]string{}}
+	flags := map[string]*string{}
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Write a configuration, after checking it against the domain",
+		Long: `Ask for what the configuration needs, check it against the domain meanwhile, and
+write it with comments: oci-auth.config.jsonc, the client secret in a file of its
+own that only you can read, and the plugin and models in OpenCode's opencode.json.
+Nothing is overwritten without asking.
+
+What a flag gives is not asked for. Without a terminal nothing is asked at all.`,
+		Example: `  oci-oidc-helper init
+  oci-oidc-helper init --domain-url https://idcs-0123.identity.oraclecloud.com --auth-method mobile_app --client-id 0123 --llm-base-url https://llm.example.com/v1 --model your-model --offline
+  oci-oidc-helper init --project`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n.cmd = cmd
+			if isTerminal(cmd.InOrStdin()) {
+				n.asker = newAsker(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
+			}
+			for key, value := range flags {
+				if *value != "" {
+					n.values[key] = *value
+				}
+			}
+			return n.run()
+		},
+	}
+	for _, key := range store.ConfigKeys {
+		if name, ok := initFlags[key.Name]; ok {
+			flags[key.Name] = cmd.Flags().String(name, "", key.About)
+		}
+	}
+	cmd.Flags().Lookup("secret-file").Usage = "the `file` that holds the client secret"
+	cmd.Flags().BoolVar(&n.secretStdin, "secret-stdin", false, "read the client secret from standard input")
+	cmd.Flags().StringArrayVar(&n.models, "model", nil, "a `model` by the name that the endpoint knows; may be repeated")
+	cmd.Flags().StringVar(&n.plugin, "plugin", "", "the plugin's `entry` in opencode.json")
+	cmd.Flags().BoolVar(&n.project, "project", false, "write into the project directory, not for all projects")
+	cmd.Flags().BoolVar(&n.force, "force", false, "overwrite without asking")
+	cmd.Flags().BoolVar(&n.offline, "offline", false, "do not check against the domain")
+	return cmd
+}
+
+func (n *newConfig) run() error {
+	dir, err := n.target()
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, store.ConfigName)
+	if err := n.mayWrite(path, "the configuration"); err != nil {
+		return err
+	}
+	for _, step := range []func() error{n.missing, n.askDomain, n.askApplication, n.askEndpoint, n.askAuthorization, n.askModels} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	change, err := n.planOpenCode(dir)
+	if err != nil {
+		return err
+	}
+	if err := n.saveSecret(); err != nil {
+		return err
+	}
+	text := store.ConfigText(n.values)
+	if _, err := n.places.ParseConfig(path, text); err != nil {
+		return err
+	}
+	if err := writeWhole(path, text); err != nil {
+		return err
+	}
+	n.say("Wrote %s.", path)
+	if err := n.enterInOpenCode(change); err != nil {
+		return err
+	}
+	n.say("Now run: oci-oidc-helper connect")
+	return nil
+}
+
+func (n *newConfig) say(format string, args ...any) {
+	fmt.Fprintf(n.cmd.ErrOrStderr(), format+"\n", args...)
+}
+
+// target is the directory to write into.
+func (n *newConfig) target() (string, error) {
+	if n.project {
+		return n.projectDirectory()
+	}
+	if len(n.places.ConfigDirs) == 0 {
+		return "", problem.New(problem.Config, "You have no home directory.", "Write into the project: --project.")
+	}
+	return n.places.ConfigDirs[0], nil
+}
+
+// mayWrite asks before a file is overwritten.
+func (n *newConfig) mayWrite(path, what string) error {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) || n.force {
+		return nil
+	}
+	refused := problem.New(problem.Config, fmt.Sprintf("There is %s already: %s.", what, path), "Overwrite it with --force, or change it by hand.")
+	if n.asker == nil {
+		return refused
+	}
+	yes, err := n.asker.yes(fmt.Sprintf("There is %s already: %s. Overwrite it?", what, path))
+	if err == nil && !yes {
+		err = refused
+	}
+	return err
+}
+
+// missing names the flags that are needed where nobody can be asked.
+func (n *newConfig) missing() error {
+	if n.secretStdin {
+		text, err := io.ReadAll(io.LimitReader(n.cmd.InOrStdin(), 64<<10))
+		if n.secret = secret.New(strings.TrimSpace(string(text))); err != nil || n.secret.Empty() {
+			return problem.New(problem.Config, "There is no client secret on standard input.", "Pipe it in, or name its file with --secret-file.").Because(err)
+		}
+	}
+	if file := n.values["client_secret"]; file != "" {
+		absolute, err := filepath.Abs(file)
+		if err != nil {
+			return problem.From(err)
+		}
+		n.values["client_secret"] = "{file:" + absolute + "}"
+	}
+	for _, key := range store.ConfigKeys {
+		if n.values[key.Name] != "" {
+			if err := n.places.CheckValue(key.Name, n.values[key.Name]); err != nil {
+				return err
+			}
+		}
+	}
+	if n.asker != nil {
+		return nil
+	}
+	var flags []string
+	for _, key := range store.ConfigKeys {
+		if key.Required && n.values[key.Name] == "" {
+			flags = append(flags, "--"+initFlags[key.Name])
+		}
+	}
+	if n.confidential() && n.values["client_secret"] == "" && n.secret.Empty() {
+		flags = append(flags, "--secret-file or --secret-stdin (or --auth-method mobile_app)")
+	}
+	if len(flags) > 0 {
+		return problem.New(problem.Config, "Without a terminal nothing can be asked; missing: "+strings.Join(flags, ", ")+".",
+			"Give these flags, or run it in a terminal.")
+	}
+	return nil
+}
+
+func (n *newConfig) confidential() bool {
+	return n.values["auth_method"] != string(store.MobileApp)
+}
+
+// question asks for the value of a key until it has the right form. An empty answer
+// leaves the default.
+func (n *newConfig) question(key, words string) error {
+	preset := n.values[key]
+	for _, k := range store.ConfigKeys {
+		if k.Name == key && preset == "" {
+			preset = k.Default
+		}
+	}
+	for {
+		answer, err := n.asker.ask(words, preset)
+		if err != nil {
+			return err
+		}
+		if err := n.places.CheckValue(key, answer); err != nil {
+			n.say("  %v", err)
+			continue
+		}
+		n.values[key] = answer
+		return nil
+	}
+}
+
+// settle asks for those of the keys that no flag gave, checks them, and asks again
+// where the check fails and a person is there.
+func (n *newConfig) settle(ask func() error, given bool, check func(context.Context, *oidc.Domain) error) error {
+	again := false
+	for {
+		if n.asker != nil && (!given || again) {
+			if err := ask(); err != nil {
+				return err
+			}
+		}
+		if n.offline || check == nil {
+			return nil
+		}
+		domain, err := n.domain()
+		if err == nil {
+			err = check(n.cmd.Context(), domain)
+		}
+		if err == nil {
+			return nil
+		}
+		if n.asker == nil || n.cmd.Context().Err() != nil {
+			return err
+		}
+		n.say("  %v", err)
+		keep, err := n.asker.yes("  Keep it all the same?")
+		if err != nil || keep {
+			return err
+		}
+		again = true
+	}
+}
+
+// domain is the domain as far as it is configured.
+func (n *newConfig) domain() (*oidc.Domain, error) {
+	values := map[string]string{"client_id": "-", "llm_base_url": "https://endpoint.invalid", "client_secret": "-"}
+	maps.Copy(values, n.values)
+	if !n.secret.Empty() {
+		values["client_secret"] = n.secret.Reveal()
+	}
+	if !n.confidential() {
+		delete(values, "client_secret")
+	}
+	config, err := n.places.ParseConfig(store.ConfigName, store.ConfigText(values))
+	if err != nil {
+		return nil, err
+	}
+	return oidc.NewDomain(config, n.log.Logger)
+}
+
+func (n *newConfig) askDomain() error {
+	return n.settle(
+		func() error { return n.question("domain_url", "Domain URL, from the domain's page in the OCI console") },
+		n.values["domain_url"] != "",
+		func(ctx context.Context, d *oidc.Domain) error {
+			facts, err := d.Facts(ctx)
+			if err == nil && facts.Issuer == "" {
+				err = problem.New(problem.Domain, "That seems to be no identity domain: it has no discovery document.", "Check the Domain URL.")
+			}
+			if err == nil {
+				n.say("✓ The domain answers.")
+			}
+			return err
+		})
+}
+
+func (n *newConfig) askApplication() error {
+	given := n.values["client_id"] != "" && (!n.confidential() || n.values["client_secret"] != "" || !n.secret.Empty())
+	return n.settle(func() error {
+		if err := n.question("auth_method", "Kind of application: confidential_app or mobile_app"); err != nil {
+			return err
+		}
+		if err := n.question("client_id", "Client ID of the application"); err != nil || !n.confidential() {
+			return err
+		}
+		text, err := n.asker.hidden("Client secret (is not shown)")
+		if text != "" {
+			n.secret = secret.New(text)
+			delete(n.values, "client_secret")
+		}
+		return err
+	}, given, func(ctx context.Context, d *oidc.Domain) error {
+		err := d.ProbeApplication(ctx)
+		if err == nil {
+			n.say("✓ The domain knows the application.")
+		}
+		return err
+	})
+}
+
+func (n *newConfig) askEndpoint() error {
+	return n.settle(func() error {
+		return n.question("llm_base_url", "Endpoint, the OpenAI-compatible base URL (…/v1)")
+	}, n.values["llm_base_url"] != "", nil)
+}
+
+func (n *newConfig) askAuthorization() error {
+	return n.settle(func() error {
+		if err := n.question("scope", "Scope; add the endpoint's own"); err != nil {
+			return err
+		}
+		return n.question("redirect_uri", "Redirect URL, as registered with the application")
+	}, n.values["scope"] != "" && n.values["redirect_uri"] != "", func(ctx context.Context, d *oidc.Domain) error {
+		err := d.ProbeAuthorization(ctx)
+		if err == nil {
+			n.say("✓ The domain knows the redirect URL and the scope.")
+		}
+		return err
+	})
+}
+
+func (n *newConfig) askModels() error {
+	if n.asker == nil || len(n.models) > 0 {
+		return nil
+	}
+	answer, err := n.asker.ask("Models, by the names that the endpoint knows, separated by spaces (may be empty)", "")
+	n.models = strings.Fields(answer)
+	return err
+}
+
+// saveSecret puts a typed or piped secret where the configuration refers to.
+func (n *newConfig) saveSecret() error {
+	if !n.confidential() {
+		delete(n.values, "client_secret")
+		return nil
+	}
+	if n.secret.Empty() {
+		return nil
+	}
+	path, reference := n.places.SecretPath()
+	err := store.SaveSecret(path, n.secret, n.force)
+	if errors.Is(err, fs.ErrExist) {
+		if err = n.mayWrite(path, "another client secret"); err == nil {
+			err = store.SaveSecret(path, n.secret, true)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	n.values["client_secret"] = reference
+	n.say("Wrote %s, readable by you alone.", path)
+	return nil
+}
+
+// An openCodeChange is OpenCode's configuration before and after.
+type openCodeChange struct {
+	path          string
+	before, after []byte
+}
+
+// planOpenCode works out what to enter into OpenCode's configuration, before
+// anything is written.
+func (n *newConfig) planOpenCode(dir string) (openCodeChange, error) {
+	entries := openCodeEntries{plugin: n.plugin, models: n.models}
+	if version := doctor.PluginVersion(helperVersion()); entries.plugin == "" && version != "" {
+		entries.plugin = "opencode-oci-oidc@" + version
+	}
+	change := openCodeChange{path: filepath.Join(dir, "opencode.jsonc")}
+	if _, err := os.Stat(change.path); err != nil {
+		change.path = filepath.Join(dir, "opencode.json")
+	}
+	var err error
+	change.before, err = os.ReadFile(change.path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		change.after, err = entries.into(change.before)
+	}
+	if err != nil {
+		return change, problem.New(problem.Config, fmt.Sprintf("OpenCode's configuration %s cannot be read.", change.path),
+			"Correct it, then start again; nothing was written.").Because(err)
+	}
+	return change, nil
+}
+
+// enterInOpenCode enters the plugin and the models.
+func (n *newConfig) enterInOpenCode(change openCodeChange) error {
+	switch {
+	case bytes.Equal(change.before, change.after):
+		return nil
+	case len(change.before) > 0 && !n.force && n.asker == nil:
+		n.say("%s was left as it is. To enter the plugin and the models: --force.", change.path)
+		return nil
+	case len(change.before) > 0 && !n.force:
+		yes, err := n.asker.yes(fmt.Sprintf("Enter the plugin and the models in %s?", change.path))
+		if err != nil || !yes {
+			return err
+		}
+	}
+	if err := writeWhole(change.path, change.after); err != nil {
+		return err
+	}
+	n.say("Wrote %s.", change.path)
+	return nil
+}
+
+// writeWhole writes a file or leaves the old one, with its mode.
+func writeWhole(path string, text []byte) error {
+	mode := fs.FileMode(0o600)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	temp := path + ".tmp"
+	if err == nil {
+		err = os.WriteFile(temp, text, mode)
+	}
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		_ = os.Remove(temp)
+		return problem.New(problem.Store, path+" cannot be written.", "Make its directory writable by you.").Because(err)
+	}
+	return nil
+}
