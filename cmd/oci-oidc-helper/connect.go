@@ -21,7 +21,8 @@ func (a *app) connectCommand() *cobra.Command {
 		Long: `Sign in at the identity domain. Without --flow, a confidential_app signs in with
 the browser and a mobile_app with a code that you enter on any device.`,
 		Example: `  oci-oidc-helper connect
-  oci-oidc-helper connect --flow device --no-browser`,
+  oci-oidc-helper connect --flow device --no-browser
+  oci-oidc-helper connect --flow paste --no-browser`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			session, err := a.session(cmd)
@@ -32,11 +33,7 @@ the browser and a mobile_app with a code that you enter on any device.`,
 			if flow == string(oidc.Paste) {
 				go readPasted(cmd, session)
 			}
-			status, err := session.Connect(cmd.Context(), oidc.ConnectOptions{
-				Flow:        oidc.Flow(flow),
-				OpenBrowser: !noBrowser,
-				Prompt:      func(p oidc.Prompt) { showPrompt(cmd.ErrOrStderr(), p) },
-			})
+			status, err := a.connect(cmd, session, oidc.ConnectOptions{Flow: oidc.Flow(flow), OpenBrowser: !noBrowser})
 			if err != nil {
 				return err
 			}
@@ -53,19 +50,39 @@ the browser and a mobile_app with a code that you enter on any device.`,
 	return cmd
 }
 
+// connect signs in, showing on standard error what a person needs for it: at a
+// terminal also the time that is left, and a code for a phone's camera.
+func (a *app) connect(cmd *cobra.Command, session *oidc.Session, o oidc.ConnectOptions) (oidc.Status, error) {
+	w := cmd.ErrOrStderr()
+	stop := func() {}
+	o.Prompt = func(p oidc.Prompt) {
+		showPrompt(w, p)
+		switch {
+		case p.Flow == oidc.Paste: // the line is the person's
+		case isTerminal(w) && !a.verbose:
+			if p.Flow == oidc.Device {
+				showQR(w, p.URL)
+			}
+			stop = countdown(w, p.ExpiresAt)
+		default:
+			fmt.Fprintf(w, "Waiting for you; this is good for %s.\n", words(time.Until(p.ExpiresAt).Round(time.Minute)))
+		}
+	}
+	status, err := session.Connect(cmd.Context(), o)
+	stop()
+	return status, err
+}
+
 func showPrompt(w io.Writer, p oidc.Prompt) {
-	minutes := time.Until(p.ExpiresAt).Round(time.Minute)
 	switch {
 	case p.Flow == oidc.Device:
 		fmt.Fprintf(w, "Open %s on any device and enter the code\n\n    %s\n\n", p.URL, p.UserCode)
 	case p.Flow == oidc.Paste:
 		fmt.Fprintf(w, "Open this address in any browser and sign in:\n\n%s\n\n"+
 			"The browser then cannot open the last page. Paste its whole address here: ", p.URL)
-		return
 	case p.BrowserOpened:
 		fmt.Fprintf(w, "Your browser opens. If it does not, open\n\n    %s\n\n", p.URL)
 	default:
 		fmt.Fprintf(w, "Open this address in a browser on this machine:\n\n    %s\n\n", p.URL)
 	}
-	fmt.Fprintf(w, "Waiting for you; this is good for %s.\n", words(minutes))
 }

@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"no-secrets": noSecrets,
 			"mode":       mode,
 			"expand":     expand,
+			"await":      await,
 		},
 	})
 }
@@ -156,6 +157,16 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s has mode %s, not %s", file, got, args[0])
 		}
 	}
+}
+
+// await FILE TEXT waits until another process has written the text.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if text, _ := os.ReadFile(ts.MkAbs(args[0])); strings.Contains(string(text), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s does not hold %q", args[0], args[1])
 }
 
 // expand FILE... replaces the variables of the environment in files.

@@ -1,16 +1,19 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -18,16 +21,27 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show who is signed in, where, and until when",
+		Long: `Show who is signed in, where, and until when, where it is stored, and whether the
+clocks agree. The domain is asked for its time alone, and for two seconds at most.
+
+The exit code is 4 where nobody is signed in; with --json it is 0.`,
 		Example: `  oci-oidc-helper status
   oci-oidc-helper status --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			session, err := a.session(cmd)
-			status := rpc.NewStatusResult(session, err, a.log.Path(), helperVersion())
+			status := statusReport{
+				StatusResult: rpc.NewStatusResult(session, err, a.log.Path(), helperVersion()),
+				Platform:     runtime.GOOS + "-" + runtime.GOARCH,
+				Clock:        wireTime(time.Now()),
+			}
+			if err == nil {
+				defer session.Close()
+				status.TokensPath = a.places.TokenFile(session.Config()).Path()
+				status.DomainClock = a.domainClock(cmd.Context(), session.Config())
+			}
 			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(status)
+				return printJSON(cmd.OutOrStdout(), status)
 			}
 			if err != nil {
 				return err
@@ -43,22 +57,47 @@ func (a *app) statusCommand() *cobra.Command {
 	return cmd
 }
 
-func showStatus(w io.Writer, s rpc.StatusResult) {
+// A statusReport is the status with what only a person at the prompt asks for.
+type statusReport struct {
+	rpc.StatusResult
+	TokensPath  string `json:"tokensPath,omitempty"`
+	Platform    string `json:"platform"`
+	Clock       string `json:"clock"`
+	DomainClock string `json:"domainClock,omitempty"` // unless the domain was not reached
+}
+
+// domainClock is the domain's time, or "".
+func (a *app) domainClock(ctx context.Context, config store.Config) string {
+	domain, err := oidc.NewDomain(config, a.log.Logger)
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err := domain.Facts(ctx); err != nil {
+		return ""
+	}
+	return wireTime(time.Now().Add(domain.ClockSkew()))
+}
+
+func showStatus(w io.Writer, s statusReport) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(table, "%s\t%s\n", name, value)
 		}
 	}
-	row("Signed in", signedIn(s))
+	row("Signed in", signedIn(s.StatusResult))
 	row("Token", tokenLife(s.ExpiresAt))
-	row("Refresh", refreshing(s))
+	row("Refresh", refreshing(s.StatusResult))
 	row("Domain", s.Domain)
 	row("Endpoint", s.Endpoint)
 	row("Method", s.AuthMethod)
 	row("Configuration", s.ConfigPath)
+	row("Tokens", s.TokensPath)
 	row("Log", s.LogPath)
-	row("Version", s.Version)
+	row("Clocks", clocks(s))
+	row("Version", s.Version+" "+s.Platform)
 	if s.Problem != nil {
 		row("Problem", s.Problem.Message)
 		row("", s.Problem.Hint)
@@ -71,6 +110,20 @@ func signedIn(s rpc.StatusResult) string {
 		return "no"
 	}
 	return "yes, as " + s.Subject
+}
+
+// clocks tells both clocks, which a sign-in needs to agree.
+func clocks(s statusReport) string {
+	here, _ := time.Parse(time.RFC3339, s.Clock)
+	domain, err := time.Parse(time.RFC3339, s.DomainClock)
+	switch apart := domain.Sub(here); {
+	case err != nil:
+		return "here " + here.Format(time.TimeOnly) + " UTC; the domain's is not known, since it does not answer"
+	case apart.Abs() < 5*time.Second:
+		return "here and at the domain " + here.Format(time.TimeOnly) + " UTC"
+	default:
+		return fmt.Sprintf("here %s, at the domain %s UTC: %s apart", here.Format(time.TimeOnly), domain.Format(time.TimeOnly), words(apart.Abs()))
+	}
 }
 
 func tokenLife(expiresAt *time.Time) string {

@@ -50,7 +50,7 @@ Formats:
 			defer session.Close()
 			token, err := session.Token(cmd.Context(), "")
 			if connect && problem.Is(err, problem.LoginRequired) {
-				token, err = connectForToken(cmd, session)
+				token, err = a.connectForToken(cmd, session)
 			}
 			if err != nil {
 				return err
@@ -65,11 +65,8 @@ Formats:
 
 // connectForToken signs in on behalf of another program: nothing goes to standard
 // output, which is that program's.
-func connectForToken(cmd *cobra.Command, session *oidc.Session) (oidc.Token, error) {
-	_, err := session.Connect(cmd.Context(), oidc.ConnectOptions{
-		OpenBrowser: true,
-		Prompt:      func(p oidc.Prompt) { showPrompt(cmd.ErrOrStderr(), p) },
-	})
+func (a *app) connectForToken(cmd *cobra.Command, session *oidc.Session) (oidc.Token, error) {
+	_, err := a.connect(cmd, session, oidc.ConnectOptions{OpenBrowser: true})
 	if err != nil {
 		return oidc.Token{}, err
 	}

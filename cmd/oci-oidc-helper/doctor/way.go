@@ -93,7 +93,7 @@ func (w *way) trace() *httptrace.ClientTrace {
 	}
 }
 
-func took(since time.Time) string { return time.Since(since).Round(time.Millisecond).String() }
+func took(since time.Time) string { return time.Since(since).Round(100 * time.Microsecond).String() }
 
 func addresses(found []net.IPAddr) string {
 	var all []string
