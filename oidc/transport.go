@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -48,6 +49,7 @@ var errProxyPassword = errors.New("the proxy wants a user name and password")
 type exchange struct {
 	ctx  context.Context
 	base http.RoundTripper
+	log  *slog.Logger
 
 	sent   atomic.Bool // the request left this machine
 	status int         // of the last answer; 0 without one
@@ -56,7 +58,7 @@ type exchange struct {
 
 // exchange begins a call: the returned context makes x/oauth2 use it.
 func (d *Domain) exchange(ctx context.Context) (context.Context, *exchange) {
-	x := &exchange{ctx: ctx, base: d.transport}
+	x := &exchange{ctx: ctx, base: d.transport, log: d.log}
 	return context.WithValue(ctx, oauth2.HTTPClient, x.client()), x
 }
 
@@ -85,8 +87,11 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	})
 	req = req.Clone(ctx)
 	req.Header.Set("Accept", "application/json")
+	log := x.log.With("method", req.Method, "host", req.URL.Host, "path", req.URL.Path)
+	began := time.Now()
 	resp, err := x.base.RoundTrip(req)
 	if err != nil {
+		log.Debug("no answer from the domain", "took", time.Since(began), "err", err)
 		return nil, err
 	}
 	defer resp.Body.Close()
@@ -98,6 +103,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	x.status, x.header = resp.StatusCode, resp.Header
+	log.Debug("the domain answered", "status", x.status, "took", time.Since(began), "bytes", len(body), "ecid", x.supportID())
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }

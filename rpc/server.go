@@ -111,6 +111,9 @@ func (s *server) Handle(_ context.Context, _ *jsonrpc2.Conn, request *jsonrpc2.R
 	if request.Params != nil {
 		params = *request.Params
 	}
+	if s.Log.Enabled(context.Background(), logging.LevelVerbose) { // asked first: this is the hot path
+		s.Log.Log(context.Background(), logging.LevelVerbose, "request", "method", request.Method, "id", request.ID)
+	}
 	if request.Method == "$/cancelRequest" {
 		s.cancel(params)
 		return
