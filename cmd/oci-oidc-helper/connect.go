@@ -21,8 +21,7 @@ func (a *app) connectCommand() *cobra.Command {
 		Long: `Sign in at the identity domain. Without --flow, a confidential_app signs in with
 the browser and a mobile_app with a code that you enter on any device.`,
 		Example: `  oci-oidc-helper connect
-  oci-oidc-helper connect --flow device --no-browser
-  oci-oidc-helper connect --flow paste --no-browser`,
+  oci-oidc-helper connect --flow device --no-browser`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			session, err := a.session(cmd)

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// withoutATerminal are the examples that ask a person, and what they say to a test.
+var withoutATerminal = map[string]string{
+	"oci-oidc-helper init":           "Without a terminal nothing can be asked",
+	"oci-oidc-helper init --project": "Without a terminal nothing can be asked",
+}
+
+// TestExamplesWork runs every example of every command's help in a shell, on the
+// computer of a person who is signed in.
+func TestExamplesWork(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the examples are for a POSIX shell")
+	}
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	c := newComputer(t)
+	c.setenv("EDITOR", "true")
+	config, err := os.ReadFile(c.path(".config/opencode/" + store.ConfigName))
+	c.check(err)
+	here := strings.NewReplacer("https://llm.example.com/v1", c.server.LLMBaseURL)
+	for _, example := range examples((&app{places: store.FindPlaces(), log: logging.Open("")}).rootCommand()) {
+		t.Run(example, func(t *testing.T) {
+			if strings.Contains(example, " init") {
+				c.remove(".config/opencode/" + store.ConfigName)
+				defer c.configure()
+			} else if _, _, code := c.run("status", "--json"); code != 0 || !strings.Contains(c.mustRun("status", "--json"), `"signedIn": true`) {
+				c.mustRun("connect")
+			}
+			if strings.Contains(example, "validate "+store.ConfigName) {
+				c.write("shell/"+store.ConfigName, string(config))
+				defer c.remove("shell/" + store.ConfigName)
+			}
+			stdout, stderr, code := c.shell(here.Replace(example), strings.Contains(example, "--follow"))
+			if want, asks := withoutATerminal[example]; asks {
+				if code != exitUsage || !strings.Contains(stderr, want) {
+					t.Errorf("exit code %d: %s", code, stderr)
+				}
+				return
+			}
+			if code != exitOK {
+				t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+			}
+			if strings.Contains(example, "curl") && !strings.Contains(stdout, `"object"`) {
+				t.Errorf("the endpoint did not answer: %s%s", stdout, stderr)
+			}
+		})
+	}
+}
+
+// examples are the lines of all examples; those of cobra's own commands are not
+// ours.
+func examples(cmd *cobra.Command) []string {
+	var lines []string
+	for line := range strings.Lines(cmd.Example) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		lines = append(lines, examples(sub)...)
+	}
+	return lines
+}
+
+// shell runs a line in a directory of its own. One that goes on is interrupted.
+func (c *computer) shell(line string, goesOn bool) (stdout, stderr string, code int) {
+	c.mkdir("shell", 0o700)
+	ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+	defer cancel()
+	if goesOn {
+		line = "exec " + line // so that it gets the signal itself
+	}
+	command := exec.CommandContext(ctx, "sh", "-c", line)
+	command.Dir = c.path("shell")
+	command.Env = c.environ()
+	var out, errs bytes.Buffer
+	command.Stdout, command.Stderr = &out, &errs
+	if goesOn {
+		command.Stdout = interrupter{&out, command}
+	}
+	c.check(command.Start())
+	_ = command.Wait()
+	return out.String(), errs.String(), command.ProcessState.ExitCode()
+}
+
+// An interrupter sends ^C to a program as soon as it has written something.
+type interrupter struct {
+	out     *bytes.Buffer
+	command *exec.Cmd
+}
+
+func (i interrupter) Write(text []byte) (int, error) {
+	_ = i.command.Process.Signal(os.Interrupt)
+	return i.out.Write(text)
+}
