@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidwall/jsonc"
@@ -67,7 +68,7 @@ func checkOpenCode(ctx context.Context, _ *patient) Finding {
 	defer cancel()
 	output, err := exec.CommandContext(ctx, program, "--version").Output()
 	version := strings.TrimSpace(string(output))
-	if err != nil || !semver.MatchString(version) {
+	if err != nil || !semver().MatchString(version) {
 		return warn(program+" does not tell its version.", "Try: opencode --version")
 	}
 	if major, _, _ := strings.Cut(version, "."); major != "0" && major != "1" {
@@ -76,7 +77,8 @@ func checkOpenCode(ctx context.Context, _ *patient) Finding {
 	return ok("OpenCode " + version + ", " + program)
 }
 
-var semver = regexp.MustCompile(`^\d+\.\d+\.\d+[\w.+-]*$`)
+// Compiled at the first use: every run of the program would pay for it otherwise.
+var semver = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d+\.\d+\.\d+[\w.+-]*$`) })
 
 func checkPlugin(_ context.Context, p *patient) Finding {
 	files, err := p.readOpenCodeFiles()
@@ -101,7 +103,7 @@ func checkPlugin(_ context.Context, p *patient) Finding {
 // PluginVersion is the version of the plugin that belongs to a version of the
 // helper, or "" for a helper that was not released.
 func PluginVersion(helper string) string {
-	if version := strings.TrimPrefix(helper, "v"); semver.MatchString(version) && !strings.Contains(version, "-") {
+	if version := strings.TrimPrefix(helper, "v"); semver().MatchString(version) && !strings.Contains(version, "-") {
 		return version
 	}
 	return ""
@@ -124,7 +126,7 @@ func (p *patient) judgePlugin(file *openCodeFile, entry string) (found Finding, 
 		return p.judgeVersion(file, entry, installed.Version), true
 	case name != pluginName:
 		return Finding{}, false
-	case !semver.MatchString(version):
+	case !semver().MatchString(version):
 		return warn(fmt.Sprintf("%s names %q without a version: OpenCode never looks for a newer one.", file.path, entry),
 			fmt.Sprintf("Write %q.", pluginName+"@"+p.pin())), true
 	}

@@ -71,13 +71,7 @@ func (r Report) Bundle(places store.Places, directory string) string {
 	return anonymous(logging.Redact(text.String()), places, config)
 }
 
-var (
-	email       = regexp.MustCompile(`[\w.+-]+@[\w-]+(\.[\w-]+)+`)
-	oracleHost  = regexp.MustCompile(`idcs-[0-9a-fA-F]{8,}`)
-	subjectAttr = regexp.MustCompile(`(\bsubject=)("[^"]*"|\S+)`)
-	signedInAs  = regexp.MustCompile(`(signed in as )[^,\n]+`)
-)
-
+// anonymous takes out who and where the person is.
 func anonymous(text string, places store.Places, config store.Config) string {
 	var pairs []string
 	for from, to := range map[string]string{
@@ -93,10 +87,15 @@ func anonymous(text string, places store.Places, config store.Config) string {
 		pairs = append(pairs, places.Home, "~", strings.Trim(string(home), `"`), "~")
 	}
 	text = strings.NewReplacer(pairs...).Replace(text)
-	text = subjectAttr.ReplaceAllString(text, "${1}[person]")
-	text = signedInAs.ReplaceAllString(text, "${1}[person]")
-	text = oracleHost.ReplaceAllString(text, "[domain]")
-	// The entry of a plugin is name@version.
+	for _, private := range []struct{ shape, instead string }{
+		{`(\bsubject=)("[^"]*"|\S+)`, "${1}[person]"},
+		{`(signed in as )[^,\n]+`, "${1}[person]"},
+		{`idcs-[0-9a-fA-F]{8,}`, "[domain]"},
+	} {
+		text = regexp.MustCompile(private.shape).ReplaceAllString(text, private.instead)
+	}
+	// The entry of a plugin, name@version, is no address.
+	email := regexp.MustCompile(`[\w.+-]+@[\w-]+(\.[\w-]+)+`)
 	return email.ReplaceAllStringFunc(text, func(found string) string {
 		if strings.HasPrefix(found, pluginName+"@") {
 			return found
