@@ -14,6 +14,8 @@ import (
 // longer is a browser that stays in the foreground.
 const browserPatience = 500 * time.Millisecond
 
+func init() { browser.Stdout, browser.Stderr = io.Discard, io.Discard }
+
 // openBrowser opens the address and reports whether that seems to have worked.
 // The command of the BROWSER variable comes first, as most programs have it; it
 // gets the address as its last argument. Nothing of it reaches our own output.
@@ -36,6 +38,5 @@ func runBrowser(address string) error {
 	if words := strings.Fields(command); len(words) > 0 {
 		return exec.Command(words[0], append(words[1:], address)...).Run()
 	}
-	browser.Stdout, browser.Stderr = io.Discard, io.Discard
 	return browser.OpenURL(address)
 }

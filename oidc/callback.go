@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -79,7 +80,7 @@ func listenForCallback(redirectURI, endpoint string) (*callback, error) {
 	c.startURL = "http://" + redirect.Host + c.startPath
 	for _, address := range loopbackAddresses(redirect) {
 		listener, err := net.Listen("tcp", address)
-		if err != nil && len(c.listeners) > 0 && errors.Is(err, syscall.EADDRNOTAVAIL) {
+		if err != nil && len(c.listeners) > 0 && isAny(err, noSuchAddress) {
 			continue // no IPv6 on this machine
 		}
 		if err != nil {
@@ -103,12 +104,17 @@ func loopbackAddresses(redirect *url.URL) []string {
 }
 
 func portProblem(redirectURI, address string, err error) *problem.Problem {
-	if errors.Is(err, syscall.EACCES) {
+	if isAny(err, notAllowed) {
 		return problem.New(problem.PortInUse, "The address of redirect_uri, "+address+", may not be used by you.",
 			"Register a redirect URL with another port, for instance http://localhost:8888/callback, and write it as redirect_uri.").Because(err)
 	}
 	return problem.New(problem.PortInUse, "The address of redirect_uri, "+address+", is used by another program.",
 		"Stop that program, or register another redirect URL than "+redirectURI+" in the application and write it as redirect_uri.").Because(err)
+}
+
+// isAny reports whether err is one of the errors of a system call.
+func isAny(err error, errnos []syscall.Errno) bool {
+	return slices.ContainsFunc(errnos, func(errno syscall.Errno) bool { return errors.Is(err, errno) })
 }
 
 // serve begins to answer browsers on behalf of one request.
@@ -132,7 +138,7 @@ func (c *callback) handler(request *codeRequest) http.Handler {
 		switch {
 		// A page elsewhere whose name was pointed at this machine (DNS
 		// rebinding) sends its own name.
-		case !strings.EqualFold(r.Host, c.redirect.Host):
+		case !strings.EqualFold(strings.TrimSuffix(r.Host, ":80"), strings.TrimSuffix(c.redirect.Host, ":80")):
 			c.page(w, http.StatusMisdirectedRequest, pageForeign)
 		case r.Method != http.MethodGet:
 			w.Header().Set("Allow", http.MethodGet)

@@ -81,7 +81,7 @@ func (r *codeRequest) parsePasted(text string) (code string, err error) {
 	text = strings.TrimSpace(text)
 	hint := "Paste the whole address that the browser shows after the sign-in; it begins with " + r.client.RedirectURL + "."
 	if text == "" || len(text) > 16<<10 {
-		return "", problem.New(problem.LoginDenied, "Nothing usable was pasted.", hint)
+		return "", problem.New(problem.LoginDenied, "Nothing usable was pasted.", hint).Because(errForeignState)
 	}
 	query := text
 	if _, after, isURL := strings.Cut(text, "?"); isURL {
@@ -95,7 +95,7 @@ func (r *codeRequest) parsePasted(text string) (code string, err error) {
 	}
 	var p *problem.Problem
 	if err != nil && !errors.As(err, &p) {
-		return "", problem.New(problem.LoginDenied, "The pasted address is not the answer to this sign-in.", hint).Because(err)
+		return "", problem.New(problem.LoginDenied, "The pasted address is not the answer to this sign-in.", hint).Because(errForeignState)
 	}
 	return code, err
 }
@@ -174,7 +174,7 @@ func (d *Domain) signInWithPaste(ctx context.Context, pasted <-chan pastedRedire
 }
 
 // awaitCode waits for the browser's answer or a pasted one. A wrong paste is
-// told to who pasted it, and another may follow.
+// told to who pasted it, and another may follow; a right one that says no ends it.
 func awaitCode(ctx context.Context, request *codeRequest, arrived <-chan arrival, pasted <-chan pastedRedirect) (code string, err error) {
 	for {
 		select {
@@ -185,8 +185,8 @@ func awaitCode(ctx context.Context, request *codeRequest, arrived <-chan arrival
 		case paste := <-pasted:
 			code, err := request.parsePasted(paste.text)
 			paste.reply <- err
-			if err == nil {
-				return code, nil
+			if !errors.Is(err, errForeignState) {
+				return code, err
 			}
 		}
 	}

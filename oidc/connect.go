@@ -40,9 +40,10 @@ type ConnectOptions struct {
 
 // An attempt is a sign-in that is going on.
 type attempt struct {
-	cancel context.CancelCauseFunc
-	pasted chan pastedRedirect
-	done   chan struct{}
+	cancel     context.CancelCauseFunc
+	pasted     chan pastedRedirect
+	takesPaste bool // someone reads pasted
+	done       chan struct{}
 }
 
 // Connect signs the person in and returns who it is. It ends when they are done,
@@ -68,8 +69,12 @@ func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error)
 
 func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) error {
 	shared := s.file.SignIn(string(o.Flow))
+	if err := s.writable(); err != nil {
+		return err
+	}
 	show := func(p Prompt) {
-		p.BrowserOpened = o.OpenBrowser && openBrowser(p.URL)
+		// What is pasted is meant for a browser elsewhere.
+		p.BrowserOpened = o.OpenBrowser && p.Flow != Paste && openBrowser(p.URL)
 		s.log.Info("the person is asked", "flow", p.Flow, "expiresAt", p.ExpiresAt, "browserOpened", p.BrowserOpened)
 		s.announce(shared, p)
 		o.Prompt(p)
@@ -87,8 +92,10 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 		if o.Flow == Device {
 			return s.domain.signInWithDevice(ctx, show, keep)
 		}
+		s.takesPaste(a)
 		return s.domain.signInWithBrowser(ctx, a.pasted, show, keep)
 	case Paste:
+		s.takesPaste(a)
 		return s.domain.signInWithPaste(ctx, a.pasted, show, keep)
 	default:
 		return problem.New(problem.Config, "There is no flow called "+printable(string(o.Flow), 40)+".", "Use browser, device or paste.")
@@ -100,9 +107,10 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 func (s *Session) Answer(ctx context.Context, redirect string) error {
 	s.mu.Lock()
 	a := s.attempt
+	waits := a != nil && a.takesPaste
 	s.mu.Unlock()
 	nobodyWaits := problem.New(problem.LoginDenied, "No sign-in is waiting for a pasted address.", "Start one with /connect.")
-	if a == nil {
+	if !waits {
 		return nobodyWaits
 	}
 	reply := make(chan error, 1)
@@ -125,6 +133,9 @@ func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 		return false, err
 	}
 	defer unlock()
+	if err := s.writable(); err != nil {
+		return false, err
+	}
 	s.mu.Lock()
 	s.notice()
 	tokens := s.held.Tokens
@@ -155,7 +166,7 @@ func (s *Session) begin(ctx context.Context, tokens store.Tokens) error {
 		return err
 	}
 	defer unlock()
-	if _, _, err := s.file.Load(); err != nil && !store.Damaged(err) {
+	if err := s.writable(); err != nil {
 		return err
 	}
 	s.log.Info("signed in", "subject", tokens.Subject, "expiresAt", tokens.ExpiresAt, "refreshable", !tokens.Refresh.Empty())
@@ -164,6 +175,22 @@ func (s *Session) begin(ctx context.Context, tokens store.Tokens) error {
 	}
 	s.keep(tokens)
 	return nil
+}
+
+// writable refuses a file of a newer version, which is left as it is. Any other
+// trouble with the disk leaves the tokens in memory.
+func (s *Session) writable() error {
+	if _, _, err := s.file.Load(); store.Newer(err) {
+		return err
+	}
+	return nil
+}
+
+// takesPaste lets an attempt take what the person pastes.
+func (s *Session) takesPaste(a *attempt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.takesPaste = true
 }
 
 // RefreshSwitches tells what must be on for a domain to give a refresh token.

@@ -375,15 +375,102 @@ func TestANewerFileIsNotReplaced(t *testing.T) {
 	w.signedIn()
 	path := w.places.TokenFile(w.config).Path()
 	writeFile(t, path, `{"version": 99}`)
-	prompt, ended := connecting(t, w.session(), Browser)
-	_, body, _, err := browse(t.Context(), prompt.URL)
-	if err != nil || !strings.Contains(body, "newer version") {
-		t.Errorf("the browser shows %s, %v", body, err)
+	s := w.session()
+	_, err := s.Connect(t.Context(), ConnectOptions{Prompt: func(Prompt) { t.Error("prompted") }})
+	if !problem.Is(err, problem.Store) || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("signing in: %v", err)
 	}
-	if err := <-ended; !problem.Is(err, problem.Store) {
-		t.Errorf("%v", err)
+	if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Store) {
+		t.Errorf("a token: %v", err)
+	}
+	if _, err := s.Disconnect(t.Context()); !problem.Is(err, problem.Store) {
+		t.Errorf("signing out: %v", err)
 	}
 	if readFile(t, path) != `{"version": 99}` {
 		t.Error("the file was changed")
+	}
+}
+
+// TestAWindowThatHangs keeps its lock, and nobody waits for it for ever.
+func TestAWindowThatHangs(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	unlock, ok, err := w.places.TokenFile(w.config).SignIn(string(Browser)).TryLock()
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	defer unlock()
+	w.bubble(func(t *testing.T) {
+		_, err := w.session().Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) {}})
+		if !problem.Is(err, problem.LoginTimeout) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestPastedDenialEndsTheSignIn(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	s := w.session()
+	prompt, ended := connecting(t, s, Paste)
+	redirect, err := w.Deny(t.Context(), prompt.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Answer(t.Context(), redirect); !problem.Is(err, problem.LoginDenied) {
+		t.Errorf("the answer: %v", err)
+	}
+	if err := <-ended; !problem.Is(err, problem.LoginDenied) {
+		t.Errorf("the sign-in: %v", err)
+	}
+}
+
+func TestNobodyReadsAPasteDuringTheDeviceFlow(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	s := w.session()
+	_, ended := connecting(t, s, Device)
+	if err := s.Answer(t.Context(), "x"); err == nil {
+		t.Error("taken")
+	}
+	s.Close()
+	<-ended
+}
+
+func TestParse(t *testing.T) {
+	r := &codeRequest{state: "s", metadata: &metadata{Issuer: "i"}}
+	for query, want := range map[string]string{
+		"code=c&state=s":              "",
+		"code=c&state=s&iss=i":        "",
+		"code=c&state=s&iss=other":    "another identity domain",
+		"code=c&state=S":              "not this attempt's",
+		"code=c":                      "not this attempt's",
+		"error=access_denied":         "not this attempt's",
+		"error=access_denied&state=s": "refused (access_denied)",
+		"error=x%1b%0a&state=s":       "refused (x)",
+		"state=s":                     "holds no code",
+	} {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, err := r.parse(values)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || err == nil && code != "c" {
+			t.Errorf("%s: %q, %v", query, code, err)
+		}
+	}
+}
+
+func TestSecured(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://idcs.example/ui/v1/device":   "https://idcs.example/ui/v1/device",
+		"https://idcs.example/ui/v1/device":  "https://idcs.example/ui/v1/device",
+		"http://127.0.0.1:4000/ui/v1/device": "http://127.0.0.1:4000/ui/v1/device",
+	} {
+		if got := secured(address); got != want {
+			t.Errorf("%s became %s", address, got)
+		}
+	}
+	for _, address := range []string{"", "--help", "file:///etc/passwd", "javascript:alert(1)", "http://idcs.example/", "https://u:p@idcs.example/", "https:opaque"} {
+		if secureURL(address) || openBrowser(address) {
+			t.Errorf("%q would be opened", address)
+		}
 	}
 }

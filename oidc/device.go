@@ -59,7 +59,7 @@ func (d *Domain) requestDevice(ctx context.Context, client *oauth2.Config) (*oau
 		p := d.fault(deviceStep, x, err)
 		if x.status == http.StatusNotFound {
 			p = problem.New(problem.Config, "Could not sign in with a code: the domain has no device flow.",
-				"Sign in with the browser, or ask your administrator to enable the Device Code grant.").Because(err)
+				"Sign in with the browser, or ask your administrator to enable the Device Code grant.")
 		}
 		return nil, p
 	}
@@ -110,5 +110,9 @@ func (d *Domain) pollDevice(ctx context.Context, client *oauth2.Config, grant *o
 		}
 		d.log.Warn("polling for the device code goes on", "problem", p)
 		grant.Interval = min(grant.Interval+devicePollSlower, devicePollMost)
+		select {
+		case <-ctx.Done():
+		case <-time.After(x.retryAfter()):
+		}
 	}
 }

@@ -202,35 +202,40 @@ func (d *Domain) learnClock(x *exchange) {
 // within a second or two, as its last answer told; 0 before any answer.
 func (d *Domain) ClockSkew() time.Duration { return time.Duration(d.skew.Load()) }
 
+// An Outcome is what there is to know of a refresh that failed.
+type Outcome struct {
+	Sent       bool          // the refresh token left this machine
+	Unknown    bool          // the domain may have used it up, although no usable answer came
+	RetryAfter time.Duration // how long the domain wants to be left alone
+}
+
 // Refresh exchanges a refresh token (RFC 6749, 6). Where the answer brings no new
 // one, the old one stays. With known endpoints no discovery is made.
-//
-// unknown reports that the domain may have used the token up although no usable
-// answer came.
-func (d *Domain) Refresh(ctx context.Context, old store.Tokens) (tokens store.Tokens, unknown bool, retryAfter time.Duration, err error) {
+func (d *Domain) Refresh(ctx context.Context, old store.Tokens) (tokens store.Tokens, outcome Outcome, err error) {
 	endpoints := old.Endpoints
 	if !secureURL(endpoints.Token) {
 		m, err := d.discover(ctx)
 		if err != nil {
-			return store.Tokens{}, false, 0, err
+			return store.Tokens{}, Outcome{}, err
 		}
 		endpoints = m.endpoints()
 	}
 	client, err := d.oauth(endpoints.Token)
 	if err != nil {
-		return store.Tokens{}, false, 0, err
+		return store.Tokens{}, Outcome{}, err
 	}
 	ctx, x := d.exchange(ctx)
 	answer, err := client.TokenSource(ctx, &oauth2.Token{RefreshToken: old.Refresh.Reveal()}).Token()
 	d.learnClock(x)
 	if err != nil {
-		return store.Tokens{}, x.unknown(), x.retryAfter(), d.fault("refresh the session", x, err)
+		outcome = Outcome{Sent: x.sent.Load(), Unknown: x.unknown(), RetryAfter: x.retryAfter()}
+		return store.Tokens{}, outcome, d.fault("refresh the session", x, err)
 	}
 	tokens = received(answer, endpoints)
 	if tokens.Subject == "" {
 		tokens.Subject = old.Subject
 	}
-	return tokens, false, 0, nil
+	return tokens, Outcome{}, nil
 }
 
 // Revoke ends a refresh token at the domain (RFC 7009). Oracle's domains take

@@ -54,8 +54,12 @@ func (d *Domain) unreachable(step string, err error) *problem.Problem {
 	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert), errors.Is(err, http.ErrSchemeMismatch):
 		return problem.New(problem.TLS,
 			fmt.Sprintf("Could not %s: the certificate of %s was not accepted.", step, host),
-			"If your company inspects connections, make its CA known: set SSL_CERT_FILE, or add it to the system.").Because(err)
-	case errors.As(err, &dns):
+			"If your company inspects connections, make its CA known: set SSL_CERT_FILE, or add it to the system. If the network has a sign-in page of its own, open it in the browser first.").Because(err)
+	case errors.As(err, &dns) && dns.IsNotFound && dns.Name != d.url.Hostname():
+		return problem.New(problem.Network,
+			fmt.Sprintf("Could not %s: the name %s, of the proxy, was not found.", step, printable(dns.Name, 100)),
+			"Check the network or VPN, and HTTPS_PROXY.").Passing().Because(err)
+	case errors.As(err, &dns) && dns.IsNotFound:
 		return problem.New(problem.Network,
 			fmt.Sprintf("Could not %s: the name %s was not found.", step, d.url.Hostname()),
 			"Check the network or VPN, and domain_url.").Passing().Because(err)

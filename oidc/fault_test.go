@@ -50,7 +50,7 @@ func TestUnreachable(t *testing.T) {
 		retryable bool
 		inDoubt   bool
 	}{
-		{"the name is not found", fails(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "idcs"}}),
+		{"the name is not found", fails(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "127.0.0.1", IsNotFound: true}}),
 			problem.Network, "was not found", true, false},
 		{"nobody listens", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}),
 			problem.Network, "no connection", true, false},

@@ -35,11 +35,15 @@ func (s *Session) follow(ctx context.Context, shared store.SignIn, show func(Pro
 	s.notice()
 	before := s.held.fingerprint
 	s.mu.Unlock()
+	// A process that hangs keeps its lock: it is not waited for longer than its
+	// own sign-in is good for.
+	const late = 10 * time.Second
+	deadline := time.Now().Add(s.domain.patience)
 	shown := false
 	for {
 		if !shown {
 			if p, ok := announced(shared); ok {
-				shown = true
+				shown, deadline = true, p.ExpiresAt
 				show(p)
 			}
 		}
@@ -51,8 +55,8 @@ func (s *Session) follow(ctx context.Context, shared store.SignIn, show func(Pro
 		if s.replacedByOther(before) {
 			return nil
 		}
-		if over || err != nil {
-			return problem.New(problem.LoginTimeout, "The sign-in that another window had begun was not finished.", "Start again.")
+		if over || err != nil || time.Now().After(deadline.Add(late)) {
+			return problem.New(problem.LoginTimeout, "The sign-in that another window had begun was not finished.", "Start again; if that does not help, end the other oci-oidc-helper.")
 		}
 		select {
 		case <-ctx.Done():

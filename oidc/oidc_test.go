@@ -106,8 +106,6 @@ func (w *world) session() *Session {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	// Under synctest, a connection that waits for its next use would stop the clock.
-	s.domain.transport.(*http.Transport).DisableKeepAlives = true
 	w.t.Cleanup(s.Close)
 	return s
 }

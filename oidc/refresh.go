@@ -118,7 +118,7 @@ func (s *Session) sendRefresh(old store.Tokens) error {
 		s.log.Warn("an earlier refresh had no answer; its refresh token is tried once more", "sentAt", old.RefreshSentAt)
 	}
 	started := time.Now()
-	fresh, unknown, retryAfter, err := s.domain.Refresh(context.Background(), old)
+	fresh, outcome, err := s.domain.Refresh(context.Background(), old)
 	switch {
 	case err == nil:
 		s.log.Info("session refreshed", "expiresAt", fresh.ExpiresAt, "took", time.Since(started))
@@ -128,20 +128,20 @@ func (s *Session) sendRefresh(old store.Tokens) error {
 		return s.ended(old, err)
 	}
 	p := problem.From(err)
-	s.log.Warn("refresh failed", "problem", p, "outcomeUnknown", unknown, "retryAfter", retryAfter)
-	if unknown {
+	s.log.Warn("refresh failed", "problem", p, "sent", outcome.Sent, "unknown", outcome.Unknown, "retryAfter", outcome.RetryAfter)
+	if outcome.Unknown {
 		doubtful := old
 		doubtful.RefreshSentAt = started
 		s.keep(doubtful)
 	}
-	s.startPause(p, retryAfter)
+	s.startPause(p, outcome)
 	return p
 }
 
 // ended believes the domain that the session is over, unless another process has
 // new tokens: then the domain only refused the old one.
 func (s *Session) ended(old store.Tokens, cause error) error {
-	if fresh, stamp, err := s.file.Load(); err == nil && !fresh.Refresh.Empty() && fresh.Refresh != old.Refresh {
+	if fresh, stamp, err := s.file.Load(); err == nil && !fresh.Refresh.Empty() && fresh.IssuedAt.After(old.IssuedAt) {
 		s.log.Info("another process has refreshed the session")
 		s.mu.Lock()
 		s.hold(fresh, stamp)
@@ -174,7 +174,7 @@ func (s *Session) keep(tokens store.Tokens) {
 		s.log.Error("the tokens live in memory only", "problem", problem.From(err))
 		s.unsaved = true
 		s.lastFault = problem.From(err)
-		s.pause.until = time.Now().Add(saveAgain)
+		s.saveAfter = time.Now().Add(saveAgain)
 	}
 	s.mu.Unlock()
 	s.onChange(s.Status())
@@ -182,10 +182,10 @@ func (s *Session) keep(tokens store.Tokens) {
 
 // saveBehind tries again to save what could not be saved. s.mu is held.
 func (s *Session) saveBehind() {
-	if !s.unsaved || time.Now().Before(s.pause.until) {
+	if !s.unsaved || time.Now().Before(s.saveAfter) {
 		return
 	}
-	s.pause.until = time.Now().Add(saveAgain)
+	s.saveAfter = time.Now().Add(saveAgain)
 	s.behind.Add(1)
 	go func() {
 		defer s.behind.Done()
@@ -219,6 +219,21 @@ func (s *Session) replacedByOther(replaced string) bool {
 // not nil) is true: then done is true and nothing is locked. Where no lock can be
 // had at all, such as below a read-only home, it goes on without one.
 func (s *Session) lock(ctx context.Context, enough func() bool) (unlock func(), done bool, err error) {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false, problem.From(context.Cause(ctx))
+	}
+	pass := func() { <-s.turn }
+	unlockFile, done, err := s.lockFile(ctx, enough)
+	if err != nil || done {
+		pass()
+		return func() {}, done, err
+	}
+	return func() { unlockFile(); pass() }, false, nil
+}
+
+func (s *Session) lockFile(ctx context.Context, enough func() bool) (unlock func(), done bool, err error) {
 	started, logged := time.Now(), false
 	for {
 		unlock, ok, err := s.file.TryLock()
@@ -262,13 +277,21 @@ func (s *Session) pausing() *problem.Problem {
 }
 
 // startPause begins the time without refreshes after a failed one: longer after
-// each failure, not the same for all, and as long as the domain asked.
-func (s *Session) startPause(p *problem.Problem, retryAfter time.Duration) {
+// each failure, not the same for all, and as long as the domain asked. What the
+// person must correct is short, and what was not even sent has none, so that the
+// correction is noticed.
+func (s *Session) startPause(p *problem.Problem, o Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.lastFault = p
+	if p.Kind == problem.Config && !o.Sent {
+		return
+	}
 	failures := s.pause.failures
 	wait := min(firstPause<<min(failures, 10), longestPause)
+	if !p.Retryable {
+		wait = min(wait, 4*firstPause)
+	}
 	wait = wait/2 + rand.N(wait)
-	s.pause = pause{until: time.Now().Add(max(wait, min(retryAfter, 10*longestPause))), failures: failures + 1, problem: p}
-	s.lastFault = p
+	s.pause = pause{until: time.Now().Add(max(wait, min(o.RetryAfter, 10*longestPause))), failures: failures + 1, problem: p}
 }

@@ -28,10 +28,13 @@ type Session struct {
 
 	refreshes singleflight.Group
 	behind    sync.WaitGroup // what goes on without a caller
+	turn      chan struct{}  // held beside the lock, which is not to be had everywhere
 
 	mu        sync.Mutex
 	held      held
 	unsaved   bool // what is held could not be written
+	saveAfter time.Time
+	foreign   *problem.Problem // what is in the file is not for this version
 	pause     pause
 	rejected  string // fingerprint of the last token that the endpoint did not accept
 	stand     string // fingerprint of the token that replaced a rejected one
@@ -75,7 +78,7 @@ func NewSession(config store.Config, places store.Places, log *slog.Logger) (*Se
 	}
 	return &Session{
 		config: config, domain: domain, file: places.TokenFile(config), log: log,
-		onChange: func(Status) {},
+		onChange: func(Status) {}, turn: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -93,7 +96,7 @@ func (s *Session) Config() store.Config { return s.config }
 // Close ends a sign-in that is going on, and waits for what was begun behind a
 // caller's back: a refresh token that was sent must not lose its successor.
 func (s *Session) Close() {
-	s.cancelAttempt(problem.New(problem.Cancelled, "The helper is ending.", ""))
+	s.cancelAttempt(problem.New(problem.Cancelled, "The sign-in was stopped.", "Start again."))
 	s.mu.Lock()
 	if s.ahead != nil {
 		s.ahead.Stop()
@@ -149,7 +152,7 @@ func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
 	switch {
 	case rejected != "" && rejected == s.held.fingerprint:
 		s.rejected = rejected
-		if rejected == s.stand {
+		if rejected == s.stand && now.Sub(s.held.IssuedAt) < justIssued {
 			err = s.rejectedAgain()
 		}
 	case s.held.usable(now):
@@ -169,9 +172,12 @@ func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
 // Refresh gets new tokens now.
 func (s *Session) Refresh(ctx context.Context) (Token, error) {
 	s.mu.Lock()
-	s.notice()
+	changed := s.notice()
 	s.pause = pause{}
 	s.mu.Unlock()
+	if changed {
+		s.onChange(s.Status())
+	}
 	if err := s.refreshNow(ctx); err != nil {
 		return Token{}, err
 	}
@@ -193,8 +199,17 @@ type Status struct {
 // Status asks nobody: it tells what memory and disk say.
 func (s *Session) Status() Status {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.notice()
+	changed := s.notice()
+	status := s.status()
+	s.mu.Unlock()
+	if changed {
+		s.onChange(status)
+	}
+	return status
+}
+
+// status tells what memory says. s.mu is held.
+func (s *Session) status() Status {
 	t := s.held.Tokens
 	valid := s.held.usable(time.Now()) && s.held.fingerprint != s.rejected
 	status := Status{
@@ -211,23 +226,42 @@ func (s *Session) Status() Status {
 	return status
 }
 
-// notice takes over what another process wrote, and reports whether it did.
-// s.mu is held.
+// notice takes over what another process wrote, and reports whether it did. What
+// is in memory gives way to nothing but tokens or their absence: a disk that fails
+// for a moment, or a file that was damaged, ends no session. s.mu is held.
 func (s *Session) notice() bool {
 	if s.file.Stamp().Same(s.held.stamp) {
 		return false
 	}
 	tokens, stamp, err := s.file.Load()
 	if err != nil {
-		s.log.Warn("the saved tokens are not used", "problem", problem.From(err))
-		s.lastFault = problem.From(err)
+		return s.noticeFault(stamp, err)
 	}
+	s.foreign = nil
 	if s.unsaved && !tokens.IssuedAt.After(s.held.IssuedAt) {
 		s.held.stamp = stamp
 		return false
 	}
 	s.hold(tokens, stamp)
 	return true
+}
+
+// noticeFault is notice for a file that cannot be used. s.mu is held.
+func (s *Session) noticeFault(stamp store.Stamp, err error) bool {
+	p := problem.From(err)
+	s.log.Warn("the saved tokens are not used", "problem", p)
+	s.lastFault = p
+	switch {
+	case store.Newer(err):
+		changed := !s.held.Empty()
+		s.hold(store.Tokens{}, stamp)
+		s.foreign, s.lastFault = p, p
+		return changed
+	case store.Damaged(err):
+		s.held.stamp = stamp
+		s.unsaved = !s.held.Empty() // and so written again
+	}
+	return false
 }
 
 // hold makes tokens the current ones. s.mu is held.
@@ -241,6 +275,9 @@ func (s *Session) hold(tokens store.Tokens, stamp store.Stamp) {
 	if s.held.fingerprint != before {
 		s.pause, s.lastFault = pause{}, nil
 	}
+	if !tokens.Empty() {
+		s.foreign = nil
+	}
 	s.arm()
 }
 
@@ -249,14 +286,10 @@ func (h *held) token() Token {
 }
 
 // usable reports whether the access token is still good when a request that
-// leaves now arrives. A clock that was set back makes it doubtful, too.
-func (h *held) usable(now time.Time) bool { return usable(h.Tokens, now) }
-
-func usable(t store.Tokens, now time.Time) bool {
-	const clockSetBack = time.Minute
-	onTheWay := min(t.ExpiresAt.Sub(t.IssuedAt)/20, 10*time.Second)
-	return !t.Access.Empty() &&
-		now.Before(t.ExpiresAt.Add(-onTheWay)) && now.After(t.IssuedAt.Add(-clockSetBack))
+// leaves now arrives.
+func (h *held) usable(now time.Time) bool {
+	onTheWay := min(h.ExpiresAt.Sub(h.IssuedAt)/20, 10*time.Second)
+	return !h.Access.Empty() && now.Before(h.ExpiresAt.Add(-onTheWay))
 }
 
 // margin is how long before the expiry a refresh begins: a fifth of the lifetime,
@@ -268,14 +301,24 @@ func margin(t store.Tokens) time.Duration {
 
 // due reports whether it is time to refresh ahead. After a refresh whose outcome
 // is unknown the refresh token may be used up, so it is not risked before the
-// access token has ended. s.mu is held.
+// access token has ended. Where the clock was set back, nobody knows how long the
+// token still lives. s.mu is held.
 func (s *Session) due(now time.Time) bool {
-	return !s.held.Refresh.Empty() && s.held.RefreshSentAt.IsZero() &&
-		!now.Before(s.held.ExpiresAt.Add(-s.held.margin)) && !now.Before(s.pause.until)
+	const clockSetBack = time.Minute
+	late := !now.Before(s.held.ExpiresAt.Add(-s.held.margin)) || now.Before(s.held.IssuedAt.Add(-clockSetBack))
+	return late && !s.held.Refresh.Empty() && s.held.RefreshSentAt.IsZero() && !now.Before(s.pause.until)
 }
+
+// justIssued is how young a token is that the endpoint should not refuse.
+const justIssued = time.Minute
 
 // loginRequired is what a caller is told when only the person can help.
 func (s *Session) loginRequired() *problem.Problem {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.foreign != nil {
+		return s.foreign
+	}
 	return problem.New(problem.LoginRequired,
 		fmt.Sprintf("You are not signed in at %s, or the session has ended.", s.domain.url.Host),
 		`Run /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)

@@ -129,7 +129,13 @@ func TestRejectedByTheEndpoint(t *testing.T) {
 	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "https://llm.example.com") {
 		t.Errorf("the new token is rejected too: %v", err)
 	}
-	w.Clock.Advance(time.Hour)
+	// One that has worked for a while is refreshed again.
+	s.mu.Lock()
+	s.held.IssuedAt = s.held.IssuedAt.Add(-2 * justIssued)
+	s.mu.Unlock()
+	if token := w.mustToken(s, second.Access.Fingerprint()); token.Access == second.Access {
+		t.Error("the second token was not replaced")
+	}
 	if _, err := s.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -207,8 +213,13 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	tokens.IssuedAt = tokens.IssuedAt.Add(2 * time.Hour)
 	tokens.ExpiresAt = tokens.ExpiresAt.Add(2 * time.Hour)
 	w.save(tokens)
-	if token := w.mustToken(w.session(), ""); token.Access == tokens.Access {
-		t.Error("a token from the future was used")
+	s := w.session()
+	if token := w.mustToken(s, ""); token.Access != tokens.Access {
+		t.Error("a token that may be valid was not served")
+	}
+	s.behind.Wait()
+	if token := w.mustToken(s, ""); token.Access == tokens.Access {
+		t.Error("the token from the future was not replaced")
 	}
 }
 
@@ -337,7 +348,7 @@ func TestAnotherProcessWonTheRace(t *testing.T) {
 	s := w.session()
 	// A process without our lock, such as one on a machine that shares the home,
 	// uses the token up and saves its successor while we wait for the answer.
-	fresh, _, _, err := s.domain.Refresh(t.Context(), tokens)
+	fresh, _, err := s.domain.Refresh(t.Context(), tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -405,6 +416,87 @@ func (w *world) expiredInMemory(s *Session) string {
 	defer s.mu.Unlock()
 	s.stand = ""
 	return s.held.fingerprint
+}
+
+// TestAFileDamagedUnderALivingSession: what is in memory is kept, and written again.
+func TestAFileDamagedUnderALivingSession(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.signedIn()
+	s := w.session()
+	token := w.mustToken(s, "")
+	for _, damage := range []string{"", `{"version":1,"acc`} {
+		writeFile(t, w.places.TokenFile(w.config).Path(), damage)
+		if w.mustToken(s, "").Access != token.Access {
+			t.Error("another token")
+		}
+		s.behind.Wait()
+		if saved := w.saved(); saved.Access != token.Access || saved.Refresh.Empty() {
+			t.Errorf("saved %+v", saved)
+		}
+		s.mu.Lock()
+		s.saveAfter = time.Time{}
+		s.mu.Unlock()
+	}
+}
+
+// TestAFileThatCannotBeRead for a moment ends nothing.
+func TestAFileThatCannotBeRead(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.signedIn()
+	s := w.session()
+	token := w.mustToken(s, "")
+	path := w.places.TokenFile(w.config).Path()
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if w.mustToken(s, "").Access != token.Access || s.Status().Problem == nil {
+		t.Error("not kept, or not told")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	if w.mustToken(s, "").Access != token.Access {
+		t.Error("another token")
+	}
+}
+
+func TestTheLockIsNotWaitedForWithoutEnd(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	unlock, ok, err := w.places.TokenFile(w.config).TryLock()
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	defer unlock()
+	w.bubble(func(t *testing.T) {
+		w.expired()
+		began := time.Now()
+		_, err := w.session().Token(t.Context(), "")
+		if p := problem.From(err); p == nil || p.Kind != problem.Store || !p.Retryable || time.Since(began) > 2*lockPatience {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
+}
+
+func TestACorrectionIsNoticedAtOnce(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.expired()
+	path := filepath.Join(w.places.Home, "secret")
+	w.configure(map[string]string{
+		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "client_id": w.config.ClientID,
+		"client_secret": "{file:" + filepath.ToSlash(path) + "}", "scope": w.config.Scope,
+	})
+	s := w.session()
+	if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v", err)
+	}
+	writeFile(t, path, domaintest.ConfidentialSecret+"\n")
+	w.mustToken(s, "")
 }
 
 func TestDamagedFile(t *testing.T) {

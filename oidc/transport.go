@@ -32,7 +32,9 @@ func newTransport() *http.Transport {
 	t.TLSHandshakeTimeout = connectTimeout
 	t.ResponseHeaderTimeout = headerTimeout
 	t.MaxResponseHeaderBytes = maxHeaderSize
-	t.MaxIdleConnsPerHost = 2
+	// Requests are rare, and a connection that died while the machine slept or
+	// changed networks would cost a refresh token its certainty.
+	t.DisableKeepAlives = true
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode == http.StatusProxyAuthRequired {
 			return errProxyPassword

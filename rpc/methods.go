@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
 
@@ -63,7 +64,7 @@ func (s *server) encodeToken(token oidc.Token) json.RawMessage {
 }
 
 func (s *server) getToken(ctx context.Context, p getTokenParams) (any, error) {
-	session, err := s.opened()
+	session, err := s.open()
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 		Flow:        p.Flow,
 		OpenBrowser: p.OpenBrowser == nil || *p.OpenBrowser,
 		Prompt: func(p oidc.Prompt) {
-			s.notify("connect/prompt", connectPrompt{p.Flow, p.URL, p.UserCode, *utc(p.ExpiresAt), p.BrowserOpened})
+			s.notify("connect/prompt", connectPrompt{p.Flow, p.URL, p.UserCode, p.ExpiresAt.UTC().Truncate(time.Second), p.BrowserOpened})
 		},
 	})
 	if err != nil {

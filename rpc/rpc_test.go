@@ -347,6 +347,36 @@ func TestTheEndOfInput(t *testing.T) {
 	<-p.done
 }
 
+// TestThePipelinesOrder: what follows initialize is about its directory.
+func TestThePipelinesOrder(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{})
+	places := configured(t, server)
+	project := t.TempDir()
+	if err := os.WriteFile(filepath.Join(project, store.ConfigName), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := converse(t, places)
+	p.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"directory":%q}}`+"\n"+`{"jsonrpc":"2.0","id":2,"method":"getToken"}`, project))
+	p.receive()
+	if line := p.receive(); !strings.Contains(line, project) {
+		t.Errorf("answered for another directory: %s", line)
+	}
+}
+
+// TestTheEndOfInputEndsEverySignIn, also one that nobody can name.
+func TestTheEndOfInputEndsEverySignIn(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{})
+	p := converse(t, configured(t, server))
+	p.send(`{"jsonrpc":"2.0","method":"connect","params":{"openBrowser":false}}`)
+	p.receive()
+	p.send(`{"jsonrpc":"2.0","id":1,"method":"$/cancelRequest","params":{"id":9}}`)
+	if line := p.receive(); !strings.Contains(line, `"id":1,"result":null`) {
+		t.Error(line)
+	}
+	p.in.Close()
+	<-p.done
+}
+
 func open(t *testing.T, address string) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get(address)

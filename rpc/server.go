@@ -31,7 +31,9 @@ type Options struct {
 // is cancelled; a refresh that was begun is finished, because its token works only
 // once.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
-	s := &server{Options: o, running: map[jsonrpc2.ID]running{}}
+	s := &server{Options: o, running: map[jsonrpc2.ID]context.CancelFunc{}}
+	s.life, s.end = context.WithCancel(context.Background())
+	defer s.end()
 	if directory, err := os.Getwd(); err == nil {
 		s.directory = directory
 	}
@@ -49,21 +51,18 @@ type server struct {
 	Options
 	stream *lineStream
 	calls  sync.WaitGroup
+	life   context.Context // of what needs a person: it ends with the input
+	end    context.CancelFunc
 
 	mu        sync.Mutex
 	directory string
 	session   *oidc.Session
-	running   map[jsonrpc2.ID]running
+	running   map[jsonrpc2.ID]context.CancelFunc // of the requests that are not answered yet
+	ending    bool
 
 	tokenMu   sync.Mutex
 	token     oidc.Token      // the last one sent
 	tokenJSON json.RawMessage // its result
-}
-
-// running is a request that is not answered yet.
-type running struct {
-	method string
-	cancel context.CancelFunc
 }
 
 // A method answers one kind of request.
@@ -84,7 +83,7 @@ var methods = map[string]method{
 func with[P any](f func(*server, context.Context, P) (any, error)) method {
 	return func(s *server, ctx context.Context, raw json.RawMessage) (any, error) {
 		var params P
-		if len(raw) > 0 {
+		if len(raw) > 0 && string(raw) != "[]" { // some clients send it for no parameters
 			if err := json.Unmarshal(raw, &params); err != nil {
 				return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeInvalidParams, Message: "wrong params: " + paramsFault(err)}
 			}
@@ -116,21 +115,36 @@ func (s *server) Handle(_ context.Context, _ *jsonrpc2.Conn, request *jsonrpc2.R
 	}
 	if request.Method == "$/cancelRequest" {
 		s.cancel(params)
+		if !request.Notif {
+			s.stream.reply(request.ID, json.RawMessage("null"))
+		}
 		return
 	}
 	if request.Method == "getToken" && s.getTokenReady(request, params) {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	if request.Method == "initialize" {
+		// At once: what comes after it is about its directory.
+		s.answerRequest(context.Background(), request, params)
+		return
+	}
+	life := context.Background()
+	if request.Method == "connect" {
+		life = s.life
+	}
+	ctx, cancel := context.WithCancel(life)
+	s.mu.Lock()
+	if s.ending {
+		cancel()
+	}
 	if !request.Notif {
-		s.mu.Lock()
-		s.running[request.ID] = running{request.Method, cancel}
-		s.mu.Unlock()
+		s.running[request.ID] = cancel
 	}
 	s.calls.Go(func() {
 		defer cancel()
 		s.answerRequest(ctx, request, params)
 	})
+	s.mu.Unlock()
 }
 
 // answerRequest calls the method and writes its response.
@@ -192,10 +206,10 @@ func (s *server) cancel(params json.RawMessage) {
 		return
 	}
 	s.mu.Lock()
-	call, found := s.running[id]
+	cancel := s.running[id]
 	s.mu.Unlock()
-	if found {
-		call.cancel()
+	if cancel != nil {
+		cancel()
 	}
 }
 
@@ -203,12 +217,9 @@ func (s *server) cancel(params json.RawMessage) {
 // but every other request is answered.
 func (s *server) finish() {
 	s.mu.Lock()
-	for _, call := range s.running {
-		if call.method == "connect" {
-			call.cancel()
-		}
-	}
+	s.ending = true
 	s.mu.Unlock()
+	s.end()
 	s.calls.Wait()
 	s.mu.Lock()
 	session := s.session

@@ -24,6 +24,7 @@ type configCheck struct {
 	at     map[string]int // offset of each key
 	lines  []string       // what is wrong, a line each
 	broken bool           // the text is not even an object
+	plain  []byte         // text with its comments blanked out
 }
 
 // add notes what is wrong with a key.
@@ -38,11 +39,14 @@ func (c *configCheck) add(key, what string) {
 // fail notes that the text cannot be read on from an offset.
 func (c *configCheck) fail(offset int, what string) {
 	c.broken = true
-	rest := bytes.TrimLeft(c.text[min(offset, len(c.text)):], " \t\r\n,")
+	rest := bytes.TrimLeft(c.plain[min(offset, len(c.plain)):], " \t\r\n,")
+	if bytes.LastIndex(c.text, []byte("/*")) > bytes.LastIndex(c.text, []byte("*/")) {
+		what += " (is a comment not closed with */?)"
+	}
 	if len(rest) == 0 && len(c.at) > 0 {
 		what = "the file ends before the closing }"
 	}
-	c.lines = append(c.lines, fmt.Sprintf("%s:%d: %s", c.path, lineOf(c.text, len(c.text)-len(rest)), what))
+	c.lines = append(c.lines, fmt.Sprintf("%s:%d: %s", c.path, lineOf(c.text, len(c.plain)-len(rest)), what))
 }
 
 func (c *configCheck) problem() *problem.Problem {
@@ -57,6 +61,7 @@ func lineOf(text []byte, offset int) int {
 // *into, all of which are strings, and notes unknown, repeated and mistyped keys.
 func decodeObject(path string, text []byte, into *configFile) *configCheck {
 	c := &configCheck{path: path, text: text, at: map[string]int{}}
+	c.plain = text
 	if !utf8.Valid(text) {
 		c.fail(0, "the file is not UTF-8 text; save it as UTF-8")
 		return c
@@ -64,8 +69,10 @@ func decodeObject(path string, text []byte, into *configFile) *configCheck {
 	fields := stringFields(into)
 	// ToJSON blanks comments out, so that offsets still are those of the file.
 	plain := jsonc.ToJSON(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+	mark := len(text) - len(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+	c.plain = append(bytes.Repeat([]byte(" "), mark), plain...)
 	d := json.NewDecoder(bytes.NewReader(plain))
-	offset := func() int { return len(text) - len(plain) + int(d.InputOffset()) }
+	offset := func() int { return mark + int(d.InputOffset()) }
 
 	if first, err := d.Token(); err != nil || first != json.Delim('{') {
 		c.fail(0, "expected { and the configuration's keys")
@@ -102,6 +109,7 @@ func (c *configCheck) setField(fields map[string]reflect.Value, key string, valu
 	field, known := fields[key]
 	text, isText := value.(string)
 	switch {
+	case !known && repeated:
 	case !known:
 		names := make([]string, 0, len(fields))
 		for name := range fields {
@@ -128,10 +136,16 @@ func stringFields(into any) map[string]reflect.Value {
 }
 
 func syntax(err error) string {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	switch text := err.Error(); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the file ends in the middle of it"
+	case strings.Contains(text, "escape"):
+		return `a \ in text is written \\, and paths may be written with /`
+	case strings.Contains(text, "string literal"):
+		return "the text is not closed with a quote on its line"
+	default:
+		return "it must be text in quotes"
 	}
-	return err.Error()
 }
 
 // didYouMean returns ", did you mean X?" for the candidate nearest to word, or

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
@@ -99,6 +100,9 @@ func (p Places) parseConfig(path string, text []byte) (Config, error) {
 		return Config{}, check.problem()
 	}
 
+	if file.LogFile == "" {
+		file.LogFile = p.LogFile
+	}
 	config := Config{
 		Path:         path,
 		DomainURL:    check.originURL("domain_url", file.DomainURL),
@@ -148,8 +152,10 @@ func (c *configCheck) webURL(key, value string) *url.URL {
 	}
 	u, err := url.Parse(value)
 	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		c.add(key, fmt.Sprintf("is not a web address: %q; write it as https://host/…", value))
+	case err != nil:
+		c.add(key, "is not a web address; write it as https://host/…") // the value may hold a password
+	case u.Hostname() == "" || !portOK(u) || (u.Scheme != "https" && u.Scheme != "http"):
+		c.add(key, fmt.Sprintf("is not a web address: %q; write it as https://host/…", u.Redacted()))
 	case u.User != nil:
 		c.add(key, "holds a user name or password; remove them")
 	case u.RawQuery != "" || u.Fragment != "":
@@ -190,7 +196,11 @@ func (c *configCheck) redirectURI(value string) string {
 		return ""
 	}
 	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !isLoopback(u.Hostname()) {
+	if err == nil && u.Scheme == "https" && isLoopback(u.Hostname()) {
+		c.add("redirect_uri", fmt.Sprintf("is %q, but must begin with http: — it stays on this machine", value))
+		return ""
+	}
+	if err != nil || !portOK(u) || u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !isLoopback(u.Hostname()) {
 		c.add("redirect_uri", fmt.Sprintf("is %q, but must be on this machine, such as %s, "+
 			"and be registered in the application exactly like that", value, DefaultRedirectURI))
 		return ""
@@ -227,6 +237,15 @@ func (c *configCheck) logLevel(value string) slog.Level {
 			didYouMean(strings.ToUpper(value), logging.Levels))
 	}
 	return level
+}
+
+// portOK reports whether a URL's port, if it has one, is a port.
+func portOK(u *url.URL) bool {
+	if u.Port() == "" {
+		return true
+	}
+	_, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil
 }
 
 // isLoopback reports whether a URL's host is this machine.

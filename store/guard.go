@@ -58,9 +58,8 @@ type toolArgs struct {
 // Deny returns why a tool call may not go on, or "" when it may.
 func (g *Guard) Deny(tool string, args json.RawMessage) string {
 	var a toolArgs
-	if len(args) > 0 && json.Unmarshal(args, &a) != nil {
-		return ""
-	}
+	// An argument of another type leaves the others readable.
+	_ = json.Unmarshal(args, &a)
 	switch tool {
 	case "read", "edit", "write", "multiedit", "lsp":
 		return g.denyPath(a.FilePath)
@@ -69,7 +68,7 @@ func (g *Guard) Deny(tool string, args json.RawMessage) string {
 	case "apply_patch", "patch":
 		return g.denyText(a.PatchText)
 	case "glob":
-		return g.denyPath(filepath.Join(g.absolute(a.Path), literalPrefix(a.Pattern)))
+		return g.denyPath(g.places.expand(literalPrefix(a.Pattern), g.absolute(a.Path)))
 	case "grep":
 		return g.denySearch(a.Path)
 	case "bash":
@@ -130,8 +129,10 @@ func (g *Guard) denyText(text string) string {
 func (g *Guard) namesOf(path string) []string {
 	names := []string{filepath.ToSlash(path)}
 	switch base := filepath.Base(path); base {
-	case ".secrets", appName, ConfigName:
+	case ".secrets", ConfigName:
 		names = append(names, base)
+	case appName:
+		names = append(names, "/"+base+"/", "state/"+base)
 	}
 	if rel, err := filepath.Rel(resolve(g.places.Home), path); err == nil && filepath.IsLocal(rel) {
 		rel = filepath.ToSlash(rel)

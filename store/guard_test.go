@@ -49,6 +49,9 @@ func TestGuard(t *testing.T) {
 		{"bash", toolArgs{Command: "ls", Workdir: filepath.Join(p.Home, ".secrets")}, true},
 		{"bash", toolArgs{Command: "cat " + p.StateDir + "/a.json"}, true},
 		{"bash", toolArgs{Command: "go test ./..."}, false},
+		{"bash", toolArgs{Command: "npm view opencode-oci-oidc"}, false},
+		{"bash", toolArgs{Command: "ls ~/.local/state/opencode-oci-oidc"}, true},
+		{"glob", toolArgs{Pattern: filepath.Join(p.Home, ".secrets", "*")}, true},
 		{"apply_patch", toolArgs{PatchText: "*** Update File: " + secretFile}, true},
 		{"webfetch", toolArgs{Path: "~/.secrets"}, false},
 	} {
@@ -59,6 +62,13 @@ func TestGuard(t *testing.T) {
 		if reason := g.Deny(test.tool, args); (reason != "") != test.deny {
 			t.Errorf("%s %s: %q, want denied: %v", test.tool, args, reason, test.deny)
 		}
+	}
+}
+
+func TestGuardReadsWhatItCan(t *testing.T) {
+	g := testPlaces(t).NewGuard(t.TempDir())
+	if g.Deny("read", json.RawMessage(`{"filePath":"~/.secrets/x","path":1}`)) == "" {
+		t.Error("an argument of another type opens the door")
 	}
 }
 

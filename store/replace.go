@@ -6,8 +6,13 @@ import (
 	"path/filepath"
 )
 
+var errNoHome = errors.New("there is no home directory; set HOME or XDG_STATE_HOME")
+
 // makePrivateDir makes the directory of path, for its owner alone.
 func makePrivateDir(path string) error {
+	if !filepath.IsAbs(path) {
+		return errNoHome
+	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

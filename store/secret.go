@@ -24,12 +24,14 @@ func (p Places) secretRef(c *configCheck, value string) SecretRef {
 	switch {
 	case isPlaceholder(value):
 		c.add("client_secret", `is still a placeholder; put "{file:~/.secrets/oci-client-secret}" there, and the secret in that file`)
+	case strings.HasPrefix(value, "{") && strings.HasSuffix(value, "}") && !isFile:
+		c.add("client_secret", `has a form that is not known; write "{file:~/.secrets/name}" or the secret itself`)
 	case !isFile:
 		return SecretRef{text: secret.New(value)}
-	case !strings.HasSuffix(path, "}") || len(path) == 1:
+	case !strings.HasSuffix(path, "}") || strings.Trim(path, " }") == "":
 		c.add("client_secret", `begins with {file: but is not of the form "{file:~/.secrets/name}"`)
 	default:
-		return SecretRef{file: p.expand(strings.TrimSuffix(path, "}"), filepath.Dir(c.path))}
+		return SecretRef{file: p.expand(strings.TrimSpace(strings.TrimSuffix(path, "}")), filepath.Dir(c.path))}
 	}
 	return SecretRef{}
 }

@@ -27,7 +27,8 @@ type Places struct {
 	Home string
 	// ConfigDirs are OpenCode's own configuration directories, best first.
 	ConfigDirs []string
-	// StateDir holds the saved tokens and their locks.
+	// StateDir holds the saved tokens and their locks, or is "" where there is no
+	// place for them.
 	StateDir string
 	// LogFile is where the log goes unless the configuration says otherwise.
 	LogFile string
@@ -39,7 +40,12 @@ func FindPlaces() Places {
 	p := Places{
 		Home:     home,
 		StateDir: filepath.Join(xdg.StateHome, appName),
-		LogFile:  filepath.Join(home, "oci-oidc-debug.log"),
+	}
+	// Without a home there is no log, and tokens live in memory.
+	if home != "" {
+		p.LogFile = filepath.Join(home, "oci-oidc-debug.log")
+	} else if os.Getenv("XDG_STATE_HOME") == "" {
+		p.StateDir = ""
 	}
 	if runtime.GOOS == "windows" {
 		p.LogFile = filepath.Join(xdg.StateHome, appName, "plugin.log")

@@ -169,6 +169,10 @@ func (f *TokenFile) describe(err error) *problem.Problem {
 // new sign-in may replace it.
 func Damaged(err error) bool { return errors.Is(err, errDamaged) }
 
+// Newer reports whether err says that a newer version wrote a token file, which
+// is then left alone.
+func Newer(err error) bool { return errors.Is(err, errNewer) }
+
 var errDamaged = errors.New("damaged")
 
 // parseTokens reads the text of a token file. Its errors carry none of it.
