@@ -24,7 +24,7 @@ comma := ,
 
 export OCI_OIDC_HELPER := $(CURDIR)/$(HELPER)
 
-.PHONY: help build test lint test-go test-shim e2e demo demo-tui bench clean release release-snapshot release-npm release-check build/manual
+.PHONY: help build test lint test-go test-shim e2e demo demo-tui bench clean release releases release-snapshot release-npm release-check build/manual
 
 help:
 	@echo 'make build      the helper, into $(HELPER)'
@@ -89,7 +89,7 @@ test-shim: npm-shim/node_modules/.installed $(HELPER)
 		--test-reporter=tap --test-reporter-destination=../build/shim.tap test/*.test.js || { cat ../build/shim.tap; exit 1; }
 	@sed -n 's/^ *ok [0-9]* - \(.*\) # SKIP *\(.*\)/npm-shim \1: \2/p' build/shim.tap >> $(SKIPS)
 
-e2e: $(HELPER) $(OPENCODE)/.all e2e/provider/node_modules/.installed | build
+e2e: $(HELPER) $(OPENCODE)/.all e2e/provider/node_modules/.installed e2e/registry/node_modules/.installed releases | build
 	$(call step,a browser)
 	@e2e/install-chromium
 	$(call step,go test ./e2e: some minutes)
@@ -123,6 +123,16 @@ release-snapshot:
 release-npm:
 	$(call step,npm packages into dist/npm/)
 	@node npm-shim/packaging/pack.js dist
+
+# Two releases for this platform alone, which e2e publishes on loopback.
+releases: | build
+	$(call step,two releases for the registry test)
+	@for version in 1.2.3 1.2.4; do \
+		{ cat goreleaser.yaml; echo "dist: build/release-$$version"; } > build/goreleaser.yaml; \
+		SNAPSHOT=$$version $(GORELEASER) build --config build/goreleaser.yaml --snapshot --single-target --clean --skip=before > build/releases.log 2>&1 \
+			|| { cat build/releases.log; exit 1; }; \
+		node npm-shim/packaging/pack.js build/release-$$version > build/releases.log; \
+	done
 
 # Not compared is goreleaser's own notice of when it ran, and in which order.
 release-check: | build
@@ -164,4 +174,4 @@ $(OPENCODE)/.demo $(OPENCODE)/.all: e2e/opencode/package.json
 	@rm -f $(OPENCODE)/.all && touch $(OPENCODE)/.demo $@
 
 clean:
-	rm -rf build dist npm-shim/node_modules e2e/provider/node_modules e2e/opencode/node_modules
+	rm -rf build dist npm-shim/node_modules e2e/provider/node_modules e2e/registry/node_modules e2e/opencode/node_modules

@@ -3,7 +3,7 @@
 //
 //   pack.js DIST
 //
-// reads DIST/artifacts.json and DIST/metadata.json and writes DIST/npm/*.tgz: the
+// run where goreleaser ran, reads DIST/artifacts.json and DIST/metadata.json and writes DIST/npm/*.tgz: the
 // plugin, and one package a platform with the helper in it, all of one version. npm
 // installs the one that fits, by os and cpu. Nothing of it is committed; the same
 // programs give the same bytes.
@@ -50,8 +50,7 @@ function helperPackage({ path, goos, goarch }) {
     files: ['bin/'],
   })
   mkdirSync(join(folder, 'bin'))
-  // goreleaser's paths start where it ran, beside its dist/.
-  copyFileSync(resolve(dist, '..', path), join(folder, 'bin', program))
+  copyFileSync(path, join(folder, 'bin', program))
   chmodSync(join(folder, 'bin', program), 0o755)
   writeFileSync(join(folder, 'README.md'), `The helper program of [${manifest.name}](https://www.npmjs.com/package/${manifest.name}) for ${os}-${cpu}. Install that one.\n`)
   return { name, folder }

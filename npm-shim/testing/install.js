@@ -14,16 +14,17 @@ const TARGETS = ['linux', 'darwin', 'windows'].flatMap((goos) => ['amd64', 'arm6
  * @returns {string} the folder of the packages
  */
 export function pack(t, { version, program }) {
-  const dist = join(temporaryDirectory(t), 'dist')
+  const cwd = temporaryDirectory(t)
+  const dist = join(cwd, 'dist')
+  mkdirSync(dist)
   const artifacts = TARGETS.map(({ goos, goarch }) => {
     const path = join('dist', `${goos}_${goarch}`)
-    mkdirSync(dist, { recursive: true })
-    writeFileSync(join(dist, `${goos}_${goarch}`), program)
+    writeFileSync(join(cwd, path), program)
     return { type: 'Binary', path, goos, goarch }
   })
   writeFileSync(join(dist, 'artifacts.json'), JSON.stringify([...artifacts, { type: 'Checksum', path: 'dist/checksums.txt' }]))
   writeFileSync(join(dist, 'metadata.json'), JSON.stringify({ version }))
-  execFileSync(process.execPath, [fileURLToPath(new URL('../packaging/pack.js', import.meta.url)), dist])
+  execFileSync(process.execPath, [fileURLToPath(new URL('../packaging/pack.js', import.meta.url)), 'dist'], { cwd })
   return join(dist, 'npm')
 }
 
