@@ -141,7 +141,7 @@ release-check: | build
 		(cd dist && find . -type f ! -name metadata.json ! -name artifacts.json -print0 | sort -z | xargs -0 sha256sum) > build/release-$$run.sha256; \
 	done
 	@diff build/release-1.sha256 build/release-2.sha256
-	$(call step,the same bytes twice: $$(wc -l < build/release-1.sha256) files)
+	$(call step,the same bytes twice)
 
 build/manual: $(HELPER)
 	@rm -rf $@ && mkdir $@
