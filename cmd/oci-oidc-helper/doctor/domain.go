@@ -29,7 +29,7 @@ func checkWay(ctx context.Context, p *patient) Finding {
 		return w.trouble()
 	}
 	p.reach = true
-	return ok(w.host+" answers", w.steps...)
+	return ok(w.host+" answers", w.steps()...)
 }
 
 func checkDiscovery(ctx context.Context, p *patient) Finding {

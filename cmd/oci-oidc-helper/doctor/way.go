@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,25 +23,31 @@ import (
 
 // A way is one request on a fresh connection, step by step.
 type way struct {
-	host      string // host:port as in the address
-	proxy     *url.URL
-	began     time.Time
+	host   string // host:port as in the address
+	proxy  *url.URL
+	status int
+	header http.Header
+	err    error
+
+	mu        sync.Mutex // several addresses may be dialled at once, and go on behind
+	went      []string   // what went well, with its time
 	resolving time.Time
-	dialing   time.Time
+	dialing   map[string]time.Time
 	shaking   time.Time
-	steps     []string // what went well, with its time
-	status    int
-	header    http.Header
-	body      string // its beginning
-	err       error
 }
 
-// maxBody is how much of an answer is looked at, in bytes.
-const maxBody = 64 << 10
+func (w *way) note(format string, args ...any) { w.went = append(w.went, fmt.Sprintf(format, args...)) }
+
+// steps is what went well.
+func (w *way) steps() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.went)
+}
 
 // travel makes a GET request. Redirects are not followed.
 func travel(ctx context.Context, address string, header http.Header) *way {
-	w := &way{began: time.Now()}
+	began, w := time.Now(), &way{dialing: map[string]time.Time{}}
 	transport := oidc.NewTransport()
 	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, w.trace()), http.MethodGet, address, nil)
@@ -55,7 +63,7 @@ func travel(ctx context.Context, address string, header http.Header) *way {
 		w.proxy, _ = transport.Proxy(req)
 	}
 	if w.proxy != nil {
-		w.steps = append(w.steps, "through the proxy "+w.proxy.Redacted())
+		w.note("through the proxy %s", w.proxy.Redacted())
 	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
@@ -63,32 +71,44 @@ func travel(ctx context.Context, address string, header http.Header) *way {
 		return w
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	w.status, w.header, w.body = resp.StatusCode, resp.Header, string(body)
-	w.steps = append(w.steps, fmt.Sprintf("HTTP %d, %s in all", w.status, took(w.began)))
+	w.status, w.header = resp.StatusCode, resp.Header
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.note("HTTP %d, %s in all", w.status, took(began))
 	return w
 }
 
 func (w *way) trace() *httptrace.ClientTrace {
+	locked := func(f func()) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		f()
+	}
 	return &httptrace.ClientTrace{
-		DNSStart: func(httptrace.DNSStartInfo) { w.resolving = time.Now() },
+		DNSStart: func(httptrace.DNSStartInfo) { locked(func() { w.resolving = time.Now() }) },
 		DNSDone: func(info httptrace.DNSDoneInfo) {
-			if info.Err == nil {
-				w.steps = append(w.steps, fmt.Sprintf("DNS %s: %s", took(w.resolving), addresses(info.Addrs)))
-			}
+			locked(func() {
+				if info.Err == nil {
+					w.note("DNS %s: %s", took(w.resolving), addresses(info.Addrs))
+				}
+			})
 		},
-		ConnectStart: func(string, string) { w.dialing = time.Now() },
+		ConnectStart: func(_, address string) { locked(func() { w.dialing[address] = time.Now() }) },
 		ConnectDone: func(_, address string, err error) {
-			if err == nil {
-				w.steps = append(w.steps, fmt.Sprintf("TCP %s to %s", took(w.dialing), address))
-			}
+			locked(func() {
+				if err == nil {
+					w.note("TCP %s to %s", took(w.dialing[address]), address)
+				}
+			})
 		},
-		TLSHandshakeStart: func() { w.shaking = time.Now() },
+		TLSHandshakeStart: func() { locked(func() { w.shaking = time.Now() }) },
 		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
-			if err == nil {
-				w.steps = append(w.steps, fmt.Sprintf("%s %s, certificate of %s until %s", tls.VersionName(state.Version), took(w.shaking),
-					issuerOf(state.PeerCertificates[0]), state.PeerCertificates[0].NotAfter.Format(time.DateOnly)))
-			}
+			locked(func() {
+				if err == nil {
+					w.note("%s %s, certificate of %s until %s", tls.VersionName(state.Version), took(w.shaking),
+						issuerOf(state.PeerCertificates[0]), state.PeerCertificates[0].NotAfter.Format(time.DateOnly))
+				}
+			})
 		},
 	}
 }
@@ -122,12 +142,12 @@ func (w *way) trouble() Finding {
 	if w.proxy != nil {
 		host = "the proxy " + w.proxy.Host
 	}
-	network := func(message, hint string) Finding { return fail(problem.Network, message, hint, w.steps...) }
+	network := func(message, hint string) Finding { return fail(problem.Network, message, hint, w.steps()...) }
 	switch {
 	case errors.As(w.err, &certificate):
 		return w.certificateTrouble(certificate)
 	case errors.As(w.err, &record), errors.Is(w.err, http.ErrSchemeMismatch):
-		return fail(problem.TLS, w.host+" does not speak TLS.", "Check the address and its port; a page of the network may be in between.", w.steps...)
+		return fail(problem.TLS, w.host+" does not speak TLS.", "Check the address and its port; a page of the network may be in between.", w.steps()...)
 	case strings.Contains(w.err.Error(), "Proxy Authentication Required"), strings.Contains(w.err.Error(), "user name and password"):
 		return network(host+" wants a user name and password.", "Put them into HTTPS_PROXY, as http://user:password@proxy:port.")
 	case errors.As(w.err, &dns) && w.proxy != nil:
@@ -158,7 +178,7 @@ func (w *way) certificateTrouble(err *tls.CertificateVerificationError) Finding 
 		name    x509.HostnameError
 		leaf    = err.UnverifiedCertificates[0]
 	)
-	details := w.steps
+	details := w.steps()
 	for i, c := range err.UnverifiedCertificates {
 		details = append(details, fmt.Sprintf("certificate %d: %s, issued by %s, valid %s to %s", i+1,
 			c.Subject, c.Issuer, c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly)))
