@@ -270,8 +270,20 @@ func newComputer(t *testing.T) *computer {
 	c.program("opencode", "echo 1.18.33")
 	c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci-oidc": {"models": {"m": {}}}}} // fine`)
 	c.configure()
-	c.mustRun("connect")
+	c.signIn()
 	return c
+}
+
+// signIn saves a session as a sign-in leaves it.
+func (c *computer) signIn() {
+	issued, err := c.server.Issue(domaintest.ConfidentialClient, c.keys["scope"])
+	c.check(err)
+	now := time.Now()
+	_, err = c.tokenFile().Save(store.Tokens{
+		Access: secret.New(issued.AccessToken), Type: issued.TokenType, Refresh: secret.New(issued.RefreshToken),
+		IssuedAt: now, ExpiresAt: now.Add(time.Duration(issued.ExpiresIn) * time.Second), Subject: domaintest.DefaultUser.Name,
+	})
+	c.check(err)
 }
 
 // helperDir is where testscript keeps this test's binary under the helper's name.
