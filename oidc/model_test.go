@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -30,9 +32,10 @@ import (
 //
 //   - a token that is returned is valid when it is returned, and not the rejected one;
 //   - a one-time token is never sent again when the outcome of its use was known;
-//   - a refresh token that arrived is on the disk until its successor is.
+//   - a refresh token that arrived is on the disk until its successor is, and before
+//     the access token that came with it is used.
 func TestModel(t *testing.T) {
-	schedules := 2000
+	schedules := 1500
 	if testing.Short() {
 		schedules = 300
 	}
@@ -152,6 +155,13 @@ func (m *model) call(s *Session, rejected string) {
 		callers = append(slices.Clone(m.sessions), m.sessions...)
 	}
 	done := make(chan struct{})
+	peeks := m.rand.IntN(4) == 0
+	go func() {
+		defer func() { done <- struct{}{} }()
+		if peeks {
+			m.peek(s)
+		}
+	}()
 	for _, s := range callers {
 		go func() {
 			defer func() { done <- struct{}{} }()
@@ -168,9 +178,37 @@ func (m *model) call(s *Session, rejected string) {
 			}
 		}()
 	}
-	for range callers {
+	for range len(callers) + 1 {
 		<-done
 	}
+}
+
+// peek asks again and again in the moment in which a refresh is answered: it must
+// not see new tokens before they are on the disk.
+func (m *model) peek(s *Session) {
+	time.Sleep(modelLatency)
+	for range 20 {
+		if token, ok, _ := s.Ready(""); ok && m.savedNumber() < number(token.Access.Reveal()) {
+			m.t.Error("a token was returned that is not on the disk yet")
+			return
+		}
+	}
+}
+
+// savedNumber is the number of the access token on the disk; after a sign-out there
+// is none to compare.
+func (m *model) savedNumber() int {
+	saved, _, err := m.file.Load()
+	if err != nil || saved.Empty() {
+		return math.MaxInt
+	}
+	return number(saved.Access.Reveal())
+}
+
+// number is the number of an access token, in the order in which they were issued.
+func number(access string) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(access, "access"))
+	return n
 }
 
 // signIn puts new tokens where a sign-in puts them.
@@ -209,6 +247,9 @@ func (m *model) check() {
 
 // A modelFault is what happens to one refresh request.
 type modelFault int
+
+// modelLatency is how long the domain takes.
+const modelLatency = 200 * time.Millisecond
 
 const (
 	noFault     modelFault = iota
@@ -269,7 +310,7 @@ func (d *modelDomain) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(modelLatency)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	fault := noFault
