@@ -20,15 +20,17 @@ access token that was handed out before lives until it expires.`,
 				return err
 			}
 			defer session.Close()
-			signedIn := session.Status().SignedIn
+			before := session.Status()
 			revoked, err := session.Disconnect(cmd.Context())
 			switch {
 			case err != nil:
 				return err
-			case !signedIn:
+			case !before.SignedIn:
 				fmt.Fprintln(cmd.ErrOrStderr(), "You were not signed in.")
 			case revoked:
 				fmt.Fprintln(cmd.ErrOrStderr(), "Signed out, here and at the domain.")
+			case !before.Refreshable:
+				fmt.Fprintln(cmd.ErrOrStderr(), "Signed out here. There was no refresh token to revoke; the access token lives until it expires.")
 			default:
 				fmt.Fprintln(cmd.ErrOrStderr(), "Signed out here. The domain did not confirm it; the log says why.")
 			}
