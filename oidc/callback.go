@@ -1,12 +1,11 @@
 package oidc
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	_ "embed"
 	"errors"
-	"html/template"
+	"html"
 	"io"
 	"log"
 	"net"
@@ -258,16 +257,30 @@ var (
 //go:embed pages/result.html
 var resultHTML string
 
-var resultPage = template.Must(template.New("result").Parse(resultHTML))
-
 func (c *callback) page(w http.ResponseWriter, status int, p page) {
 	p.Endpoint = c.endpoint
-	var body bytes.Buffer
-	if err := resultPage.Execute(&body, p); err != nil {
-		http.Error(w, p.Title, http.StatusInternalServerError)
-		return
-	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes())
+	_, _ = io.WriteString(w, p.html())
+}
+
+// html is the page as HTML. It is not made with html/template, which keeps the
+// linker from dropping unused methods anywhere: a fifth of the program.
+func (p page) html() string {
+	mark, sign := "failed", "!"
+	if p.Done {
+		mark, sign = "done", "✓"
+	}
+	endpoint := ""
+	if p.Endpoint != "" {
+		endpoint = "Sign-in for " + p.Endpoint
+	}
+	return strings.NewReplacer(
+		"{{mark}}", mark,
+		"{{sign}}", sign,
+		"{{title}}", html.EscapeString(p.Title),
+		"{{text}}", html.EscapeString(p.Text),
+		"{{next}}", html.EscapeString(p.Next),
+		"{{endpoint}}", html.EscapeString(endpoint),
+	).Replace(resultHTML)
 }

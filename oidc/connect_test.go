@@ -458,6 +458,17 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestPageEscapes: whatever a domain says is text on our page.
+func TestPageEscapes(t *testing.T) {
+	const evil = `<script>"{{title}}'&`
+	for _, p := range []page{{Title: evil, Text: evil, Next: evil, Endpoint: evil}, pageDone} {
+		got := p.html()
+		if strings.Contains(got, "<script") || strings.Contains(got, "{{mark}}") || strings.Contains(got, "{{next}}") || strings.Count(got, "<p") != 3 {
+			t.Errorf("the page is %s", got)
+		}
+	}
+}
+
 func TestSecured(t *testing.T) {
 	for address, want := range map[string]string{
 		"http://idcs.example/ui/v1/device":   "https://idcs.example/ui/v1/device",
