@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 const redacted = "[redacted]"
@@ -18,12 +19,15 @@ var secretNames = map[string]bool{
 }
 
 // Tokens and codes as an identity domain makes them, and whatever follows
-// "Bearer" or "Basic", or stands as such a parameter in a URL or a form.
-var secretShapes = regexp.MustCompile(
-	`eyJ[\w-]{8,}(\.[\w-]*){0,4}` +
-		`|AQIDBA[\w+/%=-]*` +
-		`|(?i:bearer|basic) [\w.~+/=-]{8,}` +
-		`|\b(code|state|nonce|code_verifier|client_secret|refresh_token|access_token|id_token|device_code|client_assertion)=[^&\s"]+`)
+// "Bearer" or "Basic", or stands as such a parameter in a URL or a form. Compiled
+// when first needed: start-up counts.
+var secretShapes = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(
+		`eyJ[\w-]{8,}(\.[\w-]*){0,4}` +
+			`|AQIDBA[\w+/%=-]*` +
+			`|(?i:bearer|basic) [\w.~+/=-]{8,}` +
+			`|\b(code|state|nonce|code_verifier|client_secret|refresh_token|access_token|id_token|device_code|client_assertion)=[^&\s"]+`)
+})
 
 // redact is the ReplaceAttr of every handler.
 func redact(_ []string, a slog.Attr) slog.Attr {
@@ -48,5 +52,5 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 
 // Redact returns text without what has the shape of a secret.
 func Redact(text string) string {
-	return secretShapes.ReplaceAllString(text, redacted)
+	return secretShapes().ReplaceAllString(text, redacted)
 }
