@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 )
 
 // prepare spares the computer what OpenCode does at a first start. The very first
@@ -17,7 +16,7 @@ func (c *computer) prepare(ctx context.Context, template string) error {
 	defer cancel()
 	defer c.say.wait("OpenCode installs @opencode-ai/plugin, once a clone")()
 	environ := append(c.Environ, "npm_config_fetch_retries=0")
-	c.Environ = slices.Concat(environ, npmSettings())
+	c.Environ = slices.Concat(environ, opencode.NPMSettings())
 	err := c.Prepare(ctx, template)
 	c.Environ = environ
 	if ctx.Err() == nil && err != nil {
@@ -25,18 +24,4 @@ func (c *computer) prepare(ctx context.Context, template string) error {
 		return nil
 	}
 	return err
-}
-
-// npmSettings are the variables of the person that npm goes by.
-func npmSettings() (settings []string) {
-	if home, err := os.UserHomeDir(); err == nil {
-		settings = append(settings, "npm_config_userconfig="+filepath.Join(home, ".npmrc"))
-	}
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(strings.ToLower(variable), "=")
-		if strings.HasPrefix(name, "npm_config_") || strings.HasSuffix(name, "_proxy") || name == "node_extra_ca_certs" {
-			settings = append(settings, variable)
-		}
-	}
-	return settings
 }

@@ -255,13 +255,20 @@ func (d *Domain) Revoke(ctx context.Context, tokens store.Tokens) error {
 		return err
 	}
 	form := url.Values{"token": {tokens.Refresh.Reveal()}, "token_type_hint": {"refresh_token"}}
+	_, err = d.post(ctx, step, endpoint, client, form)
+	return err
+}
+
+// post sends a form as the client, for what x/oauth2 has no call for. Any answer
+// but a success is the problem it means.
+func (d *Domain) post(ctx context.Context, step, endpoint string, client *oauth2.Config, form url.Values) (*exchange, error) {
 	if client.ClientSecret == "" {
 		form.Set("client_id", client.ClientID)
 	}
 	ctx, x := d.exchange(ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return d.fault(step, x, err)
+		return x, d.fault(step, x, err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if client.ClientSecret != "" {
@@ -269,20 +276,20 @@ func (d *Domain) Revoke(ctx context.Context, tokens store.Tokens) error {
 	}
 	resp, err := x.client().Do(req)
 	if err != nil {
-		return d.fault(step, x, err)
+		return x, d.fault(step, x, err)
 	}
-	if resp.StatusCode/100 != 2 {
-		refused := &oauth2.RetrieveError{Response: resp}
-		var body struct {
-			Code        string `json:"error"`
-			Description string `json:"error_description"`
-		}
-		if json.NewDecoder(resp.Body).Decode(&body) == nil {
-			refused.ErrorCode, refused.ErrorDescription = body.Code, body.Description
-		}
-		return d.fault(step, x, refused)
+	if resp.StatusCode/100 == 2 {
+		return x, nil
 	}
-	return nil
+	refused := &oauth2.RetrieveError{Response: resp}
+	var body struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.NewDecoder(resp.Body).Decode(&body) == nil {
+		refused.ErrorCode, refused.ErrorDescription = body.Code, body.Description
+	}
+	return x, d.fault(step, x, refused)
 }
 
 // defaultLifetime is assumed of an access token that says nothing of its own.

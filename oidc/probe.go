@@ -76,34 +76,15 @@ func (d *Domain) probeGrant(ctx context.Context, form url.Values) error {
 	if err != nil {
 		return err
 	}
-	if client.ClientSecret == "" {
-		form.Set("client_id", client.ClientID)
+	x, err := d.post(ctx, step, m.Token, client, form)
+	switch {
+	case errors.Is(err, errInvalidGrant):
+		return nil
+	case err == nil:
+		return d.nonsense(step, x, errors.New("what was never issued was accepted"))
+	default:
+		return err
 	}
-	ctx, x := d.exchange(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Token, strings.NewReader(form.Encode()))
-	if err != nil {
-		return d.fault(step, x, err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if client.ClientSecret != "" {
-		req.SetBasicAuth(url.QueryEscape(client.ClientID), url.QueryEscape(client.ClientSecret))
-	}
-	resp, err := x.client().Do(req)
-	if err != nil {
-		return d.fault(step, x, err)
-	}
-	refused := &oauth2.RetrieveError{Response: resp}
-	var body struct {
-		Code        string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	if json.NewDecoder(resp.Body).Decode(&body) == nil {
-		refused.ErrorCode, refused.ErrorDescription = body.Code, body.Description
-	}
-	if p := d.fault(step, x, refused); !errors.Is(p, errInvalidGrant) {
-		return p
-	}
-	return nil
 }
 
 // ProbeAuthorization reports whether the domain would show its sign-in page for

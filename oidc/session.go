@@ -59,16 +59,6 @@ type Token struct {
 	ExpiresAt time.Time
 }
 
-// Open returns the session that the configuration of a project directory
-// describes.
-func Open(places store.Places, directory string, log *slog.Logger) (*Session, error) {
-	config, err := places.LoadConfig(directory)
-	if err != nil {
-		return nil, err
-	}
-	return NewSession(config, places, log)
-}
-
 // NewSession returns the session of a configuration. It makes no request and
 // reads no token before it is asked.
 func NewSession(config store.Config, places store.Places, log *slog.Logger) (*Session, error) {

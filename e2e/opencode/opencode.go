@@ -209,7 +209,7 @@ func (h *Home) fill(ctx context.Context, template string) error {
 	if err := first.WriteConfig(map[string]any{"plugin": []string{"file://" + plugin}}); err != nil {
 		return err
 	}
-	first.Environ = slices.Concat(npmSettings(), h.Environ, []string{"HOME=" + dir})
+	first.Environ = slices.Concat(NPMSettings(), h.Environ, []string{"HOME=" + dir})
 	// Asks for nothing that needs a provider, but starts up as a whole.
 	command := first.Command(ctx, "run", "--model", "none/none", "hi")
 	output, err := command.CombinedOutput()
@@ -229,9 +229,9 @@ func (h *Home) fill(ctx context.Context, template string) error {
 	return err
 }
 
-// npmSettings are the person's own variables that npm goes by: what is installed
+// NPMSettings are the person's own variables that npm goes by: what is installed
 // comes through their proxy, from their registry.
-func npmSettings() (settings []string) {
+func NPMSettings() (settings []string) {
 	if home, err := os.UserHomeDir(); err == nil {
 		settings = append(settings, "npm_config_userconfig="+filepath.Join(home, ".npmrc"))
 	}

@@ -10,7 +10,6 @@ package problem
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 )
 
@@ -103,9 +102,4 @@ func From(err error) *Problem {
 func Is(err error, kind Kind) bool {
 	var p *Problem
 	return errors.As(err, &p) && p.Kind == kind
-}
-
-// Newf is New with a formatted message and no hint.
-func Newf(kind Kind, format string, args ...any) *Problem {
-	return New(kind, fmt.Sprintf(format, args...), "")
 }
