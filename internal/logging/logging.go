@@ -13,17 +13,8 @@ package logging
 import (
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"sync"
 
-	"github.com/DeRuina/timberjack"
 	"github.com/lmittmann/tint"
-)
-
-const (
-	maxMegabytes = 5
-	maxBackups   = 2
 )
 
 // Log is the log of one process. It is safe for concurrent use.
@@ -69,40 +60,3 @@ func (l *Log) Path() string {
 
 // Close closes the file. A later record opens it again.
 func (l *Log) Close() { l.file.move(l.Path()) }
-
-// file is a log file that is opened at its first write and can move.
-type file struct {
-	mu   sync.Mutex
-	path string
-	out  io.WriteCloser
-}
-
-func (f *file) Write(line []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.path == "" {
-		return len(line), nil
-	}
-	if f.out == nil {
-		f.out = openOwnerOnly(f.path)
-	}
-	return f.out.Write(line)
-}
-
-func (f *file) move(path string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.out != nil {
-		_ = f.out.Close()
-	}
-	f.out, f.path = nil, path
-}
-
-func openOwnerOnly(path string) io.WriteCloser {
-	_ = os.MkdirAll(filepath.Dir(path), 0o700)
-	// The published plugin left its log readable to everybody.
-	_ = os.Chmod(path, 0o600)
-	return &timberjack.Logger{
-		Filename: path, FileMode: 0o600, MaxSize: maxMegabytes, MaxBackups: maxBackups,
-	}
-}

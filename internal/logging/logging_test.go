@@ -106,6 +106,48 @@ func TestUnwritableLogStopsNothing(t *testing.T) {
 	log.Close()
 }
 
+// TestGrowth: two processes write to one log, which is moved aside when it has grown,
+// and then both write to the new one.
+func TestGrowth(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plugin.log")
+	first, second := Open(path), Open(path)
+	defer first.Close()
+	defer second.Close()
+	second.Info("hello")
+	for range maxBackups + 2 {
+		if err := os.Truncate(path, maxSize-10); err != nil {
+			t.Fatal(err)
+		}
+		first.Info("from the first")
+		second.Info("from the second")
+	}
+	got := read(t, path)
+	if strings.Count(got, "\n") != 2 || !strings.Contains(got, "from the first") || !strings.Contains(got, "from the second") {
+		t.Errorf("the log holds %q", got)
+	}
+	logs, err := filepath.Glob(path + "*")
+	if err != nil || len(logs) != 1+maxBackups {
+		t.Errorf("%q, %v", logs, err)
+	}
+}
+
+func TestErasedLogIsMadeAnew(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows lets nobody erase a file that is open")
+	}
+	path := filepath.Join(t.TempDir(), "plugin.log")
+	log := Open(path)
+	defer log.Close()
+	log.Info("one")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("two")
+	if got := read(t, path); !strings.Contains(got, "two") {
+		t.Errorf("the log holds %q", got)
+	}
+}
+
 func TestSecretsStayOut(t *testing.T) {
 	const jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJqYW5lIn0.c2lnbmF0dXJl"
 	var terminal bytes.Buffer
@@ -128,5 +170,32 @@ func TestSecretsStayOut(t *testing.T) {
 				t.Errorf("%s: %q leaked in %s", name, leak, text)
 			}
 		}
+	}
+}
+
+// A path that is a directory is left alone, and so is a device.
+func TestWhatIsNoFileIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "mine"), nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, ""} {
+		l := Open(path)
+		l.Info("something")
+		l.Close()
+	}
+	after, err := os.Stat(dir)
+	if err != nil || after.Mode() != before.Mode() {
+		t.Errorf("the directory is %v now: %v", after, err)
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(dir)); len(entries) != 1 {
+		t.Errorf("beside it is %v", entries)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "mine")); err != nil {
+		t.Error(err)
 	}
 }

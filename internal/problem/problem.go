@@ -17,12 +17,14 @@ import (
 type Kind string
 
 // The kinds. Only LoginRequired and LoginDenied and LoginTimeout ask for a
-// sign-in; Config and PortInUse ask for a change by hand; the rest may pass.
+// sign-in; Config and PortInUse ask for a change by hand, Untrusted for a
+// confirmation; the rest may pass.
 const (
 	LoginRequired Kind = "login_required" // no session, or the domain ended it
 	LoginDenied   Kind = "login_denied"   // the person or the domain refused the sign-in
 	LoginTimeout  Kind = "login_timeout"  // nobody finished the sign-in in time
 	Config        Kind = "config"         // the configuration is missing or wrong
+	Untrusted     Kind = "untrusted"      // a project's configuration that the person has not confirmed
 	Network       Kind = "network"        // the domain could not be reached
 	TLS           Kind = "tls"            // the domain's certificate was not accepted
 	Throttled     Kind = "throttled"      // the domain answered 429

@@ -1,0 +1,118 @@
+package main
+
+// checks are what CONFORMANCE.md promises of oidc and rpc.
+var checks = []check{
+	// The authorization request.
+	{"the redirect is the registered one", "oidc/code.go", `m.Authorization, redirectURI`, `m.Authorization, redirectURI+"/"`, "TestTheAuthorizationRequest"},
+	{"S256 is sent", "oidc/code.go", `oauth2.S256ChallengeOption(r.verifier)`, `oauth2.SetAuthURLParam("code_challenge", r.verifier)`, "TestTheAuthorizationRequest"},
+	{"the state is new", "oidc/code.go", `state: rand.Text()`, `state: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"`, "TestTheAuthorizationRequest"},
+	{"the state is long", "oidc/code.go", `state: rand.Text()`, `state: rand.Text()[:10]`, "TestTheAuthorizationRequest"},
+	{"the nonce is new", "oidc/code.go", `nonce: rand.Text()`, `nonce: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"`, "TestTheAuthorizationRequest"},
+	{"the verifier is new", "oidc/code.go", `verifier: oauth2.GenerateVerifier()`, `verifier: "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"`, "TestTheAuthorizationRequest"},
+
+	// Its answer.
+	{"the state is this attempt's", "oidc/code.go", `if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(r.state)) != 1 {`, `if subtle.ConstantTimeCompare(nil, nil) != 1 {`, "TestStrayRequests"},
+	{"an error has the state", "oidc/code.go", `if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(r.state)) != 1 {`, `if query.Get("error") == "" && subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(r.state)) != 1 {`, "TestErrorCallbacksNeedTheState"},
+	{"no parameter is there twice", "oidc/code.go", `if len(values) > 1 {`, `if len(values) > 99 {`, "TestErrorCallbacksNeedTheState"},
+	{"a pasted redirect has the state", "oidc/code.go", `if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(r.state)) != 1 {`, `if subtle.ConstantTimeCompare(nil, nil) != 1 {`, "TestPaste"},
+	{"iss is the domain's", "oidc/code.go", `&& iss != r.metadata.Issuer {`, `&& iss == "" {`, "TestParse"},
+	{"a promised iss is there", "oidc/code.go", `(iss != "" || r.metadata.SendsIssuer)`, `iss != ""`, "TestParse"},
+	{"an answer is another domain's", "oidc/code.go", `if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(r.state)) != 1 {`, `if subtle.ConstantTimeCompare(nil, nil) != 1 || query.Get("state") == "" {`, "TestTwoDomainsWithOneIssuer"},
+	{"the verifier goes with the code", "oidc/code.go", `oauth2.VerifierOption(r.verifier)`, `oauth2.VerifierOption("")`, "TestSignInWithBrowser"},
+	{"a code is bound to the attempt", "oidc/code.go", `nonce: rand.Text(), verifier: oauth2.GenerateVerifier()`, `nonce: "n", verifier: "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"`, "TestAnInjectedCodeIsOfNoUse"},
+
+	// The listener.
+	{"the first answer alone counts", "oidc/callback.go", `c.claim.Do(func() { first = true })`, `first = true`, "TestTheFirstAnswerCounts"},
+	{"it is closed afterwards", "oidc/callback.go", `	defer c.closeListeners()
+	if c.server == nil {
+		return
+	}`, `	if c.server != nil {
+		return
+	}`, "TestTheFirstAnswerCounts"},
+	{"it is on loopback", "oidc/callback.go", `return []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}`, `return []string{net.JoinHostPort("", port)}`, "TestOnlyThisMachineCanCall"},
+	{"its port is the registered one", "oidc/callback.go", `return []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}`, `return []string{"127.0.0.1:0"}`, "TestPortInUse"},
+	{"Host is the registered one", "oidc/callback.go", `case !strings.EqualFold(strings.TrimSuffix(r.Host, ":80"), strings.TrimSuffix(c.redirect.Host, ":80")):`, `case r.Host == "":`, "TestOnlyTheRegisteredAddress"},
+	{"the port is in Host", "oidc/callback.go", `case !strings.EqualFold(strings.TrimSuffix(r.Host, ":80"), strings.TrimSuffix(c.redirect.Host, ":80")):`, `case !strings.HasPrefix(c.redirect.Host, strings.Split(r.Host, ":")[0]):`, "TestOnlyTheRegisteredAddress"},
+	{"the method is GET", "oidc/callback.go", `case r.Method != http.MethodGet:`, `case r.Method == http.MethodPost:`, "TestOnlyTheRegisteredAddress"},
+	{"the path is the registered one", "oidc/callback.go", `case r.URL.EscapedPath() == c.redirect.EscapedPath():`, `case strings.Contains(r.URL.Path, "callback"):`, "TestOnlyTheRegisteredAddress"},
+	{"the path is spelled so", "oidc/callback.go", `case r.URL.EscapedPath() == c.redirect.EscapedPath():`, `case r.URL.Path == c.redirect.Path:`, "TestOnlyTheRegisteredAddress"},
+	{"a part of another page is none", "oidc/callback.go", `(dest == "" || dest == "document") && !ahead`, `dest != "?" && !ahead`, "TestOnlyAVisitCounts"},
+	{"a page loaded ahead is none", "oidc/callback.go", `(dest == "" || dest == "document") && !ahead`, `(dest == "" || dest == "document" || ahead)`, "TestOnlyAVisitCounts"},
+	{"the code leaves the address", "oidc/callback.go", `http.Redirect(w, r, c.resultPath, http.StatusSeeOther)`, `http.Redirect(w, r, c.resultPath+"?"+r.URL.RawQuery, http.StatusSeeOther)`, "TestEveryPageIsHardened"},
+	{"Content-Security-Policy", "oidc/callback.go", `h.Set("Content-Security-Policy"`, `h.Set("X-Nothing"`, "TestEveryPageIsHardened"},
+	{"Referrer-Policy", "oidc/callback.go", `h.Set("Referrer-Policy"`, `h.Set("X-Nothing"`, "TestEveryPageIsHardened"},
+	{"Cache-Control", "oidc/callback.go", `h.Set("Cache-Control"`, `h.Set("X-Nothing"`, "TestEveryPageIsHardened"},
+	{"X-Frame-Options", "oidc/callback.go", `h.Set("X-Frame-Options"`, `h.Set("X-Nothing"`, "TestEveryPageIsHardened"},
+	{"X-Content-Type-Options", "oidc/callback.go", `h.Set("X-Content-Type-Options"`, `h.Set("X-Nothing"`, "TestEveryPageIsHardened"},
+	{"Cross-Origin-Opener-Policy", "oidc/callback.go", `h.Set("Cross-Origin-Opener-Policy"`, `h.Set("X-Nothing"`, "TestEveryPageIsHardened"},
+	{"the page escapes", "oidc/pages/pages.go", `html.EscapeString(p.Text)`, `p.Text`, "TestEverythingIsEscaped"},
+	{"connections are limited", "oidc/callback.go", `ConnState:         (&callers{}).note,`, ``, "TestAFloodKeepsNobodyOut"},
+	{"headers are limited", "oidc/callback.go", `MaxHeaderBytes:    64 << 10,`, `MaxHeaderBytes: 64 << 20,`, "TestAFloodKeepsNobodyOut"},
+
+	// Endpoints and addresses.
+	{"endpoints are the domain's own", "oidc/domain.go", `if !d.owns(*endpoint.url) && endpoint.url != &m.Keys {`, `if d.url == nil {`, "TestEndpointsElsewhere"},
+	{"a saved token endpoint is the domain's own", "oidc/domain.go", `if !d.owns(endpoints.Token) ||`, `if !secureURL(endpoints.Token) ||`, "TestEndpointsElsewhere"},
+	{"a saved revocation endpoint is the domain's own", "oidc/domain.go", `if !d.owns(endpoints.Revocation) ||`, `if !secureURL(endpoints.Revocation) ||`, "TestEndpointsElsewhere"},
+	{"a host is the whole host", "oidc/domain.go", `return host == own ||`, `return strings.HasPrefix(host, own) ||`, "TestWhatBelongsToADomain"},
+	{"a tenant is the same", "oidc/domain.go", `oracleTenant(host) == oracleTenant(own)`, `oracleTenant(host) != ""`, "TestWhatBelongsToADomain"},
+	{"endpoints are https", "oidc/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname())`, `return true`, "TestDiscovery"},
+	{"addresses are https", "oidc/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname())`, `return true`, "TestSecured"},
+	{"an address has a host and no password", "oidc/domain.go", `u.Hostname() == "" || u.User != nil || u.Opaque != "" ||`, ``, "TestSecured"},
+	{"the browser gets addresses alone", "oidc/browser.go", `!place.Browser() || !secureURL(address)`, `!place.Browser()`, "TestSecured"},
+	{"a name is ASCII", "oidc/domain.go", `return r <= ' ' || r > unicode.MaxASCII`, `return r == 0 && r > unicode.MaxASCII`, "TestAHostileDomainIsHarmless"},
+	{"an address is not endless", "oidc/domain.go", ` || len(text) > maxURLSize`, ``, "TestAHostileDomainIsHarmless"},
+	{"redirects are not followed", "oidc/transport.go", `return http.ErrUseLastResponse`, `return nil`, "TestRedirectsAreNotFollowed"},
+
+	// The device flow.
+	{"the client proves itself at the poll", "oidc/device.go", `d.exchangeAs(ctx, client, d.resources())`, `d.exchange(ctx)`, "TestSignInWithDevice"},
+	{"the interval is bounded", "oidc/device.go", `grant.Interval = min(grant.Interval, devicePollMost)`, ``, "TestADeviceAnswerWithoutMeasure"},
+	{"the code's life is bounded", "oidc/device.go", `if latest := now.Add(deviceLongest); grant.Expiry.After(latest) {`, `if latest := now; false {`, "TestADeviceAnswerWithoutMeasure"},
+	{"the address is checked", "oidc/device.go", `if grant.DeviceCode == "" || !secureURL(grant.VerificationURI) {`, `if grant.DeviceCode == "" {`, "TestAHostileDomainIsHarmless"},
+	{"the user code can be typed", "oidc/device.go", `if grant.UserCode == "" || printable(grant.UserCode, userCodeSize) != grant.UserCode {`, `if grant.UserCode == "" {`, "TestAHostileDomainIsHarmless"},
+
+	// Tokens.
+	{"there is an ID token", "oidc/idtoken.go", `if raw == "" && nonce != "" &&`, `if raw == "?" &&`, "TestIDToken"},
+	{"iss", "oidc/idtoken.go", `case issuer != "" && c.Issuer != issuer:`, `case c.Issuer == "?":`, "TestIDToken"},
+	{"aud", "oidc/idtoken.go", `case !slices.Contains(c.Audience, d.config.ClientID):`, `case len(c.Audience) == 99:`, "TestIDToken"},
+	{"azp", "oidc/idtoken.go", `case c.Party != "" && c.Party != d.config.ClientID, `, `case `, "TestIDToken"},
+	{"azp of several", "oidc/idtoken.go", `, c.Party == "" && slices.ContainsFunc(c.Audience, others):`, `, c.Party == "?" && slices.ContainsFunc(c.Audience, others):`, "TestIDToken"},
+	{"exp", "oidc/idtoken.go", `case domainNow.Add(-clockTolerance).After(c.Expiry.time()):`, `case domainNow.IsZero():`, "TestIDToken"},
+	{"nonce", "oidc/idtoken.go", `case nonce != "" && c.Nonce != nonce:`, `case nonce == "?":`, "TestIDToken"},
+	{"at_hash", "oidc/idtoken.go", `case c.Hash != "" && !hashes(raw, c.Hash, answer.AccessToken):`, `case c.Hash == "?":`, "TestIDToken"},
+	{"at_hash by the algorithm", "oidc/idtoken.go", `case strings.HasSuffix(h.Algorithm, "384"):`, `case strings.HasSuffix(h.Algorithm, "385"):`, "TestAccessTokenHash"},
+	{"sub", "oidc/idtoken.go", `case c.Subject == "":`, `case c.Subject == "?":`, "TestIDToken"},
+	{"a refresh is about the same person", "oidc/domain.go", `err = d.checkSamePerson(answer, old.Subject)`, `err = nil`, "TestARefreshKeepsThePerson"},
+	{"the type is Bearer", "oidc/answer.go", `case !strings.EqualFold(answer.Type(), "Bearer"):`, `case answer.Type() == "":`, "TestAHostileDomainIsHarmless"},
+	{"an access token is visible ASCII", "oidc/answer.go", `case !tokenText(answer.AccessToken), answer`, `case answer`, "TestAHostileDomainIsHarmless"},
+	{"a refresh token is visible ASCII", "oidc/answer.go", `, answer.RefreshToken != "" && !tokenText(answer.RefreshToken):`, `:`, "TestAHostileDomainIsHarmless"},
+	{"a token is not endless", "oidc/answer.go", `len(text) <= maxTokenSize && `, ``, "TestAHostileDomainIsHarmless"},
+	{"an answer is JSON", "oidc/transport.go", `resp.Header.Set("Content-Type", "application/json")`, `resp.Header.Set("Content-Type", "text/plain")`, "TestAHostileDomainIsHarmless"},
+	{"what was told is not quoted", "oidc/transport.go", `x.secrets = confidences(req, form)`, ``, "TestWhatWasToldIsNotEchoed"},
+	{"control characters", "oidc/fault.go", `if unicode.IsPrint(r) {`, `if r != 0 || unicode.IsPrint(r) {`, "TestWhatTheDomainSaysIsHarmless"},
+	{"an answer's size", "oidc/transport.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},
+	{"an answer's time", "oidc/transport.go", `context.WithTimeout(x.ctx, exchangeTimeout)`, `context.WithCancel(x.ctx)`, "TestUnreachable"},
+	{"a refresh token is kept", "oidc/answer.go", `Refresh:   secret.New(answer.RefreshToken),`, ``, "TestTheOldRefreshTokenStaysWhereNoneCame"},
+	{"one refresh for all", "oidc/refresh.go", `unlock, done, err := s.lock(context.Background(), func() bool { return s.replacedByOther(replaced) })
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if done || s.replacedByOther(replaced) {`, `unlock, done, err := s.lock(context.Background(), nil)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if done {`, "TestOneRefreshForAll"},
+	{"only invalid_grant ends a session", "oidc/refresh.go", `case errors.Is(err, errInvalidGrant) && !old.Refresh.Empty():`, `case err != nil || errors.Is(err, errInvalidGrant):`, "TestFaults"},
+	{"invalid_grant ends it", "oidc/refresh.go", `case errors.Is(err, errInvalidGrant) && !old.Refresh.Empty():`, `case errors.Is(err, errInvalidGrant) && old.Refresh.Empty():`, "TestTheDomainEndsTheSession"},
+	{"signing out revokes", "oidc/connect.go", `if !tokens.Refresh.Empty() {
+		if err := s.domain.Revoke`, `if tokens.Refresh.Empty() {
+		if err := s.domain.Revoke`, "TestDisconnect"},
+
+	// The conversation with the shim.
+	{"a line's length", "rpc/stream.go", `if len(long) > maxLine && err == nil {`, `if len(long) > 10*maxLine && err == nil {`, "TestBadLines"},
+	{"UTF-8", "rpc/stream.go", `err != nil || !utf8.Valid(line) || (`, `err != nil || (`, "TestBadLines"},
+	{"the version", "rpc/stream.go", `case e.Version != "2.0":`, `case e.Version == "?":`, "TestBadLines"},
+	{"the id", "rpc/stream.go", `case !idOK:`, `case !idOK && e.Version == "?":`, "TestBadLines"},
+	{"the params", "rpc/stream.go", `case len(e.Params) > 0 && e.Params[0] != '{'`, `case len(e.Params) > 99 && e.Params[0] != '{'`, "TestBadLines"},
+}

@@ -1,0 +1,173 @@
+package network
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+)
+
+// CAVariables are the variables of the environment that name a file of CAs, as
+// OpenCode reads them, too.
+var CAVariables = []string{"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"}
+
+// roots returns the CAs that are trusted, or nil for the system's alone. A
+// variable's file that cannot be used is left out, as other programs do;
+// [Diagnose] tells of it where a certificate is not accepted.
+func (s Settings) roots() (*x509.CertPool, error) {
+	var extra [][]*x509.Certificate
+	if s.CAFile != "" {
+		found, err := ReadCertificates(s.CAFile)
+		if err != nil {
+			return nil, problem.New(problem.Config, fmt.Sprintf("ca_file names %s, which %v.", s.CAFile, err),
+				"Name a file with the company's CA in PEM form, which begins with -----BEGIN CERTIFICATE-----.")
+		}
+		extra = append(extra, found)
+	}
+	var read []string
+	for _, name := range CAVariables {
+		path := os.Getenv(name)
+		if path == "" || slices.Contains(read, path) || name == "SSL_CERT_FILE" && isSystems {
+			continue
+		}
+		read = append(read, path)
+		if found, err := ReadCertificates(path); err == nil {
+			extra = append(extra, found)
+		}
+	}
+	if extra == nil {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	for _, certificate := range slices.Concat(extra...) {
+		pool.AddCert(certificate)
+	}
+	return pool, nil
+}
+
+// isSystems is where crypto/x509 reads SSL_CERT_FILE itself, beside the system's
+// directories.
+const isSystems = runtime.GOOS != "windows" && runtime.GOOS != "darwin"
+
+// ReadCertificates returns the certificates of a file in PEM form. The text of its
+// error follows "FILE, which".
+func ReadCertificates(path string) ([]*x509.Certificate, error) {
+	text, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		found []*x509.Certificate
+		fault = errors.New("holds no certificate in PEM form")
+	)
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		// In a bundle, one that Go does not understand leaves the others good.
+		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil {
+			found = append(found, certificate)
+		} else if block.Type == "CERTIFICATE" {
+			fault = errors.New("holds a damaged certificate")
+		}
+	}
+	if found == nil {
+		return nil, fault
+	}
+	return found, nil
+}
+
+// maxFileSize bounds what is read of a file, in bytes: bundles have some 250 kB.
+const maxFileSize = 4 << 20
+
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errors.New("does not exist")
+	case err == nil && !info.Mode().IsRegular():
+		return nil, errors.New("is not a file")
+	case err == nil && info.Size() > maxFileSize:
+		return nil, errors.New("is too large")
+	case err != nil:
+		return nil, errors.New("cannot be read")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, errors.New("cannot be read")
+	}
+	return text, nil
+}
+
+// certificates returns the client certificate, if there is one.
+func (s Settings) certificates() ([]tls.Certificate, error) {
+	if s.ClientCert == "" {
+		return nil, nil
+	}
+	certificate, err := s.ReadClientCertificate()
+	if err != nil {
+		return nil, err
+	}
+	return []tls.Certificate{certificate}, nil
+}
+
+// ReadClientCertificate returns the client certificate with its key. Its error is a
+// problem of kind Config.
+func (s Settings) ReadClientCertificate() (tls.Certificate, error) {
+	wrong := func(key, path string, what error) (tls.Certificate, error) {
+		return tls.Certificate{}, problem.New(problem.Config, fmt.Sprintf("%s names %s, which %v.", key, path, what),
+			"Name files in PEM form: the certificate as tls_client_cert, its private key as tls_client_key.")
+	}
+	certText, err := read(s.ClientCert)
+	if err != nil {
+		return wrong("tls_client_cert", s.ClientCert, err)
+	}
+	key, keyPath, keyText := "tls_client_cert", s.ClientCert, certText
+	if s.ClientKey != "" {
+		key, keyPath = "tls_client_key", s.ClientKey
+		if keyText, err = read(s.ClientKey); err != nil {
+			return wrong(key, keyPath, err)
+		}
+	}
+	if _, err := ReadCertificates(s.ClientCert); err != nil {
+		return wrong("tls_client_cert", s.ClientCert, err)
+	}
+	if bytes.Contains(keyText, []byte("ENCRYPTED")) {
+		return wrong(key, keyPath, errors.New("holds a private key with a passphrase; write it without one (openssl pkey -in FILE -out NEW), readable by you alone"))
+	}
+	certificate, err := tls.X509KeyPair(certText, keyText)
+	switch {
+	case err == nil:
+		return certificate, nil
+	case strings.Contains(err.Error(), "does not match"):
+		return wrong(key, keyPath, errors.New("holds the private key of another certificate"))
+	default:
+		return wrong(key, keyPath, errors.New("holds no private key that can be used"))
+	}
+}
+
+// brokenVariables says which variables name a file of CAs that cannot be used.
+func brokenVariables() string {
+	var said []string
+	for _, name := range CAVariables {
+		if path := os.Getenv(name); path != "" {
+			if _, err := ReadCertificates(path); err != nil {
+				said = append(said, fmt.Sprintf("%s names %s, which %v", name, path, err))
+			}
+		}
+	}
+	return strings.Join(said, "; ")
+}
