@@ -25,6 +25,13 @@ type configCheck struct {
 	lines  []string       // what is wrong, a line each
 	broken bool           // the text is not even an object
 	plain  []byte         // text with its comments blanked out
+	own    bool           // the person's own, which may name any variable of the environment
+}
+
+// has reports whether the file has the key.
+func (c *configCheck) has(key string) bool {
+	_, ok := c.at[key]
+	return ok
 }
 
 // add notes what is wrong with a key.
@@ -58,15 +65,16 @@ func lineOf(text []byte, offset int) int {
 }
 
 // decodeObject reads JSON with comments and trailing commas into the fields of
-// *into, all of which are strings, and notes unknown, repeated and mistyped keys.
-func decodeObject(path string, text []byte, into *configFile) *configCheck {
-	c := &configCheck{path: path, text: text, at: map[string]int{}}
+// *into, and notes unknown, repeated and mistyped keys. own says that the person
+// wrote it.
+func decodeObject(path string, text []byte, own bool, into *configFile) *configCheck {
+	c := &configCheck{path: path, text: text, own: own, at: map[string]int{}}
 	c.plain = text
 	if !utf8.Valid(text) {
 		c.fail(0, "the file is not UTF-8 text; save it as UTF-8")
 		return c
 	}
-	fields := stringFields(into)
+	fields := fieldsOf(into)
 	// ToJSON blanks comments out, so that offsets still are those of the file.
 	plain := jsonc.ToJSON(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
 	mark := len(text) - len(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
@@ -107,7 +115,6 @@ func decodeObject(path string, text []byte, into *configFile) *configCheck {
 
 func (c *configCheck) setField(fields map[string]reflect.Value, key string, value any, repeated bool) {
 	field, known := fields[key]
-	text, isText := value.(string)
 	switch {
 	case !known && repeated:
 	case !known:
@@ -119,18 +126,19 @@ func (c *configCheck) setField(fields map[string]reflect.Value, key string, valu
 		c.add(key, "unknown key"+didYouMean(key, names))
 	case repeated:
 		c.add(key, "stands twice; remove one")
-	case !isText:
-		c.add(key, "must be text in quotes")
 	default:
-		field.SetString(text)
+		if what := setValue(field.Addr().Interface(), c.filledIn(key, value)); what != "" {
+			c.add(key, what)
+		}
 	}
 }
 
-func stringFields(into any) map[string]reflect.Value {
+func fieldsOf(into any) map[string]reflect.Value {
 	v := reflect.ValueOf(into).Elem()
 	fields := make(map[string]reflect.Value, v.NumField())
 	for i := range v.NumField() {
-		fields[v.Type().Field(i).Tag.Get("json")] = v.Field(i)
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		fields[name] = v.Field(i)
 	}
 	return fields
 }

@@ -9,20 +9,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-)
-
-// An AuthMethod says what kind of application is registered in the domain.
-type AuthMethod string
-
-// The two methods of the published plugin.
-const (
-	ConfidentialApp AuthMethod = "confidential_app" // has a secret; signs in with the browser
-	MobileApp       AuthMethod = "mobile_app"       // has none; signs in with a device code
 )
 
 // Defaults of the keys that may be left out.
@@ -34,30 +29,75 @@ const (
 
 // Config is a valid configuration.
 type Config struct {
-	Path         string     // the file it was read from
-	DomainURL    string     // origin of the identity domain, without a trailing slash
-	ClientID     string     //
-	ClientSecret SecretRef  // empty for an application without a secret
-	RedirectURI  string     // exactly as registered
-	Scope        string     // space-separated
-	BaseURL      string     // llm_base_url, without a trailing slash
-	AuthMethod   AuthMethod //
-	LogLevel     slog.Level //
-	LogFile      string     // absolute
+	Path          string            // the file it was read from
+	DomainURL     string            // origin of the identity domain, without a trailing slash
+	ClientID      string            //
+	ClientSecret  SecretRef         // empty for an application without a secret
+	ClientKey     SecretRef         // empty for an application without a key; else PEM
+	ClientKeyID   string            // empty for a key without an ID
+	RedirectURIs  []string          // exactly as registered; one at least
+	Scope         string            // space-separated
+	Resources     []string          // RFC 8707
+	Audience      string            //
+	LoginHint     string            //
+	Prompt        string            // space-separated
+	MaxAge        *int              // seconds; nil for any
+	ExtraParams   map[string]string //
+	Issuer        string            // empty for what the discovery document says
+	StrictIDToken bool              //
+	BaseURL       string            // llm_base_url, without a trailing slash
+	AuthMethod    AuthMethod        //
+	LogLevel      slog.Level        //
+	LogFile       string            // absolute
+	AgentToken    bool              // an agent may run oci-oidc-helper token
+
+	Network network.Settings // ca_file, tls_client_cert and tls_client_key
+}
+
+// EndpointNetwork is how OpenCode reaches the endpoint: it shows no client
+// certificate.
+func (c Config) EndpointNetwork() network.Settings {
+	return network.Settings{CAFile: c.Network.CAFile}
+}
+
+// Equal reports whether two configurations say the same.
+func (c Config) Equal(other Config) bool { return reflect.DeepEqual(c, other) }
+
+// Proof is what the application proves itself with: the client secret or the
+// private key. A public one has none.
+func (c Config) Proof() SecretRef {
+	if !c.ClientKey.None() {
+		return c.ClientKey
+	}
+	return c.ClientSecret
 }
 
 // configFile is the file as it is written: every key with its default.
 type configFile struct {
-	Schema       string `json:"$schema"`
-	DomainURL    string `json:"domain_url"`
-	ClientID     string `json:"client_id"`
-	ClientSecret string `json:"client_secret"`
-	RedirectURI  string `json:"redirect_uri"`
-	Scope        string `json:"scope"`
-	BaseURL      string `json:"llm_base_url"`
-	AuthMethod   string `json:"auth_method"`
-	LogLevel     string `json:"log_level"`
-	LogFile      string `json:"log_file"`
+	Schema        string            `json:"$schema"`
+	DomainURL     string            `json:"domain_url"`
+	ClientID      string            `json:"client_id"`
+	ClientSecret  string            `json:"client_secret"`
+	ClientKey     string            `json:"client_key,omitempty"`
+	ClientKeyID   string            `json:"client_key_id,omitempty"`
+	RedirectURI   texts             `json:"redirect_uri"`
+	Scope         string            `json:"scope"`
+	Resource      texts             `json:"resource,omitempty"`
+	Audience      string            `json:"audience,omitempty"`
+	LoginHint     string            `json:"login_hint,omitempty"`
+	Prompt        string            `json:"prompt,omitempty"`
+	MaxAge        *int              `json:"max_age,omitempty"`
+	ExtraParams   map[string]string `json:"extra_params,omitempty"`
+	Issuer        string            `json:"issuer,omitempty"`
+	StrictIDToken bool              `json:"strict_id_token,omitempty"`
+	BaseURL       string            `json:"llm_base_url"`
+	AuthMethod    string            `json:"auth_method"`
+	CAFile        string            `json:"ca_file"`
+	TLSCert       string            `json:"tls_client_cert"`
+	TLSKey        string            `json:"tls_client_key"`
+	LogLevel      string            `json:"log_level"`
+	LogFile       string            `json:"log_file"`
+	AgentToken    bool              `json:"allow_agent_token"`
 }
 
 // maxConfigSize bounds what is read of a configuration or secret file, in bytes.
@@ -66,10 +106,12 @@ const maxConfigSize = 1 << 20
 // LoadConfig reads the configuration that holds in a project directory: the
 // file there, else the one in OpenCode's own configuration directory. Its error
 // is a [problem.Problem] of kind Config that names file, line and key of all
-// that is wrong, or the paths that were searched when there is no file.
+// that is wrong, or the paths that were searched when there is no file; or of
+// kind Untrusted, with an [Unconfirmed] as its cause, where the file is the
+// project's and the person has not confirmed it.
 func (p Places) LoadConfig(directory string) (Config, error) {
 	paths := p.ConfigPaths(directory)
-	for _, path := range paths {
+	for i, path := range paths {
 		text, err := readLimited(path, maxConfigSize)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -78,6 +120,9 @@ func (p Places) LoadConfig(directory string) (Config, error) {
 			return Config{}, problem.New(problem.Config,
 				fmt.Sprintf("The configuration %s cannot be read: %v.", path, plainCause(err)),
 				"Make it a file that you can read.").Because(err)
+		}
+		if i == 0 {
+			return p.ProjectConfig(path, text)
 		}
 		return p.parseConfig(path, text)
 	}
@@ -88,41 +133,70 @@ func (p Places) LoadConfig(directory string) (Config, error) {
 
 // parseConfig checks the text of a configuration file.
 func (p Places) parseConfig(path string, text []byte) (Config, error) {
-	file := configFile{
-		RedirectURI: DefaultRedirectURI,
-		Scope:       DefaultScope,
-		AuthMethod:  string(ConfidentialApp),
-		LogLevel:    DefaultLogLevel,
-		LogFile:     p.LogFile,
-	}
-	check := decodeObject(path, text, &file)
-	if check.broken {
-		return Config{}, check.problem()
-	}
-
-	if file.LogFile == "" {
-		file.LogFile = p.LogFile
-	}
-	config := Config{
-		Path:         path,
-		DomainURL:    check.originURL("domain_url", file.DomainURL),
-		ClientID:     check.required("client_id", file.ClientID),
-		ClientSecret: p.secretRef(check, file.ClientSecret),
-		RedirectURI:  check.redirectURI(file.RedirectURI),
-		Scope:        check.scope(file.Scope),
-		BaseURL:      check.baseURL(file.BaseURL),
-		AuthMethod:   check.authMethod(file.AuthMethod),
-		LogLevel:     check.logLevel(file.LogLevel),
-		LogFile:      p.expand(file.LogFile, filepath.Dir(path)),
-	}
-	if config.AuthMethod == ConfidentialApp && file.ClientSecret == "" {
-		check.add("client_secret", "is missing, and a confidential_app has one; "+
-			`write "{file:~/.secrets/oci-client-secret}", or set auth_method to "mobile_app"`)
-	}
+	config, check, _ := p.parse(path, text, true)
 	if len(check.lines) > 0 {
 		return Config{}, check.problem()
 	}
 	return config, nil
+}
+
+// defaults are the values of the keys that a file may leave out.
+func (p Places) defaults() configFile {
+	return configFile{
+		RedirectURI: texts{DefaultRedirectURI},
+		Scope:       DefaultScope,
+		AuthMethod:  string(ConfidentialApp),
+		LogLevel:    DefaultLogLevel,
+	}
+}
+
+// parse reads the text of a configuration file, the person's own or not, and notes
+// what is wrong with it.
+func (p Places) parse(path string, text []byte, own bool) (Config, *configCheck, *configFile) {
+	file := p.defaults()
+	check := decodeObject(path, text, own, &file)
+	if check.broken {
+		return Config{}, check, &file
+	}
+
+	logFile := p.LogFile // "" where there is no home
+	if file.LogFile != "" {
+		logFile = p.expand(file.LogFile, filepath.Dir(path))
+	}
+	method := check.authMethod(file.AuthMethod)
+	config := Config{
+		Path:          path,
+		DomainURL:     check.originURL("domain_url", file.DomainURL),
+		ClientID:      check.required("client_id", file.ClientID),
+		ClientSecret:  p.secretRef(check, "client_secret", file.ClientSecret),
+		ClientKey:     p.secretRef(check, "client_key", file.ClientKey),
+		ClientKeyID:   check.plainText("client_key_id", file.ClientKeyID),
+		RedirectURIs:  check.redirectURIs(file.RedirectURI),
+		Scope:         check.scope(file.Scope, method),
+		Resources:     check.resources(file.Resource),
+		Audience:      check.plainText("audience", file.Audience),
+		LoginHint:     check.plainText("login_hint", file.LoginHint),
+		Prompt:        check.promptValue(file.Prompt),
+		MaxAge:        file.MaxAge,
+		ExtraParams:   check.extraParams(file.ExtraParams),
+		Issuer:        check.issuer(file.Issuer),
+		StrictIDToken: file.StrictIDToken,
+		BaseURL:       check.baseURL(file.BaseURL),
+		AuthMethod:    method,
+		LogLevel:      check.logLevel(file.LogLevel),
+		LogFile:       logFile,
+		AgentToken:    file.AgentToken,
+		Network: network.Settings{
+			CAFile:     p.networkFile(check, "ca_file", file.CAFile),
+			ClientCert: p.networkFile(check, "tls_client_cert", file.TLSCert),
+			ClientKey:  p.networkFile(check, "tls_client_key", file.TLSKey),
+		},
+	}
+	if file.TLSKey != "" && file.TLSCert == "" {
+		check.add("tls_client_key", "is of no use without tls_client_cert; name the certificate's file there")
+	}
+	check.combination(&file, config)
+	return config, check, &file
 }
 
 // required returns the value of a key that must be there and filled in.
@@ -156,6 +230,8 @@ func (c *configCheck) webURL(key, value string) *url.URL {
 		c.add(key, "is not a web address; write it as https://host/…") // the value may hold a password
 	case u.Hostname() == "" || !portOK(u) || (u.Scheme != "https" && u.Scheme != "http"):
 		c.add(key, fmt.Sprintf("is not a web address: %q; write it as https://host/…", u.Redacted()))
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
+		c.add(key, "has letters in its host that may look like others; write the host in its ASCII form (xn--…)")
 	case u.User != nil:
 		c.add(key, "holds a user name or password; remove them")
 	case u.RawQuery != "" || u.Fragment != "":
@@ -187,47 +263,61 @@ func (c *configCheck) baseURL(value string) string {
 	return strings.TrimRight(value, "/")
 }
 
-// redirectURI checks that the helper itself can receive the redirect
-// (RFC 8252, 7.3); the URI stays as it is written, because it is compared
-// as text with the registered one.
-func (c *configCheck) redirectURI(value string) string {
-	before := len(c.lines)
-	if c.required("redirect_uri", value); len(c.lines) > before {
-		return ""
-	}
-	u, err := url.Parse(value)
-	if err == nil && u.Scheme == "https" && isLoopback(u.Hostname()) {
-		c.add("redirect_uri", fmt.Sprintf("is %q, but must begin with http: — it stays on this machine", value))
-		return ""
-	}
-	if err != nil || !portOK(u) || u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !isLoopback(u.Hostname()) {
-		c.add("redirect_uri", fmt.Sprintf("is %q, but must be on this machine, such as %s, "+
-			"and be registered in the application exactly like that", value, DefaultRedirectURI))
-		return ""
+func (c *configCheck) issuer(value string) string {
+	if value != "" {
+		c.webURL("issuer", value)
 	}
 	return value
 }
 
-func (c *configCheck) scope(value string) string {
-	scope := strings.Join(strings.Fields(value), " ")
-	switch {
-	case scope == "":
-		c.add("scope", fmt.Sprintf("is empty; leave it out for %q", DefaultScope))
-	case isPlaceholder(scope):
-		c.add("scope", fmt.Sprintf("is still the placeholder %s; put your own value there", scope))
+// redirectURIs checks each of them, and that none stands twice.
+func (c *configCheck) redirectURIs(values []string) []string {
+	if len(values) == 0 {
+		c.add("redirect_uri", fmt.Sprintf("is an empty list; leave it out for %q", DefaultRedirectURI))
 	}
-	return scope
+	for i, value := range values {
+		if slices.Contains(values[:i], value) {
+			c.add("redirect_uri", fmt.Sprintf("has %q twice; remove one", value))
+			continue
+		}
+		c.redirectURI(value)
+	}
+	return values
 }
 
-func (c *configCheck) authMethod(value string) AuthMethod {
-	switch method := AuthMethod(value); method {
-	case ConfidentialApp, MobileApp:
-		return method
-	default:
-		c.add("auth_method", fmt.Sprintf("is %q; write one of confidential_app, mobile_app", value)+
-			didYouMean(value, []string{string(ConfidentialApp), string(MobileApp)}))
-		return ""
+// redirectURI checks that the helper itself can receive the redirect
+// (RFC 8252, 7.3); the URI stays as it is written, because it is compared
+// as text with the registered one.
+func (c *configCheck) redirectURI(value string) {
+	before := len(c.lines)
+	if c.required("redirect_uri", value); len(c.lines) > before {
+		return
 	}
+	u, err := url.Parse(value)
+	if err == nil && u.Scheme == "https" && isLoopback(u.Hostname()) {
+		c.add("redirect_uri", fmt.Sprintf("is %q, but must begin with http: — it stays on this machine", value))
+		return
+	}
+	if err != nil || !portOK(u) || u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !isLoopback(u.Hostname()) {
+		c.add("redirect_uri", fmt.Sprintf("is %q, but must be on this machine, such as %s, "+
+			"and be registered in the application exactly like that", value, DefaultRedirectURI))
+	}
+}
+
+// networkFile returns the path of a file in PEM form, or "". It is read when it is
+// needed.
+func (p Places) networkFile(c *configCheck, key, value string) string {
+	switch {
+	case value == "":
+		return ""
+	case isPlaceholder(value):
+		c.add(key, fmt.Sprintf("is still the placeholder %s; put the file's path there, or remove the key", value))
+	case strings.Contains(value, "-----BEGIN"):
+		c.add(key, "holds the text itself; put it in a file, and the file's path here")
+	case strings.HasPrefix(value, "{"):
+		c.add(key, fmt.Sprintf("is %q, but is the path of a file, without {file:}", value))
+	}
+	return p.expand(value, filepath.Dir(c.path))
 }
 
 func (c *configCheck) logLevel(value string) slog.Level {

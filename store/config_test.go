@@ -42,7 +42,8 @@ const minimal = `{
 `
 
 func TestDefaults(t *testing.T) {
-	p, dir := testPlaces(t), t.TempDir()
+	p := testPlaces(t)
+	dir := p.ConfigDirs[0]
 	writeFile(t, filepath.Join(dir, ConfigName), minimal)
 	writeFile(t, filepath.Join(p.Home, ".secrets", "oci"), "  s3cret\n")
 	c, err := p.LoadConfig(dir)
@@ -53,15 +54,15 @@ func TestDefaults(t *testing.T) {
 		Path:         filepath.Join(dir, ConfigName),
 		DomainURL:    "https://idcs-0123.identity.oraclecloud.com:443",
 		ClientID:     "0a1b2c",
-		ClientSecret: SecretRef{file: filepath.Join(p.Home, ".secrets", "oci")},
-		RedirectURI:  "http://localhost:8888/callback",
+		ClientSecret: SecretRef{key: "client_secret", file: filepath.Join(p.Home, ".secrets", "oci")},
+		RedirectURIs: []string{"http://localhost:8888/callback"},
 		Scope:        "openid profile offline_access",
 		BaseURL:      "https://llm.example.com/v1",
 		AuthMethod:   ConfidentialApp,
 		LogLevel:     slog.LevelInfo,
 		LogFile:      p.LogFile,
 	}
-	if c != want {
+	if !c.Equal(want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
 	if text, err := c.ClientSecret.Read(); err != nil || text.Reveal() != "s3cret" {
@@ -88,7 +89,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.RedirectURI != DefaultRedirectURI || c.Scope != DefaultScope || c.AuthMethod != ConfidentialApp || c.LogFile != p.LogFile {
+	if c.RedirectURIs[0] != DefaultRedirectURI || c.Scope != DefaultScope || c.AuthMethod != ConfidentialApp || c.LogFile != p.LogFile {
 		t.Errorf("the example's defaults are others: %+v", c)
 	}
 }
@@ -146,10 +147,36 @@ func TestRefused(t *testing.T) {
 		{"secret missing", `"client_secret": "{file:~/.secrets/oci}",`, ``, "client_secret: is missing, and a confidential_app has one"},
 		{"secret placeholder", `{file:~/.secrets/oci}`, `<your-client-secret>`, ":5: client_secret: is still a placeholder"},
 		{"secret file unclosed", `{file:~/.secrets/oci}`, `{file:~/.secrets/oci`, ":5: client_secret: begins with {file:"},
-		{"method", `"client_id"`, `"auth_method": "mobile", "client_id"`, `auth_method: is "mobile"; write one of confidential_app, mobile_app`},
+		{"method", `"client_id"`, `"auth_method": "mobile", "client_id"`, `auth_method: is "mobile"; write one of confidential_app, mobile_app, public_app, private_key_jwt, client_credentials`},
 		{"level", `"client_id"`, `"log_level": "WARNING", "client_id"`, `log_level: is "WARNING"; write one of NONE, ERROR, WARN`},
 		{"foreign redirect", `"client_id"`, `"redirect_uri": "https://example.com/cb", "client_id"`, "redirect_uri: is \"https://example.com/cb\", but must be on this machine"},
 		{"empty scope", `"client_id"`, `"scope": " ", "client_id"`, "scope: is empty"},
+		{"a secret for a public app", `"client_id"`, `"auth_method": "public_app", "client_id"`, ":5: client_secret: is set, but a public_app has none"},
+		{"a secret for a mobile app", `"client_id"`, `"auth_method": "mobile_app", "client_id"`, ":5: client_secret: is set, but a mobile_app has none"},
+		{"a key for a mobile app", `"client_secret"`, `"auth_method": "mobile_app", "client_key"`, ":5: client_key: is set, but a mobile_app has none"},
+		{"a secret and a key", `"client_id"`, `"client_key": "{env:K}", "client_id"`, ":4: client_key: is set beside client_secret"},
+		{"private_key_jwt with a secret", `"client_id"`, `"auth_method": "private_key_jwt", "client_id"`, ":5: client_secret: is set, but with private_key_jwt"},
+		{"private_key_jwt without a key", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "private_key_jwt"`, "client_key: is missing, and private_key_jwt needs one"},
+		{"a key's ID without a key", `"client_id"`, `"client_key_id": "k", "client_id"`, ":4: client_key_id: names the key in client_key, but there is none"},
+		{"credentials without a secret", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "client_credentials"`, "client_secret: is missing, and client_credentials needs one, or client_key"},
+		{"credentials with a hint", `"client_id"`, `"auth_method": "client_credentials", "login_hint": "m", "client_id"`, ":4: login_hint: is for people who sign in"},
+		{"an empty environment", `"{file:~/.secrets/oci}"`, `"{env:}"`, `:5: client_secret: begins with {env: but is not of the form "{env:NAME}"`},
+		{"a variable that is not set", `0a1b2c`, `a-{env:OCI_OIDC_NOT_SET}`, ":4: client_id: names the environment variable OCI_OIDC_NOT_SET, which is not set"},
+		{"no redirects", `"client_id"`, `"redirect_uri": [], "client_id"`, "redirect_uri: is an empty list"},
+		{"a number among redirects", `"client_id"`, `"redirect_uri": ["http://localhost:1/", 2], "client_id"`, "redirect_uri: must be text in quotes, or a list of them"},
+		{"a foreign redirect among others", `"client_id"`, `"redirect_uri": ["http://localhost:1/", "https://example.com"], "client_id"`, `redirect_uri: is "https://example.com", but must be on this machine`},
+		{"a redirect twice", `"client_id"`, `"redirect_uri": ["http://localhost:1/", "http://localhost:1/"], "client_id"`, "twice; remove one"},
+		{"a parameter of the protocol", `"client_id"`, `"extra_params": {"State": "x"}, "client_id"`, ":4: extra_params: has state, which the sign-in sets itself"},
+		{"a parameter with a key", `"client_id"`, `"extra_params": {"prompt": "x"}, "client_id"`, ":4: extra_params: has prompt, which is a key of its own"},
+		{"parameters that are none", `"client_id"`, `"extra_params": {"a": 1}, "client_id"`, ":4: extra_params: must be names and texts"},
+		{"max_age in quotes", `"client_id"`, `"max_age": "60", "client_id"`, ":4: max_age: must be a whole number"},
+		{"max_age without openid", `"client_id"`, `"max_age": 60, "scope": "a", "client_id"`, ":4: max_age: needs openid in scope"},
+		{"strictness in quotes", `"client_id"`, `"strict_id_token": "true", "client_id"`, ":4: strict_id_token: must be true or false"},
+		{"prompt", `"client_id"`, `"prompt": "logon", "client_id"`, "did you mean login?"},
+		{"none and more", `"client_id"`, `"prompt": "none login", "client_id"`, "none stands alone"},
+		{"a resource that is none", `"client_id"`, `"resource": "llm", "client_id"`, ":4: resource: is \"llm\", but must be an absolute URI"},
+		{"a life in minutes", `"client_id"`, `"scope": "a urn:opc:resource:expiry=5m", "client_id"`, ":4: scope: has urn:opc:resource:expiry=5m, but the life of a token is told in seconds"},
+		{"issuer", `"client_id"`, `"issuer": "idcs", "client_id"`, ":4: issuer: is not a web address"},
 		{"no comma", `"0a1b2c", `, `"0a1b2c"`, ":5: "},
 		{"unclosed text", `/v1/",`, `/v1/`, ":6: the value of llm_base_url cannot be read"},
 		{"garbage after comments", minimal, "// a\n// b\nhello", ":3: expected {"},
@@ -158,7 +185,7 @@ func TestRefused(t *testing.T) {
 		{"a port that is none", ".com:443/", ".com:99999/", "domain_url: is not a web address"},
 		{"no host", "https://llm.example.com", "https://:8443", "llm_base_url: is not a web address"},
 		{"https redirect", `"client_id"`, `"redirect_uri": "https://localhost:8888/callback", "client_id"`, "but must begin with http:"},
-		{"unknown form of the secret", "{file:~/.secrets/oci}", "{env:X}", "client_secret: has a form that is not known"},
+		{"unknown form of the secret", "{file:~/.secrets/oci}", "{vault:X}", "client_secret: has a form that is not known"},
 		{"empty secret file name", "{file:~/.secrets/oci}", "{file: }", "client_secret: begins with {file:"},
 		{"no end", "\n}\n", "\n", "the file ends before the closing }"},
 		{"two objects", "\n}\n", "\n} {}\n", ":7: there is more after the closing }"},
@@ -194,6 +221,12 @@ func TestAccepted(t *testing.T) {
 		{"http on loopback", "https://llm.example.com", "http://127.0.0.1:4000"},
 		{"level in small letters", `"client_id"`, `"log_level": "debug", "client_id"`},
 		{"schema", `"client_id"`, `"$schema": "./x.json", "client_id"`},
+		{"public without a secret", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "public_app"`},
+		{"a key", `"client_secret": "{file:~/.secrets/oci}"`, `"client_key": "{env:KEY}", "client_key_id": "k"`},
+		{"private_key_jwt", `"client_secret"`, `"auth_method": "private_key_jwt", "client_key"`},
+		{"two redirects", `"client_id"`, `"redirect_uri": ["http://localhost:1/", "http://127.0.0.1:2/"], "client_id"`},
+		{"all for the sign-in page", `"client_id"`, `"login_hint": "m", "prompt": "login consent", "max_age": 0, "client_id"`},
+		{"an expiry", `"client_id"`, `"scope": "https://a/b urn:opc:resource:expiry=300", "client_id"`},
 		{"mobile without a secret", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "mobile_app"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -205,6 +238,37 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
+// TestMoreWaysToBeAClient reads what the plain cases leave out.
+func TestMoreWaysToBeAClient(t *testing.T) {
+	t.Setenv("OCI_OIDC_TEST_CLIENT", "0a1b2c")
+	t.Setenv("OCI_OIDC_TEST_SECRET", " s3cret\n")
+	c, err := testPlaces(t).parseConfig("/p/c", []byte(`{
+		"domain_url": "https://idcs-0123.identity.oraclecloud.com",
+		"llm_base_url": "https://llm.example.com/v1",
+		"auth_method": "client_credentials",
+		"client_id": "{env:OCI_OIDC_TEST_CLIENT}",
+		"client_secret": "{env:OCI_OIDC_TEST_SECRET}",
+		"resource": "https://llm.example.com",
+		"extra_params": {"tenant": "{env:OCI_OIDC_TEST_CLIENT}"},
+	}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ClientID != "0a1b2c" || c.Scope != "" || c.ExtraParams["tenant"] != "0a1b2c" || len(c.Resources) != 1 {
+		t.Errorf("%+v", c)
+	}
+	if text, err := c.Proof().Read(); err != nil || text.Reveal() != "s3cret" {
+		t.Errorf("secret %q, %v", text.Reveal(), err)
+	}
+	t.Setenv("OCI_OIDC_TEST_SECRET", "")
+	if _, err := c.Proof().Read(); !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "OCI_OIDC_TEST_SECRET, which client_secret names, is not set") {
+		t.Errorf("an unset variable: %v", err)
+	}
+	if shown := string(c.Redacted()); !strings.Contains(shown, `"client_secret": "{env:OCI_OIDC_TEST_SECRET}"`) || !strings.Contains(shown, `"resource": "https://llm.example.com"`) {
+		t.Errorf("shown as %s", shown)
+	}
+}
+
 func TestSecretFileFaults(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "empty"), " \n")
@@ -213,25 +277,9 @@ func TestSecretFileFaults(t *testing.T) {
 		{"empty", filepath.Join(dir, "empty"), "holds no secret"},
 		{"directory", dir, "it is not a file"},
 	} {
-		_, err := SecretRef{file: test.path}.Read()
+		_, err := SecretRef{key: "client_secret", file: test.path}.Read()
 		if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-}
-
-func FuzzConfig(f *testing.F) {
-	f.Add([]byte(minimal))
-	f.Add([]byte(`{"client_id": "x", "client_id": [1, {"a": null}]} // end`))
-	f.Add([]byte("{\"a\": \"\x00\", }"))
-	p := testPlaces(f)
-	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := p.parseConfig("/p/c", text)
-		if err == nil && (c.ClientID == "" || c.DomainURL == "" || c.BaseURL == "") {
-			t.Errorf("accepted without a required key: %+v", c)
-		}
-		if err != nil && !problem.Is(err, problem.Config) {
-			t.Errorf("not a configuration problem: %v", err)
-		}
-	})
 }

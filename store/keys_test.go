@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,7 +40,7 @@ func TestSchemaFile(t *testing.T) {
 // The keys that are described are the keys that are read, with their defaults.
 func TestConfigKeysAreTheStructs(t *testing.T) {
 	var fields, described []string
-	for name := range stringFields(&configFile{}) {
+	for name := range fieldsOf(&configFile{}) {
 		fields = append(fields, name)
 	}
 	for _, key := range ConfigKeys {
@@ -51,7 +52,7 @@ func TestConfigKeysAreTheStructs(t *testing.T) {
 		t.Errorf("the struct has %v, ConfigKeys have %v", fields, described)
 	}
 
-	p, dir := testPlaces(t), t.TempDir()
+	p := testPlaces(t)
 	written := map[string]string{"client_secret": "x"}
 	for _, key := range ConfigKeys {
 		if key.Required {
@@ -59,12 +60,12 @@ func TestConfigKeysAreTheStructs(t *testing.T) {
 		}
 	}
 	text, _ := json.Marshal(written)
-	writeFile(t, filepath.Join(dir, ConfigName), string(text))
-	c, err := p.LoadConfig(dir)
+	writeFile(t, filepath.Join(p.ConfigDirs[0], ConfigName), string(text))
+	c, err := p.LoadConfig(t.TempDir())
 	if err != nil {
 		t.Fatalf("the required keys alone: %v", err)
 	}
-	for name, got := range map[string]string{"auth_method": string(c.AuthMethod), "redirect_uri": c.RedirectURI, "scope": c.Scope} {
+	for name, got := range map[string]string{"auth_method": string(c.AuthMethod), "redirect_uri": c.RedirectURIs[0], "scope": c.Scope} {
 		if want := configKey(t, name).Default; got != want {
 			t.Errorf("%s is %q by default, described as %q", name, got, want)
 		}
@@ -89,15 +90,36 @@ func TestSchemaAndHelperAgree(t *testing.T) {
 		{"placeholder", `0a1b2c`, `<your-client-id>`, false},
 		{"no secret", `"client_secret": "{file:~/.secrets/oci}",`, ``, false},
 		{"no secret, mobile", `"client_secret": "{file:~/.secrets/oci}",`, `"auth_method": "mobile_app",`, true},
+		{"a public app", `"client_secret": "{file:~/.secrets/oci}",`, `"auth_method": "public_app",`, true},
+		{"a secret for a public app", `"client_id"`, `"auth_method": "public_app", "client_id"`, false},
+		{"a key for a mobile app", `"client_secret"`, `"auth_method": "mobile_app", "client_key"`, false},
+		{"a secret and a key", `"client_id"`, `"client_key": "{env:K}", "client_id"`, false},
+		{"a key instead of a secret", `"client_secret"`, `"client_key_id": "k", "client_key"`, true},
+		{"private_key_jwt", `"client_secret"`, `"auth_method": "private_key_jwt", "client_key"`, true},
+		{"private_key_jwt with a secret", `"client_id"`, `"auth_method": "private_key_jwt", "client_id"`, false},
+		{"client_credentials", `"client_id"`, `"auth_method": "client_credentials", "client_id"`, true},
+		{"client_credentials with a hint", `"client_id"`, `"auth_method": "client_credentials", "login_hint": "m", "client_id"`, false},
+		{"client_credentials without proof", `"client_secret": "{file:~/.secrets/oci}",`, `"auth_method": "client_credentials",`, false},
+		{"two redirects", `"client_id"`, `"redirect_uri": ["http://localhost:1/", "http://127.0.0.1:2/"], "client_id"`, true},
+		{"no redirects", `"client_id"`, `"redirect_uri": [], "client_id"`, false},
+		{"a foreign redirect in a list", `"client_id"`, `"redirect_uri": ["https://example.com/cb"], "client_id"`, false},
+		{"parameters", `"client_id"`, `"extra_params": {"ui_locales": "de"}, "client_id"`, true},
+		{"parameters of the protocol", `"client_id"`, `"extra_params": {"state": "x"}, "client_id"`, false},
+		{"max_age", `"client_id"`, `"max_age": 60, "client_id"`, true},
+		{"max_age in quotes", `"client_id"`, `"max_age": "60", "client_id"`, false},
+		{"prompt", `"client_id"`, `"prompt": "login consent", "client_id"`, true},
+		{"bad prompt", `"client_id"`, `"prompt": "none login", "client_id"`, false},
+		{"strict", `"client_id"`, `"strict_id_token": true, "client_id"`, true},
+		{"a resource that is none", `"client_id"`, `"resource": "llm", "client_id"`, false},
 		{"bad method", `"client_id"`, `"auth_method": "api_key", "client_id"`, false},
 		{"bad level", `"client_id"`, `"log_level": "LOUD", "client_id"`, false},
 		{"foreign redirect", `"client_id"`, `"redirect_uri": "https://example.com/cb", "client_id"`, false},
 		{"other redirect", `"client_id"`, `"redirect_uri": "http://127.0.0.1:8765/", "client_id"`, true},
 	} {
 		text := strings.Replace(minimal, test.old, test.new, 1)
-		p, dir := testPlaces(t), t.TempDir()
-		writeFile(t, filepath.Join(dir, ConfigName), text)
-		_, err := p.LoadConfig(dir)
+		p := testPlaces(t)
+		writeFile(t, filepath.Join(p.ConfigDirs[0], ConfigName), text)
+		_, err := p.LoadConfig(t.TempDir())
 		if (err == nil) != test.valid {
 			t.Errorf("%s: the helper says %v", test.name, err)
 		}
@@ -113,21 +135,21 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	if err := validate(t, resolvedSchema(t), text); err != nil {
 		t.Errorf("the schema refuses the example: %v", err)
 	}
-	var written map[string]string
+	var written map[string]any
 	if err := json.Unmarshal(jsonc.ToJSON([]byte(text)), &written); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range ConfigKeys {
 		switch value, ok := written[key.Name]; {
-		case !ok:
+		case !ok && (key.Default != "" || !strings.Contains(text, "\n  // \""+key.Name+"\": ")):
 			t.Errorf("the example lacks %s", key.Name)
-		case key.Default != "" && value != key.Default:
-			t.Errorf("the example has %s %q, the default is %q", key.Name, value, key.Default)
+		case key.Default != "" && fmt.Sprint(value) != key.Default:
+			t.Errorf("the example has %s %v, the default is %q", key.Name, value, key.Default)
 		}
 	}
-	p, dir := testPlaces(t), t.TempDir()
-	writeFile(t, filepath.Join(dir, ConfigName), text)
-	if _, err := p.LoadConfig(dir); err != nil {
+	p := testPlaces(t)
+	writeFile(t, filepath.Join(p.ConfigDirs[0], ConfigName), text)
+	if _, err := p.LoadConfig(t.TempDir()); err != nil {
 		t.Errorf("the helper refuses the example: %v", err)
 	}
 }

@@ -30,28 +30,37 @@ func (p Places) LoadConfigFile(path string) (Config, error) {
 			fmt.Sprintf("The configuration %s cannot be read: %s.", path, plainCause(err)),
 			"Name a file that you can read.").Because(err)
 	}
-	return p.parseConfig(path, text)
+	return p.ProjectConfig(path, text)
 }
 
 // Redacted returns the configuration as it holds, defaults included, in JSON. A
 // secret that stands in it is left out; the file of one is named.
 func (c Config) Redacted() []byte {
 	file := configFile{
-		Schema:      SchemaURL,
-		DomainURL:   c.DomainURL,
-		ClientID:    c.ClientID,
-		RedirectURI: c.RedirectURI,
-		Scope:       c.Scope,
-		BaseURL:     c.BaseURL,
-		AuthMethod:  string(c.AuthMethod),
-		LogLevel:    logging.LevelName(c.LogLevel),
-		LogFile:     c.LogFile,
-	}
-	switch {
-	case c.ClientSecret.File() != "":
-		file.ClientSecret = "{file:" + c.ClientSecret.File() + "}"
-	case !c.ClientSecret.None():
-		file.ClientSecret = "[redacted]"
+		Schema:        SchemaURL,
+		DomainURL:     c.DomainURL,
+		ClientID:      c.ClientID,
+		ClientSecret:  c.ClientSecret.shown(),
+		ClientKey:     c.ClientKey.shown(),
+		ClientKeyID:   c.ClientKeyID,
+		RedirectURI:   c.RedirectURIs,
+		Scope:         c.Scope,
+		Resource:      c.Resources,
+		Audience:      c.Audience,
+		LoginHint:     c.LoginHint,
+		Prompt:        c.Prompt,
+		MaxAge:        c.MaxAge,
+		ExtraParams:   c.ExtraParams,
+		Issuer:        c.Issuer,
+		StrictIDToken: c.StrictIDToken,
+		BaseURL:       c.BaseURL,
+		AuthMethod:    string(c.AuthMethod),
+		CAFile:        c.Network.CAFile,
+		TLSCert:       c.Network.ClientCert,
+		TLSKey:        c.Network.ClientKey,
+		LogLevel:      logging.LevelName(c.LogLevel),
+		LogFile:       c.LogFile,
+		AgentToken:    c.AgentToken,
 	}
 	var text strings.Builder
 	encoder := json.NewEncoder(&text)

@@ -32,6 +32,9 @@ type Places struct {
 	StateDir string
 	// LogFile is where the log goes unless the configuration says otherwise.
 	LogFile string
+	// TrustedProject is the project directory whose configuration is believed
+	// unseen, for CI, or "".
+	TrustedProject string
 }
 
 // FindPlaces reads them from the environment.
@@ -40,6 +43,8 @@ func FindPlaces() Places {
 	p := Places{
 		Home:     home,
 		StateDir: filepath.Join(xdg.StateHome, appName),
+
+		TrustedProject: os.Getenv("OCI_OIDC_TRUST_PROJECT"),
 	}
 	// Without a home there is no log, and tokens live in memory.
 	if home != "" {

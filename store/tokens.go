@@ -37,6 +37,8 @@ type Tokens struct {
 type Endpoints struct {
 	Token      string `json:"token"`
 	Revocation string `json:"revocation,omitempty"`
+
+	SecretInForm bool `json:"secretInForm,omitempty"` // the domain knows no HTTP Basic
 }
 
 // Empty reports whether nobody is signed in.
@@ -74,19 +76,31 @@ type TokenFile struct {
 
 // TokenFile returns the file for the session that a configuration describes:
 // what makes two sessions the same is the domain, the client, the scope and the
-// method.
+// method, and what else says for whom and for what the tokens are.
 func (p Places) TokenFile(c Config) *TokenFile {
 	scopes := strings.Fields(c.Scope)
 	slices.Sort(scopes)
-	canonical, _ := json.Marshal([]string{
+	parts := []any{
 		canonicalOrigin(c.DomainURL), c.ClientID, strings.Join(slices.Compact(scopes), " "), string(c.AuthMethod),
-	})
-	key := sha256.Sum256(canonical)
-	return &TokenFile{
-		path:     filepath.Join(p.StateDir, hex.EncodeToString(key[:])+".json"),
-		domain:   c.DomainURL,
-		clientID: c.ClientID,
 	}
+	// Only where it is set, so that sessions from before there were such keys stay.
+	if more := (tokenTarget{c.Audience, c.Resources, c.ExtraParams}); more.Audience != "" || len(more.Resources)+len(more.ExtraParams) > 0 {
+		parts = append(parts, more)
+	}
+	canonical, _ := json.Marshal(parts)
+	key := sha256.Sum256(canonical)
+	file := &TokenFile{domain: c.DomainURL, clientID: c.ClientID}
+	if p.StateDir != "" { // or else it would be one of the working directory's
+		file.path = filepath.Join(p.StateDir, hex.EncodeToString(key[:])+".json")
+	}
+	return file
+}
+
+// A tokenTarget is what a configuration asks of a token besides its scope.
+type tokenTarget struct {
+	Audience    string
+	Resources   []string
+	ExtraParams map[string]string
 }
 
 // canonicalOrigin removes what does not distinguish origins: case and the
@@ -99,7 +113,7 @@ func canonicalOrigin(origin string) string {
 	return strings.TrimSuffix(origin, ":80")
 }
 
-// Path returns the file's path.
+// Path returns the file's path, or "" where there is no place for it.
 func (f *TokenFile) Path() string { return f.path }
 
 // A Stamp tells whether the file is still the one that was read or written.
@@ -132,10 +146,14 @@ func (s Stamp) Same(earlier Stamp) bool {
 }
 
 // Load reads the saved tokens; without a file they are empty. A file that is
-// damaged, or written by a newer version, is a problem of kind Store, and stays
-// as it is.
+// damaged, written by a newer version, a link, or another user's is a problem of kind
+// Store, and stays as it is.
 func (f *TokenFile) Load() (Tokens, Stamp, error) {
 	stamp := f.Stamp()
+	if why := f.notOurs(); why != "" {
+		return Tokens{}, stamp, problem.New(problem.Store, fmt.Sprintf("The saved tokens %s are not used: %s.", f.path, why),
+			"Remove the file, and sign in again.")
+	}
 	text, err := readLimited(f.path, maxTokensSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Tokens{}, Stamp{}, nil
@@ -150,6 +168,20 @@ func (f *TokenFile) Load() (Tokens, Stamp, error) {
 		return Tokens{}, stamp, f.describe(err)
 	}
 	return tokens, stamp, nil
+}
+
+// notOurs says in a few words why the file may be somebody else's, or is "". A sign-in
+// puts a new file in its place.
+func (f *TokenFile) notOurs() string {
+	info, err := os.Lstat(f.path)
+	switch {
+	case err != nil:
+		return ""
+	case info.Mode()&fs.ModeSymlink != 0:
+		return "it is a link"
+	default:
+		return foreign(info)
+	}
 }
 
 // errNewer is the fault of a file that a newer version wrote.
@@ -237,6 +269,36 @@ func (f *TokenFile) Save(t Tokens) (Stamp, error) {
 			"Make room on the disk and the directory writable; until then the session lives in this process only.").Because(err)
 	}
 	return f.Stamp(), nil
+}
+
+// CheckWritable reports whether tokens can be saved, and leaves nothing behind. Its
+// error is a problem of kind Store.
+func (f *TokenFile) CheckWritable() error {
+	const hint = "Name a directory that you can write to in XDG_STATE_HOME. Until then a session lives in memory alone: sign in with /connect inside of OpenCode."
+	if f.path == "" {
+		return problem.New(problem.Store, "There is no place to save tokens: there is no home directory.", hint)
+	}
+	if err := Writable(filepath.Dir(f.path)); err != nil {
+		return problem.New(problem.Store,
+			fmt.Sprintf("No tokens can be saved in %s: %s.", filepath.Dir(f.path), plainCause(err)), hint).Because(err)
+	}
+	return nil
+}
+
+// Writable reports whether files can be made in a directory, or in what is there of
+// it. The mode would not tell of a read-only file system.
+func Writable(dir string) error {
+	if dir == "" {
+		return errNoHome
+	}
+	probe, err := os.CreateTemp(dir, ".opencode-oci-oidc-*")
+	if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
+		return Writable(parent)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // Erase removes the file. Its error is a problem of kind Store.

@@ -26,24 +26,24 @@ func ConfigText(values map[string]string) []byte {
 		}
 		text.WriteString("\n" + wrapped(key.About, "  // ", 96))
 		if value := values[key.Name]; value != "" {
-			fmt.Fprintf(&text, "  %s: %s,\n", quoted(key.Name), quoted(value))
+			fmt.Fprintf(&text, "  %s: %s,\n", quoted(key.Name), quoted(key.value(value)))
 			continue
 		}
 		shown := key.Default
 		if shown == "" {
 			shown = key.Example
 		}
-		fmt.Fprintf(&text, "  // %s: %s,\n", quoted(key.Name), quoted(shown))
+		fmt.Fprintf(&text, "  // %s: %s,\n", quoted(key.Name), quoted(key.value(shown)))
 	}
 	text.WriteString("}\n")
 	return text.Bytes()
 }
 
-func quoted(text string) string {
+func quoted(value any) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(text)
+	_ = encoder.Encode(value)
 	return strings.TrimSpace(out.String())
 }
 
@@ -77,13 +77,13 @@ func (p Places) CheckValue(key, value string) error {
 	case "llm_base_url":
 		check.baseURL(value)
 	case "redirect_uri":
-		check.redirectURI(value)
+		check.redirectURIs(strings.Fields(value))
 	case "scope":
-		check.scope(value)
+		check.scope(value, ConfidentialApp)
 	case "auth_method":
 		check.authMethod(value)
-	case "client_secret":
-		p.secretRef(check, value)
+	case "client_secret", "client_key":
+		p.secretRef(check, key, value)
 	default:
 		check.required(key, value)
 	}

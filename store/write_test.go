@@ -22,7 +22,7 @@ func TestConfigTextIsAConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	if c.ClientID != `odd"0` || c.RedirectURI != DefaultRedirectURI || c.Scope != DefaultScope {
+	if c.ClientID != `odd"0` || c.RedirectURIs[0] != DefaultRedirectURI || c.Scope != DefaultScope {
 		t.Errorf("%+v", c)
 	}
 	for _, key := range ConfigKeys {

@@ -1,0 +1,23 @@
+//go:build unix
+
+package store
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// foreign says in a few words why somebody else than this user, and the
+// administrator, can write a file, or is "".
+func foreign(info fs.FileInfo) string {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case ok && int(stat.Uid) != os.Geteuid() && stat.Uid != 0:
+		return "it belongs to another user"
+	case info.Mode().Perm()&0o022 != 0:
+		return "others can write it"
+	default:
+		return ""
+	}
+}
