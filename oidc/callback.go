@@ -3,9 +3,7 @@ package oidc
 import (
 	"context"
 	"crypto/rand"
-	_ "embed"
 	"errors"
-	"html"
 	"io"
 	"log"
 	"net"
@@ -14,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/pages"
 )
 
 const (
@@ -26,6 +26,9 @@ const (
 	lastPageTime = 3 * time.Second
 	// callbackTimeout bounds one request of a browser.
 	callbackTimeout = exchangeTimeout + 5*time.Second
+	// maxCallers is how many connections there may be at once; one more closes
+	// the oldest, so that a flood keeps nobody out.
+	maxCallers = 64
 )
 
 // A callback is the loopback listener of one sign-in (RFC 8252, 7.3). It serves
@@ -46,7 +49,8 @@ type callback struct {
 	claim  sync.Once
 	ended  chan struct{} // closed by finish
 	result error         // how it ended, once ended is closed
-	shown  chan struct{} // closed when the last page was served
+	owed   atomic.Int32  // last pages that browsers wait for
+	shown  chan struct{} // closed when the last of them was served
 	once   struct{ finish, shown sync.Once }
 }
 
@@ -123,8 +127,9 @@ func (c *callback) serve(request *codeRequest) {
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      callbackTimeout,
-		MaxHeaderBytes:    maxHeaderSize,
+		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),
+		ConnState:         (&callers{}).note,
 	}
 	for _, listener := range c.listeners {
 		go c.server.Serve(listener) //nolint:errcheck // ends with close
@@ -138,20 +143,55 @@ func (c *callback) handler(request *codeRequest) http.Handler {
 		// A page elsewhere whose name was pointed at this machine (DNS
 		// rebinding) sends its own name.
 		case !strings.EqualFold(strings.TrimSuffix(r.Host, ":80"), strings.TrimSuffix(c.redirect.Host, ":80")):
-			c.page(w, http.StatusMisdirectedRequest, pageForeign)
+			write(w, http.StatusMisdirectedRequest, pages.Nothing.HTML("")) // nor is it told of whom
 		case r.Method != http.MethodGet:
 			w.Header().Set("Allow", http.MethodGet)
-			c.page(w, http.StatusMethodNotAllowed, pageForeign)
-		case r.URL.Path == c.startPath:
+			c.page(w, http.StatusMethodNotAllowed, pages.Nothing)
+		case !visited(r.Header):
+			c.page(w, http.StatusForbidden, pages.Nothing)
+		case r.URL.EscapedPath() == c.startPath && !c.over():
 			http.Redirect(w, r, request.url(), http.StatusFound)
-		case r.URL.Path == c.resultPath:
+		case r.URL.EscapedPath() == c.startPath:
 			c.showResult(w)
-		case r.URL.Path == c.redirect.Path:
+		case r.URL.EscapedPath() == c.resultPath:
+			c.showResult(w)
+		case r.URL.EscapedPath() == c.redirect.EscapedPath():
 			c.receive(w, r, request)
 		default:
-			c.page(w, http.StatusNotFound, pageForeign)
+			c.page(w, http.StatusNotFound, pages.Nothing)
 		}
 	})
+}
+
+// visited reports whether a person's browser goes to the address, as far as the
+// request tells: neither a part of another page (Fetch Metadata) nor a page that
+// is loaded ahead, whose code would be used up unseen.
+func visited(h http.Header) bool {
+	dest := h.Get("Sec-Fetch-Dest")
+	ahead := strings.Contains(h.Get("Sec-Purpose")+h.Get("Purpose"), "pre")
+	return (dest == "" || dest == "document") && !ahead
+}
+
+// callers are the connections to a listener, the oldest first.
+type callers struct {
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+// note is the ConnState of a server.
+func (c *callers) note(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		c.open = append(c.open, conn)
+		if len(c.open) > maxCallers {
+			_ = c.open[0].Close()
+			c.open = c.open[1:]
+		}
+	case http.StateClosed:
+		c.open = slices.DeleteFunc(c.open, func(one net.Conn) bool { return one == conn })
+	}
 }
 
 // receive takes the authorization response. One that does not carry this
@@ -159,9 +199,10 @@ func (c *callback) handler(request *codeRequest) http.Handler {
 func (c *callback) receive(w http.ResponseWriter, r *http.Request, request *codeRequest) {
 	code, err := request.parse(r.URL.Query())
 	if errors.Is(err, errForeignState) {
-		c.page(w, http.StatusBadRequest, pageForeign)
+		c.page(w, http.StatusBadRequest, pages.OtherSignIn)
 		return
 	}
+	c.owed.Add(1)
 	first := false
 	c.claim.Do(func() { first = true })
 	if first {
@@ -174,20 +215,37 @@ func (c *callback) receive(w http.ResponseWriter, r *http.Request, request *code
 	}
 }
 
-func (c *callback) showResult(w http.ResponseWriter) {
+// over reports whether the sign-in has ended.
+func (c *callback) over() bool {
 	select {
 	case <-c.ended:
+		return true
 	default:
-		c.page(w, http.StatusNotFound, pageForeign)
+		return false
+	}
+}
+
+func (c *callback) showResult(w http.ResponseWriter) {
+	if !c.over() {
+		c.page(w, http.StatusNotFound, pages.Nothing)
 		return
 	}
-	if c.result == nil {
-		c.page(w, http.StatusOK, pageDone)
-	} else {
-		p := problem.From(c.result)
-		c.page(w, http.StatusOK, page{Title: "Not signed in", Text: p.Message, Next: p.Hint})
+	c.page(w, http.StatusOK, resultPage(c.result))
+	if c.owed.Add(-1) <= 0 {
+		c.once.shown.Do(func() { close(c.shown) })
 	}
-	c.once.shown.Do(func() { close(c.shown) })
+}
+
+// resultPage says how the sign-in ended.
+func resultPage(result error) pages.Page {
+	switch {
+	case result == nil:
+		return pages.SignedIn
+	case problem.Is(result, problem.LoginTimeout):
+		return pages.TimedOut
+	}
+	p := problem.From(result)
+	return pages.Failed(p.Message, p.Hint)
 }
 
 // finish tells the waiting browser how the sign-in ended.
@@ -198,7 +256,7 @@ func (c *callback) finish(result error) {
 	})
 }
 
-// close ends the listener: at once if no browser is waiting, else when it has
+// close ends the listener: at once if no browser is waiting, else when each has
 // fetched the last page.
 func (c *callback) close() {
 	defer c.closeListeners()
@@ -208,7 +266,8 @@ func (c *callback) close() {
 	waiting := true
 	c.claim.Do(func() { waiting = false })
 	c.finish(problem.New(problem.Cancelled, "The sign-in was stopped.", "Start again."))
-	if waiting {
+	// A person who came a moment too late is told so, too.
+	if waiting || problem.Is(c.result, problem.LoginTimeout) {
 		select {
 		case <-c.shown:
 		case <-time.After(lastPageTime):
@@ -238,49 +297,12 @@ func harden(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// A page is what the browser shows.
-type page struct {
-	Done     bool
-	Title    string
-	Text     string
-	Next     string
-	Endpoint string
+func (c *callback) page(w http.ResponseWriter, status int, page pages.Page) {
+	write(w, status, page.HTML(c.endpoint))
 }
 
-var (
-	pageDone = page{Done: true, Title: "You are signed in",
-		Text: "OpenCode can now use your company's models.", Next: "You can close this window and go back to OpenCode."}
-	pageForeign = page{Title: "Nothing to see here",
-		Text: "This address belongs to no sign-in that is waiting.", Next: "To sign in, run /connect in OpenCode and use the address it shows."}
-)
-
-//go:embed pages/result.html
-var resultHTML string
-
-func (c *callback) page(w http.ResponseWriter, status int, p page) {
-	p.Endpoint = c.endpoint
+func write(w http.ResponseWriter, status int, document string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, p.html())
-}
-
-// html is the page as HTML. It is not made with html/template, which keeps the
-// linker from dropping unused methods anywhere: a fifth of the program.
-func (p page) html() string {
-	mark, sign := "failed", "!"
-	if p.Done {
-		mark, sign = "done", "✓"
-	}
-	endpoint := ""
-	if p.Endpoint != "" {
-		endpoint = "Sign-in for " + p.Endpoint
-	}
-	return strings.NewReplacer(
-		"{{mark}}", mark,
-		"{{sign}}", sign,
-		"{{title}}", html.EscapeString(p.Title),
-		"{{text}}", html.EscapeString(p.Text),
-		"{{next}}", html.EscapeString(p.Next),
-		"{{endpoint}}", html.EscapeString(endpoint),
-	).Replace(resultHTML)
+	_, _ = io.WriteString(w, document)
 }

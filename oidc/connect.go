@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
@@ -22,12 +23,28 @@ const (
 // Flows are all of them.
 var Flows = []Flow{Browser, Device, Paste}
 
+// Flows are those that the application can do, the one that suits it and this
+// machine best first. There is none where no person is needed.
+func (s *Session) Flows() []Flow {
+	switch {
+	case s.config.AuthMethod.Unattended():
+		return []Flow{}
+	case !place.Browser():
+		return []Flow{Device, Paste, Browser}
+	case s.config.AuthMethod == store.MobileApp: // its redirect is not always registered
+		return []Flow{Device, Browser, Paste}
+	default:
+		return []Flow{Browser, Device, Paste}
+	}
+}
+
 // A Prompt is what a person must be shown during a flow.
 type Prompt struct {
 	Flow          Flow      `json:"flow"`
-	URL           string    `json:"url"`                // where to sign in
-	UserCode      string    `json:"userCode,omitempty"` // to be entered there; only of the device flow
-	ExpiresAt     time.Time `json:"expiresAt"`          // of the attempt
+	URL           string    `json:"url"`                   // where to sign in
+	CompleteURL   string    `json:"completeURL,omitempty"` // the same with the code in it, where the domain has one (RFC 8628, 3.2)
+	UserCode      string    `json:"userCode,omitempty"`    // to be entered there; only of the device flow
+	ExpiresAt     time.Time `json:"expiresAt"`             // of the attempt
 	BrowserOpened bool      `json:"browserOpened"`
 }
 
@@ -50,10 +67,14 @@ type attempt struct {
 // when their time is over, or when another Connect begins. Where another process
 // is at the same sign-in already, this one shows its prompt and waits with it.
 func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error) {
+	if s.config.AuthMethod.Unattended() {
+		_, err := s.Refresh(ctx) // nobody is needed for that
+		return s.Status(), err
+	}
 	ctx, a := s.beginAttempt(ctx)
 	defer s.endAttempt(a)
 	if o.Flow == "" {
-		o.Flow = s.defaultFlow()
+		o.Flow = append(s.Flows(), o.Flow)[0]
 	}
 	s.log.Info("sign-in begins", "flow", o.Flow)
 	if err := s.signIn(ctx, a, o); err != nil {
@@ -72,9 +93,13 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 	if err := s.writable(); err != nil {
 		return err
 	}
+	if place.CI() {
+		return problem.New(problem.LoginRequired, "Nobody can sign in here: this is a CI job (the variable CI is set).",
+			"Use auth_method client_credentials, or bring a session along: mount the directory of its tokens. If somebody is here, unset CI.")
+	}
 	show := func(p Prompt) {
-		// What is pasted is meant for a browser elsewhere.
-		p.BrowserOpened = o.OpenBrowser && p.Flow != Paste && openBrowser(p.URL)
+		// The other flows are meant for a browser elsewhere.
+		p.BrowserOpened = o.OpenBrowser && p.Flow == Browser && openBrowser(p.URL)
 		s.log.Info("the person is asked", "flow", p.Flow, "expiresAt", p.ExpiresAt, "browserOpened", p.BrowserOpened)
 		s.announce(shared, p)
 		o.Prompt(p)
@@ -196,14 +221,6 @@ func (s *Session) takesPaste(a *attempt) {
 // RefreshSwitches tells what must be on for a domain to give a refresh token.
 const RefreshSwitches = `A refresh token needs three switches: the application's "Refresh token" grant, ` +
 	`offline_access in scope, and "Allow token refresh" of the resource application.`
-
-// defaultFlow is the flow that suits the configuration.
-func (s *Session) defaultFlow() Flow {
-	if s.config.AuthMethod == store.MobileApp {
-		return Device
-	}
-	return Browser
-}
 
 // beginAttempt makes this the sign-in that is going on, after the one before has
 // let go of its port.

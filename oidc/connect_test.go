@@ -5,6 +5,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +40,7 @@ func TestSignInWithBrowser(t *testing.T) {
 			w := newWorld(t, domaintest.Options{AutoApprove: true}, method)
 			s := w.session()
 			prompt, ended := connecting(t, s, Browser)
-			if !strings.HasPrefix(prompt.URL, strings.TrimSuffix(w.config.RedirectURI, "callback")) || len(prompt.URL) > 45 {
+			if !strings.HasPrefix(prompt.URL, strings.TrimSuffix(w.config.RedirectURIs[0], "callback")) || len(prompt.URL) > 45 {
 				t.Errorf("the address to show is %s", prompt.URL)
 			}
 			status, body, last, err := browse(t.Context(), prompt.URL)
@@ -177,7 +180,7 @@ func TestStrayRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := authorization.Query().Get("state")
-	redirect := w.config.RedirectURI
+	redirect := w.config.RedirectURIs[0]
 	transport := &http.Transport{DisableKeepAlives: true}
 	for _, test := range []struct {
 		name, method, address, host string
@@ -234,10 +237,13 @@ func TestPaste(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, wrong := range []string{"", "  ", w.config.RedirectURI + "?code=x&state=y"} {
-				if err := s.Answer(t.Context(), wrong); err == nil || !strings.Contains(err.Error(), w.config.RedirectURI) {
+			for _, wrong := range []string{"", "  ", "yes", "what is this?", w.config.RedirectURIs[0], w.config.RedirectURIs[0] + "?code=x&state=y"} {
+				if err := s.Answer(t.Context(), wrong); err == nil || !strings.Contains(err.Error(), w.config.RedirectURIs[0]) {
 					t.Errorf("%q was answered with %v", wrong, err)
 				}
+			}
+			if err := s.Answer(t.Context(), "a-code-of-another-sign-in"); !problem.Is(err, problem.LoginDenied) || !strings.Contains(err.Error(), "does not accept the code") {
+				t.Errorf("a foreign code was answered with %v", err)
 			}
 			pasted := redirect + " \n"
 			u, err := url.Parse(redirect)
@@ -262,7 +268,7 @@ func TestPaste(t *testing.T) {
 
 func TestPortInUse(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	u, err := url.Parse(w.config.RedirectURI)
+	u, err := url.Parse(w.config.RedirectURIs[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -456,16 +462,10 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %q, %v", query, code, err)
 		}
 	}
-}
-
-// TestPageEscapes: whatever a domain says is text on our page.
-func TestPageEscapes(t *testing.T) {
-	const evil = `<script>"{{title}}'&`
-	for _, p := range []page{{Title: evil, Text: evil, Next: evil, Endpoint: evil}, pageDone} {
-		got := p.html()
-		if strings.Contains(got, "<script") || strings.Contains(got, "{{mark}}") || strings.Contains(got, "{{next}}") || strings.Count(got, "<p") != 3 {
-			t.Errorf("the page is %s", got)
-		}
+	// A domain that promises iss and sends none is another.
+	r.metadata.SendsIssuer = true
+	if _, err := r.parse(url.Values{"code": {"c"}, "state": {"s"}}); err == nil || !strings.Contains(err.Error(), "another identity domain") {
+		t.Errorf("without the promised issuer: %v", err)
 	}
 }
 
@@ -479,9 +479,64 @@ func TestSecured(t *testing.T) {
 			t.Errorf("%s became %s", address, got)
 		}
 	}
+	t.Setenv("CI", "")
+	opened := browserThatNotes(t)
 	for _, address := range []string{"", "--help", "file:///etc/passwd", "javascript:alert(1)", "http://idcs.example/", "https://u:p@idcs.example/", "https:opaque"} {
 		if secureURL(address) || openBrowser(address) {
 			t.Errorf("%q would be opened", address)
+		}
+	}
+	const good = "https://idcs.example/ui/v1/device"
+	if notes := opened(); notes != "" || !openBrowser(good) || opened() != good+"|" {
+		t.Errorf("opened %q, then %q", notes, opened())
+	}
+}
+
+func TestFlowsSuitTheApplicationAndTheMachine(t *testing.T) {
+	for _, c := range []struct {
+		method  store.AuthMethod
+		browser string // the variable BROWSER
+		want    []Flow
+	}{
+		{store.ConfidentialApp, "browser", []Flow{Browser, Device, Paste}},
+		{store.MobileApp, "browser", []Flow{Device, Browser, Paste}},
+		{store.PublicApp, "browser", []Flow{Browser, Device, Paste}},
+		{store.ConfidentialApp, "", []Flow{Device, Paste, Browser}},
+		{store.MobileApp, "", []Flow{Device, Paste, Browser}},
+	} {
+		t.Setenv("BROWSER", c.browser)
+		t.Setenv("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
+		s := newWorld(t, domaintest.Options{}, c.method).session()
+		if got := s.Flows(); !slices.Equal(got, c.want) {
+			t.Errorf("%s with BROWSER=%s: %q, want %q", c.method, c.browser, got, c.want)
+		}
+	}
+}
+
+// A browser that would show itself in the terminal must not be tried.
+func TestNoBrowserIsTriedWhereNoneCanBe(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"xdg-open", "open", "wslview"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
+	t.Setenv("BROWSER", "")
+	t.Setenv("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
+	if openBrowser("http://127.0.0.1:8888/") {
+		t.Error("a browser was opened over SSH")
+	}
+}
+
+// In CI nobody is asked, by whatever flow.
+func TestNobodyIsAskedInCI(t *testing.T) {
+	t.Setenv("CI", "true")
+	for _, flow := range append(Flows, "") {
+		s := newWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, store.ConfidentialApp).session()
+		_, err := s.Connect(t.Context(), ConnectOptions{Flow: flow, OpenBrowser: true, Prompt: func(p Prompt) { t.Errorf("somebody is asked: %+v", p) }})
+		if !problem.Is(err, problem.LoginRequired) || !strings.Contains(err.Error(), "CI") {
+			t.Errorf("flow %q: %v", flow, err)
 		}
 	}
 }

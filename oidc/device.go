@@ -19,6 +19,8 @@ const (
 	devicePollSlower = 5  // seconds more after a connection trouble (RFC 8628, 3.5)
 	devicePollMost   = 60 // seconds
 	deviceLifetime   = 5 * time.Minute
+	deviceLongest    = 30 * time.Minute
+	userCodeSize     = 40 // characters
 )
 
 // signInWithDevice makes the device flow (RFC 8628): show is called once with
@@ -28,7 +30,11 @@ func (d *Domain) signInWithDevice(ctx context.Context, show func(Prompt), keep f
 	if err != nil {
 		return err
 	}
-	client, err := d.oauth(m.Token)
+	client, err := d.client(m.endpoints())
+	if err != nil {
+		return err
+	}
+	check, err := d.newAnswerCheck(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -37,12 +43,12 @@ func (d *Domain) signInWithDevice(ctx context.Context, show func(Prompt), keep f
 	if err != nil {
 		return err
 	}
-	show(Prompt{Flow: Device, URL: grant.VerificationURI, UserCode: grant.UserCode, ExpiresAt: grant.Expiry})
+	show(Prompt{Flow: Device, URL: grant.VerificationURI, CompleteURL: grant.VerificationURIComplete, UserCode: grant.UserCode, ExpiresAt: grant.Expiry})
 	answer, err := d.pollDevice(ctx, client, grant)
 	if err != nil {
 		return err
 	}
-	tokens, err := d.signedIn(answer, m, "")
+	tokens, err := d.signedIn(ctx, answer, check, "")
 	if err != nil {
 		return err
 	}
@@ -51,10 +57,12 @@ func (d *Domain) signInWithDevice(ctx context.Context, show func(Prompt), keep f
 
 // requestDevice asks for a code. Oracle wants response_type beside the
 // parameters of RFC 8628, 3.1, and no client authentication.
-func (d *Domain) requestDevice(ctx context.Context, client *oauth2.Config) (*oauth2.DeviceAuthResponse, error) {
-	ctx, x := d.exchange(ctx)
-	grant, err := client.DeviceAuth(ctx, oauth2.SetAuthURLParam("response_type", "device_code"))
-	d.learnClock(x)
+func (d *Domain) requestDevice(ctx context.Context, client *client) (*oauth2.DeviceAuthResponse, error) {
+	grant, x, err := d.askForDevice(ctx, client, nil)
+	if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) && refused.ErrorCode == "invalid_client" {
+		// RFC 8628, 3.1 wants a confidential client to prove itself here, too.
+		grant, x, err = d.askForDevice(ctx, client, client)
+	}
 	if err != nil {
 		p := d.fault(deviceStep, x, err)
 		if x.status == http.StatusNotFound {
@@ -64,37 +72,56 @@ func (d *Domain) requestDevice(ctx context.Context, client *oauth2.Config) (*oau
 		return nil, p
 	}
 	grant.VerificationURI = secured(grant.VerificationURI)
-	if grant.DeviceCode == "" || grant.UserCode == "" || !secureURL(grant.VerificationURI) {
-		return nil, d.nonsense(deviceStep, x, errors.New("no device code, user code or verification address"))
+	if grant.DeviceCode == "" || !secureURL(grant.VerificationURI) {
+		return nil, d.nonsense(deviceStep, "no device code or no address to enter it", nil)
 	}
-	grant.UserCode = printable(grant.UserCode, 40)
+	if grant.VerificationURIComplete = secured(grant.VerificationURIComplete); !secureURL(grant.VerificationURIComplete) {
+		grant.VerificationURIComplete = ""
+	}
+	if grant.UserCode == "" || printable(grant.UserCode, userCodeSize) != grant.UserCode {
+		return nil, d.nonsense(deviceStep, "no code that a person can type", nil)
+	}
+	now := time.Now()
 	if grant.Expiry.IsZero() {
-		grant.Expiry = time.Now().Add(deviceLifetime)
+		grant.Expiry = now.Add(deviceLifetime)
+	}
+	if latest := now.Add(deviceLongest); grant.Expiry.After(latest) {
+		grant.Expiry = latest
 	}
 	if grant.Interval <= 0 {
 		grant.Interval = devicePoll
 	}
+	grant.Interval = min(grant.Interval, devicePollMost)
 	return grant, nil
 }
 
+func (d *Domain) askForDevice(ctx context.Context, client, as *client) (*oauth2.DeviceAuthResponse, *exchange, error) {
+	ctx, x := d.exchangeAs(ctx, as, d.beginning())
+	grant, err := client.DeviceAuth(ctx, oauth2.SetAuthURLParam("response_type", "device_code"))
+	d.learnClock(x)
+	return grant, x, err
+}
+
 // secured turns the http: address that Oracle's domains give for their own page
-// into the https: one.
+// into the https: one, and escapes what does not belong into an address.
 func secured(address string) string {
 	u, err := url.Parse(address)
-	if err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-		u.Scheme = "https"
-		return u.String()
+	if err != nil {
+		return ""
 	}
-	return address
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		u.Scheme = "https"
+	}
+	return u.String()
 }
 
 // pollDevice waits for the person. x/oauth2 ends at the first connection trouble,
 // where RFC 8628, 3.5 asks for slower polling, so it is begun again.
-func (d *Domain) pollDevice(ctx context.Context, client *oauth2.Config, grant *oauth2.DeviceAuthResponse) (*oauth2.Token, error) {
+func (d *Domain) pollDevice(ctx context.Context, client *client, grant *oauth2.DeviceAuthResponse) (*oauth2.Token, error) {
 	ctx, cancel := context.WithDeadlineCause(ctx, grant.Expiry, codeProblem("expired_token", "Could not "+deviceStep+": ", ""))
 	defer cancel()
 	for {
-		ctx, x := d.exchange(ctx)
+		ctx, x := d.exchangeAs(ctx, client, d.resources())
 		answer, err := client.DeviceAccessToken(ctx, grant)
 		d.learnClock(x)
 		if err == nil {
@@ -112,7 +139,7 @@ func (d *Domain) pollDevice(ctx context.Context, client *oauth2.Config, grant *o
 		grant.Interval = min(grant.Interval+devicePollSlower, devicePollMost)
 		select {
 		case <-ctx.Done():
-		case <-time.After(x.retryAfter()):
+		case <-time.After(min(x.retryAfter(), devicePollMost*time.Second)):
 		}
 	}
 }

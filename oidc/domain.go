@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,15 +11,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -33,8 +34,8 @@ type Domain struct {
 	log       *slog.Logger
 	patience  time.Duration // with a person at the sign-in page
 
-	mu       sync.Mutex
-	metadata *metadata // once discovered
+	metadata    atomic.Pointer[metadata] // once discovered
+	discovering chan struct{}            // held by who asks
 
 	skew atomic.Int64 // nanoseconds the domain's clock is ahead of ours
 }
@@ -45,7 +46,7 @@ func NewDomain(config store.Config, log *slog.Logger) (*Domain, error) {
 	if err != nil {
 		return nil, problem.New(problem.Config, "domain_url is not a web address.", "Write it as https://host.").Because(err)
 	}
-	return &Domain{url: u, config: config, transport: newTransport(), log: log, patience: codeLifetime}, nil
+	return &Domain{url: u, config: config, transport: config.Network, log: log, patience: codeLifetime, discovering: make(chan struct{}, 1)}, nil
 }
 
 // metadata is what we need of the discovery document (OIDC Discovery 1.0, 3).
@@ -55,31 +56,52 @@ type metadata struct {
 	Token         string `json:"token_endpoint"`
 	Device        string `json:"device_authorization_endpoint"`
 	Revocation    string `json:"revocation_endpoint"`
+	Keys          string `json:"jwks_uri"`
+
+	SendsIssuer bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207, 3
+	SecretWays  []string `json:"token_endpoint_auth_methods_supported"`
+
+	// Where to go with a client certificate (RFC 8705, 5).
+	MTLS struct {
+		Token      string `json:"token_endpoint"`
+		Device     string `json:"device_authorization_endpoint"`
+		Revocation string `json:"revocation_endpoint"`
+	} `json:"mtls_endpoint_aliases"`
 }
 
 func (m *metadata) endpoints() store.Endpoints {
-	return store.Endpoints{Token: m.Token, Revocation: m.Revocation}
+	// HTTP Basic is what every server must know (RFC 6749, 2.3.1), unless it says
+	// otherwise.
+	inForm := slices.Contains(m.SecretWays, "client_secret_post") && !slices.Contains(m.SecretWays, "client_secret_basic")
+	return store.Endpoints{Token: m.Token, Revocation: m.Revocation, SecretInForm: inForm}
 }
 
 // discover returns the domain's metadata, asking for it once.
 func (d *Domain) discover(ctx context.Context) (*metadata, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.metadata != nil {
-		return d.metadata, nil
+	if m := d.metadata.Load(); m != nil {
+		return m, nil
+	}
+	select {
+	case d.discovering <- struct{}{}:
+		defer func() { <-d.discovering }()
+	case <-ctx.Done():
+		return nil, problem.From(context.Cause(ctx))
+	}
+	if m := d.metadata.Load(); m != nil {
+		return m, nil
 	}
 	m, err := d.fetchMetadata(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d.metadata = m
+	d.metadata.Store(m)
 	return m, nil
 }
 
 // fetchMetadata asks at the standard place, then at Oracle's own, and falls back
 // on the paths that all of Oracle's domains have.
 func (d *Domain) fetchMetadata(ctx context.Context) (*metadata, error) {
-	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/idcs-configuration"} {
+	for _, path := range d.discoveryPaths() {
 		m, err := d.fetchDocument(ctx, path)
 		if errors.Is(err, errNotThere) {
 			d.log.Info("no discovery document", "path", path)
@@ -91,6 +113,19 @@ func (d *Domain) fetchMetadata(ctx context.Context) (*metadata, error) {
 		return d.complete(m)
 	}
 	return d.complete(&metadata{})
+}
+
+// discoveryPaths are where the document may be: at the standard place, which is
+// below an issuer with a path at the domain's own host (OIDC Discovery 1.0, 4), or
+// at Oracle's own.
+func (d *Domain) discoveryPaths() []string {
+	const standard = "/.well-known/openid-configuration"
+	paths := []string{standard, "/.well-known/idcs-configuration"}
+	issuer, err := url.Parse(d.config.Issuer)
+	if err == nil && strings.EqualFold(issuer.Host, d.url.Host) && strings.Trim(issuer.Path, "/") != "" {
+		paths = slices.Insert(paths, 0, strings.TrimRight(issuer.EscapedPath(), "/")+standard)
+	}
+	return paths
 }
 
 // errNotThere is the cause of a 404.
@@ -133,6 +168,14 @@ func (d *Domain) fetchDocument(ctx context.Context, path string) (*metadata, err
 // complete fills in what Oracle's discovery documents leave out, the device
 // endpoint first of all, and checks where the endpoints are.
 func (d *Domain) complete(m *metadata) (*metadata, error) {
+	if d.config.Issuer != "" {
+		m.Issuer = d.config.Issuer
+	}
+	if d.config.Network.ClientCert != "" {
+		m.Token = cmp.Or(m.MTLS.Token, m.Token)
+		m.Device = cmp.Or(m.MTLS.Device, m.Device)
+		m.Revocation = cmp.Or(m.MTLS.Revocation, m.Revocation)
+	}
 	for _, endpoint := range []struct {
 		name string
 		url  *string
@@ -142,6 +185,7 @@ func (d *Domain) complete(m *metadata) (*metadata, error) {
 		{"token_endpoint", &m.Token, "/oauth2/v1/token"},
 		{"device_authorization_endpoint", &m.Device, "/oauth2/v1/device"},
 		{"revocation_endpoint", &m.Revocation, "/oauth2/v1/revoke"},
+		{"jwks_uri", &m.Keys, keysPath},
 	} {
 		if *endpoint.url == "" {
 			*endpoint.url = d.url.String() + endpoint.path
@@ -151,16 +195,51 @@ func (d *Domain) complete(m *metadata) (*metadata, error) {
 				fmt.Sprintf("The domain %s names a %s that is neither https nor on this machine.", d.url.Host, endpoint.name),
 				"Check domain_url; if it is right, ask your administrator.")
 		}
+		if !d.owns(*endpoint.url) && endpoint.url != &m.Keys {
+			elsewhere, _ := url.Parse(*endpoint.url)
+			return nil, problem.New(problem.Domain,
+				fmt.Sprintf("The domain %s names a %s at another host, %s.", d.url.Host, endpoint.name, printable(elsewhere.Host, 100)),
+				"If that is your domain's own address, set domain_url to it; if you do not know it, ask your administrator.")
+		}
 	}
 	return m, nil
 }
+
+// owns reports whether the URL is at the domain's own host, where alone codes,
+// secrets and tokens are sent: an endpoint elsewhere is the way of a mix-up
+// attack (RFC 9700, 4.4). The port may differ, which Oracle's domains write in
+// some places only, and so may the region in the name of the same tenant.
+func (d *Domain) owns(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || !secureURL(text) {
+		return false
+	}
+	host, own := strings.ToLower(u.Hostname()), strings.ToLower(d.url.Hostname())
+	return host == own || oracleTenant(own) != "" && oracleTenant(host) == oracleTenant(own)
+}
+
+// oracleTenant is the first label of a name that Oracle gives to a domain, which
+// is the tenant's alone, or "".
+func oracleTenant(host string) string {
+	if !strings.HasSuffix(host, ".identity.oraclecloud.com") {
+		return ""
+	}
+	tenant, _, _ := strings.Cut(host, ".")
+	return tenant
+}
+
+// maxURLSize is the longest address that a domain may name, in bytes.
+const maxURLSize = 4 << 10
 
 // secureURL reports whether a secret may be sent to, or a person led to, the URL:
 // https, or http to this machine.
 func secureURL(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" {
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" || len(text) > maxURLSize {
 		return false
+	}
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r <= ' ' || r > unicode.MaxASCII }) {
+		return false // a name in its own script is written xn--
 	}
 	return u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname())
 }
@@ -168,27 +247,6 @@ func secureURL(text string) bool {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
-}
-
-// oauth returns the client for the given endpoints. The authentication style is
-// fixed: x/oauth2's way of finding it out would send a one-time code or refresh
-// token twice.
-func (d *Domain) oauth(token string) (*oauth2.Config, error) {
-	clientSecret, err := d.config.ClientSecret.Read()
-	if err != nil {
-		return nil, err
-	}
-	style := oauth2.AuthStyleInHeader
-	if clientSecret.Empty() {
-		style = oauth2.AuthStyleInParams
-	}
-	return &oauth2.Config{
-		ClientID:     d.config.ClientID,
-		ClientSecret: clientSecret.Reveal(),
-		RedirectURL:  d.config.RedirectURI,
-		Scopes:       strings.Fields(d.config.Scope),
-		Endpoint:     oauth2.Endpoint{TokenURL: token, AuthStyle: style},
-	}, nil
 }
 
 // learnClock notes how far the domain's clock is ahead of ours.
@@ -213,26 +271,33 @@ type Outcome struct {
 // one, the old one stays. With known endpoints no discovery is made.
 func (d *Domain) Refresh(ctx context.Context, old store.Tokens) (tokens store.Tokens, outcome Outcome, err error) {
 	endpoints := old.Endpoints
-	if !secureURL(endpoints.Token) {
+	// An assertion also needs the issuer and the domain's clock.
+	if !d.owns(endpoints.Token) || !d.config.ClientKey.None() {
 		m, err := d.discover(ctx)
 		if err != nil {
 			return store.Tokens{}, Outcome{}, err
 		}
 		endpoints = m.endpoints()
 	}
-	client, err := d.oauth(endpoints.Token)
+	client, err := d.client(endpoints)
 	if err != nil {
 		return store.Tokens{}, Outcome{}, err
 	}
-	ctx, x := d.exchange(ctx)
+	ctx, x := d.exchangeAs(ctx, client, d.resources())
 	answer, err := client.TokenSource(ctx, &oauth2.Token{RefreshToken: old.Refresh.Reveal()}).Token()
 	d.learnClock(x)
 	if err != nil {
 		outcome = Outcome{Sent: x.sent.Load(), Unknown: x.unknown(), RetryAfter: x.retryAfter()}
 		return store.Tokens{}, outcome, d.fault("refresh the session", x, err)
 	}
-	tokens = received(answer, endpoints)
-	if tokens.Subject == "" {
+	tokens, err = d.received(answer, endpoints)
+	if err == nil {
+		err = d.checkSamePerson(answer, old.Subject)
+	}
+	if err != nil {
+		return store.Tokens{}, Outcome{Sent: true, Unknown: true}, err
+	}
+	if old.Subject != "" {
 		tokens.Subject = old.Subject
 	}
 	return tokens, Outcome{}, nil
@@ -242,44 +307,37 @@ func (d *Domain) Refresh(ctx context.Context, old store.Tokens) (tokens store.To
 // refresh tokens only; an access token lives on until it expires.
 func (d *Domain) Revoke(ctx context.Context, tokens store.Tokens) error {
 	const step = "revoke the session at the domain"
-	endpoint := tokens.Endpoints.Revocation
-	if !secureURL(endpoint) {
+	endpoints := tokens.Endpoints
+	if !d.owns(endpoints.Revocation) || !d.config.ClientKey.None() {
 		m, err := d.discover(ctx)
 		if err != nil {
 			return err
 		}
-		endpoint = m.Revocation
+		endpoints = m.endpoints()
 	}
-	client, err := d.oauth("")
+	client, err := d.client(endpoints)
 	if err != nil {
 		return err
 	}
 	form := url.Values{"token": {tokens.Refresh.Reveal()}, "token_type_hint": {"refresh_token"}}
-	_, err = d.post(ctx, step, endpoint, client, form)
-	return err
+	return d.post(ctx, step, endpoints.Revocation, client, form)
 }
 
 // post sends a form as the client, for what x/oauth2 has no call for. Any answer
 // but a success is the problem it means.
-func (d *Domain) post(ctx context.Context, step, endpoint string, client *oauth2.Config, form url.Values) (*exchange, error) {
-	if client.ClientSecret == "" {
-		form.Set("client_id", client.ClientID)
-	}
-	ctx, x := d.exchange(ctx)
+func (d *Domain) post(ctx context.Context, step, endpoint string, client *client, form url.Values) error {
+	ctx, x := d.exchangeAs(ctx, client, nil)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return x, d.fault(step, x, err)
+		return d.fault(step, x, err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if client.ClientSecret != "" {
-		req.SetBasicAuth(url.QueryEscape(client.ClientID), url.QueryEscape(client.ClientSecret))
-	}
 	resp, err := x.client().Do(req)
 	if err != nil {
-		return x, d.fault(step, x, err)
+		return d.fault(step, x, err)
 	}
 	if resp.StatusCode/100 == 2 {
-		return x, nil
+		return nil
 	}
 	refused := &oauth2.RetrieveError{Response: resp}
 	var body struct {
@@ -289,30 +347,5 @@ func (d *Domain) post(ctx context.Context, step, endpoint string, client *oauth2
 	if json.NewDecoder(resp.Body).Decode(&body) == nil {
 		refused.ErrorCode, refused.ErrorDescription = body.Code, body.Description
 	}
-	return x, d.fault(step, x, refused)
-}
-
-// defaultLifetime is assumed of an access token that says nothing of its own.
-const defaultLifetime = 5 * time.Minute
-
-// received turns an answer into tokens: the expiry counts from now, because the
-// domain's clock may differ from ours.
-func received(answer *oauth2.Token, endpoints store.Endpoints) store.Tokens {
-	now := time.Now().Round(0) // the wall clock alone: a monotonic one stands still in sleep
-	lifetime := time.Duration(answer.ExpiresIn) * time.Second
-	if lifetime <= 0 {
-		lifetime = defaultLifetime
-	}
-	tokens := store.Tokens{
-		Access:    secret.New(answer.AccessToken),
-		Type:      answer.Type(),
-		Refresh:   secret.New(answer.RefreshToken),
-		IssuedAt:  now,
-		ExpiresAt: now.Add(lifetime),
-		Endpoints: endpoints,
-	}
-	if claims, err := parseClaims(answer.AccessToken); err == nil {
-		tokens.Subject = claims.person()
-	}
-	return tokens
+	return d.fault(step, x, refused)
 }

@@ -2,10 +2,8 @@ package oidc
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
@@ -31,60 +30,38 @@ func (d *Domain) fault(step string, x *exchange, err error) *problem.Problem {
 		return problem.From(context.Cause(x.ctx))
 	case errors.As(err, &refused):
 		return d.refusal(step, x, refused)
+	case errors.Is(err, errTooLarge):
+		return d.nonsense(step, "it is too large", err)
 	case x.status == 0:
-		return d.unreachable(step, err)
+		return d.unreachable(step, x, err)
 	default:
-		return d.nonsense(step, x, err)
+		return d.nonsense(step, fmt.Sprintf("status %d", x.status), err)
 	}
 }
 
 // unreachable is the problem of a call without an answer.
-func (d *Domain) unreachable(step string, err error) *problem.Problem {
-	var (
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-		alert       tls.AlertError
-		dns         *net.DNSError
-		timeout     net.Error
-	)
-	host := d.url.Host
-	switch {
-	case errors.Is(err, errProxyPassword):
-		return proxyPassword("Could not " + step + ": ").Because(err)
-	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert), errors.Is(err, http.ErrSchemeMismatch):
-		return problem.New(problem.TLS,
-			fmt.Sprintf("Could not %s: the certificate of %s was not accepted.", step, host),
-			"If your company inspects connections, make its CA known: set SSL_CERT_FILE, or add it to the system. If the network has a sign-in page of its own, open it in the browser first.").Because(err)
-	case errors.As(err, &dns) && dns.IsNotFound && dns.Name != d.url.Hostname():
-		return problem.New(problem.Network,
-			fmt.Sprintf("Could not %s: the name %s, of the proxy, was not found.", step, printable(dns.Name, 100)),
-			"Check the network or VPN, and HTTPS_PROXY.").Passing().Because(err)
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return problem.New(problem.Network,
-			fmt.Sprintf("Could not %s: the name %s was not found.", step, d.url.Hostname()),
-			"Check the network or VPN, and domain_url.").Passing().Because(err)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return problem.New(problem.Network,
-			fmt.Sprintf("Could not %s: %s did not answer in time.", step, host),
-			"Check the network, VPN and proxy, then try again.").Passing().Because(err)
-	default:
-		return problem.New(problem.Network,
-			fmt.Sprintf("Could not %s: no connection to %s.", step, host),
-			"Check the network, VPN and proxy, then try again.").Passing().Because(err)
+func (d *Domain) unreachable(step string, x *exchange, err error) *problem.Problem {
+	if x.url == nil {
+		x.url = d.url
 	}
+	p := d.config.Network.Diagnose(err, x.url)
+	if p.Kind != problem.Config { // which is about a file
+		p.Message = "Could not " + step + ": " + p.Message
+	}
+	return p
 }
 
 // nonsense is the problem of an answer that is not the domain's: a captive
 // portal, a proxy's page, half a JSON object.
-func (d *Domain) nonsense(step string, x *exchange, err error) *problem.Problem {
+func (d *Domain) nonsense(step, why string, err error) *problem.Problem {
 	return problem.New(problem.Domain,
-		fmt.Sprintf("Could not %s: the answer of %s is not an identity domain's (status %d).", step, d.url.Host, x.status),
+		fmt.Sprintf("Could not %s: the answer of %s is not an identity domain's (%s).", step, d.url.Host, why),
 		"A sign-in page of the network or a proxy may be in between; open any page in the browser, then try again.").Passing().Because(err)
 }
 
 // refusal is the problem of an error answer (RFC 6749, 5.2; RFC 8628, 3.5).
 func (d *Domain) refusal(step string, x *exchange, refused *oauth2.RetrieveError) *problem.Problem {
-	said := said(refused.ErrorCode, refused.ErrorDescription, x.supportID())
+	said := said(refused.ErrorCode, refused.ErrorDescription, x.supportID(), x.secrets...)
 	cause := fmt.Errorf("status %d%s", x.status, said)
 	could := "Could not " + step + ": "
 	switch {
@@ -92,19 +69,17 @@ func (d *Domain) refusal(step string, x *exchange, refused *oauth2.RetrieveError
 		return problem.New(problem.Throttled, could+"the domain is asked too often just now"+said+".",
 			"Wait a moment, then try again.").Passing().Because(cause)
 	case x.status == http.StatusProxyAuthRequired:
-		return proxyPassword(could).Because(cause)
+		proxy, _ := network.Proxy(x.url)
+		p := network.PasswordForProxy(proxy, x.header.Values("Proxy-Authenticate"))
+		p.Message = could + p.Message
+		return p.Because(cause)
 	case x.status >= 500, refused.ErrorCode == "temporarily_unavailable", refused.ErrorCode == "server_error":
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.status, said),
 			"Wait a moment, then try again.").Passing().Because(cause)
 	case refused.ErrorCode == "":
-		return d.nonsense(step, x, cause)
+		return d.nonsense(step, fmt.Sprintf("status %d", x.status), cause)
 	}
 	return codeProblem(refused.ErrorCode, could, said).Because(errors.Join(codeCause(refused.ErrorCode), cause))
-}
-
-func proxyPassword(could string) *problem.Problem {
-	return problem.New(problem.Network, could+"the proxy wants a user name and password.",
-		"Put them into HTTPS_PROXY, as http://user:password@proxy:port.")
 }
 
 // codeProblem is the problem of a standard error code.
@@ -134,16 +109,29 @@ func codeCause(code string) error {
 	return nil
 }
 
-// said quotes what the domain said, for a message: ` (error: "description", ECID …)`.
-func said(code, description, supportID string) string {
+// shortestSecret is the shortest text, in bytes, that is looked for in what the
+// domain says: a shorter one is in any sentence.
+const shortestSecret = 6
+
+// said quotes what the domain said, for a message: ` (error, "description", ECID …)`.
+// secrets are what it was told, and might echo.
+func said(code, description, supportID string, secrets ...string) string {
+	clean := func(text string, limit int) string {
+		for _, one := range secrets {
+			if len(one) >= shortestSecret {
+				text = strings.ReplaceAll(text, one, "…")
+			}
+		}
+		return printable(logging.Redact(text), limit)
+	}
 	var parts []string
-	if code = printable(code, 60); code != "" {
+	if code = clean(code, 60); code != "" {
 		parts = append(parts, code)
 	}
-	if description = printable(logging.Redact(description), 200); description != "" {
+	if description = clean(description, 200); description != "" {
 		parts = append(parts, strconv.Quote(description))
 	}
-	if supportID != "" {
+	if supportID = clean(supportID, 100); supportID != "" {
 		parts = append(parts, "ECID "+supportID)
 	}
 	if len(parts) == 0 {
@@ -169,12 +157,13 @@ func printable(text string, limit int) string {
 // retryAfter is how long the domain asked to be left alone (RFC 9110, 10.2.3),
 // or 0.
 func (x *exchange) retryAfter() time.Duration {
+	const longest = 24 * time.Hour
 	value := x.header.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
-		return time.Duration(seconds) * time.Second
+		return time.Duration(min(seconds, int(longest/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return max(0, time.Until(at))
+		return min(max(0, time.Until(at)), longest)
 	}
 	return 0
 }

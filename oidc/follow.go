@@ -69,9 +69,16 @@ func (s *Session) follow(ctx context.Context, shared store.SignIn, show func(Pro
 // announced reads another process's prompt. The browser, if any, was that one's.
 func announced(shared store.SignIn) (Prompt, bool) {
 	var p Prompt
-	if json.Unmarshal(shared.Announced(), &p) != nil || !secureURL(p.URL) || (p.Flow != Browser && p.Flow != Device) {
+	if json.Unmarshal(shared.Announced(), &p) != nil {
 		return Prompt{}, false
 	}
-	p.UserCode = printable(p.UserCode, 40)
+	p.URL, p.CompleteURL = secured(p.URL), secured(p.CompleteURL)
+	if !secureURL(p.URL) || (p.Flow != Browser && p.Flow != Device) {
+		return Prompt{}, false
+	}
+	if !secureURL(p.CompleteURL) {
+		p.CompleteURL = ""
+	}
+	p.UserCode = printable(p.UserCode, userCodeSize)
 	return p, true
 }

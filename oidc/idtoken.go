@@ -1,6 +1,8 @@
 package oidc
 
 import (
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -23,9 +25,19 @@ type claims struct {
 	Subject  string   `json:"sub"`
 	Audience audience `json:"aud"`
 	Party    string   `json:"azp"`
-	Expiry   int64    `json:"exp"` // seconds since 1970
+	Expiry   seconds  `json:"exp"`
 	Nonce    string   `json:"nonce"`
+	AuthTime *float64 `json:"auth_time"` // seconds since 1970
+	Hash     string   `json:"at_hash"`
 	Name     string   `json:"user_displayname"`
+}
+
+// seconds is a time in seconds since 1970, whole or not (RFC 7519, 2).
+type seconds float64
+
+func (s seconds) time() time.Time {
+	const year9999 = 253402300799
+	return time.Unix(int64(max(0, min(s, year9999))), 0)
 }
 
 // audience is one text or several (RFC 7519, 4.1.3).
@@ -67,8 +79,9 @@ func parseClaims(token string) (claims, error) {
 	return c, nil
 }
 
-// checkIDToken applies OpenID Connect Core 3.1.3.7 to the ID token of an answer,
-// if there is one, and returns who signed in. nonce is "" for flows without one.
+// checkIDToken applies OpenID Connect Core 3.1.3.7 to the ID token of an answer
+// and returns who signed in. nonce is "" for the device flow, whose answer has
+// none, and which may bring no ID token at all.
 //
 // The signature is not checked (step 6 allows that for an answer straight from
 // the token endpoint over TLS): by default Oracle's domains do not publish their
@@ -76,6 +89,9 @@ func parseClaims(token string) (claims, error) {
 // document names, because Oracle's is shared by all domains.
 func (d *Domain) checkIDToken(answer *oauth2.Token, issuer, nonce string) (subject string, err error) {
 	raw, _ := answer.Extra("id_token").(string)
+	if raw == "" && nonce != "" && slices.Contains(strings.Fields(d.config.Scope), "openid") {
+		return "", badIDToken("there is none, although scope asks for openid")
+	}
 	if raw == "" {
 		return "", nil
 	}
@@ -84,19 +100,81 @@ func (d *Domain) checkIDToken(answer *oauth2.Token, issuer, nonce string) (subje
 		return "", badIDToken("it is not a JSON Web Token")
 	}
 	domainNow := time.Now().Add(d.ClockSkew())
+	others := func(one string) bool { return one != d.config.ClientID && one != c.Issuer }
 	switch {
 	case issuer != "" && c.Issuer != issuer:
 		return "", badIDToken("another issuer made it")
 	case !slices.Contains(c.Audience, d.config.ClientID):
 		return "", badIDToken("it is for another application")
-	case c.Party != "" && c.Party != d.config.ClientID:
+	case c.Party != "" && c.Party != d.config.ClientID, c.Party == "" && slices.ContainsFunc(c.Audience, others):
 		return "", badIDToken("another application asked for it")
-	case domainNow.Add(-clockTolerance).After(time.Unix(c.Expiry, 0)):
+	case domainNow.Add(-clockTolerance).After(c.Expiry.time()):
 		return "", badIDToken("it has expired; the clocks may differ")
 	case nonce != "" && c.Nonce != nonce:
 		return "", badIDToken("it belongs to another sign-in")
+	case c.Hash != "" && !hashes(raw, c.Hash, answer.AccessToken):
+		return "", badIDToken("it belongs to another access token")
+	case c.Subject == "":
+		return "", badIDToken("it does not tell who signed in")
 	}
 	return c.person(), nil
+}
+
+// checkAge checks that the person was asked for their password no longer than
+// max_age before the sign-in began (OpenID Connect Core 1.0, 3.1.2.1).
+func (d *Domain) checkAge(answer *oauth2.Token, asked time.Time) error {
+	if d.config.MaxAge == nil {
+		return nil
+	}
+	const clocksApart = 10 * time.Second
+	raw, _ := answer.Extra("id_token").(string)
+	c, err := parseClaims(raw)
+	if err != nil || c.AuthTime == nil {
+		return badIDToken("it does not tell when you entered your password, which max_age needs")
+	}
+	oldest := asked.Add(d.ClockSkew()).Add(-time.Duration(*d.config.MaxAge)*time.Second - clocksApart)
+	if *c.AuthTime < float64(oldest.Unix()) {
+		return problem.New(problem.LoginDenied, "You entered your password longer ago than max_age allows, and the domain did not ask for it again.",
+			`Sign out on the domain's own page and sign in again, or set prompt to "login".`)
+	}
+	return nil
+}
+
+// checkSamePerson applies OpenID Connect Core 12.2 to the ID token of a refresh,
+// if there is a readable one. subject is who signed in, "" if that is not known.
+func (d *Domain) checkSamePerson(answer *oauth2.Token, subject string) error {
+	raw, _ := answer.Extra("id_token").(string)
+	c, err := parseClaims(raw)
+	if err != nil || subject == "" || c.Subject == "" || c.person() == subject {
+		return nil
+	}
+	return badIDToken("it is about another person")
+}
+
+// hashes reports whether an ID token's at_hash is that of the access token (OpenID
+// Connect Core 3.1.3.6): the left half of its hash, by the ID token's algorithm.
+func hashes(idToken, hash, access string) bool {
+	header, _, _ := strings.Cut(idToken, ".")
+	text, _ := base64.RawURLEncoding.DecodeString(header)
+	var h struct {
+		Algorithm string `json:"alg"`
+	}
+	_ = json.Unmarshal(text, &h)
+	var sum []byte
+	switch {
+	case strings.HasSuffix(h.Algorithm, "256"):
+		whole := sha256.Sum256([]byte(access))
+		sum = whole[:]
+	case strings.HasSuffix(h.Algorithm, "384"):
+		whole := sha512.Sum384([]byte(access))
+		sum = whole[:]
+	case strings.HasSuffix(h.Algorithm, "512"), h.Algorithm == "EdDSA":
+		whole := sha512.Sum512([]byte(access))
+		sum = whole[:]
+	default:
+		return false
+	}
+	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]) == hash
 }
 
 func badIDToken(why string) *problem.Problem {

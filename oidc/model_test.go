@@ -62,7 +62,7 @@ func runSchedule(t *testing.T, seed uint64) {
 			domain: &modelDomain{used: map[string]bool{}, expiry: map[string]time.Time{}},
 			places: store.Places{Home: home, StateDir: home},
 			config: store.Config{DomainURL: "https://idcs.example", ClientID: "c", AuthMethod: store.MobileApp,
-				Scope: store.DefaultScope, RedirectURI: store.DefaultRedirectURI, BaseURL: "https://llm.example"},
+				Scope: store.DefaultScope, RedirectURIs: []string{store.DefaultRedirectURI}, BaseURL: "https://llm.example"},
 			log: slog.New(slog.NewTextHandler(&log, nil)),
 		}
 		m.file = m.places.TokenFile(m.config)

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +27,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = os.Unsetenv("CI") // where nobody could sign in
+	goleak.VerifyTestMain(m)
+}
 
 // A world is a stand-in domain and one user's machine.
 type world struct {
@@ -40,9 +46,9 @@ func newWorld(t testing.TB, options domaintest.Options, method store.AuthMethod)
 	t.Helper()
 	home := t.TempDir()
 	w := &world{Server: domaintest.New(t, options), t: t, places: store.Places{
-		Home: home, StateDir: filepath.Join(home, "state"), LogFile: filepath.Join(home, "log"),
+		Home: home, ConfigDirs: []string{home}, StateDir: filepath.Join(home, "state"), LogFile: filepath.Join(home, "log"),
 	}}
-	text := map[string]string{
+	text := map[string]any{
 		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "auth_method": string(method),
 		"client_id":    domaintest.MobileClient,
 		"redirect_uri": freeRedirect(t),
@@ -52,7 +58,7 @@ func newWorld(t testing.TB, options domaintest.Options, method store.AuthMethod)
 		text["client_id"], text["client_secret"] = domaintest.ConfidentialClient, domaintest.ConfidentialSecret
 	}
 	w.configure(text)
-	w.AllowRedirect(w.config.ClientID, w.config.RedirectURI)
+	w.AllowRedirect(w.config.ClientID, w.config.RedirectURIs[0])
 	var err error
 	if w.issued, err = w.Issue(w.config.ClientID, w.config.Scope); err != nil {
 		t.Fatal(err)
@@ -60,7 +66,7 @@ func newWorld(t testing.TB, options domaintest.Options, method store.AuthMethod)
 	return w
 }
 
-func (w *world) configure(text map[string]string) {
+func (w *world) configure(text map[string]any) {
 	w.t.Helper()
 	encoded, err := json.Marshal(text)
 	if err != nil {
@@ -200,4 +206,21 @@ func jwt(claims string) string {
 
 func withIDToken(raw string) *oauth2.Token {
 	return (&oauth2.Token{}).WithExtra(map[string]any{"id_token": raw})
+}
+
+// replaceIn has the domain put one text for another into its answers.
+func (w *world) replaceIn(op domaintest.Operation, text, instead string) {
+	w.Change(func(o *domaintest.Options) {
+		o.Tamper = func(done domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			if done != op {
+				honest(rw, r)
+				return
+			}
+			recorder := httptest.NewRecorder()
+			honest(recorder, r)
+			maps.Copy(rw.Header(), recorder.Header())
+			rw.WriteHeader(recorder.Code)
+			_, _ = io.WriteString(rw, strings.Replace(recorder.Body.String(), text, instead, 1))
+		}
+	})
 }

@@ -35,16 +35,13 @@ func (d *Domain) Facts(ctx context.Context) (Facts, error) {
 	if err != nil {
 		return Facts{}, err
 	}
-	return Facts(*m), nil
+	return Facts{m.Issuer, m.Authorization, m.Token, m.Device, m.Revocation}, nil
 }
 
-// NewTransport returns connections as a [Domain] makes them.
-func NewTransport() *http.Transport { return newTransport() }
-
-// CheckListener reports whether the redirect of a sign-in could be received now.
-// Its error is a problem of kind PortInUse.
-func CheckListener(redirectURI string) error {
-	c, err := listenForCallback(redirectURI, "")
+// CheckListener reports whether the redirect of a sign-in could be received now,
+// at one of the URIs. Its error is a problem of kind PortInUse.
+func CheckListener(redirectURIs []string) error {
+	c, _, err := listenAtOne(redirectURIs, "")
 	if err != nil {
 		return err
 	}
@@ -56,7 +53,7 @@ func CheckListener(redirectURI string) error {
 // secret: a code that is none must be refused as that (RFC 6749, 5.2).
 func (d *Domain) ProbeApplication(ctx context.Context) error {
 	return d.probeGrant(ctx, url.Values{
-		"grant_type": {"authorization_code"}, "code": {"not-a-code"}, "redirect_uri": {d.config.RedirectURI},
+		"grant_type": {"authorization_code"}, "code": {"not-a-code"}, "redirect_uri": {d.config.RedirectURIs[0]},
 		"code_verifier": {oauth2.GenerateVerifier()},
 	})
 }
@@ -72,27 +69,27 @@ func (d *Domain) probeGrant(ctx context.Context, form url.Values) error {
 	if err != nil {
 		return err
 	}
-	client, err := d.oauth(m.Token)
+	client, err := d.client(m.endpoints())
 	if err != nil {
 		return err
 	}
-	x, err := d.post(ctx, step, m.Token, client, form)
+	err = d.post(ctx, step, m.Token, client, form)
 	switch {
 	case errors.Is(err, errInvalidGrant):
 		return nil
 	case err == nil:
-		return d.nonsense(step, x, errors.New("what was never issued was accepted"))
+		return d.nonsense(step, "what was never issued was accepted", nil)
 	default:
 		return err
 	}
 }
 
 // ProbeAuthorization reports whether the domain would show its sign-in page for
-// the client, redirect and scope of the configuration, as far as it reveals that:
+// the client, one of its redirects, and the scope of the configuration, as far as it reveals that:
 // a domain may say so only after the sign-in.
-func (d *Domain) ProbeAuthorization(ctx context.Context) error {
+func (d *Domain) ProbeAuthorization(ctx context.Context, redirectURI string) error {
 	const step = "ask for the sign-in page"
-	request, err := d.newCodeRequest(ctx)
+	request, err := d.newCodeRequest(ctx, redirectURI)
 	if err != nil {
 		return err
 	}
@@ -110,11 +107,11 @@ func (d *Domain) ProbeAuthorization(ctx context.Context) error {
 		return d.fault(step, x, &oauth2.RetrieveError{Response: resp})
 	case resp.StatusCode >= 400:
 		return problem.New(problem.Config, "The domain shows an error page instead of its sign-in page.",
-			"Check client_id, and that the redirect URL "+d.config.RedirectURI+
+			"Check client_id, and that the redirect URL "+redirectURI+
 				" is registered in the application exactly like that, with \"Allow non-HTTPS URLs\" on.")
 	}
 	location, err := resp.Location()
-	if err != nil || !strings.HasPrefix(location.String(), d.config.RedirectURI+"?") {
+	if err != nil || !strings.HasPrefix(location.String(), redirectURI+"?") {
 		return nil
 	}
 	if _, err = request.parse(location.Query()); errors.Is(err, errForeignState) {
@@ -130,7 +127,7 @@ func (d *Domain) ProbeDevice(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := d.oauth(m.Token)
+	client, err := d.client(m.endpoints())
 	if err != nil {
 		return err
 	}
@@ -162,7 +159,7 @@ func DescribeToken(access secret.Text) (facts TokenFacts, ok bool) {
 	if err != nil || json.Unmarshal(payload, &c) != nil {
 		return TokenFacts{}, false
 	}
-	facts = TokenFacts{Issuer: printable(c.Issuer, 200), Scope: printable(c.Scope, 500), ExpiresAt: time.Unix(c.Expiry, 0)}
+	facts = TokenFacts{Issuer: printable(c.Issuer, 200), Scope: printable(c.Scope, 500), ExpiresAt: c.Expiry.time()}
 	for _, one := range c.Audience {
 		facts.Audience = append(facts.Audience, printable(one, 200))
 	}

@@ -16,6 +16,7 @@ const (
 	lockPoll     = 5 * time.Millisecond
 	lockPatience = 2 * exchangeTimeout // for another process's refresh
 	lockQuiet    = time.Second         // a longer wait is logged
+	saveTime     = 2 * time.Second     // for another process to save what the domain gave it
 	firstPause   = time.Second         // after a failed refresh
 	longestPause = time.Minute
 	saveAgain    = 30 * time.Second // after a failed save
@@ -28,11 +29,11 @@ type pause struct {
 	problem  *problem.Problem
 }
 
-// refreshNow waits for a refresh: the one that is going on, or a new one. A
-// caller that gives up cancels only its own waiting.
-func (s *Session) refreshNow(ctx context.Context) error {
+// refreshNow waits until the token with the given fingerprint is replaced: by the
+// refresh that is going on, or by a new one. A caller that gives up cancels only
+// its own waiting.
+func (s *Session) refreshNow(ctx context.Context, replaced string) error {
 	s.mu.Lock()
-	replaced := s.held.fingerprint
 	s.behind.Add(1)
 	s.mu.Unlock()
 	done := s.refreshes.DoChan("", func() (any, error) { return nil, s.refresh(replaced) })
@@ -63,7 +64,7 @@ func (s *Session) arm() {
 		s.ahead.Stop()
 		s.ahead = nil
 	}
-	if s.held.Refresh.Empty() || s.lastUse.IsZero() {
+	if !s.renewable() || s.lastUse.IsZero() {
 		return
 	}
 	wait := time.Until(s.held.ExpiresAt.Add(-s.held.margin))
@@ -106,25 +107,26 @@ func (s *Session) refresh(replaced string) error {
 	s.mu.Lock()
 	old := s.held.Tokens
 	s.mu.Unlock()
-	if old.Refresh.Empty() {
+	if old.Refresh.Empty() && !s.config.AuthMethod.Unattended() {
 		return s.loginRequired()
 	}
 	return s.sendRefresh(old)
 }
 
-// sendRefresh sends the refresh token. The lock is held.
+// sendRefresh sends the refresh token, or what else brings new tokens. The lock is
+// held.
 func (s *Session) sendRefresh(old store.Tokens) error {
 	if !old.RefreshSentAt.IsZero() {
 		s.log.Warn("an earlier refresh had no answer; its refresh token is tried once more", "sentAt", old.RefreshSentAt)
 	}
 	started := time.Now()
-	fresh, outcome, err := s.domain.Refresh(context.Background(), old)
+	fresh, outcome, err := s.renew(old)
 	switch {
 	case err == nil:
 		s.log.Info("session refreshed", "expiresAt", fresh.ExpiresAt, "took", time.Since(started))
 		s.keep(fresh)
 		return nil
-	case errors.Is(err, errInvalidGrant):
+	case errors.Is(err, errInvalidGrant) && !old.Refresh.Empty():
 		return s.ended(old, err)
 	}
 	p := problem.From(err)
@@ -141,12 +143,14 @@ func (s *Session) sendRefresh(old store.Tokens) error {
 // ended believes the domain that the session is over, unless another process has
 // new tokens: then the domain only refused the old one.
 func (s *Session) ended(old store.Tokens, cause error) error {
-	if fresh, stamp, err := s.file.Load(); err == nil && !fresh.Refresh.Empty() && fresh.IssuedAt.After(old.IssuedAt) {
-		s.log.Info("another process has refreshed the session")
-		s.mu.Lock()
-		s.hold(fresh, stamp)
-		s.mu.Unlock()
+	if s.refreshedByOther(old) {
 		return nil
+	}
+	// Without a lock, it may be about to save them.
+	for began := time.Now(); s.lockless.Load() && time.Since(began) < saveTime; time.Sleep(lockPoll) {
+		if s.refreshedByOther(old) {
+			return nil
+		}
 	}
 	s.log.Warn("the domain ended the session", "problem", problem.From(cause))
 	// The access token serves as long as it lives.
@@ -157,6 +161,20 @@ func (s *Session) ended(old store.Tokens, cause error) error {
 	s.lastFault = p
 	s.mu.Unlock()
 	return p
+}
+
+// refreshedByOther takes over tokens that another process got with the refresh token
+// of the old ones.
+func (s *Session) refreshedByOther(old store.Tokens) bool {
+	fresh, stamp, err := s.file.Load()
+	if err != nil || fresh.Refresh.Empty() || !fresh.IssuedAt.After(old.IssuedAt) {
+		return false
+	}
+	s.log.Info("another process has refreshed the session")
+	s.mu.Lock()
+	s.hold(fresh, stamp)
+	s.mu.Unlock()
+	return true
 }
 
 // keep saves tokens and makes them the current ones. Where they cannot be saved
@@ -239,6 +257,7 @@ func (s *Session) lockFile(ctx context.Context, enough func() bool) (unlock func
 		unlock, ok, err := s.file.TryLock()
 		if err != nil {
 			s.log.Warn("going on without the lock", "problem", problem.From(err))
+			s.lockless.Store(true)
 			return func() {}, false, nil
 		}
 		if ok {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -29,6 +30,7 @@ type Session struct {
 	refreshes singleflight.Group
 	behind    sync.WaitGroup // what goes on without a caller
 	turn      chan struct{}  // held beside the lock, which is not to be had everywhere
+	lockless  atomic.Bool    // it was not to be had here
 
 	mu        sync.Mutex
 	held      held
@@ -40,7 +42,10 @@ type Session struct {
 	stand     string // fingerprint of the token that replaced a rejected one
 	lastUse   time.Time
 	ahead     *time.Timer // refreshes before the expiry
-	attempt   *attempt    // the sign-in that is going on
+	lentUntil time.Time   // somebody holds the token until then, and does not ask
+	look      *time.Timer // looks at the file for them; nil when it is not lent
+	closed    bool
+	attempt   *attempt // the sign-in that is going on
 	lastFault *problem.Problem
 }
 
@@ -83,13 +88,26 @@ func (s *Session) UseTransport(t http.RoundTripper) { s.domain.transport = t }
 // Config returns the session's configuration.
 func (s *Session) Config() store.Config { return s.config }
 
+// Secrets are the tokens in memory that an agent may not have.
+func (s *Session) Secrets() []secret.Text {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.config.AgentToken {
+		return []secret.Text{s.held.Refresh}
+	}
+	return []secret.Text{s.held.Access, s.held.Refresh}
+}
+
 // Close ends a sign-in that is going on, and waits for what was begun behind a
 // caller's back: a refresh token that was sent must not lose its successor.
 func (s *Session) Close() {
 	s.cancelAttempt(problem.New(problem.Cancelled, "The sign-in was stopped.", "Start again."))
 	s.mu.Lock()
-	if s.ahead != nil {
-		s.ahead.Stop()
+	s.closed = true
+	for _, timer := range []*time.Timer{s.ahead, s.look} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	s.mu.Unlock()
 	s.behind.Wait()
@@ -102,15 +120,16 @@ func (s *Session) Close() {
 // It waits for the domain only if no valid token exists at all, and never for a
 // person: without a session it is a problem of kind LoginRequired at once.
 func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
-	if token, ok, err := s.Ready(rejected); ok || err != nil {
+	token, replaced, err := s.ready(rejected)
+	if !token.Access.Empty() || err != nil {
 		return token, err
 	}
 	// Twice, because another process may have left tokens that are over already.
 	for range 2 {
-		if err := s.refreshNow(ctx); err != nil {
+		if err := s.refreshNow(ctx, replaced); err != nil {
 			return Token{}, err
 		}
-		if token, ok := s.replacement(rejected); ok {
+		if token, replaced = s.replacement(rejected); !token.Access.Empty() {
 			return token, nil
 		}
 	}
@@ -119,34 +138,43 @@ func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
 		"Check this machine's clock.")
 }
 
-// replacement returns the token that came in place of a rejected or expired one.
-func (s *Session) replacement(rejected string) (Token, bool) {
+// replacement returns the token that came in place of a rejected or expired one,
+// else the fingerprint of one that has to be replaced itself.
+func (s *Session) replacement(rejected string) (token Token, replaced string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.held.usable(time.Now()) || s.held.fingerprint == rejected {
-		return Token{}, false
+		return Token{}, s.held.fingerprint
 	}
 	if rejected != "" {
 		s.stand = s.held.fingerprint
 	}
-	return s.held.token(), true
+	return s.held.token(), ""
 }
 
 // Ready returns the token if that needs no waiting: at the cost of one stat, and
 // of reading the file where another process has changed it.
 func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
+	token, _, err = s.ready(rejected)
+	return token, !token.Access.Empty(), err
+}
+
+// ready returns the token, or the fingerprint of the one that has to be replaced:
+// as it was found here, since by the time of the refresh it may have been.
+func (s *Session) ready(rejected string) (token Token, replaced string, err error) {
 	now := time.Now()
 	s.mu.Lock()
 	s.lastUse = now
 	changed := s.notice()
+	replaced = s.held.fingerprint
 	switch {
-	case rejected != "" && rejected == s.held.fingerprint:
+	case rejected != "" && rejected == replaced:
 		s.rejected = rejected
 		if rejected == s.stand && now.Sub(s.held.IssuedAt) < justIssued {
 			err = s.rejectedAgain()
 		}
 	case s.held.usable(now):
-		token, ok = s.held.token(), true
+		token = s.held.token()
 		if s.due(now) {
 			s.refreshBehind()
 		}
@@ -156,7 +184,7 @@ func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
 	if changed {
 		s.onChange(s.Status())
 	}
-	return token, ok, err
+	return token, replaced, err
 }
 
 // Refresh gets new tokens now.
@@ -164,11 +192,12 @@ func (s *Session) Refresh(ctx context.Context) (Token, error) {
 	s.mu.Lock()
 	changed := s.notice()
 	s.pause = pause{}
+	replaced := s.held.fingerprint
 	s.mu.Unlock()
 	if changed {
 		s.onChange(s.Status())
 	}
-	if err := s.refreshNow(ctx); err != nil {
+	if err := s.refreshNow(ctx, replaced); err != nil {
 		return Token{}, err
 	}
 	s.mu.Lock()
@@ -181,7 +210,7 @@ type Status struct {
 	SignedIn    bool // a token is valid, or can be had without the person
 	Subject     string
 	ExpiresAt   time.Time // of the access token; zero when there is none
-	Refreshable bool      // there is a refresh token
+	Refreshable bool      // new tokens come without the person
 	ClockSkew   time.Duration
 	Problem     *problem.Problem // the last trouble that is not over
 }
@@ -203,14 +232,17 @@ func (s *Session) status() Status {
 	t := s.held.Tokens
 	valid := s.held.usable(time.Now()) && s.held.fingerprint != s.rejected
 	status := Status{
-		SignedIn:    valid || !t.Refresh.Empty(),
+		SignedIn:    valid || !t.Refresh.Empty() || s.config.AuthMethod.Unattended() && s.lastFault == nil,
 		Subject:     t.Subject,
 		ExpiresAt:   t.ExpiresAt,
-		Refreshable: !t.Refresh.Empty(),
+		Refreshable: s.renewable(),
 		ClockSkew:   s.domain.ClockSkew(),
 		Problem:     s.lastFault,
 	}
-	if _, err := s.config.ClientSecret.Read(); err != nil {
+	if status.Subject == "" && s.config.AuthMethod.Unattended() {
+		status.Subject = s.config.ClientID
+	}
+	if _, err := s.config.Proof().Read(); err != nil {
 		status.Problem = problem.From(err)
 	}
 	return status
@@ -282,6 +314,12 @@ func (h *held) usable(now time.Time) bool {
 	return !h.Access.Empty() && now.Before(h.ExpiresAt.Add(-onTheWay))
 }
 
+// early reports whether the tokens are of a time to come: the clock was set back.
+func (h *held) early(now time.Time) bool {
+	const tolerance = time.Minute
+	return now.Before(h.IssuedAt.Add(-tolerance))
+}
+
 // margin is how long before the expiry a refresh begins: a fifth of the lifetime,
 // five minutes at most, and not the same for all.
 func margin(t store.Tokens) time.Duration {
@@ -294,9 +332,8 @@ func margin(t store.Tokens) time.Duration {
 // access token has ended. Where the clock was set back, nobody knows how long the
 // token still lives. s.mu is held.
 func (s *Session) due(now time.Time) bool {
-	const clockSetBack = time.Minute
-	late := !now.Before(s.held.ExpiresAt.Add(-s.held.margin)) || now.Before(s.held.IssuedAt.Add(-clockSetBack))
-	return late && !s.held.Refresh.Empty() && s.held.RefreshSentAt.IsZero() && !now.Before(s.pause.until)
+	late := !now.Before(s.held.ExpiresAt.Add(-s.held.margin)) || s.held.early(now)
+	return late && s.renewable() && s.held.RefreshSentAt.IsZero() && !now.Before(s.pause.until)
 }
 
 // justIssued is how young a token is that the endpoint should not refuse.
@@ -310,7 +347,7 @@ func (s *Session) loginRequired() *problem.Problem {
 		return s.foreign
 	}
 	return problem.New(problem.LoginRequired,
-		fmt.Sprintf("You are not signed in at %s, or the session has ended.", s.domain.url.Host),
+		"You are not signed in, or your session has ended.",
 		`Run /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)
 }
 

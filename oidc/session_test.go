@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
@@ -243,7 +244,7 @@ func TestFaults(t *testing.T) {
 		{"a reset before the answer", domaintest.Reset, problem.Network, true, true},
 		{"a reset after the exchange", domaintest.ResetAfter, problem.Network, true, true},
 		{"half an answer", domaintest.Truncate, problem.Domain, true, true},
-		{"an endless answer", domaintest.Huge, problem.Network, true, true},
+		{"an endless answer", domaintest.Huge, problem.Domain, true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
@@ -359,6 +360,35 @@ func TestAnotherProcessWonTheRace(t *testing.T) {
 	}()
 	if token := w.mustToken(s, ""); token.Access != fresh.Access {
 		t.Error("another token")
+	}
+}
+
+// Between finding a token that is over and refreshing it, another process may have
+// done so: its token is taken, and not refreshed once more.
+func TestAnotherProcessWasFasterStill(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	tokens := w.expired()
+	for name, call := range map[string]func(*Session) (Token, error){
+		"token":   func(s *Session) (Token, error) { return s.Token(t.Context(), "") },
+		"refresh": func(s *Session) (Token, error) { return s.Refresh(t.Context()) },
+	} {
+		w.save(tokens)
+		fresh, s := tokens, w.session()
+		fresh.Access = secret.New("from another process, for " + name)
+		fresh.IssuedAt = time.Now()
+		fresh.ExpiresAt = fresh.IssuedAt.Add(time.Hour)
+		s.OnChange(func(Status) {
+			s.OnChange(func(Status) {})
+			w.save(fresh)
+			s.Status()
+		})
+		token, err := call(s)
+		if err != nil || token.Access != fresh.Access {
+			t.Errorf("%s: %v, and another token", name, err)
+		}
+	}
+	if n := w.Count(domaintest.Token); n != 0 {
+		t.Errorf("%d requests to the domain", n)
 	}
 }
 
@@ -487,7 +517,7 @@ func TestACorrectionIsNoticedAtOnce(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
 	w.expired()
 	path := filepath.Join(w.places.Home, "secret")
-	w.configure(map[string]string{
+	w.configure(map[string]any{
 		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "client_id": w.config.ClientID,
 		"client_secret": "{file:" + filepath.ToSlash(path) + "}", "scope": w.config.Scope,
 	})
@@ -521,58 +551,4 @@ func TestDamagedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.mustToken(s, "")
-}
-
-func TestIDToken(t *testing.T) {
-	for _, test := range []struct {
-		name, raw, want string
-	}{
-		{"none", "", ""},
-		{"no JWT", "x", "not a JSON Web Token"},
-		{"another issuer", jwt(`{"iss":"x","aud":["confidential-client"],"exp":99999999999,"nonce":"n"}`), "another issuer"},
-		{"another audience", jwt(`{"iss":"i","aud":"other","exp":99999999999,"nonce":"n"}`), "another application"},
-		{"another party", jwt(`{"iss":"i","aud":["i","confidential-client"],"azp":"other","exp":99999999999,"nonce":"n"}`), "another application asked"},
-		{"expired", jwt(`{"iss":"i","aud":"confidential-client","exp":1,"nonce":"n"}`), "expired"},
-		{"another nonce", jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999,"nonce":"m"}`), "another sign-in"},
-		{"right", jwt(`{"iss":"i","aud":["i","confidential-client"],"azp":"confidential-client","exp":99999999999,"nonce":"n","sub":"s"}`), ""},
-	} {
-		w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-		_, err := w.session().domain.checkIDToken(withIDToken(test.raw), "i", "n")
-		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: %v", test.name, err)
-		}
-	}
-}
-
-func FuzzClaims(f *testing.F) {
-	f.Add(jwt(`{"aud":["a"],"exp":1}`))
-	f.Add("a.b.c")
-	f.Fuzz(func(t *testing.T, token string) {
-		if c, err := parseClaims(token); err == nil && len(c.person()) > 4*201 {
-			t.Errorf("a name of %d bytes", len(c.person()))
-		}
-	})
-}
-
-func FuzzPasted(f *testing.F) {
-	w := newWorld(f, domaintest.Options{}, store.ConfidentialApp)
-	domain, err := NewDomain(w.config, w.session().log)
-	if err != nil {
-		f.Fatal(err)
-	}
-	r, err := domain.newCodeRequest(context.Background())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add("http://localhost/callback?code=AQ%3D&state=" + r.state)
-	f.Add("?state=x&error=access_denied#")
-	f.Fuzz(func(t *testing.T, text string) {
-		code, err := r.parsePasted(text)
-		if (err == nil) == (code == "") {
-			t.Errorf("code %q, %v", code, err)
-		}
-		if err != nil && strings.Contains(err.Error(), r.state) {
-			t.Errorf("the state is told: %v", err)
-		}
-	})
 }

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,34 +17,9 @@ import (
 )
 
 const (
-	connectTimeout  = 10 * time.Second
-	headerTimeout   = 20 * time.Second
 	exchangeTimeout = 30 * time.Second
 	maxAnswerSize   = 1 << 20 // bytes
-	maxHeaderSize   = 64 << 10
 )
-
-// newTransport returns the connections to a domain: the environment's proxy,
-// limits on everything.
-func newTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DialContext = (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext
-	t.TLSHandshakeTimeout = connectTimeout
-	t.ResponseHeaderTimeout = headerTimeout
-	t.MaxResponseHeaderBytes = maxHeaderSize
-	// Requests are rare, and a connection that died while the machine slept or
-	// changed networks would cost a refresh token its certainty.
-	t.DisableKeepAlives = true
-	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
-		if resp.StatusCode == http.StatusProxyAuthRequired {
-			return errProxyPassword
-		}
-		return nil
-	}
-	return t
-}
-
-var errProxyPassword = errors.New("the proxy wants a user name and password")
 
 // An exchange is one call to a domain, and what there is to know of it besides
 // its result. It is the transport of that call.
@@ -52,15 +27,26 @@ type exchange struct {
 	ctx  context.Context
 	base http.RoundTripper
 	log  *slog.Logger
+	as   *client    // who asks; nil for what is asked by nobody
+	more url.Values // for the form
 
+	url    *url.URL    // of the last request
 	sent   atomic.Bool // the request left this machine
 	status int         // of the last answer; 0 without one
 	header http.Header // of the last answer
+
+	secrets []string // what the last request told the domain in confidence
 }
 
 // exchange begins a call: the returned context makes x/oauth2 use it.
 func (d *Domain) exchange(ctx context.Context) (context.Context, *exchange) {
-	x := &exchange{ctx: ctx, base: d.transport, log: d.log}
+	return d.exchangeAs(ctx, nil, nil)
+}
+
+// exchangeAs begins a call of the application, or of nobody in particular for nil,
+// whose forms get more parameters.
+func (d *Domain) exchangeAs(ctx context.Context, as *client, more url.Values) (context.Context, *exchange) {
+	x := &exchange{ctx: ctx, base: d.transport, log: d.log, as: as, more: more}
 	return context.WithValue(ctx, oauth2.HTTPClient, x.client()), x
 }
 
@@ -68,7 +54,7 @@ func (d *Domain) exchange(ctx context.Context) (context.Context, *exchange) {
 // time is limited in RoundTrip.
 func (x *exchange) client() *http.Client {
 	return &http.Client{
-		Transport:     x,
+		Transport:     formWriter{x, x.as, x.more},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -81,7 +67,13 @@ var errTooLarge = errors.New("the answer is too large")
 // off is an error here and not half a token later.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	x.sent.Store(false)
+	x.url = req.URL
 	x.status, x.header = 0, nil
+	form, err := readBody(req)
+	if err != nil {
+		return nil, err
+	}
+	x.secrets = confidences(req, form)
 	ctx, cancel := context.WithTimeout(x.ctx, exchangeTimeout)
 	defer cancel()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -89,6 +81,9 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	})
 	req = req.Clone(ctx)
 	req.Header.Set("Accept", "application/json")
+	if form != nil {
+		req.Body = io.NopCloser(bytes.NewReader(form))
+	}
 	log := x.log.With("method", req.Method, "host", req.URL.Host, "path", req.URL.Path)
 	began := time.Now()
 	resp, err := x.base.RoundTrip(req)
@@ -107,7 +102,39 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	x.status, x.header = resp.StatusCode, resp.Header
 	log.Debug("the domain answered", "status", x.status, "took", time.Since(began), "bytes", len(body), "ecid", x.supportID())
 	resp.Body = io.NopCloser(bytes.NewReader(body))
+	// x/oauth2 would read a form, too, whose lifetime it does not tell.
+	resp.Header = resp.Header.Clone()
+	resp.Header.Set("Content-Type", "application/json")
 	return resp, nil
+}
+
+// readBody reads the form that is to be sent, or returns nil for none.
+func readBody(req *http.Request) ([]byte, error) {
+	if req.Body == nil {
+		return nil, nil
+	}
+	defer req.Body.Close()
+	return io.ReadAll(req.Body)
+}
+
+// confidences are the secrets in a request, as they are and as they were sent.
+func confidences(req *http.Request, body []byte) (secrets []string) {
+	add := func(text string) {
+		if text != "" {
+			secrets = append(secrets, text, url.QueryEscape(text))
+		}
+	}
+	_, basic, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	add(basic)
+	if _, password, ok := req.BasicAuth(); ok {
+		secret, _ := url.QueryUnescape(password)
+		add(secret)
+	}
+	form, _ := url.ParseQuery(string(body))
+	for _, name := range []string{"code", "code_verifier", "device_code", "refresh_token", "token", "client_secret", "client_assertion"} {
+		add(form.Get(name))
+	}
+	return secrets
 }
 
 // unknown reports whether the domain may have acted on the request although no

@@ -74,7 +74,7 @@ func (s *Server) userInfo(w http.ResponseWriter, r *http.Request) {
 // not expired.
 func (s *Server) readAccessToken(token string) (accessClaims, bool) {
 	var claims accessClaims
-	err := verify(token, &s.key().PublicKey, &claims)
+	err := verify(token, &s.signingKey().PublicKey, &claims)
 	return claims, err == nil && claims.ClientID != "" && s.Clock.Now().Before(time.Unix(claims.Expires, 0))
 }
 

@@ -14,6 +14,7 @@ type authorization struct {
 	state     string
 	nonce     string
 	challenge string
+	resource  []string
 }
 
 // authorize shows the sign-in page for an authorization request.
@@ -101,6 +102,9 @@ func (o *Options) what(asked *authorization, query url.Values) *refusal {
 		return badRequest("invalid_request", "The code_challenge_method must be S256.")
 	}
 	scopes, refused := o.parseScopes(query.Get("scope"))
+	if refused == nil {
+		asked.resource, refused = o.resources(query)
+	}
 	asked.scopes = scopes
 	asked.nonce = query.Get("nonce")
 	asked.challenge = query.Get("code_challenge")
@@ -110,8 +114,10 @@ func (o *Options) what(asked *authorization, query url.Values) *refusal {
 // allow sends the browser back with an authorization code.
 func (s *Server) allow(w http.ResponseWriter, r *http.Request, asked authorization, user User) {
 	text, now := opaque(), s.Clock.Now()
+	allowed := s.newGrant(asked.client, user, asked.scopes, asked.nonce)
+	allowed.resource = asked.resource
 	issued := &code{
-		grant:     s.newGrant(asked.client, user, asked.scopes, asked.nonce),
+		grant:     allowed,
 		redirect:  asked.redirect.String(),
 		challenge: asked.challenge,
 	}

@@ -2,6 +2,7 @@ package domaintest
 
 import (
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -13,8 +14,9 @@ import (
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // authenticate returns the client that sent a form (RFC 6749, section 2.3): a
-// confidential one by Basic, by client_secret or by a signed assertion, a public
-// one by its client_id alone. Whoever is not who they say is told invalid_client.
+// confidential one by Basic, by client_secret, by a signed assertion or by its TLS
+// certificate, a public one by its client_id alone. Whoever is not who they say is
+// told invalid_client.
 func (s *Server) authenticate(r *http.Request) (Client, *refusal) {
 	form := r.PostForm
 	basicID, basicSecret, basic := basicAuth(r)
@@ -28,7 +30,7 @@ func (s *Server) authenticate(r *http.Request) (Client, *refusal) {
 	case form.Has("client_secret"):
 		return s.bySecret(form.Get("client_id"), form.Get("client_secret"))
 	default:
-		return s.byName(form.Get("client_id"))
+		return s.byName(form.Get("client_id"), r.TLS)
 	}
 }
 
@@ -52,17 +54,23 @@ func (s *Server) bySecret(id, secret string) (Client, *refusal) {
 	return client, nil
 }
 
-// byName returns the public client with that ID.
-func (s *Server) byName(id string) (Client, *refusal) {
+// byName returns the client with that ID, which is public or has shown its
+// certificate.
+func (s *Server) byName(id string, connection *tls.ConnectionState) (Client, *refusal) {
 	client, ok := s.current().client(id)
-	if !ok || client.confidential() {
+	shown := connection != nil && len(connection.VerifiedChains) > 0 && client.CertificateName != "" &&
+		connection.VerifiedChains[0][0].Subject.CommonName == client.CertificateName
+	if !ok || client.confidential() && !shown {
 		return Client{}, errInvalidClient
 	}
 	return client, nil
 }
 
+// longestAssertion is how long an assertion may be good for.
+const longestAssertion = 10 * time.Minute
+
 // byAssertion returns the confidential client that signed the assertion
-// (RFC 7523, section 3).
+// (RFC 7523, section 3), which serves once.
 func (s *Server) byAssertion(form url.Values) (Client, *refusal) {
 	if form.Get("client_assertion_type") != assertionType {
 		return Client{}, badRequest("invalid_request", "The client_assertion_type is not known.")
@@ -72,21 +80,38 @@ func (s *Server) byAssertion(form url.Values) (Client, *refusal) {
 		Subject  string   `json:"sub"`
 		Audience audience `json:"aud"`
 		Expires  int64    `json:"exp"`
+		Issued   int64    `json:"iat"`
+		ID       string   `json:"jti"`
 	}
+	var header joseHeader
 	token := form.Get("client_assertion")
-	if unverified(token, &claims) != nil {
+	if unverified(token, &header, &claims) != nil {
 		return Client{}, errInvalidClient
 	}
 	client, ok := s.current().client(claims.Subject)
+	now, expires := s.Clock.Now(), time.Unix(claims.Expires, 0)
 	switch {
 	case !ok, client.PublicKey == nil, verify(token, client.PublicKey, &claims) != nil,
 		claims.Issuer != client.ID,
 		form.Has("client_id") && form.Get("client_id") != client.ID,
 		!claims.Audience.hasAny(GenericIssuer, s.current().Issuer, s.URL, s.URL+pathToken),
-		!s.Clock.Now().Before(time.Unix(claims.Expires, 0)):
+		client.KeyID != "" && header.KeyID != client.KeyID,
+		!now.Before(expires), expires.After(now.Add(longestAssertion)), time.Unix(claims.Issued, 0).After(now.Add(time.Minute)),
+		!s.firstUse(claims.ID, now, expires):
 		return Client{}, errInvalidClient
 	}
 	return client, nil
+}
+
+// firstUse notes the ID of an assertion, and reports whether it is a new one.
+func (s *Server) firstUse(id string, now, expires time.Time) bool {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	if _, used := s.state.assertions.get(id, now); used || id == "" {
+		return false
+	}
+	s.state.assertions.put(id, struct{}{}, now, expires)
+	return true
 }
 
 // An audience is written as a string when it is a single one (RFC 7519, section

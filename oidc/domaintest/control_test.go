@@ -121,7 +121,7 @@ func TestControlTellsTheStateAndTheJournal(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.text), &state); err != nil {
 		t.Fatal(err)
 	}
-	if state.Counts["token"] != 1 || state.Counts["chat"] != 0 || len(state.Counts) != 13 || state.Now.IsZero() {
+	if state.Counts["token"] != 1 || state.Counts["chat"] != 0 || len(state.Counts) != 14 || state.Now.IsZero() {
 		t.Error(got.text)
 	}
 	if got := get(t, control.URL+"/requests?operation=token"); !strings.Contains(got.text, `"code_verifier":["`+verifier+`"]`) {

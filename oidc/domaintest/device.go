@@ -15,6 +15,7 @@ type device struct {
 	userCode string
 	client   Client
 	scopes   []scope
+	resource []string
 	expires  time.Time
 	hurried  int // how many polls were answered slow_down
 	denied   bool
@@ -33,10 +34,14 @@ type deviceAnswer struct {
 }
 
 // device answers a device authorization request (RFC 8628, section 3.1), for which
-// no client authenticates and which must have a response_type of its own.
+// no client need authenticate and which must have a response_type of its own.
 func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 	form, options := r.PostForm, s.current()
 	client, ok := options.client(form.Get("client_id"))
+	if _, _, basic := r.BasicAuth(); basic {
+		authenticated, refused := s.authenticate(r)
+		client, ok = authenticated, refused == nil
+	}
 	if !ok {
 		errInvalidClient.write(w)
 		return
@@ -50,22 +55,34 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 		refused.write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, s.newDevice(client, scopes))
+	resource, refused := options.resources(form)
+	if refused != nil {
+		refused.write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, s.newDevice(client, scopes, resource))
 }
 
 // newDevice issues a device code.
-func (s *Server) newDevice(client Client, scopes []scope) deviceAnswer {
+func (s *Server) newDevice(client Client, scopes []scope, resource []string) deviceAnswer {
 	options, now := s.current(), s.Clock.Now()
-	issued := &device{userCode: newUserCode(), client: client, scopes: scopes,
+	issued := &device{userCode: newUserCode(), client: client, scopes: scopes, resource: resource,
 		expires: now.Add(seconds(options.DeviceLife))}
 	if options.AutoApproveDevices {
-		issued.grant = s.newGrant(client, options.Users[0], scopes, "")
+		issued.grant = s.allowDevice(issued, options.Users[0])
 	}
 	text := newUUID()
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	s.state.devices.put(text, issued, now, issued.expires.Add(deviceMemory))
 	return deviceAnswer{options.DeviceLife, text, issued.userCode, s.URL + pathDevicePage}
+}
+
+// allowDevice returns what user allows the device.
+func (s *Server) allowDevice(d *device, user User) *grant {
+	allowed := s.newGrant(d.client, user, d.scopes, "")
+	allowed.resource = d.resource
+	return allowed
 }
 
 // pollDevice answers one poll (RFC 8628, section 3.5). An approved code serves once.
@@ -95,7 +112,7 @@ func (s *Server) pollDevice(client Client, form url.Values) (*grant, *refusal) {
 // on the device page.
 func (s *Server) ApproveDevice(userCode string) error {
 	return s.decideDevice(userCode, func(waiting *device) {
-		waiting.grant = s.newGrant(waiting.client, s.current().Users[0], waiting.scopes, "")
+		waiting.grant = s.allowDevice(waiting, s.current().Users[0])
 	})
 }
 
@@ -137,7 +154,7 @@ func (s *Server) approveAll() {
 	defer s.state.mu.Unlock()
 	for _, kept := range s.state.devices {
 		if kept.thing.waits(s.Clock.Now()) {
-			kept.thing.grant = s.newGrant(kept.thing.client, s.current().Users[0], kept.thing.scopes, "")
+			kept.thing.grant = s.allowDevice(kept.thing, s.current().Users[0])
 		}
 	}
 }
@@ -180,7 +197,7 @@ func (s *Server) decide(w http.ResponseWriter, form url.Values, page devicePage)
 			return
 		}
 		_ = s.decideDevice(page.UserCode, func(waiting *device) {
-			waiting.grant = s.newGrant(waiting.client, user, waiting.scopes, "")
+			waiting.grant = s.allowDevice(waiting, user)
 		}) // if it expired this very moment, the device is told so
 		showMessage(w, http.StatusOK, "Device signed in", "You can close this page and go back to your device.")
 	case "deny":

@@ -36,13 +36,15 @@
 // # What it refuses
 //
 // It is no identity provider: passwords are plain text in Options, the control
-// handler has no authentication, and it has no TLS. It shares no code with the
-// client it tests, so that one mistake cannot hide another.
+// handler has no authentication, and its endpoint has no TLS. It shares no code
+// with the client it tests, so that one mistake cannot hide another.
 package domaintest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -57,12 +59,13 @@ import (
 type Server struct {
 	URL        string // the domain, "http://127.0.0.1:41000"
 	LLMBaseURL string // the endpoint's base address, "http://127.0.0.1:41001/v1"
+	Addr       string // where the domain listens, "127.0.0.1:41000", whatever URL says
 	Clock      *Clock // what expires, expires by this clock
 
 	options atomic.Pointer[Options] // replaced whole, never changed in place
 	setting sync.Mutex              // held while options are replaced
 
-	key     func() *rsa.PrivateKey
+	key     atomic.Pointer[func() *rsa.PrivateKey]
 	tenant  string
 	journal journal
 	faults  faults
@@ -101,14 +104,20 @@ func Start(options Options) (*Server, error) {
 		return nil, errors.Join(err, domain.Close())
 	}
 
+	url := "http://" + domain.Addr().String()
+	if options.TLS != nil {
+		url = "https://" + domain.Addr().String()
+		domain = tls.NewListener(domain, options.TLS)
+	}
 	server := &Server{
-		URL:        "http://" + domain.Addr().String(),
+		URL:        cmp.Or(options.PublicURL, url),
+		Addr:       domain.Addr().String(),
 		LLMBaseURL: "http://" + endpoint.Addr().String() + "/v1",
 		Clock:      options.Clock,
-		key:        sync.OnceValue(newSigningKey),
 		tenant:     "idcs-" + randomHex(16),
 	}
 	server.options.Store(&options)
+	server.RotateSigningKey()
 	ctx, stop := context.WithCancel(context.Background())
 	server.stop = stop
 	server.listen(ctx, domain, server.domain())

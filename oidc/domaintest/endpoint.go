@@ -34,6 +34,9 @@ func (r *Rejection) UnmarshalText(text []byte) error {
 func (s *Server) endpoint() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/models", s.serve(Models, methodOnly(http.MethodGet, s.protect(s.models))))
+	info := s.serve(ModelInfo, methodOnly(http.MethodGet, s.protect(s.modelInfo)))
+	mux.Handle("/v1/model/info", info)
+	mux.Handle("/model/info", info)
 	mux.Handle("/v1/chat/completions", s.serve(Chat, methodOnly(http.MethodPost, s.protect(s.chat))))
 	return mux
 }
@@ -75,15 +78,6 @@ func (s *Server) reject(w http.ResponseWriter, status int, reason string) {
 	}
 }
 
-// models lists the models.
-func (s *Server) models(w http.ResponseWriter, _ *http.Request, _ accessClaims) {
-	list := []map[string]any{}
-	for _, name := range s.current().Models {
-		list = append(list, map[string]any{"id": name, "object": "model", "created": 1760000000, "owned_by": "domaintest"})
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": list})
-}
-
 // revocations are the access tokens that the endpoint rejects before they expire.
 // The domain numbers them as it issues them, at the front of the jti.
 type revocations struct {
@@ -120,7 +114,7 @@ func issueNumber(id string) (uint32, bool) {
 // although it has not expired. What is no access token of this domain is ignored.
 func (s *Server) RevokeAccessToken(token string) {
 	var claims accessClaims
-	if unverified(token, &claims) != nil {
+	if unverified(token, &joseHeader{}, &claims) != nil {
 		return
 	}
 	number, ok := issueNumber(claims.ID)

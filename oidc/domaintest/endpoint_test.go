@@ -240,3 +240,21 @@ func TestChatRefusesWhatIsNoRequest(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.text)
 	}
 }
+
+func TestEndpointTellsItsModelsAsServersDo(t *testing.T) {
+	for catalogue, want := range map[domaintest.Catalogue][2]string{
+		domaintest.PlainOpenAI: {`"id":"stand-in-model"`, `Not Found`},
+		domaintest.VLLM:        {`"max_model_len":131072`, `Not Found`},
+		domaintest.LiteLLM:     {`"id":"stand-in-model"`, `"max_input_tokens":131072`},
+	} {
+		server := domaintest.New(t, domaintest.Options{Catalogue: catalogue})
+		token := issue(t, server, allScopes).AccessToken
+		for i, path := range []string{"/models", "/model/info"} {
+			request := newRequest(t, http.MethodGet, server.LLMBaseURL+path, "")
+			request.Header.Set("Authorization", "Bearer "+token)
+			if got := send(t, request); !strings.Contains(got.text, want[i]) {
+				t.Errorf("%s, %s: %d %s", catalogue, path, got.status, got.text)
+			}
+		}
+	}
+}

@@ -13,7 +13,7 @@ import (
 // Requests are counted, kept and made to fail by operation.
 type Operation string
 
-// The operations. Models and Chat are the endpoint's, the rest are the domain's.
+// The operations. Models, ModelInfo and Chat are the endpoint's, the rest are the domain's.
 const (
 	Discovery  Operation = "discovery"  // both well-known documents
 	Keys       Operation = "keys"       // the signing keys
@@ -27,11 +27,12 @@ const (
 	UserInfo   Operation = "userinfo"
 	Logout     Operation = "logout"
 	Models     Operation = "models"
+	ModelInfo  Operation = "modelinfo" // LiteLLM's
 	Chat       Operation = "chat"
 )
 
 var operations = []Operation{Discovery, Keys, Authorize, SignIn, Token, Device, DevicePage,
-	Revoke, Introspect, UserInfo, Logout, Models, Chat}
+	Revoke, Introspect, UserInfo, Logout, Models, ModelInfo, Chat}
 
 // UnmarshalText refuses what is no operation.
 func (o *Operation) UnmarshalText(text []byte) error {

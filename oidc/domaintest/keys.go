@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 // signingKeyID is the kid of every domain's key, so that a kid alone never tells
@@ -27,6 +28,16 @@ type joseHeader struct {
 	Algorithm  string `json:"alg"`
 }
 
+// signingKey returns the key that signs now.
+func (s *Server) signingKey() *rsa.PrivateKey { return (*s.key.Load())() }
+
+// RotateSigningKey makes the domain sign with a new key from now on, under the same
+// kid. Tokens of the old one are no longer its own.
+func (s *Server) RotateSigningKey() {
+	key := sync.OnceValue(newSigningKey)
+	s.key.Store(&key)
+}
+
 // newSigningKey returns a key for RS256.
 func newSigningKey() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -38,7 +49,7 @@ func newSigningKey() *rsa.PrivateKey {
 
 // sign returns claims as a signed token (RFC 7515, section 3.1).
 func (s *Server) sign(claims any) string {
-	key := s.key()
+	key := s.signingKey()
 	signed := segment(joseHeader{thumbprint(&key.PublicKey), signingKeyID, "RS256"}) + "." + segment(claims)
 	digest := sha256.Sum256([]byte(signed))
 	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
@@ -81,14 +92,14 @@ func verify(token string, key *rsa.PublicKey, claims any) error {
 	return decodeSegment(parts[1], claims)
 }
 
-// unverified fills claims from a token without looking at its signature: to learn
-// whose signature it ought to be.
-func unverified(token string, claims any) error {
+// unverified fills header and claims from a token without looking at its signature:
+// to learn whose signature it ought to be.
+func unverified(token string, header *joseHeader, claims any) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return errNotSigned
 	}
-	return decodeSegment(parts[1], claims)
+	return errors.Join(decodeSegment(parts[0], header), decodeSegment(parts[1], claims))
 }
 
 func decodeSegment(text string, value any) error {
@@ -117,7 +128,7 @@ func (s *Server) keys(w http.ResponseWriter, _ *http.Request) {
 		})
 		return
 	}
-	public := &s.key().PublicKey
+	public := &s.signingKey().PublicKey
 	writeJSON(w, http.StatusOK, map[string]any{"keys": []map[string]any{{
 		"kty":      "RSA",
 		"kid":      signingKeyID,

@@ -3,7 +3,9 @@ package domaintest
 import (
 	"cmp"
 	"crypto/rsa"
+	"crypto/tls"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -29,9 +31,14 @@ var DefaultUser = User{Name: "maria@example.com", Password: "open sesame", Displ
 // control handler.
 type Options struct {
 	// DomainAddr and EndpointAddr are where to listen, "127.0.0.1:0" by default.
-	// They and Clock are fixed once the server runs.
+	// They, TLS, PublicURL and Clock are fixed once the server runs.
 	DomainAddr   string `json:"-"`
 	EndpointAddr string `json:"-"`
+	// TLS makes the domain speak https: without it, it does not.
+	TLS *tls.Config `json:"-"`
+	// PublicURL is the domain's address where something in between has another
+	// one, such as a proxy: by default that of its listener.
+	PublicURL string `json:"-"`
 	// Clock is a clock of its own by default. Servers may share one.
 	Clock *Clock `json:"-"`
 
@@ -77,15 +84,27 @@ type Options struct {
 	// AutoApproveDevices approves a device code as soon as it is issued.
 	AutoApproveDevices bool `json:"auto_approve_devices"`
 
+	// ResourceIndicators makes the domain know the parameter resource (RFC 8707);
+	// without it the domain ignores it, as it ignores all that it does not know.
+	ResourceIndicators bool `json:"resource_indicators"`
+	// PasswordAge is how many seconds ago a person who comes to the sign-in page has
+	// entered the password: it is told as auth_time, whatever max_age asks for.
+	PasswordAge int `json:"password_age"`
+
 	// TokenLatency is how long, in real time, the token operation takes to begin.
 	TokenLatency time.Duration `json:"-"`
 
 	// Models are what the endpoint lists, [DefaultModel] by default.
 	Models []string `json:"models"`
+	// Catalogue is how it tells them, [PlainOpenAI] by default.
+	Catalogue Catalogue `json:"catalogue"`
 	// Rejection is the body of the endpoint's 401 and 403: [GatewayJSON] by default.
 	Rejection Rejection `json:"rejection"`
 	// Chat writes the endpoint's answers; by default [Greet].
 	Chat ChatFunc `json:"-"`
+	// Tamper answers a request in the server's place, or lets honest answer: for
+	// a domain or an endpoint that is not to be trusted. By default all are honest.
+	Tamper func(op Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) `json:"-"`
 }
 
 // A Client is an application registered at the domain.
@@ -96,6 +115,12 @@ type Client struct {
 	// PublicKey makes the client confidential too: it may authenticate by an RS256
 	// assertion (RFC 7523, section 2.2).
 	PublicKey *rsa.PublicKey
+	// CertificateName makes the client confidential too: it may authenticate by a
+	// TLS certificate with this common name (RFC 8705, section 2.1).
+	CertificateName string
+	// KeyID is the alias under which the key's certificate was imported; an
+	// assertion must name it, unless it is empty.
+	KeyID string
 	// RedirectURIs are compared as strings, as a whole.
 	RedirectURIs []string
 	// NoRefreshGrant takes the Refresh Token grant away from the client.
@@ -103,7 +128,9 @@ type Client struct {
 }
 
 // confidential reports whether the client has something to authenticate with.
-func (c Client) confidential() bool { return c.Secret != "" || c.PublicKey != nil }
+func (c Client) confidential() bool {
+	return c.Secret != "" || c.PublicKey != nil || c.CertificateName != ""
+}
 
 // A User is a person who can sign in.
 type User struct {
@@ -158,6 +185,7 @@ func (o Options) withDefaults() Options {
 	o.DeviceLife = cmp.Or(o.DeviceLife, 300)
 	o.Rotation = cmp.Or(o.Rotation, Rotate)
 	o.ReuseStatus = cmp.Or(o.ReuseStatus, 400)
+	o.Catalogue = cmp.Or(o.Catalogue, PlainOpenAI)
 	o.Rejection = cmp.Or(o.Rejection, GatewayJSON)
 	if o.Chat == nil {
 		o.Chat = Greet

@@ -1,7 +1,9 @@
 package domaintest
 
 import (
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -47,6 +49,35 @@ func (o *Options) scope(asked string) (scope, bool) {
 		}
 	}
 	return scope{}, false
+}
+
+// resources returns what a request asks a token for (RFC 8707, section 2), if the
+// domain knows that parameter.
+func (o *Options) resources(form url.Values) ([]string, *refusal) {
+	if !o.ResourceIndicators {
+		return nil, nil
+	}
+	for _, asked := range form["resource"] {
+		if !slices.ContainsFunc(o.Resources, func(r Resource) bool { return r.Audience == asked }) {
+			return nil, badRequest("invalid_target", "The resource "+asked+" is not known.")
+		}
+	}
+	return form["resource"], nil
+}
+
+// expiryScope asks for another life of the access token, in seconds.
+const expiryScope = "urn:opc:resource:expiry="
+
+// life is how many seconds an access token for scopes lives.
+func (o *Options) life(scopes []scope) int {
+	for _, one := range scopes {
+		if life, ok := strings.CutPrefix(one.name, expiryScope); ok {
+			if n, err := strconv.Atoi(life); err == nil {
+				return n
+			}
+		}
+	}
+	return o.ExpiresIn
 }
 
 // audiences returns the audiences of the resources among scopes, each once.

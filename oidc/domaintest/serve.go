@@ -31,6 +31,10 @@ func (s *Server) serve(op Operation, next http.HandlerFunc) http.Handler {
 		}
 		s.journal.open(request)
 		defer func() { s.journal.close(request, answer.status) }()
+		if tamper := s.current().Tamper; tamper != nil {
+			tamper(op, answer, r, next)
+			return
+		}
 		s.meet(s.faults.next(op), answer, r, next)
 	})
 }
@@ -119,9 +123,10 @@ func methodOnly(method string, next http.HandlerFunc) http.HandlerFunc {
 }
 
 // repeated returns the name of a parameter that has more than one value, or "".
+// The one that may is resource (RFC 8707, section 2).
 func repeated(form map[string][]string) string {
 	for name, values := range form {
-		if len(values) > 1 {
+		if len(values) > 1 && name != "resource" {
 			return name
 		}
 	}

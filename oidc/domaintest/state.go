@@ -16,6 +16,8 @@ type state struct {
 	codes   shelf[*code]
 	refresh shelf[*refreshToken]
 	devices shelf[*device]
+
+	assertions shelf[struct{}] // the IDs of those that have served
 }
 
 // A grant is what one person allowed one client; its tokens may be renewed many
@@ -26,6 +28,7 @@ type grant struct {
 	scopes   []scope
 	nonce    string    // for the first ID token alone
 	signedIn time.Time // when the person signed in
+	resource []string  // RFC 8707; the only audiences, if there are any
 	revoked  bool      // the grant's refresh tokens serve no more
 }
 

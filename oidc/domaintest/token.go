@@ -33,6 +33,9 @@ func (s *Server) exchange(r *http.Request) (any, *refusal) {
 		return nil, refused
 	}
 	form := r.PostForm
+	if _, refused := s.current().resources(form); refused != nil {
+		return nil, refused
+	}
 	switch form.Get("grant_type") {
 	case "authorization_code":
 		return s.issue(s.redeemCode(client, form))
@@ -85,7 +88,11 @@ func (s *Server) ownGrant(client Client, form url.Values) (*grant, *refusal) {
 		return nil, badRequest("unauthorized_client", "A public client has no client_credentials grant.")
 	}
 	scopes, refused := s.current().parseScopes(form.Get("scope"))
-	return &grant{client: client, scopes: scopes}, refused
+	if refused != nil {
+		return nil, refused
+	}
+	resource, refused := s.current().resources(form)
+	return &grant{client: client, scopes: scopes, resource: resource}, refused
 }
 
 // renew returns the tokens for a refresh token (RFC 6749, section 6).

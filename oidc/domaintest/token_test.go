@@ -2,7 +2,7 @@ package domaintest_test
 
 import (
 	"crypto"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -159,7 +159,7 @@ func TestScopesBelongToOneResource(t *testing.T) {
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 func TestClientAuthentication(t *testing.T) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsa.GenerateKey(cryptorand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestClientAuthentication(t *testing.T) {
 	assertion := func(change map[string]any) *http.Request {
 		now := server.Clock.Now().Unix()
 		claims := map[string]any{"iss": "signing-client", "sub": "signing-client", "aud": domaintest.GenericIssuer,
-			"iat": now, "exp": now + 60}
+			"iat": now, "exp": now + 60, "jti": cryptorand.Text()}
 		maps.Copy(claims, change)
 		return form("client_assertion_type", assertionType,
 			"client_assertion", sign(t, key, claims))
@@ -213,6 +213,10 @@ func TestClientAuthentication(t *testing.T) {
 		"assertion, other key":      {form("client_assertion_type", assertionType, "client_assertion", "e30.e30.e30"), 401, "invalid_client"},
 		"assertion, other type":     {form("client_assertion_type", "saml", "client_assertion", "e30.e30.e30"), 400, "invalid_request"},
 		"assertion, no token":       {form("client_assertion_type", assertionType, "client_assertion", "x"), 401, "invalid_client"},
+		"assertion, no ID":          {assertion(map[string]any{"jti": nil}), 401, "invalid_client"},
+		"assertion, first use":      {assertion(map[string]any{"jti": "once"}), 200, ""},
+		"assertion, for a day":      {assertion(map[string]any{"exp": server.Clock.Now().Unix() + 86400}), 401, "invalid_client"},
+		"assertion, of tomorrow":    {assertion(map[string]any{"iat": server.Clock.Now().Unix() + 86400}), 401, "invalid_client"},
 		"assertion, list audience":  {assertion(map[string]any{"aud": []string{"x", token}}), 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,6 +229,45 @@ func TestClientAuthentication(t *testing.T) {
 				t.Errorf("%d %s", got.status, got.text)
 			}
 		})
+	}
+}
+
+// An assertion serves once, and with the key's ID where the client has one.
+func TestAssertionServesOnce(t *testing.T) {
+	key, err := rsa.GenerateKey(cryptorand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := domaintest.New(t, domaintest.Options{Clients: []domaintest.Client{
+		{ID: "free", PublicKey: &key.PublicKey}, {ID: "named", PublicKey: &key.PublicKey, KeyID: "k"},
+	}})
+	ask := func(client, id string) int {
+		now := server.Clock.Now().Unix()
+		return send(t, formRequest(t, server.URL+"/oauth2/v1/token", values(
+			"grant_type", "client_credentials", "scope", domaintest.DefaultScope, "client_assertion_type", assertionType,
+			"client_assertion", sign(t, key, map[string]any{"iss": client, "sub": client, "aud": domaintest.GenericIssuer,
+				"iat": now, "exp": now + 60, "jti": id})))).status
+	}
+	for _, test := range []struct {
+		client, id string
+		want       int
+	}{{"free", "1", 200}, {"free", "1", 401}, {"free", "2", 200}, {"named", "3", 401}} {
+		if got := ask(test.client, test.id); got != test.want {
+			t.Errorf("%s, assertion %s: %d, want %d", test.client, test.id, got, test.want)
+		}
+	}
+}
+
+func TestResourceIndicators(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{ResourceIndicators: true})
+	ask := func(pairs ...string) reply {
+		return send(t, formRequest(t, server.URL+"/oauth2/v1/token", with(values(pairs...), "grant_type", "client_credentials",
+			"scope", domaintest.DefaultScope+" urn:opc:resource:expiry=300", "client_id", domaintest.ConfidentialClient, "client_secret", domaintest.ConfidentialSecret)))
+	}
+	wantError(t, ask("resource", "https://other.example.com"), http.StatusBadRequest, "invalid_target")
+	got := ask("resource", "https://llm.example.com")
+	if _, claims := parts(t, got.str("access_token")); claims["aud"] != "https://llm.example.com" || got.json["expires_in"] != 300.0 {
+		t.Error(got.text)
 	}
 }
 

@@ -83,7 +83,8 @@ func (s *Server) Issue(clientID, scope string) (Tokens, error) {
 
 // newGrant returns what user allows client now.
 func (s *Server) newGrant(client Client, user User, scopes []scope, nonce string) *grant {
-	return &grant{client: client, user: user, scopes: scopes, nonce: nonce, signedIn: s.Clock.Now()}
+	return &grant{client: client, user: user, scopes: scopes, nonce: nonce,
+		signedIn: s.Clock.Now().Add(-seconds(s.current().PasswordAge))}
 }
 
 // issue returns the first tokens of a grant; a refusal passes through.
@@ -154,7 +155,7 @@ func (s *Server) tokens(g *grant, scopes []scope) Tokens {
 	tokens := Tokens{
 		AccessToken: s.sign(s.accessClaims(g, scopes, now)),
 		TokenType:   "Bearer",
-		ExpiresIn:   s.current().ExpiresIn,
+		ExpiresIn:   s.current().life(scopes),
 	}
 	openid := slices.Contains(scopes, scope{name: "openid"})
 	if openid && now.Before(g.signedIn.Add(sessionLife)) {
@@ -168,7 +169,7 @@ func (s *Server) accessClaims(g *grant, scopes []scope, now time.Time) accessCla
 	claims := accessClaims{
 		Issuer:       options.Issuer,
 		Audience:     audiences(scopes),
-		Expires:      now.Add(seconds(options.ExpiresIn)).Unix(),
+		Expires:      now.Add(seconds(options.life(scopes))).Unix(),
 		IssuedAt:     now.Unix(),
 		ID:           s.revoked.newID(),
 		Subject:      g.user.Name,
@@ -180,6 +181,9 @@ func (s *Server) accessClaims(g *grant, scopes []scope, now time.Time) accessCla
 		DisplayName:  g.user.DisplayName,
 		Domain:       "Default",
 		Scope:        names(scopes),
+	}
+	if len(g.resource) > 0 {
+		claims.Audience = g.resource
 	}
 	if len(claims.Audience) == 0 {
 		claims.Audience = audience{s.URL}

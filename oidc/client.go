@@ -1,0 +1,193 @@
+package oidc
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// A client is the registered application as it asks the domain. The oauth2.Config
+// in it knows no secret: what proves the application is added to each form as it
+// leaves, because x/oauth2 knows neither keys nor repeated parameters, and would
+// find out the way of a secret by sending a one-time code twice.
+type client struct {
+	oauth2.Config
+	secret   secret.Text // empty without one
+	inForm   bool        // the secret is sent in the form, not by HTTP Basic
+	key      *rsa.PrivateKey
+	keyID    string
+	audience []string             // of an assertion
+	clock    func() time.Duration // how far the domain's is ahead
+}
+
+// client returns the application for the given endpoints. Its error is a problem
+// of kind Config.
+func (d *Domain) client(endpoints store.Endpoints) (*client, error) {
+	c := &client{
+		Config: oauth2.Config{
+			ClientID:    d.config.ClientID,
+			RedirectURL: d.config.RedirectURIs[0],
+			Scopes:      strings.Fields(d.config.Scope),
+			Endpoint:    oauth2.Endpoint{TokenURL: endpoints.Token, AuthStyle: oauth2.AuthStyleInParams},
+		},
+		inForm: endpoints.SecretInForm,
+		keyID:  d.config.ClientKeyID,
+		clock:  d.ClockSkew,
+	}
+	proof, err := d.config.Proof().Read()
+	switch {
+	case err != nil:
+		return nil, err
+	case d.config.ClientKey.None():
+		c.secret = proof
+	default:
+		c.audience = d.assertionAudience(endpoints.Token)
+		c.key, err = parseKey(proof)
+	}
+	return c, err
+}
+
+// prove adds what proves the application (RFC 6749, 2.3) to a form and its header.
+func (c *client) prove(form url.Values, header http.Header) error {
+	form.Set("client_id", c.ClientID)
+	switch {
+	case c.key != nil:
+		assertion, err := c.assertion()
+		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+		form.Set("client_assertion", assertion)
+		return err
+	case c.secret.Empty():
+	case c.inForm:
+		form.Set("client_secret", c.secret.Reveal())
+	default:
+		form.Del("client_id")
+		pair := url.QueryEscape(c.ClientID) + ":" + url.QueryEscape(c.secret.Reveal())
+		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+	}
+	return nil
+}
+
+// assertionLife is short: an assertion is for one request.
+const assertionLife = 2 * time.Minute
+
+// assertion returns a new client assertion (RFC 7523, 2.2 and 3), by the domain's
+// clock.
+func (c *client) assertion() (string, error) {
+	now := time.Now().Add(c.clock())
+	header := map[string]string{"alg": "RS256", "typ": "JWT"}
+	if c.keyID != "" {
+		header["kid"] = c.keyID
+	}
+	signed := jwtPart(header) + "." + jwtPart(map[string]any{
+		"iss": c.ClientID, "sub": c.ClientID, "aud": c.audience, "jti": rand.Text(),
+		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
+	})
+	digest := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(nil, c.key, crypto.SHA256, digest[:])
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), err
+}
+
+func jwtPart(value any) string {
+	text, _ := json.Marshal(value)
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+// assertionAudience is whom an assertion is for. OpenID Connect Core 1.0, 9 wants
+// the token endpoint there, Oracle's domains their generic issuer, and newer
+// providers the issuer.
+func (d *Domain) assertionAudience(token string) []string {
+	const generic = "https://identity.oraclecloud.com/"
+	audience := []string{token}
+	if m := d.metadata.Load(); m != nil && m.Issuer != "" {
+		audience = append(audience, m.Issuer)
+	}
+	if strings.HasSuffix(d.url.Hostname(), ".identity.oraclecloud.com") && !slices.Contains(audience, generic) {
+		audience = append(audience, generic)
+	}
+	return audience
+}
+
+// parseKey reads an RSA key in PEM (PKCS#1 or PKCS#8).
+func parseKey(text secret.Text) (*rsa.PrivateKey, error) {
+	bad := func(what string) *problem.Problem {
+		return problem.New(problem.Config, "The client key is not usable: "+what+".",
+			"Put an RSA private key of 2048 bits or more in PEM form where client_key refers to, such as openssl genrsa writes.")
+	}
+	block, _ := pem.Decode([]byte(text.Reveal()))
+	switch {
+	case block == nil:
+		return nil, bad("it is not in PEM form")
+	case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "":
+		return nil, bad("it is protected by a passphrase, which nobody could enter")
+	case !strings.HasSuffix(block.Type, "PRIVATE KEY"):
+		return nil, bad("it is a " + strings.ToLower(printable(block.Type, 40)) + " and not a private key")
+	}
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	if err != nil {
+		parsed, errPKCS8 := x509.ParsePKCS8PrivateKey(block.Bytes)
+		ok := false
+		if key, ok = parsed.(*rsa.PrivateKey); !ok {
+			return nil, bad("it is not an RSA key, which RS256 needs").Because(errors.Join(err, errPKCS8))
+		}
+	}
+	if key.N.BitLen() < 2048 {
+		return nil, bad("it has " + strconv.Itoa(key.N.BitLen()) + " bits, which is too short for RS256 (RFC 7518, 3.3)")
+	}
+	return key, nil
+}
+
+// A formWriter completes each form as it leaves: more parameters, and what proves
+// the application.
+type formWriter struct {
+	next http.RoundTripper
+	as   *client // nil for a request that proves nothing
+	more url.Values
+}
+
+// RoundTrip leaves what is no form as it is.
+func (f formWriter) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodPost || req.Body == nil {
+		return f.next.RoundTrip(req)
+	}
+	defer req.Body.Close()
+	text, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(text))
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range f.more {
+		form[name] = values
+	}
+	req = req.Clone(req.Context())
+	if f.as != nil {
+		if err := f.as.prove(form, req.Header); err != nil {
+			return nil, err
+		}
+	}
+	whole := []byte(form.Encode())
+	req.Body, req.ContentLength, req.GetBody = io.NopCloser(bytes.NewReader(whole)), int64(len(whole)), nil
+	return f.next.RoundTrip(req)
+}

@@ -1,0 +1,447 @@
+package oidc
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// keyClient is an application that proves itself with a key.
+const keyClient = "key-client"
+
+var testKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// newClientWorld is newWorld for an application of any method, whose configuration
+// differs from the default one by some keys.
+func newClientWorld(t *testing.T, options domaintest.Options, method store.AuthMethod, keys map[string]any) *world {
+	t.Helper()
+	options.Clients = []domaintest.Client{
+		{ID: domaintest.ConfidentialClient, Secret: domaintest.ConfidentialSecret},
+		{ID: domaintest.MobileClient},
+		{ID: keyClient, PublicKey: &testKey().PublicKey, KeyID: "alias"},
+	}
+	w := newWorld(t, options, store.MobileApp)
+	text := map[string]any{
+		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "auth_method": method, "client_id": domaintest.MobileClient,
+		"redirect_uri": w.config.RedirectURIs, "scope": "openid offline_access " + domaintest.DefaultScope,
+	}
+	switch {
+	case keys["client_key"] != nil || method == store.PrivateKeyJWT:
+		file := filepath.Join(w.places.Home, "key.pem")
+		writeFile(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(testKey())})))
+		text["client_id"], text["client_key"], text["client_key_id"] = keyClient, "{file:"+file+"}", "alias"
+	case !method.Public():
+		text["client_id"], text["client_secret"] = domaintest.ConfidentialClient, domaintest.ConfidentialSecret
+	}
+	if method.Unattended() {
+		text["scope"] = domaintest.DefaultScope
+	}
+	maps.Copy(text, keys)
+	if text["client_key"] == true {
+		text["client_key"] = "{file:" + filepath.Join(w.places.Home, "key.pem") + "}"
+	}
+	w.configure(text)
+	for _, redirectURI := range w.config.RedirectURIs {
+		w.AllowRedirect(w.config.ClientID, redirectURI)
+	}
+	return w
+}
+
+// signsIn makes a whole sign-in, with a browser or a phone that need no person.
+func (w *world) signsIn(s *Session, flow Flow) error {
+	w.t.Helper()
+	prompt, ended := connecting(w.t.(*testing.T), s, flow)
+	if flow == Browser {
+		if _, _, _, err := browse(w.t.Context(), prompt.URL); err != nil {
+			w.t.Error(err)
+		}
+	}
+	return <-ended
+}
+
+// A key instead of a secret, at every request that proves the application, and
+// never the same assertion twice.
+func TestPrivateKeyJWT(t *testing.T) {
+	for _, flow := range []Flow{Browser, Device} {
+		t.Run(string(flow), func(t *testing.T) {
+			t.Parallel()
+			w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: flow == Device}, store.PrivateKeyJWT, nil)
+			w.Clock.Advance(-2 * time.Hour) // it is the domain's clock that counts
+			s := w.session()
+			if err := w.signsIn(s, flow); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.session().Refresh(t.Context()); err != nil { // another process
+				t.Fatal(err)
+			}
+			if revoked, err := w.session().Disconnect(t.Context()); err != nil || !revoked {
+				t.Errorf("signing out: %v, %v", revoked, err)
+			}
+			if err := s.domain.ProbeApplication(t.Context()); err != nil {
+				t.Errorf("the doctor's question: %v", err)
+			}
+			seen := map[string]bool{}
+			for _, request := range slices.Concat(w.Requests(domaintest.Token), w.Requests(domaintest.Revoke)) {
+				assertion := request.Form.Get("client_assertion")
+				if assertion == "" || seen[assertion] || request.Header.Get("Authorization") != "" || request.Form.Has("client_secret") {
+					t.Errorf("%s is asked with %v", request.Path, slices.Collect(maps.Keys(request.Form)))
+				}
+				seen[assertion] = true
+			}
+		})
+	}
+}
+
+func TestAssertion(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{}, store.PrivateKeyJWT, nil)
+	domain := w.session().domain
+	m, err := domain.discover(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := domain.client(m.endpoints())
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertion, err := client.assertion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(i int, into any) {
+		text, err := base64.RawURLEncoding.DecodeString(strings.Split(assertion, ".")[i])
+		if err != nil || json.Unmarshal(text, into) != nil {
+			t.Fatal(err)
+		}
+	}
+	var header, claims map[string]any
+	part(0, &header)
+	part(1, &claims)
+	if header["alg"] != "RS256" || header["kid"] != "alias" || header["typ"] != "JWT" {
+		t.Errorf("header %v", header)
+	}
+	if claims["iss"] != keyClient || claims["sub"] != keyClient || len(claims["jti"].(string)) < 20 ||
+		claims["exp"].(float64)-claims["iat"].(float64) != assertionLife.Seconds() {
+		t.Errorf("claims %v", claims)
+	}
+	if audience := claims["aud"].([]any); !slices.Equal(audience, []any{m.Token, m.Issuer}) {
+		t.Errorf("audience %v", audience)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	of := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	pkcs8 := func(key any) []byte {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return der
+	}
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := `-----BEGIN RSA PRIVATE KEY-----
+MIICXQIBAAKBgQC`
+	for _, test := range []struct{ name, text, want string }{
+		{"PKCS#1", of("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(testKey())), ""},
+		{"PKCS#8", of("PRIVATE KEY", pkcs8(testKey())), ""},
+		{"with a label behind it, as the OCI console writes it", of("PRIVATE KEY", pkcs8(testKey())) + "OCI_API_KEY\n", ""},
+		{"a curve", of("PRIVATE KEY", pkcs8(curve)), "not an RSA key"},
+		{"encrypted", of("ENCRYPTED PRIVATE KEY", []byte("x")), "passphrase"},
+		{"a certificate", of("CERTIFICATE", []byte("x")), "is a certificate and not a private key"},
+		{"cut off", short, "not in PEM form"},
+		{"garbage in it", of("PRIVATE KEY", []byte("x")), "not an RSA key"},
+		{"a secret", "s3cret", "not in PEM form"},
+	} {
+		_, err := parseKey(secret.New(test.text))
+		if test.want == "" && err != nil || test.want != "" && (!problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// A public client sends no secret, and PKCE with S256.
+func TestPublicApp(t *testing.T) {
+	for _, flow := range []Flow{Browser, Device} {
+		w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, store.PublicApp, nil)
+		s := w.session()
+		if err := w.signsIn(s, flow); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, request := range w.Requests(domaintest.Token) {
+			if request.Form.Get("client_id") != domaintest.MobileClient || request.Form.Has("client_secret") || request.Header.Get("Authorization") != "" {
+				t.Errorf("asked with %v", request)
+			}
+		}
+	}
+}
+
+// Without a person: a token at the first need, one for all processes, a new one
+// ahead of the old one's end, pauses after failures.
+func TestClientCredentials(t *testing.T) {
+	for _, proof := range []map[string]any{nil, {"client_key": true}} {
+		w := newClientWorld(t, domaintest.Options{}, store.ClientCredentials, proof)
+		s := w.session()
+		if status := s.Status(); !status.SignedIn || !status.Refreshable || status.Subject != w.config.ClientID {
+			t.Errorf("before the first token: %+v", status)
+		}
+		var calls sync.WaitGroup
+		for range 20 {
+			calls.Go(func() { w.mustToken(s, "") })
+		}
+		calls.Wait()
+		first := w.mustToken(w.session(), "") // another process
+		if n := w.Count(domaintest.Token); n != 1 {
+			t.Errorf("%d token requests", n)
+		}
+		form := w.Requests(domaintest.Token)[0].Form
+		if form.Get("grant_type") != "client_credentials" || form.Get("scope") != domaintest.DefaultScope {
+			t.Errorf("asked with %v", form)
+		}
+		if second := w.mustToken(s, first.Access.Fingerprint()); second.Access == first.Access {
+			t.Error("a refused token is not replaced")
+		}
+		status, err := s.Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) { t.Error("somebody is asked") }})
+		if err != nil || !status.SignedIn {
+			t.Errorf("connect: %+v, %v", status, err)
+		}
+		if n := w.Count(domaintest.Authorize) + w.Count(domaintest.Device); n != 0 || w.Count(domaintest.Token) != 3 {
+			t.Errorf("asked %d times for a person, %d times for a token", n, w.Count(domaintest.Token))
+		}
+	}
+}
+
+func TestClientCredentialsInTime(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{ExpiresIn: 600}, store.ClientCredentials, nil)
+	w.bubble(func(t *testing.T) {
+		s := w.session()
+		first := w.mustToken(s, "")
+		time.Sleep(599 * time.Second / 2)
+		w.mustToken(s, "") // is in use
+		w.Fail(domaintest.Token, domaintest.Fault{Kind: domaintest.Unavailable})
+		time.Sleep(10 * time.Minute * 45 / 100)
+		if token := w.mustToken(s, ""); token.Access == first.Access {
+			t.Error("no new token ahead of the end")
+		}
+		if n := w.Count(domaintest.Token); n > 4 {
+			t.Errorf("%d token requests", n)
+		}
+	})
+}
+
+func TestClientCredentialsThatAreRefused(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{}, store.ClientCredentials, map[string]any{"client_secret": "wrong"})
+	s := w.session()
+	for range 3 { // the last two are spared the domain
+		if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Config) || strings.Contains(err.Error(), "/connect") {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := w.Count(domaintest.Token); n != 1 {
+		t.Errorf("%d token requests", n)
+	}
+	if status := s.Status(); status.SignedIn || status.Problem == nil {
+		t.Errorf("%+v", status)
+	}
+}
+
+// The first redirect whose port is free, and no other.
+func TestRedirectList(t *testing.T) {
+	registered := []string{freeRedirect(t), freeRedirect(t)}
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true}, store.PublicApp, map[string]any{"redirect_uri": registered})
+	take := func(redirectURI string) {
+		u, err := url.Parse(redirectURI)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener, err := net.Listen("tcp", "127.0.0.1:"+u.Port())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { listener.Close() })
+	}
+	take(registered[0])
+	if err := w.signsIn(w.session(), Browser); err != nil {
+		t.Fatal(err)
+	}
+	if used := w.Requests(domaintest.Authorize)[0].Form.Get("redirect_uri"); used != registered[1] {
+		t.Errorf("the redirect is %s, want %s", used, registered[1])
+	}
+	take(registered[1])
+	_, err := w.session().Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) {}})
+	if !problem.Is(err, problem.PortInUse) {
+		t.Fatalf("with both taken: %v", err)
+	}
+	for _, redirectURI := range registered {
+		if u, _ := url.Parse(redirectURI); !strings.Contains(err.Error(), u.Port()) {
+			t.Errorf("%s is not named: %v", redirectURI, err)
+		}
+	}
+}
+
+func TestMoreParameters(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true, ResourceIndicators: true}, store.PublicApp, map[string]any{
+		"login_hint": "maria & co", "prompt": "login", "max_age": 60, "audience": "a b", "resource": "https://llm.example.com",
+		"extra_params": map[string]string{"ui_locales": "de", "tenant": "t/1"},
+		"scope":        "openid offline_access " + domaintest.DefaultScope + " urn:opc:resource:expiry=300",
+	})
+	s := w.session()
+	check := func(form url.Values, want map[string]string) {
+		t.Helper()
+		for name, value := range want {
+			if got := form.Get(name); got != value {
+				t.Errorf("%s is %q, want %q", name, got, value)
+			}
+		}
+	}
+	if err := w.signsIn(s, Browser); err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(w.mustToken(s, "").ExpiresAt); left > 5*time.Minute {
+		t.Errorf("the token lives %s", left)
+	}
+	if _, err := s.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	beginning := map[string]string{"audience": "a b", "resource": "https://llm.example.com", "ui_locales": "de", "tenant": "t/1"}
+	page := maps.Clone(beginning)
+	maps.Copy(page, map[string]string{"login_hint": "maria & co", "prompt": "login", "max_age": "60"})
+	check(w.Requests(domaintest.Authorize)[0].Form, page)
+	if err := w.signsIn(s, Device); err != nil {
+		t.Fatal(err)
+	}
+	check(w.Requests(domaintest.Device)[0].Form, beginning)
+	for _, request := range w.Requests(domaintest.Token) {
+		check(request.Form, map[string]string{"resource": "https://llm.example.com", "audience": "", "tenant": "", "login_hint": ""})
+	}
+	c, err := parseClaims(w.mustToken(s, "").Access.Reveal())
+	if err != nil || !slices.Equal(c.Audience, []string{"https://llm.example.com"}) {
+		t.Errorf("audience %v, %v", c.Audience, err)
+	}
+}
+
+// The domain may not have asked for the password again, whatever it was told.
+func TestMaxAge(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true, PasswordAge: 3600}, store.PublicApp, map[string]any{"max_age": 7200})
+	s := w.session()
+	if err := w.signsIn(s, Browser); err != nil {
+		t.Fatal(err)
+	}
+	w.Change(func(o *domaintest.Options) { o.PasswordAge = 8000 })
+	if err := w.signsIn(s, Browser); !problem.Is(err, problem.LoginDenied) || !strings.Contains(err.Error(), "max_age") {
+		t.Errorf("an old password: %v", err)
+	}
+}
+
+func TestIssuer(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true}, store.PublicApp, map[string]any{"issuer": "https://other.example.com/"})
+	if err := w.signsIn(w.session(), Browser); !problem.Is(err, problem.Domain) || !strings.Contains(err.Error(), "another issuer") {
+		t.Errorf("another issuer's token: %v", err)
+	}
+	w.Change(func(o *domaintest.Options) { o.Issuer = "https://other.example.com/" })
+	if err := w.signsIn(w.session(), Browser); err != nil {
+		t.Error(err)
+	}
+	// Below an issuer with a path, the document is looked for there.
+	w.config.Issuer = w.URL + "/realms/x"
+	domain, err := NewDomain(w.config, w.session().log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if paths := domain.discoveryPaths(); paths[0] != "/realms/x/.well-known/openid-configuration" {
+		t.Errorf("looked for at %v", paths)
+	}
+}
+
+func TestStrictIDToken(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true, PublicSigningKeys: true}, store.PublicApp, map[string]any{"strict_id_token": true})
+	s := w.session()
+	if err := w.signsIn(s, Browser); err != nil {
+		t.Fatal(err)
+	}
+	// The key changes while the person signs in: the keys are asked for once more.
+	before := w.Count(domaintest.Keys)
+	prompt, ended := connecting(t, s, Browser)
+	w.RotateSigningKey()
+	if _, _, _, err := browse(t.Context(), prompt.URL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("after a rotation: %v", err)
+	}
+	if n := w.Count(domaintest.Keys) - before; n != 2 {
+		t.Errorf("the keys were asked for %d times", n)
+	}
+	// Without public keys nobody is troubled with a sign-in that cannot end well.
+	w.Change(func(o *domaintest.Options) { o.PublicSigningKeys = false })
+	_, err := s.Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) { t.Error("somebody is asked") }})
+	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), `"Configure client access"`) {
+		t.Errorf("without public keys: %v", err)
+	}
+}
+
+// A key file that changes or goes away is noticed at the next request.
+func TestKeyFileGoesAway(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{}, store.ClientCredentials, map[string]any{"client_key": true})
+	if err := os.Remove(filepath.Join(w.places.Home, "key.pem")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.session().Token(t.Context(), "")
+	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "The client key's file") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A confidential client proves itself at the device endpoint only where it must.
+func TestDeviceEndpointThatWantsProof(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{AutoApproveDevices: true}, store.ConfidentialApp, nil)
+	s := w.session()
+	network := s.domain.transport
+	s.UseTransport(way(func(req *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(req.URL.Path, "/device") && req.Header.Get("Authorization") == "" {
+			return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Request: req,
+				Body: io.NopCloser(strings.NewReader(`{"error":"invalid_client"}`))}, nil
+		}
+		return network.RoundTrip(req)
+	}))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := s.Connect(ctx, ConnectOptions{Flow: Device, Prompt: func(Prompt) {}}); err != nil {
+		t.Error(err)
+	}
+}

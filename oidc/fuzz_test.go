@@ -1,0 +1,271 @@
+package oidc
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// fuzzConfig is for a domain that answers what a fuzzer makes up.
+var fuzzConfig = store.Config{
+	DomainURL: "https://idcs.example", ClientID: "client", RedirectURIs: []string{"http://localhost:8888/callback"},
+	Scope: "openid offline_access", AuthMethod: store.MobileApp,
+}
+
+// saysDomain is a domain that answers every request with one text.
+func saysDomain(t testing.TB, status int, header, body string) *Domain {
+	d, err := NewDomain(fuzzConfig, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.transport = way(func(req *http.Request) (*http.Response, error) {
+		h := http.Header{}
+		for _, name := range []string{"Date", "Retry-After", "X-Oracle-Dms-Ecid", "Content-Type"} {
+			h.Set(name, header)
+		}
+		return &http.Response{StatusCode: 200 + status%400, Header: h, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+	})
+	d.metadata.Store(&metadata{Issuer: "i", Token: "https://idcs.example/t", Device: "https://idcs.example/d"})
+	return d
+}
+
+// harmless fails the test if a problem cannot be shown to a person, or tells one of
+// the secrets.
+func harmless(t *testing.T, err error, secrets ...string) {
+	t.Helper()
+	p := problem.From(err)
+	if p == nil {
+		return
+	}
+	if p.Kind == problem.Internal || p.Message == "" {
+		t.Errorf("a problem without words: %+v", p)
+	}
+	for _, text := range []string{p.Message, p.Hint} {
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) {
+				t.Errorf("%q tells %q", text, secret)
+			}
+		}
+		if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) || len(text) > 2000 {
+			t.Errorf("told %q", text)
+		}
+	}
+}
+
+// checkTokens fails the test if tokens that were taken cannot be used.
+func checkTokens(t *testing.T, tokens store.Tokens) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, "http://x/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+tokens.Access.Reveal())
+	if err := req.Write(io.Discard); err != nil || tokens.Access.Empty() || tokens.Type != "Bearer" {
+		t.Errorf("%q: %v", tokens.Access.Reveal(), err)
+	}
+	if life := time.Until(tokens.ExpiresAt); life < 0 || life > 100*365*24*time.Hour {
+		t.Errorf("lives for %v", life)
+	}
+	if strings.ContainsFunc(tokens.Subject, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		t.Errorf("subject %q", tokens.Subject)
+	}
+}
+
+func FuzzTokenAnswer(f *testing.F) {
+	f.Add(0, "", `{"access_token":"eyJ4.e30.A","token_type":"Bearer","expires_in":3600,"refresh_token":"AQIDBA="}`)
+	f.Add(200, "7", `{"error":"invalid_grant","error_description":"no \u001b[31m"}`)
+	f.Add(0, "text/plain", "access_token=a&expires_in=1")
+	f.Add(0, "", `{"tokenResponses":[{"access_token":"a"}]}`)
+	f.Fuzz(func(t *testing.T, status int, header, body string) {
+		d := saysDomain(t, max(0, status), header, body)
+		old := store.Tokens{Refresh: secret.New("the-old-refresh-token"), Endpoints: store.Endpoints{Token: "https://idcs.example/t"}, Subject: "s"}
+		tokens, outcome, err := d.Refresh(t.Context(), old)
+		harmless(t, err, "the-old-refresh-token")
+		if err == nil {
+			checkTokens(t, tokens)
+		} else if !tokens.Empty() || outcome.RetryAfter < 0 {
+			t.Errorf("%+v with %v", outcome, err)
+		}
+		if err == nil && tokens.Refresh.Empty() {
+			t.Error("the refresh token is lost")
+		}
+	})
+}
+
+func FuzzDiscoveryAnswer(f *testing.F) {
+	f.Add(0, `{"issuer":"https://identity.oraclecloud.com/","token_endpoint":"https://idcs.example:443/t"}`)
+	f.Add(0, `{"openid-configuration":{"authorization_endpoint":"https://idcs.example/a"}}`)
+	f.Add(204, `<html>`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		d := saysDomain(t, max(0, status), "", body)
+		d.metadata.Store(nil)
+		m, err := d.discover(t.Context())
+		harmless(t, err)
+		if err != nil {
+			return
+		}
+		for _, endpoint := range []string{m.Authorization, m.Token, m.Device, m.Revocation} {
+			req, err := http.NewRequest(http.MethodPost, endpoint, nil)
+			if err != nil || req.URL.Scheme != "https" || !strings.EqualFold(req.URL.Hostname(), "idcs.example") {
+				t.Errorf("an endpoint at %q", endpoint)
+			}
+		}
+	})
+}
+
+func FuzzDeviceAnswer(f *testing.F) {
+	f.Add(0, `{"expires_in":300,"device_code":"d","user_code":"SDFGHJKL","verification_uri":"http://idcs.example/ui/v1/device"}`)
+	f.Add(0, `{"device_code":"d","user_code":"X","verification_url":"https://x/ y","interval":99999999999,"expires_in":-1}`)
+	f.Add(201, `{"error":"invalid_client"}`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		synctest.Test(t, func(t *testing.T) {
+			d := saysDomain(t, max(0, status), "", body)
+			began := time.Now()
+			err := d.signInWithDevice(t.Context(), func(p Prompt) {
+				u, err := url.Parse(p.URL)
+				if err != nil || u.Scheme != "https" && !loopback(u.Hostname()) || strings.HasPrefix(p.URL, "-") ||
+					strings.ContainsFunc(p.URL+p.UserCode, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(p.URL, " ") || p.UserCode == "" {
+					t.Errorf("prompt %+v", p)
+				}
+			}, func(tokens store.Tokens) error {
+				checkTokens(t, tokens)
+				return nil
+			})
+			harmless(t, err)
+			if wait := time.Since(began); wait > deviceLongest+time.Minute {
+				t.Errorf("waited %v", wait)
+			}
+		})
+	})
+}
+
+func FuzzClaims(f *testing.F) {
+	f.Add(jwt(`{"iss":"i","aud":["i","client"],"azp":"client","exp":99999999999,"nonce":"n","sub":"s"}`))
+	f.Add(jwt(`{"aud":"client","exp":1.5e9}`))
+	f.Add("a.b.c")
+	d := saysDomain(f, 0, "", "")
+	f.Fuzz(func(t *testing.T, token string) {
+		subject, err := d.checkIDToken(withIDToken(token), "i", "n")
+		harmless(t, err)
+		c, notJWT := parseClaims(token)
+		if err == nil && (notJWT != nil || c.Issuer != "i" || c.Nonce != "n" || subject == "") {
+			t.Errorf("taken: %+v", c)
+		}
+		DescribeToken(secret.New(token))
+		if len([]rune(c.person())) > 201 {
+			t.Errorf("a name of %d bytes", len(c.person()))
+		}
+	})
+}
+
+// fuzzRequest is an authorization request whose state a fuzzer can know.
+func fuzzRequest(f *testing.F) *codeRequest {
+	r, err := saysDomain(f, 0, "", "").newCodeRequest(f.Context(), fuzzConfig.RedirectURIs[0])
+	if err != nil {
+		f.Fatal(err)
+	}
+	r.state, r.nonce, r.verifier = "the-state-of-this-attempt", "the-nonce-of-this-attempt", "the-verifier-of-this-attempt"
+	return r
+}
+
+func FuzzPasted(f *testing.F) {
+	r := fuzzRequest(f)
+	f.Add("http://localhost:8888/callback?code=AQ%3D&state=the-state-of-this-attempt")
+	f.Add("?state=the-state-of-this-attempt&error=access_denied#")
+	f.Add("AQIDBA+/=")
+	f.Fuzz(func(t *testing.T, text string) {
+		code, err := r.parsePasted(text)
+		if (err == nil) == (code == "") {
+			t.Errorf("code %q, %v", code, err)
+		}
+		harmless(t, err, r.state, r.nonce, r.verifier)
+		if err == nil && strings.Contains(text, "?") && !strings.Contains(text, "state=") && !strings.Contains(text, "%") {
+			t.Errorf("%q was taken without a state", text)
+		}
+	})
+}
+
+// FuzzCallback sends what comes after the path to the listener's handler: what does
+// not carry the state changes nothing.
+func FuzzCallback(f *testing.F) {
+	r := fuzzRequest(f)
+	f.Add("code=AQ%3D&state=the-state-of-this-attempt")
+	f.Add("error=access_denied&error_description=%1b[2J&state=the-state-of-this-attempt")
+	f.Add("state=the-state-of-this-attempt&state=x&code=a;b")
+	f.Add("iss=evil&code=a&state=the-state-of-this-attempt")
+	f.Fuzz(func(t *testing.T, query string) {
+		c := &callback{
+			arrived: make(chan arrival, 1), redirect: mustURL(t, fuzzConfig.RedirectURIs[0]), startPath: "/start", resultPath: "/result",
+			ended: make(chan struct{}), shown: make(chan struct{}),
+		}
+		close(c.ended)
+		req, err := http.NewRequest(http.MethodGet, fuzzConfig.RedirectURIs[0], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.URL.RawQuery = query
+		w := &answerOf{header: http.Header{}}
+		c.handler(r).ServeHTTP(w, req)
+		values := req.URL.Query()
+		mine := values.Get("state") == r.state
+		for _, several := range values {
+			mine = mine && len(several) == 1
+		}
+		select {
+		case a := <-c.arrived:
+			harmless(t, a.err, r.state, r.nonce, r.verifier)
+			if !mine || (a.err == nil) != (a.code != "") || w.status != http.StatusSeeOther || w.header.Get("Location") != "/result" {
+				t.Errorf("%q arrived as %+v, answered %d", query, a, w.status)
+			}
+		default:
+			if mine || w.status != http.StatusBadRequest {
+				t.Errorf("%q did not arrive, answered %d", query, w.status)
+			}
+		}
+		if strings.Contains(w.body.String(), "the-state") {
+			t.Error("the page tells the state")
+		}
+	})
+}
+
+// answerOf is an answer that stays here.
+type answerOf struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answerOf) Header() http.Header            { return a.header }
+func (a *answerOf) WriteHeader(status int)         { a.status = status }
+func (a *answerOf) Write(text []byte) (int, error) { return a.body.Write(text) }
+
+func FuzzAnnouncement(f *testing.F) {
+	f.Add([]byte(`{"flow":"browser","url":"http://localhost:8888/x","expiresAt":"2030-01-01T00:00:00Z","browserOpened":true}`))
+	f.Add([]byte(`{"flow":"device","url":"https://x/","userCode":"A\u001b[31m"}`))
+	places := store.Places{Home: f.TempDir(), StateDir: f.TempDir()}
+	shared := places.TokenFile(fuzzConfig).SignIn("browser")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := shared.Announce(text); err != nil {
+			t.Fatal(err)
+		}
+		p, ok := announced(shared)
+		if !ok {
+			return
+		}
+		if !secureURL(p.URL) || p.Flow != Browser && p.Flow != Device ||
+			strings.ContainsFunc(p.URL+p.UserCode, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("prompt %+v", p)
+		}
+	})
+}

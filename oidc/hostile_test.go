@@ -1,0 +1,395 @@
+package oidc
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// answers has the domain answer one operation with a text of the test.
+func (w *world) answers(op domaintest.Operation, status int, body string) {
+	w.Change(func(o *domaintest.Options) {
+		o.Tamper = func(done domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			if done != op {
+				honest(rw, r)
+				return
+			}
+			rw.Header().Set("Content-Type", "application/json")
+			rw.WriteHeader(status)
+			_, _ = io.WriteString(rw, body)
+		}
+	})
+}
+
+// TestEndpointsElsewhere: a discovery document cannot send codes, secrets and
+// tokens to another host (RFC 9700, 4.4).
+func TestEndpointsElsewhere(t *testing.T) {
+	reached := false
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer elsewhere.Close()
+	at := strings.Replace(elsewhere.URL, "127.0.0.1", "localhost", 1)
+	for _, name := range []string{"authorization_endpoint", "token_endpoint", "device_authorization_endpoint", "revocation_endpoint"} {
+		for _, address := range []string{at + "/x", "https://evil.example/x"} {
+			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w.answers(domaintest.Discovery, http.StatusOK, fmt.Sprintf(`{"issuer":"i",%q:%q}`, name, address))
+			for _, flow := range Flows {
+				_, err := w.session().Connect(t.Context(), ConnectOptions{Flow: flow, Prompt: func(Prompt) { t.Errorf("%s: prompted", name) }})
+				if !problem.Is(err, problem.Domain) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "another host, "+mustURL(t, address).Host) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	}
+	// Nor can the file of the saved tokens.
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	tokens := w.expired()
+	tokens.Endpoints = store.Endpoints{Token: at, Revocation: at}
+	w.save(tokens)
+	s := w.session()
+	w.mustToken(s, "")
+	tokens = w.saved()
+	tokens.Endpoints = store.Endpoints{Token: at, Revocation: at}
+	w.save(tokens)
+	if revoked, err := s.Disconnect(t.Context()); !revoked || err != nil {
+		t.Errorf("%v, %v", revoked, err)
+	}
+	if reached {
+		t.Error("another host was reached")
+	}
+}
+
+func TestWhatBelongsToADomain(t *testing.T) {
+	for _, test := range []struct {
+		domain, address string
+		want            bool
+	}{
+		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-1.identity.oraclecloud.com:443/oauth2/v1/token", true},
+		{"https://idcs-1.identity.oraclecloud.com", "https://IDCS-1.secure.identity.oraclecloud.com/oauth2/v1/token", true},
+		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-2.identity.oraclecloud.com/oauth2/v1/token", false},
+		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-1.identity.oraclecloud.com.evil.example/", false},
+		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-1.evil.example/", false},
+		{"https://idcs-1.identity.oraclecloud.com", "http://idcs-1.identity.oraclecloud.com/", false},
+		{"https://login.example.com", "https://login.example.com:8443/t", true},
+		{"https://login.example.com", "https://example.com/t", false},
+		{"https://login.example.com", "https://x.login.example.com/t", false},
+		{"https://login.example.com", "https://login.example.com@evil.example/t", false},
+	} {
+		d, err := NewDomain(store.Config{DomainURL: test.domain}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.owns(test.address) != test.want {
+			t.Errorf("%s at %s: %v", test.address, test.domain, !test.want)
+		}
+	}
+}
+
+// hostileWords are what a domain could want to have shown.
+const hostileWords = "\x1b]0;owned\x07\x1b[2J\u202e\u2028<script>alert(1)</script>\r\nSet-Cookie: x"
+
+// TestAHostileDomainIsHarmless has a row for each answer with which a domain could
+// do harm at a sign-in. Each ends it with a problem that can be shown, keeps
+// nothing, and leaves what was there.
+func TestAHostileDomainIsHarmless(t *testing.T) {
+	id := func(claims string) string {
+		return `{"access_token":"a","token_type":"Bearer","expires_in":3600,"id_token":"` + jwt(claims) + `"}`
+	}
+	good := `"iss":"` + domaintest.GenericIssuer + `","aud":"confidential-client","exp":99999999999,"sub":"s"`
+	megabytes := strings.Repeat("a", 10<<20)
+	for _, test := range []struct {
+		name   string
+		op     domaintest.Operation
+		flow   Flow
+		status int
+		body   string
+		want   string
+	}{
+		{"discovery is a page", domaintest.Discovery, Browser, 200, "<html>" + hostileWords, "not an identity domain's"},
+		{"discovery is huge", domaintest.Discovery, Browser, 200, `{"issuer":"` + megabytes + `"}`, "not an identity domain's"},
+		{"discovery is deep", domaintest.Discovery, Browser, 200, `{"x":` + strings.Repeat("[", 20000), "not an identity domain's"},
+		{"discovery is a list", domaintest.Discovery, Browser, 200, `[]`, "not an identity domain's"},
+		{"an endpoint is a script", domaintest.Discovery, Browser, 200, `{"authorization_endpoint":"javascript:alert(1)"}`, "authorization_endpoint"},
+		{"an endpoint is an option", domaintest.Discovery, Browser, 200, `{"authorization_endpoint":"--new-window"}`, "authorization_endpoint"},
+		{"an endpoint is long", domaintest.Discovery, Browser, 200, `{"token_endpoint":"https://127.0.0.1/` + strings.Repeat("x", 10000) + `"}`, "token_endpoint"},
+		{"words that harm", domaintest.Token, Browser, 400, `{"error":"invalid_request","error_description":` + quote(hostileWords) + `}`, "invalid_request"},
+		{"a code that harms", domaintest.Token, Browser, 400, `{"error":` + quote(hostileWords) + `}`, "refused"},
+		{"a token is huge", domaintest.Token, Browser, 200, `{"access_token":"` + megabytes + `"}`, "not an identity domain's"},
+		{"a token ends a header", domaintest.Token, Device, 200, `{"access_token":"a\r\nX-Evil: 1","token_type":"Bearer"}`, "cannot be used"},
+		{"a token of 100 KB", domaintest.Token, Device, 200, `{"access_token":"` + megabytes[:100<<10] + `","token_type":"Bearer"}`, "cannot be used"},
+		{"a refresh token with a line break", domaintest.Token, Device, 200, `{"access_token":"a","refresh_token":"a\nb","token_type":"Bearer"}`, "cannot be used"},
+		{"a token of another type", domaintest.Token, Device, 200, `{"access_token":"a","token_type":"DPoP"}`, "not Bearer"},
+		{"a token of a type that harms", domaintest.Token, Device, 200, `{"access_token":"a","token_type":` + quote(hostileWords) + `}`, "not Bearer"},
+		{"no token", domaintest.Token, Browser, 200, `{}`, "not an identity domain's"},
+		{"a form instead of JSON", domaintest.Token, Browser, 200, `access_token=a&token_type=Bearer`, "not an identity domain's"},
+		{"an error with success", domaintest.Token, Device, 200, `{"error":"access_denied","access_token":"a"}`, "refused"},
+		{"no ID token", domaintest.Token, Browser, 200, `{"access_token":"a","token_type":"Bearer"}`, "there is none"},
+		{"an ID token without the nonce", domaintest.Token, Browser, 200, id("{" + good + "}"), "another sign-in"},
+		{"an ID token of another issuer", domaintest.Token, Browser, 200, id(`{"iss":"https://evil.example"}`), "another issuer"},
+		{"an ID token for another application", domaintest.Token, Browser, 200, id(`{"iss":"` + domaintest.GenericIssuer + `","aud":"x"}`), "another application"},
+		{"an ID token in the device flow", domaintest.Token, Device, 200, id(`{"iss":"` + domaintest.GenericIssuer + `","aud":"x"}`), "another application"},
+		{"the code is to be entered in a script", domaintest.Device, Device, 200, deviceAnswer("javascript:alert(1)"), "not an identity domain's"},
+		{"in a file", domaintest.Device, Device, 200, deviceAnswer("file:///etc/passwd"), "not an identity domain's"},
+		{"in an option", domaintest.Device, Device, 200, deviceAnswer("--incognito"), "not an identity domain's"},
+		{"at a name that looks like another", domaintest.Device, Device, 200, deviceAnswer("https://idcs.ex\u0430mple/"), "not an identity domain's"},
+		{"with a password", domaintest.Device, Device, 200, deviceAnswer("https://idcs.example@evil.example/"), "not an identity domain's"},
+		{"a user code that harms", domaintest.Device, Device, 200, `{"device_code":"d","user_code":` + quote(hostileWords) + `,"verification_uri":"https://x/"}`, "not an identity domain's"},
+		{"no device code", domaintest.Device, Device, 200, `{"user_code":"X","verification_uri":"https://x/"}`, "not an identity domain's"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, store.ConfidentialApp)
+			before := w.signedIn()
+			opened := browserThatNotes(t)
+			w.answers(test.op, test.status, test.body)
+			s := w.session()
+			var prompt Prompt
+			run := func(t *testing.T) {
+				_, err := s.Connect(t.Context(), ConnectOptions{Flow: test.flow, OpenBrowser: true, Prompt: func(p Prompt) {
+					prompt = p
+					if test.flow == Browser {
+						go browse(t.Context(), p.URL) //nolint:errcheck // the end is what counts
+					}
+				}})
+				p := problem.From(err)
+				if err == nil || !strings.Contains(p.Message, test.want) {
+					t.Fatalf("ended with %v", err)
+				}
+				for _, text := range []string{p.Message, p.Hint, err.Error()} {
+					if strings.ContainsAny(text, "\x1b\x07\r\u202e\u2028") || len(text) > 1000 {
+						t.Errorf("told %q", text)
+					}
+				}
+			}
+			if test.flow == Device {
+				w.bubble(run)
+			} else {
+				run(t)
+			}
+			if prompt.URL != "" && !secureURL(prompt.URL) {
+				t.Errorf("prompt %+v", prompt)
+			}
+			if notes := opened(); test.op != domaintest.Token && notes != "" {
+				t.Errorf("opened %q", notes)
+			}
+			if saved := w.saved(); saved.Access != before.Access || saved.Refresh != before.Refresh {
+				t.Error("the session before was not kept")
+			}
+		})
+	}
+}
+
+// browserThatNotes is what openBrowser starts: it returns what was to be opened.
+func browserThatNotes(t *testing.T) func() string {
+	t.Helper()
+	notes := filepath.Join(t.TempDir(), "notes")
+	program := filepath.Join(t.TempDir(), "browser")
+	writeFile(t, program, "#!/bin/sh\nprintf '%s|' \"$@\" > "+notes+"\n")
+	if err := os.Chmod(program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("BROWSER", program)
+	return func() string {
+		text, _ := os.ReadFile(notes)
+		return string(text)
+	}
+}
+
+func quote(text string) string {
+	return `"` + strings.NewReplacer("\x1b", `\u001b`, "\x07", `\u0007`, "\r", `\r`, "\n", `\n`, `"`, `\"`).Replace(text) + `"`
+}
+
+func deviceAnswer(address string) string {
+	return `{"device_code":"d","user_code":"ABCD","verification_uri":"` + address + `"}`
+}
+
+// TestADeviceAnswerWithoutMeasure: neither a pause of ages nor a code that is good
+// for years is believed, and a number that overflows stops nothing.
+func TestADeviceAnswerWithoutMeasure(t *testing.T) {
+	for _, numbers := range []string{
+		`"interval":9223372036854775807,"expires_in":9223372036854775807`, `"interval":10000000000,"expires_in":10000000000`,
+		`"interval":-1,"expires_in":-1`, `"interval":0,"expires_in":0`, `"interval":100000,"expires_in":100000`,
+	} {
+		t.Run(numbers, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{AutoApproveDevices: true}, store.ConfidentialApp)
+			w.replaceIn(domaintest.Device, `{"expires_in":300,`, "{"+numbers+",")
+			w.bubble(func(t *testing.T) {
+				s := w.session()
+				began := time.Now()
+				prompt, ended := connecting(t, s, Device)
+				if wait := prompt.ExpiresAt.Sub(began); wait > deviceLongest {
+					t.Errorf("waits %v", wait)
+				}
+				if err := <-ended; err != nil && !problem.Is(err, problem.LoginTimeout) {
+					t.Error(err)
+				}
+				if wait := time.Since(began); wait > deviceLongest {
+					t.Errorf("waited %v", wait)
+				}
+			})
+		})
+	}
+}
+
+// TestWhatWasToldIsNotEchoed: an error answer that repeats what it was sent does
+// not get it into a message, as it is or as it was written.
+func TestWhatWasToldIsNotEchoed(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.Change(func(o *domaintest.Options) {
+		o.Tamper = func(op domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			if op != domaintest.Token {
+				honest(rw, r)
+				return
+			}
+			_, password, _ := r.BasicAuth()
+			_, basic, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			f := r.PostForm
+			for _, name := range []string{"code", "code_verifier", "refresh_token"} {
+				password += " " + f.Get(name) + " " + url.QueryEscape(f.Get(name))
+			}
+			rw.Header().Set("X-ORACLE-DMS-ECID", "id-"+password)
+			rw.WriteHeader(http.StatusBadRequest)
+			_, _ = fmt.Fprintf(rw, `{"error":%s,"error_description":%s}`, quote(password), quote(password+basic))
+		}
+	})
+	secrets := []string{domaintest.ConfidentialSecret, base64.StdEncoding.EncodeToString([]byte("confidential-client:confidential-secret"))}
+	tell := func(err error) {
+		t.Helper()
+		if err == nil {
+			t.Fatal("no error")
+		}
+		for _, request := range w.Requests(domaintest.Token) {
+			for _, name := range []string{"code", "code_verifier", "refresh_token"} {
+				if value := request.Form.Get(name); value != "" {
+					secrets = append(secrets, value, url.QueryEscape(value))
+				}
+			}
+		}
+		for _, secret := range secrets {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%v tells %s", err, secret)
+			}
+		}
+	}
+	tokens := w.expired()
+	_, err := w.session().Token(t.Context(), "")
+	tell(err)
+	w.save(tokens)
+	redirect, ended := signingIn(t, w, w.session())
+	_, body, _, _ := browse(t.Context(), redirect)
+	tell(<-ended)
+	for _, secret := range secrets {
+		if strings.Contains(body, secret) {
+			t.Errorf("the page tells %s", secret)
+		}
+	}
+}
+
+// TestLimitsOnWhatTheDomainAnswers: a refresh meets answers without an end, and the
+// session goes on afterwards.
+func TestLimitsOnWhatTheDomainAnswers(t *testing.T) {
+	elsewhere := 0
+	for name, answer := range map[string]http.HandlerFunc{
+		"a bomb": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			bomb := gzip.NewWriter(w)
+			zeros := make([]byte, 1<<20)
+			for range 1 << 10 {
+				if _, err := bomb.Write(zeros); err != nil {
+					return
+				}
+			}
+		},
+		"no end": func(w http.ResponseWriter, _ *http.Request) {
+			for {
+				if _, err := io.WriteString(w, strings.Repeat(" ", 1<<16)); err != nil {
+					return
+				}
+			}
+		},
+		"many headers": func(w http.ResponseWriter, _ *http.Request) {
+			for i := range 5000 {
+				w.Header().Set(fmt.Sprintf("X-Header-%d", i), strings.Repeat("x", 50))
+			}
+		},
+		"one long header": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Header", strings.Repeat("x", 1<<20))
+		},
+		"many interim answers": func(w http.ResponseWriter, _ *http.Request) {
+			for range 1000 {
+				w.Header().Set("Link", strings.Repeat("x", 1000))
+				w.WriteHeader(http.StatusEarlyHints)
+			}
+		},
+		"redirects in a circle": func(w http.ResponseWriter, r *http.Request) {
+			elsewhere++
+			http.Redirect(w, r, r.URL.Path+"x", http.StatusTemporaryRedirect)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			old := w.expired()
+			hostile := httptest.NewServer(answer)
+			defer hostile.Close()
+			tokens := old
+			tokens.Endpoints.Token = hostile.URL
+			w.save(tokens)
+			_, err := w.session().Token(t.Context(), "")
+			endless := name == "a bomb" || name == "no end"
+			if err == nil || problem.Is(err, problem.Internal) || endless && !strings.Contains(err.Error(), "too large") {
+				t.Errorf("%v", err)
+			}
+			if saved := w.saved(); saved.Refresh != old.Refresh {
+				t.Error("the refresh token is lost")
+			}
+			w.save(old)
+			w.mustToken(w.session(), "")
+		})
+	}
+	if elsewhere > 1 {
+		t.Errorf("%d redirects were followed", elsewhere)
+	}
+}
+
+// TestACallerNeedNotWaitForTheDiscoveryOfAnother gives up alone.
+func TestACallerNeedNotWaitForTheDiscoveryOfAnother(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	asked := make(chan struct{}, 1)
+	w.Change(func(o *domaintest.Options) {
+		o.Tamper = func(_ domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			<-r.Context().Done()
+		}
+	})
+	s := w.session()
+	first, cancelFirst := context.WithCancel(t.Context())
+	defer cancelFirst()
+	done := make(chan error, 1)
+	go func() { _, err := s.domain.discover(first); done <- err }()
+	<-asked
+	second, cancelSecond := context.WithCancel(t.Context())
+	cancelSecond()
+	if _, err := s.domain.discover(second); err == nil {
+		t.Error("found something")
+	}
+	cancelFirst()
+	if err := <-done; err == nil {
+		t.Error("found something")
+	}
+}

@@ -1,0 +1,92 @@
+package oidc
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"golang.org/x/oauth2"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+func TestIDToken(t *testing.T) {
+	const rest = `"exp":99999999999,"nonce":"n","sub":"s"`
+	half := sha256.Sum256([]byte("the access token"))
+	hash := base64.RawURLEncoding.EncodeToString(half[:16])
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	domain := w.session().domain
+	for _, test := range []struct {
+		name, raw, want string
+	}{
+		{"none", "", "there is none"},
+		{"no JWT", "x", "not a JSON Web Token"},
+		{"claims that are no object", jwt(`[1]`), "not a JSON Web Token"},
+		{"no issuer", jwt(`{"aud":"confidential-client",` + rest + `}`), "another issuer"},
+		{"another issuer", jwt(`{"iss":"x","aud":["confidential-client"],` + rest + `}`), "another issuer"},
+		{"an issuer with less", jwt(`{"iss":"","aud":["confidential-client"],` + rest + `}`), "another issuer"},
+		{"no audience", jwt(`{"iss":"i",` + rest + `}`), "another application"},
+		{"another audience", jwt(`{"iss":"i","aud":"other",` + rest + `}`), "another application"},
+		{"another party", jwt(`{"iss":"i","aud":["i","confidential-client"],"azp":"other",` + rest + `}`), "another application asked"},
+		{"several audiences and no party", jwt(`{"iss":"i","aud":["other","confidential-client"],` + rest + `}`), "another application asked"},
+		{"expired", jwt(`{"iss":"i","aud":"confidential-client","exp":1,"nonce":"n","sub":"s"}`), "expired"},
+		{"expired before there were clocks", jwt(`{"iss":"i","aud":"confidential-client","exp":-1e300,"nonce":"n","sub":"s"}`), "expired"},
+		{"without an end", jwt(`{"iss":"i","aud":"confidential-client","nonce":"n","sub":"s"}`), "expired"},
+		{"another nonce", jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999,"nonce":"m","sub":"s"}`), "another sign-in"},
+		{"no nonce", jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999,"sub":"s"}`), "another sign-in"},
+		{"nobody", jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999,"nonce":"n"}`), "who signed in"},
+		{"another access token", jwt(`{"iss":"i","aud":"confidential-client","at_hash":"AAAA",` + rest + `}`), "another access token"},
+		{"right", jwt(`{"iss":"i","aud":["i","confidential-client"],"azp":"confidential-client",` + rest + `}`), ""},
+		{"several audiences and its party", jwt(`{"iss":"i","aud":["other","confidential-client"],"azp":"confidential-client",` + rest + `}`), ""},
+		{"an end that is not whole", jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999.5,"nonce":"n","sub":"s"}`), ""},
+		{"an end far away", jwt(`{"iss":"i","aud":"confidential-client","exp":1e300,"nonce":"n","sub":"s"}`), ""},
+		{"this access token", jwt(`{"iss":"i","aud":"confidential-client","at_hash":"` + hash + `",` + rest + `}`), ""},
+	} {
+		answer := (&oauth2.Token{AccessToken: "the access token"}).WithExtra(map[string]any{"id_token": test.raw})
+		subject, err := domain.checkIDToken(answer, "i", "n")
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) || err == nil && subject != "s" {
+			t.Errorf("%s: %q, %v", test.name, subject, err)
+		}
+	}
+	// The device flow has no nonce, and may have no ID token.
+	if _, err := domain.checkIDToken(withIDToken(""), "i", ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAccessTokenHash(t *testing.T) {
+	const access = "token"
+	half := func(sum []byte) string { return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]) }
+	s256, s384, s512 := sha256.Sum256([]byte(access)), sha512.Sum384([]byte(access)), sha512.Sum512([]byte(access))
+	for algorithm, hash := range map[string]string{
+		"RS256": half(s256[:]), "ES384": half(s384[:]), "PS512": half(s512[:]), "EdDSA": half(s512[:]),
+	} {
+		token := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"`+algorithm+`"}`)) + ".e30."
+		if !hashes(token, hash, access) || hashes(token, hash, access+"x") || hashes(token, "", access) {
+			t.Errorf("%s: wrong", algorithm)
+		}
+	}
+	for _, header := range []string{`{"alg":"none"}`, `{}`, `x`} {
+		if hashes(base64.RawURLEncoding.EncodeToString([]byte(header))+".e30.", half(s256[:]), access) {
+			t.Errorf("%s: taken", header)
+		}
+	}
+}
+
+// TestARefreshKeepsThePerson: an ID token about somebody else is not let in, and
+// the tokens of the one who signed in are not lost.
+func TestARefreshKeepsThePerson(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	old := w.expired()
+	w.replaceIn(domaintest.Token, `"id_token":"`, `"id_token":"`+jwt(`{"sub":"mallory@example.com"}`)+`","was":"`)
+	if _, err := w.session().Token(t.Context(), ""); !problem.Is(err, problem.Domain) || !strings.Contains(err.Error(), "another person") {
+		t.Errorf("%v", err)
+	}
+	if saved := w.saved(); saved.Refresh != old.Refresh || saved.Subject != old.Subject {
+		t.Errorf("saved %+v", saved)
+	}
+}
