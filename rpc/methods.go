@@ -1,14 +1,18 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/qr"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 type noParams struct{}
@@ -21,14 +25,19 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 		s.mu.Unlock()
 	}
 	result := initializeResult{Protocol: Protocol, Helper: helperInfo{s.Version, platform()}}
+	protected := s.Places.Protected(s.directoryOf(""))
+	result.Protected, result.ReadOnly = append(protected.Trees, protected.Files...), protected.ReadOnly
 	session, err := s.open()
 	if err != nil {
 		s.Log.Warn("no usable configuration", "problem", problem.From(err))
 		result.Problem = newProblemInfo(problem.From(err))
+		if u := store.AsUnconfirmed(err); u != nil {
+			result.Confirm = &confirmInfo{u.Digest, u.Config.Path, u.Domain(), u.Endpoint()}
+		}
 		return result, nil
 	}
 	config := session.Config()
-	result.Config = &configInfo{config.Path, config.BaseURL, string(config.AuthMethod)}
+	result.Config = &configInfo{config.Path, config.BaseURL, string(config.AuthMethod), session.Flows(), config.Network.CAFile, s.knownModels(session)}
 	return result, nil
 }
 
@@ -47,18 +56,22 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 	}
 	token, ok, _ := session.Ready(p.Rejected)
 	if ok {
-		s.stream.reply(request.ID, s.encodeToken(token))
+		s.stream.reply(request.ID, s.encodeToken(session, token))
 	}
 	return ok
 }
 
-// encodeToken encodes each token once.
-func (s *server) encodeToken(token oidc.Token) json.RawMessage {
+// encodeToken encodes each result once: nearly all are the same.
+func (s *server) encodeToken(session *oidc.Session, token oidc.Token) json.RawMessage {
+	useUntil := session.Lend(token)
 	s.tokenMu.Lock()
 	defer s.tokenMu.Unlock()
-	if token != s.token || s.tokenJSON == nil {
-		s.tokenJSON, _ = json.Marshal(getTokenResult{token.Access.Reveal(), token.Type, *utc(token.ExpiresAt)})
-		s.token = token
+	if token != s.token || useUntil != s.useUntil || s.tokenJSON == nil {
+		s.tokenJSON, _ = json.Marshal(getTokenResult{token.Access.Reveal(), token.Type, *utc(token.ExpiresAt), utc(useUntil)})
+		if token.Access != s.token.Access {
+			s.remember(session.Secrets()...)
+		}
+		s.token, s.useUntil = token, useUntil
 	}
 	return s.tokenJSON
 }
@@ -72,7 +85,7 @@ func (s *server) getToken(ctx context.Context, p getTokenParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.encodeToken(token), nil
+	return s.encodeToken(session, token), nil
 }
 
 func (s *server) refresh(ctx context.Context, _ noParams) (any, error) {
@@ -94,20 +107,43 @@ func (s *server) status(context.Context, noParams) (any, error) {
 
 func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 	session, err := s.open()
+	if u := store.AsUnconfirmed(err); u != nil && p.Confirm != "" {
+		session, err = s.confirm(u, p.Confirm)
+	}
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	status, err := session.Connect(ctx, oidc.ConnectOptions{
 		Flow:        p.Flow,
 		OpenBrowser: p.OpenBrowser == nil || *p.OpenBrowser,
 		Prompt: func(p oidc.Prompt) {
-			s.notify("connect/prompt", connectPrompt{p.Flow, p.URL, p.UserCode, p.ExpiresAt.UTC().Truncate(time.Second), p.BrowserOpened})
+			shown := connectPrompt{p.Flow, p.URL, p.UserCode, nil, p.ExpiresAt.UTC().Truncate(time.Second), p.BrowserOpened}
+			if p.Flow == oidc.Device {
+				shown.QR = qr.Lines(cmp.Or(p.CompleteURL, p.URL))
+			}
+			s.notify("connect/prompt", shown)
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.awaitModels(ctx, session, began) // OpenCode reads the configuration again when it is told
 	return connectResult{status.Subject, utc(status.ExpiresAt)}, nil
+}
+
+// confirm takes a person's yes to what they were shown, and to nothing else.
+func (s *server) confirm(u *store.Unconfirmed, digest string) (*oidc.Session, error) {
+	if u.Digest != digest {
+		return nil, problem.New(problem.Untrusted,
+			fmt.Sprintf("The configuration %s has changed since you were asked: it signs in at %s and sends the token to %s now.", u.Config.Path, u.Domain(), u.Endpoint()),
+			"Start OpenCode again, to be asked again.")
+	}
+	if err := s.Places.Confirm(u); err != nil {
+		return nil, err
+	}
+	s.Log.Info("the person has confirmed the project's configuration", "path", u.Config.Path, "domain", u.Domain(), "endpoint", u.Endpoint())
+	return s.open()
 }
 
 func (s *server) answer(ctx context.Context, p answerParams) (any, error) {
@@ -128,18 +164,4 @@ func (s *server) disconnect(ctx context.Context, _ noParams) (any, error) {
 		return nil, err
 	}
 	return disconnectResult{revoked}, nil
-}
-
-func (s *server) guard(_ context.Context, p guardParams) (any, error) {
-	s.mu.Lock()
-	directory := s.directory
-	s.mu.Unlock()
-	if p.Directory != "" {
-		directory = p.Directory
-	}
-	reason := s.Places.NewGuard(directory).Deny(p.Tool, p.Args)
-	if reason != "" {
-		s.Log.Warn("an agent's tool call was denied", "tool", p.Tool, "reason", reason)
-	}
-	return guardResult{reason}, nil
 }

@@ -5,6 +5,11 @@
 // bad line ends nothing. It refuses to send the refresh token or the client
 // secret: only an access token, to who asks for it, crosses the wire.
 //
+// A token comes with the time until which it is lent: so long the shim uses it
+// without asking, and asks again behind each use. Whatever ends that earlier, a
+// refresh, a sign-out, another window's or another configuration, is told with
+// session/changed, and the shim gives the token back.
+//
 // It decides nothing: an [oidc.Session] does.
 package rpc
 
@@ -12,6 +17,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 )
@@ -37,6 +43,18 @@ type initializeResult struct {
 	Helper   helperInfo   `json:"helper"`
 	Config   *configInfo  `json:"config,omitempty"`
 	Problem  *problemInfo `json:"problem,omitempty"`
+	Confirm  *confirmInfo `json:"confirm,omitempty"`
+
+	Protected []string `json:"protected"` // directories and files that no tool may open
+	ReadOnly  []string `json:"readOnly"`  // files that no tool may change
+}
+
+// confirmInfo is what a person is to be asked before the configuration holds.
+type confirmInfo struct {
+	Digest   string `json:"digest"` // to be given to connect if they say yes
+	Path     string `json:"path"`
+	Domain   string `json:"domain"`   // origin
+	Endpoint string `json:"endpoint"` // origin
 }
 
 type helperInfo struct {
@@ -45,9 +63,12 @@ type helperInfo struct {
 }
 
 type configInfo struct {
-	Path       string `json:"path"`
-	BaseURL    string `json:"baseURL"`
-	AuthMethod string `json:"authMethod"`
+	Path       string          `json:"path"`
+	BaseURL    string          `json:"baseURL"`
+	AuthMethod string          `json:"authMethod"`
+	Flows      []oidc.Flow     `json:"flows"`            // to be offered, the best one first
+	CAFile     string          `json:"caFile,omitempty"` // for the endpoint, too
+	Models     endpoint.Models `json:"models,omitempty"` // as far as the endpoint has told them
 }
 
 type problemInfo struct {
@@ -76,9 +97,10 @@ type getTokenParams struct {
 }
 
 type getTokenResult struct {
-	AccessToken string    `json:"accessToken"`
-	TokenType   string    `json:"tokenType"`
-	ExpiresAt   time.Time `json:"expiresAt"`
+	AccessToken string     `json:"accessToken"`
+	TokenType   string     `json:"tokenType"`
+	ExpiresAt   time.Time  `json:"expiresAt"`
+	UseUntil    *time.Time `json:"useUntil,omitempty"` // lent: not to be asked for again before
 }
 
 type refreshResult struct {
@@ -121,6 +143,7 @@ func NewStatusResult(s *oidc.Session, err error, logPath, version string) Status
 type connectParams struct {
 	Flow        oidc.Flow `json:"flow"`
 	OpenBrowser *bool     `json:"openBrowser"` // true by default
+	Confirm     string    `json:"confirm"`     // the digest of a configuration that the person has just confirmed
 }
 
 type connectResult struct {
@@ -132,6 +155,7 @@ type connectPrompt struct {
 	Flow          oidc.Flow `json:"flow"`
 	URL           string    `json:"url"`
 	UserCode      string    `json:"userCode,omitempty"`
+	QR            []string  `json:"qr,omitempty"` // the address for a camera, a line each
 	ExpiresAt     time.Time `json:"expiresAt"`
 	BrowserOpened bool      `json:"browserOpened"`
 }
@@ -152,6 +176,16 @@ type guardParams struct {
 
 type guardResult struct {
 	Deny string `json:"deny,omitempty"`
+}
+
+type redactParams struct {
+	Tool      string   `json:"tool"`
+	Texts     []string `json:"texts"`
+	Directory string   `json:"directory"`
+}
+
+type redactResult struct {
+	Texts []*string `json:"texts,omitempty"` // null for those that stay as they are
 }
 
 type cancelParams struct {

@@ -269,6 +269,10 @@ func TestAWholeSession(t *testing.T) {
 	if m.Error != nil || m.Result["tokenType"] != "Bearer" || !strings.HasPrefix(token, "eyJ") {
 		t.Fatalf("getToken: %+v", m)
 	}
+	until, err := time.Parse(time.RFC3339, fmt.Sprint(m.Result["useUntil"]))
+	if lent := time.Until(until); err != nil || lent < time.Minute || lent > 5*time.Minute {
+		t.Errorf("lent until %v", m.Result["useUntil"])
+	}
 	if m = p.call("refresh", "", nil); m.Error != nil || m.Result["expiresAt"] == nil {
 		t.Errorf("refresh: %+v", m)
 	}
@@ -280,6 +284,17 @@ func TestAWholeSession(t *testing.T) {
 	}
 	if m = p.call("guard", `{"tool":"read","args":{"filePath":"~/.secrets/x"}}`, nil); m.Result["deny"] == nil {
 		t.Errorf("guard: %+v", m.Result)
+	}
+	newer, _ := p.call("getToken", "", nil).Result["accessToken"].(string)
+	for _, secret := range []string{token, newer} { // the one before the refresh still works, too
+		p.call("redact", `{"tool":"bash","texts":["nothing"]}`, nil)
+		m = p.call("redact", fmt.Sprintf(`{"tool":"bash","texts":["nothing","a %s b"]}`, secret), nil)
+		if got := fmt.Sprint(m.Result["texts"]); !strings.HasPrefix(got, "[<nil> a ") || !strings.Contains(got, "[redacted] b") || strings.Contains(got, secret[len(secret)-60:]) {
+			t.Errorf("redact: %+v", m)
+		}
+	}
+	if m = p.call("redact", `{"tool":"bash","texts":["nothing"]}`, nil); m.Error != nil || m.Result["texts"] != nil {
+		t.Errorf("redact of nothing: %+v", m)
 	}
 	if m = p.call("connect/answer", `{"redirect":"x"}`, nil); m.Error == nil {
 		t.Error("an answer to no sign-in was taken")
@@ -316,6 +331,28 @@ func TestConfigurationThatComesLater(t *testing.T) {
 	}
 	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "login_required" {
 		t.Errorf("with a configuration: %+v", m.Error)
+	}
+}
+
+// TestAnotherConfigurationTakesBack what was lent under the one before.
+func TestAnotherConfigurationTakesBack(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{})
+	places := configured(t, server)
+	p := converse(t, places)
+	p.call("initialize", `{"protocol":1}`, nil)
+	path := filepath.Join(places.ConfigDirs[0], store.ConfigName)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := strings.Replace(string(text), "openid offline_access", "openid", 1)
+	if err := os.WriteFile(path, []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1}}`)
+	lines := p.receive() + p.receive()
+	if !strings.Contains(lines, "session/changed") || !strings.Contains(lines, `"id":1`) {
+		t.Errorf("told %s", lines)
 	}
 }
 
@@ -385,28 +422,4 @@ func open(t *testing.T, address string) {
 		return
 	}
 	resp.Body.Close()
-}
-
-func FuzzLine(f *testing.F) {
-	for _, line := range []string{`{"jsonrpc":"2.0","id":1,"method":"status"}`, `{"jsonrpc":"2.0","id":-1.5e3,"method":"nope","params":[]}`, `[`, "\x00", `{"jsonrpc":"2.0","id":"\ud800","method":"\ud800"}`} {
-		f.Add([]byte(line))
-	}
-	places := emptyPlaces(f)
-	log := logging.Open("")
-	f.Fuzz(func(t *testing.T, line []byte) {
-		var out bytes.Buffer
-		input := append(append(bytes.ReplaceAll(line, []byte("connect"), nil), '\n'), `{"jsonrpc":"2.0","id":"last","method":"nope"}`...)
-		Serve(context.Background(), bytes.NewReader(input), &out, Options{Places: places, Log: log})
-		answers := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-		last := false
-		for _, answer := range answers {
-			if !json.Valid([]byte(answer)) {
-				t.Errorf("not JSON: %q", answer)
-			}
-			last = last || strings.Contains(answer, `"id":"last"`)
-		}
-		if !last {
-			t.Errorf("the line after it was not answered: %q", answers)
-		}
-	})
 }

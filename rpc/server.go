@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
 
@@ -59,10 +60,15 @@ type server struct {
 	session   *oidc.Session
 	running   map[jsonrpc2.ID]context.CancelFunc // of the requests that are not answered yet
 	ending    bool
+	asking    chan struct{} // closed when the endpoint has told its models; nil while it is not asked
 
 	tokenMu   sync.Mutex
-	token     oidc.Token      // the last one sent
+	token     oidc.Token // the last one sent
+	useUntil  time.Time
 	tokenJSON json.RawMessage // its result
+
+	knownMu sync.Mutex
+	known   known
 }
 
 // A method answers one kind of request.
@@ -77,6 +83,7 @@ var methods = map[string]method{
 	"connect/answer": with((*server).answer),
 	"disconnect":     with((*server).disconnect),
 	"guard":          with((*server).guard),
+	"redact":         with((*server).redact),
 }
 
 // with makes a method of a function with typed parameters.
@@ -235,10 +242,14 @@ func (s *server) open() (*oidc.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	config, err := s.Places.LoadConfig(s.directory)
+	if store.AsUnconfirmed(err) != nil && s.session != nil {
+		s.calls.Go(s.session.Close) // no token is lent for it either
+		s.session = nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	if s.session != nil && s.session.Config() == config {
+	if s.session != nil && s.session.Config().Equal(config) {
 		return s.session, nil
 	}
 	s.Log.Configure(config.LogLevel, config.LogFile)
@@ -248,8 +259,11 @@ func (s *server) open() (*oidc.Session, error) {
 		return nil, err
 	}
 	session.OnChange(s.sessionChanged)
-	if s.session != nil {
-		s.calls.Go(s.session.Close)
+	if before := s.session; before != nil {
+		s.calls.Go(func() {
+			s.sessionChanged(session.Status()) // what was lent is of another session
+			before.Close()
+		})
 	}
 	s.session = session
 	return session, nil
@@ -267,6 +281,12 @@ func (s *server) opened() (*oidc.Session, error) {
 }
 
 func (s *server) sessionChanged(status oidc.Status) {
+	s.mu.Lock()
+	session := s.session
+	s.mu.Unlock()
+	if status.SignedIn && session != nil {
+		s.knownModels(session) // at the start there may have been no valid token to ask with
+	}
 	s.notify("session/changed", sessionChanged{status.SignedIn, utc(status.ExpiresAt)})
 }
 

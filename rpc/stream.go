@@ -22,12 +22,13 @@ const maxLine = 1 << 20
 // bad object, never sees one; and it writes the replies itself, because the
 // connection would encode them three times.
 type lineStream struct {
-	in    *bufio.Reader
-	atEOF func() // called once when the input has ended
+	in      *bufio.Reader
+	atEOF   func() // called once when the input has ended
+	request []byte // as the connection decodes it
 
-	mu  sync.Mutex
-	out io.Writer
-	buf []byte
+	mu       sync.Mutex
+	out      io.Writer
+	response []byte // as it was written
 }
 
 func newLineStream(in io.Reader, out io.Writer, atEOF func()) *lineStream {
@@ -81,7 +82,7 @@ func (s *lineStream) readLine() ([]byte, error) {
 type envelope struct {
 	Version string          `json:"jsonrpc"`
 	ID      json.RawMessage `json:"id"`
-	Method  *string         `json:"method"`
+	Method  json.RawMessage `json:"method"`
 	Params  json.RawMessage `json:"params"`
 	Result  json.RawMessage `json:"result"`
 	Error   json.RawMessage `json:"error"`
@@ -91,7 +92,7 @@ type envelope struct {
 // 4 and 5.1) and returns false.
 func (s *lineStream) accept(line []byte, v any) bool {
 	var e envelope
-	if err := json.Unmarshal(line, &e); err != nil || !utf8.Valid(line) {
+	if err := json.Unmarshal(line, &e); err != nil || !utf8.Valid(line) || (e.Method != nil && !isText(e.Method)) {
 		code, message := faultOf(line)
 		s.replyError(nil, code, message)
 		return false
@@ -110,10 +111,12 @@ func (s *lineStream) accept(line []byte, v any) bool {
 	case len(e.Params) > 0 && e.Params[0] != '{' && e.Params[0] != '[' && string(e.Params) != "null":
 		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, "params must be an object")
 	default:
-		return s.decode(line, e, id, v)
+		return s.decode(e, id, v)
 	}
 	return false
 }
+
+func isText(value json.RawMessage) bool { return value[0] == '"' }
 
 // faultOf says what is wrong with a line that is no envelope.
 func faultOf(line []byte) (code int64, message string) {
@@ -127,21 +130,26 @@ func faultOf(line []byte) (code int64, message string) {
 	}
 }
 
-// decode hands a request over to the connection, whose decoder fills in types of
-// its own.
-func (s *lineStream) decode(line []byte, e envelope, id jsonrpc2.ID, v any) bool {
-	var err error
-	if strings.HasPrefix(id.Str, rawID) || string(e.Params) == "null" {
-		request := jsonrpc2.Request{Method: *e.Method, ID: id, Notif: e.ID == nil}
-		if string(e.Params) != "null" && e.Params != nil {
-			request.Params = &e.Params
-		}
-		line, err = json.Marshal(request)
+// decode hands a request over to the connection, whose message type decodes itself:
+// at a cost for each member, so it gets those that say something. The line was
+// valid, so its parts are.
+func (s *lineStream) decode(e envelope, id jsonrpc2.ID, v any) bool {
+	b := append(s.request[:0], `{"method":`...)
+	b = append(b, e.Method...)
+	switch {
+	case e.ID == nil:
+	case strings.HasPrefix(id.Str, rawID):
+		text, _ := json.Marshal(id.Str)
+		b = append(append(b, `,"id":`...), text...)
+	default:
+		b = append(append(b, `,"id":`...), e.ID...)
 	}
-	if err == nil {
-		err = json.Unmarshal(line, v)
+	if params := string(e.Params); params != "" && params != "null" && params != "{}" {
+		b = append(append(b, `,"params":`...), e.Params...)
 	}
-	if err != nil {
+	b = append(b, '}')
+	s.request = b
+	if v, ok := v.(json.Unmarshaler); !ok || v.UnmarshalJSON(b) != nil {
 		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, "the line is not a JSON-RPC request")
 		return false
 	}
@@ -191,13 +199,13 @@ func appendID(b []byte, id jsonrpc2.ID) []byte {
 
 // reply writes a successful response whose result is encoded already.
 func (s *lineStream) reply(id jsonrpc2.ID, result json.RawMessage) {
-	s.writeResponse(func(b []byte) []byte { return appendID(b, id) }, `,"result":`, result)
+	s.respond(id, nil, `,"result":`, result)
 }
 
 // replyWithError writes an error response.
 func (s *lineStream) replyWithError(id jsonrpc2.ID, e *jsonrpc2.Error) {
 	text, _ := json.Marshal(e)
-	s.writeResponse(func(b []byte) []byte { return appendID(b, id) }, `,"error":`, text)
+	s.respond(id, nil, `,"error":`, text)
 }
 
 // replyError answers a line that never became a request.
@@ -206,18 +214,23 @@ func (s *lineStream) replyError(rawID json.RawMessage, code int64, message strin
 		rawID = json.RawMessage("null")
 	}
 	text, _ := json.Marshal(jsonrpc2.Error{Code: code, Message: message})
-	s.writeResponse(func(b []byte) []byte { return append(b, rawID...) }, `,"error":`, text)
+	s.respond(jsonrpc2.ID{}, rawID, `,"error":`, text)
 }
 
-func (s *lineStream) writeResponse(appendID func([]byte) []byte, member string, value []byte) {
+// respond writes a response to the id, or to the raw one if there is one.
+func (s *lineStream) respond(id jsonrpc2.ID, rawID json.RawMessage, member string, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := append(s.buf[:0], `{"jsonrpc":"2.0","id":`...)
-	b = appendID(b)
+	b := append(s.response[:0], `{"jsonrpc":"2.0","id":`...)
+	if rawID != nil {
+		b = append(b, rawID...)
+	} else {
+		b = appendID(b, id)
+	}
 	b = append(b, member...)
 	b = append(b, value...)
 	b = append(b, "}\n"...)
-	s.buf = b
+	s.response = b
 	_, _ = s.out.Write(b) // nobody is left to be told
 }
 

@@ -1,0 +1,85 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/sourcegraph/jsonrpc2"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+)
+
+// FuzzCodec reads what anybody may write to the helper's stdin: every line is a
+// request that can be answered under its id, or is answered on the spot with one
+// line of JSON.
+func FuzzCodec(f *testing.F) {
+	for _, seed := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"status"}`, `{"jsonrpc":"2.0","id":"a","method":"getToken","params":{"rejected":"x"}}`,
+		`[{"jsonrpc":"2.0"}]`, `{"jsonrpc":"2.0","id":-1.5,"method":"x","params":null}`, `{"id":{}}`, "\xff", `{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":1}}`,
+		`{"jsonrpc":"2.0","id":1,"result":{}}`, "\n\r\n{", strings.Repeat("[", 20000),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		var out bytes.Buffer
+		ended := 0
+		s := newLineStream(bytes.NewReader(input), &out, func() { ended++ })
+		for {
+			var request jsonrpc2.Request
+			if err := s.ReadObject(&request); err != nil {
+				if err != io.EOF {
+					t.Errorf("ended with %v", err)
+				}
+				break
+			}
+			s.reply(request.ID, json.RawMessage(`{}`))
+		}
+		if ended != 1 {
+			t.Errorf("ended %d times", ended)
+		}
+		lines := bytes.Count(input, []byte("\n")) + 1
+		for line := range bytes.Lines(out.Bytes()) {
+			var answer struct {
+				Version string `json:"jsonrpc"`
+				Error   *struct{ Code int }
+				Result  *struct{}
+			}
+			if err := json.Unmarshal(line, &answer); err != nil || answer.Version != "2.0" || (answer.Error == nil) == (answer.Result == nil) {
+				t.Errorf("%v: answered %q", err, line)
+			}
+			lines--
+		}
+		if lines < 0 {
+			t.Error("more answers than lines")
+		}
+	})
+}
+
+// FuzzLine holds a whole conversation: whatever a line says, the next is answered.
+func FuzzLine(f *testing.F) {
+	for _, line := range []string{`{"jsonrpc":"2.0","id":1,"method":"status"}`, `{"jsonrpc":"2.0","id":-1.5e3,"method":"nope","params":[]}`, `[`, "\x00", `{"jsonrpc":"2.0","id":"\ud800","method":"\ud800"}`} {
+		f.Add([]byte(line))
+	}
+	places := emptyPlaces(f)
+	log := logging.Open("")
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var out bytes.Buffer
+		input := append(append(bytes.ReplaceAll(line, []byte("connect"), nil), '\n'), `{"jsonrpc":"2.0","id":"last","method":"nope"}`...)
+		Serve(context.Background(), bytes.NewReader(input), &out, Options{Places: places, Log: log})
+		answers := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		last := false
+		for _, answer := range answers {
+			if !json.Valid([]byte(answer)) {
+				t.Errorf("not JSON: %q", answer)
+			}
+			last = last || strings.Contains(answer, `"id":"last"`)
+		}
+		if !last {
+			t.Errorf("the line after it was not answered: %q", answers)
+		}
+	})
+}

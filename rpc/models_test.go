@@ -1,0 +1,154 @@
+package rpc
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// signInAtOnce connects with a browser that needs no person.
+func (p *peer) signInAtOnce() {
+	p.t.Helper()
+	m := p.call("connect", `{"flow":"browser","openBrowser":false}`, func(n message) {
+		if n.Method == "connect/prompt" {
+			var prompt connectPrompt
+			if err := json.Unmarshal(n.Params, &prompt); err != nil {
+				p.t.Error(err)
+			}
+			go open(p.t, prompt.URL)
+		}
+	})
+	if m.Error != nil {
+		p.t.Fatalf("connect: %+v", m.Error)
+	}
+}
+
+// models is what initialize tells of them, as JSON.
+func (p *peer) models() string {
+	p.t.Helper()
+	m := p.call("initialize", `{"protocol":1}`, nil)
+	config, _ := m.Result["config"].(map[string]any)
+	text, err := json.Marshal(config["models"])
+	if err != nil || m.Error != nil {
+		p.t.Fatalf("initialize: %+v, %v", m, err)
+	}
+	return string(text)
+}
+
+// kept is the file of the only configuration of places.
+func kept(t *testing.T, places store.Places) store.ModelsFile {
+	t.Helper()
+	config, err := places.LoadConfig(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return places.ModelsFile(config)
+}
+
+func TestModelsAreThereAfterTheSignIn(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true, Catalogue: domaintest.VLLM})
+	places := configured(t, server)
+	p := converse(t, places)
+	if got := p.models(); got != "null" {
+		t.Errorf("before: %s", got)
+	}
+	if n := server.Count(domaintest.Models); n != 0 {
+		t.Errorf("asked %d times without a token", n)
+	}
+	p.signInAtOnce()
+	const want = `{"stand-in-model":{"limit":{"context":131072,"output":32768}}}`
+	if got := p.models(); got != want {
+		t.Errorf("after: %s", got)
+	}
+	if got := converse(t, places).models(); got != want {
+		t.Errorf("in another process: %s", got)
+	}
+	if n := server.Count(domaintest.Models); n != 1 {
+		t.Errorf("asked %d times, want once: the list is young", n)
+	}
+}
+
+// TestNothingWaitsForTheModels: the endpoint does not answer, and initialize does, and
+// the conversation ends.
+func TestNothingWaitsForTheModels(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Stall})
+	places := configured(t, server)
+	p := converse(t, places)
+	p.signInAtOnce() // gives up on them
+	p.hangUp()
+	asked := server.Count(domaintest.Models)
+
+	p = converse(t, places)
+	if got := p.models(); got != "null" {
+		t.Errorf("models %s", got)
+	}
+	await(t, func() bool { return server.Count(domaintest.Models) == asked+1 })
+	if m := p.call("getToken", "", nil); m.Error != nil {
+		t.Errorf("getToken: %+v", m.Error)
+	}
+	p.models()
+	if got := server.Count(domaintest.Models); got != asked+1 {
+		t.Errorf("asked %d times at once", got-asked)
+	}
+	p.hangUp()
+}
+
+func TestOldModelsServeUntilThereAreNewOnes(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	places := configured(t, server)
+	p := converse(t, places)
+	// So that no list comes behind the sign-in and takes the old one's place.
+	server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Unavailable})
+	p.signInAtOnce()
+	file := kept(t, places)
+	if err := file.Save(endpoint.Models{"old": {}}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range []domaintest.FaultKind{domaintest.Unauthorized, domaintest.Unavailable, domaintest.Portal, domaintest.Huge, domaintest.Truncate, domaintest.Reset} {
+		before := server.Count(domaintest.Models)
+		server.FailAlways(domaintest.Models, domaintest.Fault{Kind: fault})
+		await(t, func() bool {
+			if got := p.models(); got != `{"old":{}}` {
+				t.Fatalf("%s: %s", fault, got)
+			}
+			return server.Count(domaintest.Models) > before+1 // so that one is over
+		})
+		if models, _ := file.Load(); len(models) != 1 {
+			t.Errorf("%s: %v", fault, models)
+		}
+	}
+	server.Heal(domaintest.Models)
+	await(t, func() bool { return p.models() == `{"stand-in-model":{}}` })
+}
+
+func TestADamagedListIsAskedForAnew(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	places := configured(t, server)
+	p := converse(t, places)
+	p.signInAtOnce()
+	for _, text := range []string{``, `{"version":1,"models":{"m":`, `{"version":2,"models":{"m":{}}}`, `{"version":1,"models":[]}`, `[]`} {
+		if err := os.WriteFile(kept(t, places).Path(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.models(); got != "null" {
+			t.Errorf("%s: %s", text, got)
+		}
+		await(t, func() bool { models, _ := kept(t, places).Load(); return len(models) == 1 })
+	}
+}
+
+// await polls until it is so.
+func await(t *testing.T, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come about in 20 s")
+		}
+	}
+}
