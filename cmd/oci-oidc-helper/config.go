@@ -13,14 +13,15 @@ import (
 func (a *app) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Find, show and check the configuration",
+		Short: "Find, show, check and trust the configuration",
 		Example: `  oci-oidc-helper config path
   oci-oidc-helper config show
-  oci-oidc-helper config validate`,
+  oci-oidc-helper config validate
+  oci-oidc-helper config trust`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.configPathCommand(), a.configShowCommand(), a.configValidateCommand())
+	cmd.AddCommand(a.configPathCommand(), a.configShowCommand(), a.configValidateCommand(), a.configTrustCommand())
 	return cmd
 }
 
@@ -52,15 +53,21 @@ func (a *app) configShowCommand() *cobra.Command {
 		Use:   "show",
 		Short: "Print the configuration as it holds, without the secret",
 		Long: `Print the configuration as it holds, defaults included, in JSON. The file of a
-client secret is named; a secret that stands in the configuration is left out.`,
+client secret is named; a secret that stands in the configuration is left out. One
+that is not confirmed yet is shown, and the exit code is 2.`,
 		Example: `  oci-oidc-helper config show`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := a.config()
-			if err != nil {
+			u := store.AsUnconfirmed(err)
+			if u != nil {
+				config = u.Config
+			} else if err != nil {
 				return err
 			}
-			_, err = cmd.OutOrStdout().Write(config.Redacted())
+			if _, write := cmd.OutOrStdout().Write(config.Redacted()); write != nil {
+				return write
+			}
 			return err
 		},
 	}
@@ -71,7 +78,8 @@ func (a *app) configValidateCommand() *cobra.Command {
 		Use:   "validate [FILE]",
 		Short: "Check the configuration, or a file that may become one",
 		Long: `Check the configuration that holds here, or FILE. All that is wrong is named with
-its line, and the exit code is 2. Nobody is asked; doctor asks the domain, too.`,
+its line, and the exit code is 2, also for a project's that is not confirmed yet. Nobody
+is asked; doctor asks the domain, too.`,
 		Example: `  oci-oidc-helper config validate
   oci-oidc-helper config validate oci-auth.config.jsonc`,
 		Args: cobra.MaximumNArgs(1),
@@ -83,13 +91,16 @@ its line, and the exit code is 2. Nobody is asked; doctor asks the domain, too.`
 			} else {
 				config, err = a.configFile(args[0])
 			}
-			if err == nil {
-				_, err = config.ClientSecret.Read()
+			said := "is right."
+			if u := store.AsUnconfirmed(err); u != nil && len(args) > 0 { // it may be meant for another place
+				config, said, err = u.Config, "is right, but not confirmed for a project.", nil
+			} else if err == nil {
+				_, err = config.Proof().Read()
 			}
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is right.\n", config.Path)
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), config.Path, said)
 			return err
 		},
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 func (a *app) connectCommand() *cobra.Command {
@@ -19,16 +21,28 @@ func (a *app) connectCommand() *cobra.Command {
 		Use:   "connect",
 		Short: "Sign in",
 		Long: `Sign in at the identity domain. Without --flow, a confidential_app signs in with
-the browser and a mobile_app with a code that you enter on any device.`,
+the browser; a mobile_app does with a code that you enter on any device, and so
+does everybody where no browser can be opened: over SSH, in a container, in CI.`,
 		Example: `  oci-oidc-helper connect
   oci-oidc-helper connect --flow device --no-browser`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			session, err := a.session(cmd)
+			if u := store.AsUnconfirmed(err); u != nil && isTerminal(cmd.InOrStdin()) {
+				if err = a.confirm(cmd, u, false); err == nil {
+					session, err = a.session(cmd)
+				}
+			}
 			if err != nil {
 				return err
 			}
 			defer session.Close()
+			// Before anybody goes to the trouble of signing in for nothing.
+			if !session.Config().AuthMethod.Unattended() {
+				if err := a.places.TokenFile(session.Config()).CheckWritable(); err != nil {
+					return err
+				}
+			}
 			if flow == string(oidc.Paste) {
 				go readPasted(cmd, session)
 			}
@@ -37,6 +51,7 @@ the browser and a mobile_app with a code that you enter on any device.`,
 				return err
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "Signed in as %s.\n", status.Subject)
+			a.learnModels(cmd, session)
 			if !status.Refreshable {
 				fmt.Fprintf(cmd.ErrOrStderr(), "The session ends at %s, without a refresh token. %s\n",
 					clock(status.ExpiresAt), oidc.RefreshSwitches)
@@ -60,7 +75,7 @@ func (a *app) connect(cmd *cobra.Command, session *oidc.Session, o oidc.ConnectO
 		case p.Flow == oidc.Paste: // the line is the person's
 		case isTerminal(w) && !a.verbose:
 			if p.Flow == oidc.Device {
-				showQR(w, p.URL)
+				showQR(w, cmp.Or(p.CompleteURL, p.URL))
 			}
 			stop = countdown(w, p.ExpiresAt)
 		default:

@@ -67,7 +67,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 
 		// The disk.
 		{"tokens' directory open to others", func(c *computer) { c.chmod("state/opencode-oci-oidc", 0o755) }, warning, "Disk, tokens' directory", "open to others (mode 0755)"},
-		{"tokens' directory not writable", func(c *computer) { c.unwritable("state/opencode-oci-oidc") }, failure, "Disk, tokens' directory", "cannot be written to"},
+		{"tokens' directory not writable", func(c *computer) { c.unwritable("state/opencode-oci-oidc") }, warning, "Disk, tokens' directory", "cannot be written to"},
 		{"a file in the way", func(c *computer) { c.remove("state/opencode-oci-oidc"); c.write("state/opencode-oci-oidc", "") }, failure, "Disk, tokens' directory", "is in the way"},
 		{"tokens damaged", func(c *computer) { c.writeTokens("{") }, failure, "Disk, saved tokens", "are damaged"},
 		{"tokens of a newer version", func(c *computer) { c.writeTokens(`{"version": 99}`) }, failure, "Disk, saved tokens", "newer version"},
@@ -84,9 +84,23 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"no TLS", func(c *computer) { c.keys["domain_url"] = strings.Replace(c.server.URL, "http:", "https:", 1) }, failure, "Domain, way", "does not speak TLS"},
 		{"proxy wants a password", func(c *computer) { c.proxy(http.StatusProxyAuthRequired) }, failure, "Domain, way", "wants a user name and password"},
 		{"proxy forbids the host", func(c *computer) { c.proxy(http.StatusForbidden) }, failure, "Domain, way", "makes no connection to idcs-app.invalid"},
+		{"proxy does not take the password", func(c *computer) {
+			c.proxy(http.StatusProxyAuthRequired)
+			c.setenv("HTTPS_PROXY", strings.Replace(c.env["HTTPS_PROXY"], "//", "//maria:"+url.QueryEscape(domaintest.ConfidentialSecret)+"@", 1))
+		}, failure, "Domain, way", "does not accept the user name and password of HTTPS_PROXY"},
+		{"the two spellings differ", func(c *computer) {
+			c.setenv("NO_PROXY", "127.0.0.1")
+			c.setenv("no_proxy", "localhost")
+		}, warning, "Environment, proxy variables", "NO_PROXY and no_proxy differ"},
+		{"SOCKS proxy", func(c *computer) { c.setenv("HTTPS_PROXY", "socks5://"+closedPort(c.T)) }, warning, "Environment, proxy variables", "OpenCode cannot use"},
+		{"ca_file missing", func(c *computer) { c.keys["ca_file"] = "none.pem" }, failure, "Configuration, certificates", "none.pem, which does not exist"},
+		{"client certificate without its key", func(c *computer) {
+			c.write("client.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+			c.keys["tls_client_cert"] = c.path("client.pem")
+		}, failure, "Configuration, certificates", "client.pem, which holds a damaged certificate"},
 		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort(c.T)) }, failure, "Domain, way", "Nobody listens at the proxy"},
 		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is not the address of a proxy"},
-		{"CA file missing", func(c *computer) { c.setenv("SSL_CERT_FILE", "/none/ca.pem") }, failure, "Environment, CA variables", "SSL_CERT_FILE names /none/ca.pem, which cannot be read"},
+		{"CA file missing", func(c *computer) { c.setenv("SSL_CERT_FILE", "/none/ca.pem") }, failure, "Environment, CA variables", "SSL_CERT_FILE names /none/ca.pem, which does not exist"},
 		{"CA file empty", func(c *computer) { c.write("ca.pem", ""); c.setenv("NODE_EXTRA_CA_CERTS", c.path("ca.pem")) }, failure, "Environment, CA variables", "holds no certificate"},
 
 		// The domain.
@@ -132,14 +146,14 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		// The session.
 		{"port taken", func(c *computer) { c.takePort() }, failure, "Session, redirect port", "is used by another program"},
 		{"not signed in", func(c *computer) { c.remove("state/opencode-oci-oidc") }, failure, "Session, sign-in", "You are not signed in"},
-		{"session ended", func(c *computer) { c.server.EndSessions(); c.expire() }, failure, "Session, sign-in", "or the session has ended"},
+		{"session ended", func(c *computer) { c.server.EndSessions(); c.expire() }, failure, "Session, sign-in", "or your session has ended"},
 
 		// The endpoint.
 		{"endpoint down", func(c *computer) { c.keys["llm_base_url"] = "http://" + closedPort(c.T) + "/v1" }, failure, "Endpoint, reachable", "Nobody listens at 127.0.0.1"},
 		{"endpoint in trouble", func(c *computer) {
 			c.server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Unavailable})
 		}, failure, "Endpoint, reachable", "it answers 503"},
-		{"endpoint resets", func(c *computer) { c.server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Reset}) }, failure, "Endpoint, reachable", "cuts the connection"},
+		{"endpoint resets", func(c *computer) { c.server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Reset}) }, failure, "Endpoint, reachable", "cut the connection"},
 		{"endpoint a portal", func(c *computer) { c.server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Portal}) }, failure, "Endpoint, reachable", "answers with a web page"},
 		{"endpoint moved", func(c *computer) {
 			moved := httptest.NewServer(http.RedirectHandler("https://new.example.com/v1/models?key=x", http.StatusTemporaryRedirect))
@@ -158,6 +172,16 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"plugin at latest", func(c *computer) { c.openCode(`{"plugin": [["opencode-oci-oidc@latest", {}]]}`) }, warning, "OpenCode, plugin", "without a version"},
 		{"plugin's files gone", func(c *computer) { c.openCode(`{"plugin": ["file:///none/opencode-oci-oidc/npm-shim"]}`) }, failure, "OpenCode, plugin", "does not exist"},
 		{"OpenCode's configuration broken", func(c *computer) { c.openCode("{\n\"plugin\": [,\n}") }, failure, "OpenCode, plugin", "cannot be read, at or before line 3"},
+		{"first start to come", func(c *computer) { c.remove(".config/opencode/node_modules") }, warning, "OpenCode, next start", "has not installed its @opencode-ai/plugin"},
+		{"first start, as it is locked for another package", func(c *computer) {
+			c.write(".config/opencode/package-lock.json", `{"packages": {"": {"dependencies": {"zod": "4.1.8"}}}}`)
+		}, warning, "OpenCode, next start", "not yet in "},
+		{"first start, with an .npmrc that npm does not read", func(c *computer) {
+			c.remove(".config/opencode/node_modules")
+			c.write("package.json", "{}")
+			c.write(".config/opencode/.npmrc", "fetch-retries=0")
+		}, warning, "OpenCode, next start", "more than a minute"},
+		{"first start in a second directory", func(c *computer) { c.mkdir(".opencode", 0o700) }, warning, "OpenCode, next start", ".opencode"},
 		{"another provider", func(c *computer) {
 			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci": {"models": {"m": {}}}}}`)
 		}, warning, "OpenCode, models", "only for oci"},
@@ -230,6 +254,36 @@ func TestDoctorOfAHealthyComputer(t *testing.T) {
 	}
 }
 
+// What makes a start short, or OpenCode install nothing, needs no warning.
+func TestDoctorOfAShortStart(t *testing.T) {
+	for name, spoil := range map[string]func(*computer){
+		"retries off beside the configuration": func(c *computer) { c.write(".config/opencode/.npmrc", "fetch-timeout=10000\nfetch-retries = 0\n") },
+		"retries off in the home":              func(c *computer) { c.write(".npmrc", "fetch-retries=0") },
+		"retries off in the environment":       func(c *computer) { c.setenv("NPM_CONFIG_FETCH_RETRIES", "0") },
+		"offline":                              func(c *computer) { c.setenv("npm_config_offline", "true") },
+		"as OpenCode 1.2 leaves it": func(c *computer) {
+			c.write(".config/opencode/package.json", `{"dependencies": {"@opencode-ai/plugin": "1.2.20"}}`)
+			c.write(".config/opencode/bun.lock", "{}")
+			c.mkdir(".config/opencode/node_modules", 0o700)
+		},
+		"not writable": func(c *computer) { c.unwritable(".config/opencode") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newComputer(t)
+			c.remove(".config/opencode/node_modules")
+			c.remove(".config/opencode/package-lock.json")
+			spoil(c)
+			report, _ := c.examine()
+			for _, finding := range report.Findings {
+				if finding.Check == "next start" && finding.State != doctor.OK {
+					t.Errorf("%+v", finding)
+				}
+			}
+		})
+	}
+}
+
 // A computer is one on which all is well until a test spoils something. Its files
 // are named by their paths below its home.
 type computer struct {
@@ -269,6 +323,8 @@ func newComputer(t *testing.T) *computer {
 	c.write(".secrets/app", domaintest.ConfidentialSecret+"\n")
 	c.program("opencode", "echo 1.18.33")
 	c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci-oidc": {"models": {"m": {}}}}} // fine`)
+	c.write(".config/opencode/node_modules/.package-lock.json", "{}")
+	c.write(".config/opencode/package-lock.json", `{"packages": {"": {"dependencies": {"@opencode-ai/plugin": "1.18.33"}}}}`)
 	c.configure()
 	c.signIn()
 	return c

@@ -22,6 +22,12 @@ var withoutATerminal = map[string]string{
 	"oci-oidc-helper init --project": "Without a terminal nothing can be asked",
 }
 
+// completions are the examples of cobra's own commands that need no shell's set-up.
+var completions = []string{
+	`oci-oidc-helper completion bash > completion && bash -c "source ./completion"`,
+	"oci-oidc-helper completion fish", "oci-oidc-helper completion powershell", "oci-oidc-helper completion zsh",
+}
+
 // TestExamplesWork runs every example of every command's help in a shell, on the
 // computer of a person who is signed in.
 func TestExamplesWork(t *testing.T) {
@@ -36,7 +42,8 @@ func TestExamplesWork(t *testing.T) {
 	config, err := os.ReadFile(c.path(".config/opencode/" + store.ConfigName))
 	c.check(err)
 	here := strings.NewReplacer("https://llm.example.com/v1", c.server.LLMBaseURL)
-	for _, example := range examples((&app{places: store.FindPlaces(), log: logging.Open("")}).rootCommand()) {
+	all := append(examples((&app{places: store.FindPlaces(), log: logging.Open("")}).rootCommand()), completions...)
+	for _, example := range all {
 		t.Run(example, func(t *testing.T) {
 			if strings.Contains(example, " init") {
 				c.remove(".config/opencode/" + store.ConfigName)

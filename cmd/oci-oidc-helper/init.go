@@ -40,7 +40,7 @@ type newConfig struct {
 // initFlags are the flags of the configuration's keys.
 var initFlags = map[string]string{
 	"domain_url": "domain-url", "client_id": "client-id", "client_secret": "secret-file",
-	"auth_method": "auth-method", "redirect_uri": "redirect-uri", "scope": "scope", "llm_base_url": "llm-base-url",
+	"client_key": "key-file", "client_key_id": "key-id", "auth_method": "auth-method", "redirect_uri": "redirect-uri", "scope": "scope", "llm_base_url": "llm-base-url",
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -78,6 +78,7 @@ What a flag gives is not asked for. Without a terminal nothing is asked at all.`
 		}
 	}
 	cmd.Flags().Lookup("secret-file").Usage = "the `file` that holds the client secret"
+	cmd.Flags().Lookup("key-file").Usage = "the `file` that holds a private key instead of the client secret"
 	cmd.Flags().BoolVar(&n.secretStdin, "secret-stdin", false, "read the client secret from standard input")
 	cmd.Flags().StringArrayVar(&n.models, "model", nil, "a `model` by the name that the endpoint knows; may be repeated")
 	cmd.Flags().StringVar(&n.plugin, "plugin", "", "the plugin's `entry` in opencode.json")
@@ -109,13 +110,20 @@ func (n *newConfig) run() error {
 		return err
 	}
 	text := store.ConfigText(n.values)
-	if _, err := n.places.ParseConfig(path, text); err != nil {
+	_, err = n.places.ProjectConfig(path, text)
+	written := store.AsUnconfirmed(err)
+	if err != nil && written == nil {
 		return err
 	}
 	if err := writeWhole(path, text); err != nil {
 		return err
 	}
 	n.say("Wrote %s.", path)
+	if written != nil { // the person's own answers
+		if err := n.places.Confirm(written); err != nil {
+			return err
+		}
+	}
 	if err := n.enterInOpenCode(change); err != nil {
 		return err
 	}
@@ -162,12 +170,14 @@ func (n *newConfig) missing() error {
 			return problem.New(problem.Config, "There is no client secret on standard input.", "Pipe it in, or name its file with --secret-file.").Because(err)
 		}
 	}
-	if file := n.values["client_secret"]; file != "" {
-		absolute, err := filepath.Abs(file)
-		if err != nil {
-			return problem.From(err)
+	for _, key := range []string{"client_secret", "client_key"} {
+		if file := n.values[key]; file != "" {
+			absolute, err := filepath.Abs(file)
+			if err != nil {
+				return problem.From(err)
+			}
+			n.values[key] = "{file:" + absolute + "}"
 		}
-		n.values["client_secret"] = "{file:" + absolute + "}"
 	}
 	for _, key := range store.ConfigKeys {
 		if n.values[key.Name] != "" {
@@ -186,7 +196,7 @@ func (n *newConfig) missing() error {
 		}
 	}
 	if n.confidential() && n.values["client_secret"] == "" && n.secret.Empty() {
-		flags = append(flags, "--secret-file or --secret-stdin (or --auth-method mobile_app)")
+		flags = append(flags, "--secret-file or --secret-stdin (or --key-file, or --auth-method mobile_app or public_app)")
 	}
 	if len(flags) > 0 {
 		return problem.New(problem.Config, "Without a terminal nothing can be asked; missing: "+strings.Join(flags, ", ")+".",
@@ -195,16 +205,19 @@ func (n *newConfig) missing() error {
 	return nil
 }
 
+// confidential reports whether the application has a client secret.
 func (n *newConfig) confidential() bool {
-	return n.values["auth_method"] != string(store.MobileApp)
+	return !n.method().Public() && n.values["client_key"] == ""
 }
+
+func (n *newConfig) method() store.AuthMethod { return store.AuthMethod(n.values["auth_method"]) }
 
 // question asks for the value of a key until it has the right form. An empty answer
 // leaves the default.
 func (n *newConfig) question(key, words string) error {
 	preset := n.values[key]
 	for _, k := range store.ConfigKeys {
-		if k.Name == key && preset == "" {
+		if k.Name == key && preset == "" && !(key == "scope" && n.method().Unattended()) {
 			preset = k.Default
 		}
 	}
@@ -290,7 +303,7 @@ func (n *newConfig) askDomain() error {
 func (n *newConfig) askApplication() error {
 	given := n.values["client_id"] != "" && (!n.confidential() || n.values["client_secret"] != "" || !n.secret.Empty())
 	return n.settle(func() error {
-		if err := n.question("auth_method", "Kind of application: confidential_app or mobile_app"); err != nil {
+		if err := n.question("auth_method", "Kind of application: confidential_app, mobile_app, public_app or client_credentials"); err != nil {
 			return err
 		}
 		if err := n.question("client_id", "Client ID of the application"); err != nil || !n.confidential() {
@@ -318,13 +331,20 @@ func (n *newConfig) askEndpoint() error {
 }
 
 func (n *newConfig) askAuthorization() error {
+	if n.method().Unattended() {
+		return n.settle(func() error { return n.question("scope", "Scope of the endpoint") }, n.values["scope"] != "", nil)
+	}
 	return n.settle(func() error {
 		if err := n.question("scope", "Scope; add the endpoint's own"); err != nil {
 			return err
 		}
 		return n.question("redirect_uri", "Redirect URL, as registered with the application")
 	}, n.values["scope"] != "" && n.values["redirect_uri"] != "", func(ctx context.Context, d *oidc.Domain) error {
-		err := d.ProbeAuthorization(ctx)
+		redirectURI := store.DefaultRedirectURI
+		if registered := strings.Fields(n.values["redirect_uri"]); len(registered) > 0 {
+			redirectURI = registered[0]
+		}
+		err := d.ProbeAuthorization(ctx, redirectURI)
 		if err == nil {
 			n.say("✓ The domain knows the redirect URL and the scope.")
 		}

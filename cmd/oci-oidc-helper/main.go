@@ -12,8 +12,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -31,11 +29,12 @@ const (
 	exitSignIn  = 4 // a sign-in is needed, or was refused
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	keepPrivate()
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	a := &app{places: store.FindPlaces()}
 	a.log = logging.Open(a.places.LogFile)
 	defer a.log.Close()
@@ -45,7 +44,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := root.ExecuteContext(interruptible()); err != nil {
 		return report(stderr, err)
 	}
 	return exitOK
@@ -63,7 +62,7 @@ func report(stderr io.Writer, err error) int {
 		fmt.Fprintf(stderr, "→ %s\n", p.Hint)
 	}
 	switch p.Kind {
-	case problem.Config:
+	case problem.Config, problem.Untrusted:
 		return exitUsage
 	case problem.LoginRequired, problem.LoginDenied, problem.LoginTimeout:
 		return exitSignIn
@@ -99,6 +98,11 @@ Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			if cmd.Name() != "token" && !stdio { // whose start counts
+				cmd.Context().Done() // listens for ^C
+			}
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if stdio {
 				return a.stdio(cmd)
@@ -109,7 +113,7 @@ Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.
 	root.Flags().BoolVar(&stdio, "stdio", false, "speak JSON-RPC on standard input and output")
 	root.PersistentFlags().StringVarP(&a.directory, "directory", "C", "", "the project `directory` (default: the current one)")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show the log on standard error")
-	root.AddCommand(a.initCommand(), a.connectCommand(), a.statusCommand(), a.tokenCommand(), a.refreshCommand(), a.logoutCommand(),
+	root.AddCommand(a.initCommand(), a.connectCommand(), a.statusCommand(), a.tokenCommand(), a.refreshCommand(), a.modelsCommand(), a.logoutCommand(),
 		a.doctorCommand(), a.configCommand(), a.logsCommand(), a.versionCommand(), manualCommand())
 	return root
 }
@@ -131,6 +135,10 @@ func (a *app) logger(cmd *cobra.Command) *slog.Logger {
 	if a.verbose {
 		log = a.log.AlsoTo(cmd.ErrOrStderr(), slog.LevelDebug, coloured(cmd.ErrOrStderr()))
 	}
-	log.Info("command begins", "command", cmd.Name(), "version", helperVersion())
+	level := slog.LevelInfo
+	if cmd.Name() == "token" { // which programs run again and again
+		level = slog.LevelDebug
+	}
+	log.Log(context.Background(), level, "command begins", "command", cmd.Name(), "version", helperVersion())
 	return log
 }

@@ -75,6 +75,9 @@ func setup(env *testscript.Env) error {
 	env.Setenv("BROWSER", "browser")
 	env.Setenv("DOMAIN", server.URL)
 	env.Setenv("ENDPOINT", server.LLMBaseURL)
+	env.Setenv("CLIENT", domaintest.ConfidentialClient)
+	env.Setenv("SECRET", domaintest.ConfidentialSecret)
+	env.Setenv("SCOPE", "openid offline_access "+domaintest.DefaultScope)
 	env.Setenv("REDIRECT", domaintest.DefaultRedirect)
 	return os.MkdirAll(home, 0o700)
 }

@@ -32,10 +32,7 @@ func manual(root *cobra.Command) string {
 	say(".SH DESCRIPTION\n%s", paragraphs(root.Long))
 	say(".SH OPTIONS\n%s", verbatim(root.LocalFlags().FlagUsages()))
 	say(".SH COMMANDS")
-	for _, command := range root.Commands() {
-		if !command.IsAvailableCommand() {
-			continue
-		}
+	for _, command := range commandsOf(root) {
 		say(".SS %s", roff(command.UseLine()))
 		say("%s.", roff(command.Short))
 		if command.Long != "" {
@@ -49,6 +46,18 @@ func manual(root *cobra.Command) string {
 		}
 	}
 	return page.String()
+}
+
+// commandsOf are the commands below cmd that a person may use, each before its own.
+// What cobra has to say of completion is said by its help.
+func commandsOf(cmd *cobra.Command) []*cobra.Command {
+	var all []*cobra.Command
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() && cmd.Name() != "completion" {
+			all = append(append(all, sub), commandsOf(sub)...)
+		}
+	}
+	return all
 }
 
 func verbatim(text string) string {

@@ -37,7 +37,11 @@ The exit code is 4 where nobody is signed in; with --json it is 0.`,
 			}
 			if err == nil {
 				defer session.Close()
-				status.TokensPath = a.places.TokenFile(session.Config()).Path()
+				tokens := a.places.TokenFile(session.Config())
+				status.TokensPath = tokens.Path()
+				if err := tokens.CheckWritable(); err != nil {
+					status.MemoryOnly = problem.From(err).Message
+				}
 				status.DomainClock = a.domainClock(cmd.Context(), session.Config())
 			}
 			if asJSON {
@@ -61,6 +65,7 @@ The exit code is 4 where nobody is signed in; with --json it is 0.`,
 type statusReport struct {
 	rpc.StatusResult
 	TokensPath  string `json:"tokensPath,omitempty"`
+	MemoryOnly  string `json:"memoryOnly,omitempty"` // why tokens cannot be saved
 	Platform    string `json:"platform"`
 	Clock       string `json:"clock"`
 	DomainClock string `json:"domainClock,omitempty"` // unless the domain was not reached
@@ -94,7 +99,11 @@ func showStatus(w io.Writer, s statusReport) {
 	row("Endpoint", s.Endpoint)
 	row("Method", s.AuthMethod)
 	row("Configuration", s.ConfigPath)
-	row("Tokens", s.TokensPath)
+	if s.MemoryOnly != "" {
+		row("Tokens", "in memory only. "+s.MemoryOnly)
+	} else {
+		row("Tokens", s.TokensPath)
+	}
 	row("Log", s.LogPath)
 	row("Clocks", clocks(s))
 	row("Version", s.Version+" "+s.Platform)

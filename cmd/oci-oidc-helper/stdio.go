@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os/signal"
 
 	"github.com/spf13/cobra"
@@ -13,7 +14,7 @@ import (
 // standard output, nothing at all to standard error.
 func (a *app) stdio(cmd *cobra.Command) error {
 	signal.Ignore(groupSignals...)
-	ctx, stop := signal.NotifyContext(cmd.Context(), endSignals...)
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals...)
 	defer stop()
 	a.log.Info("helper started", "version", helperVersion())
 	rpc.Serve(ctx, cmd.InOrStdin(), cmd.OutOrStdout(), rpc.Options{Version: helperVersion(), Places: a.places, Log: a.log})

@@ -29,7 +29,8 @@ Formats:
   raw              the token alone, as a helper for API keys prints it
   header           a header of HTTP, for curl -H @-
   json             accessToken, tokenType, expiresAt
-  env              OPENAI_API_KEY and OPENAI_BASE_URL, for a shell's eval
+  env              OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_API_BASE, for a
+                   shell's eval
   exec-credential  an ExecCredential (client.authentication.k8s.io/v1), as kubectl
                    and others take it from a credential plugin`,
 		Example: `  curl -H "Authorization: Bearer $(oci-oidc-helper token)" https://llm.example.com/v1/models
@@ -89,8 +90,9 @@ var tokenFormats = map[string]func(io.Writer, *oidc.Session, oidc.Token) error{
 		})
 	},
 	"env": func(w io.Writer, s *oidc.Session, t oidc.Token) error {
-		_, err := fmt.Fprintf(w, "export OPENAI_API_KEY=%s\nexport OPENAI_BASE_URL=%s\n",
-			shellQuoted(t.Access.Reveal()), shellQuoted(s.Config().BaseURL))
+		base := shellQuoted(s.Config().BaseURL) // which aider, through LiteLLM, knows by an older name
+		_, err := fmt.Fprintf(w, "export OPENAI_API_KEY=%s\nexport OPENAI_BASE_URL=%s\nexport OPENAI_API_BASE=%s\n",
+			shellQuoted(t.Access.Reveal()), base, base)
 		return err
 	},
 	"exec-credential": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
-	"github.com/mdp/qrterminal/v3"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/qr"
 )
 
 // countdown shows how long a sign-in goes on waiting, on one line of a terminal,
@@ -39,14 +37,8 @@ func countdown(w io.Writer, until time.Time) (stop func()) {
 // showQR draws the address for a phone's camera: white on black whatever the
 // terminal's own colours are, because cameras want it so.
 func showQR(w io.Writer, address string) {
-	var code bytes.Buffer
-	qrterminal.GenerateWithConfig(address, qrterminal.Config{
-		Level: qrterminal.L, Writer: &code, HalfBlocks: true, QuietZone: 2,
-		BlackChar: qrterminal.BLACK_BLACK, WhiteChar: qrterminal.WHITE_WHITE,
-		BlackWhiteChar: qrterminal.BLACK_WHITE, WhiteBlackChar: qrterminal.WHITE_BLACK,
-	})
-	for line := range strings.Lines(code.String()) {
-		fmt.Fprintf(w, "    \x1b[97;40m%s\x1b[0m\n", strings.TrimRight(line, "\n"))
+	for _, line := range qr.Lines(address) {
+		fmt.Fprintf(w, "    \x1b[97;40m%s\x1b[0m\n", line)
 	}
 	fmt.Fprintln(w)
 }

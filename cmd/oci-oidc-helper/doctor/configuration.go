@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +10,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 func checkConfiguration(_ context.Context, p *patient) Finding {
@@ -24,13 +26,8 @@ func checkConfiguration(_ context.Context, p *patient) Finding {
 	if p.domain, err = oidc.NewDomain(config, p.Log); err != nil {
 		return failWith(p, err)
 	}
-	found := ok(config.Path, "domain "+config.DomainURL, "endpoint "+config.BaseURL,
+	return ok(config.Path, "domain "+config.DomainURL, "endpoint "+config.BaseURL,
 		fmt.Sprintf("client %s, %s, scope %q", config.ClientID, config.AuthMethod, config.Scope))
-	if config.AuthMethod == store.MobileApp && !config.ClientSecret.None() {
-		return warn(config.Path+": a mobile_app has no client secret, but client_secret is set.",
-			"Remove client_secret, or set auth_method to confidential_app.", found.Details...)
-	}
-	return found
 }
 
 // checkSecret looks at the client secret's file, or at the configuration if the
@@ -39,15 +36,19 @@ func checkSecret(_ context.Context, p *patient) Finding {
 	switch {
 	case p.config == nil:
 		return skip(noConfiguration)
-	case p.config.ClientSecret.None():
-		return ok("a mobile_app has none")
+	case p.config.Proof().None():
+		return ok("there is none")
 	}
-	text, err := p.config.ClientSecret.Read()
+	proof := p.config.Proof()
+	text, err := proof.Read()
 	if err != nil {
 		return failWith(p, err)
 	}
+	if proof.Env() != "" {
+		return ok("in the environment variable " + proof.Env())
+	}
 	path := p.secretPath()
-	if path != p.config.Path {
+	if path != p.config.Path && proof == p.config.ClientSecret {
 		if strings.ContainsAny(text.Reveal(), "\r\n") {
 			return fail(problem.Config, fmt.Sprintf("The client secret's file %s holds several lines.", path), "Leave the secret alone in it, in one line.")
 		}
@@ -57,22 +58,22 @@ func checkSecret(_ context.Context, p *patient) Finding {
 		}
 	}
 	if others := readableByOthers(path); others != "" {
-		return warn(fmt.Sprintf("%s holds the client secret and is readable by others (mode %s).", path, others), "Run: chmod 600 "+path)
+		return warn(fmt.Sprintf("%s holds the %s and is readable by others (mode %s).", path, proof.Name(), others), "Run: chmod 600 "+path)
 	}
 	if path == p.config.Path {
-		return warn("The client secret stands in the configuration itself.",
-			`Put it in a file of its own, readable by you alone, and write "client_secret": "{file:~/.secrets/oci-client-secret}".`)
+		return warn(fmt.Sprintf("The %s stands in the configuration itself.", proof.Name()),
+			`Put it in a file of its own, readable by you alone, and write "{file:~/.secrets/…}" instead.`)
 	}
 	found := ok(path + ", readable by you alone")
-	if raw, _ := os.ReadFile(path); strings.HasSuffix(string(raw), "\n") {
+	if raw, _ := os.ReadFile(path); proof == p.config.ClientSecret && strings.HasSuffix(string(raw), "\n") {
 		found.Details = []string{"The line break at its end is not taken for a part of the secret."}
 	}
 	return found
 }
 
-// secretPath is the file that holds the client secret.
+// secretPath is the file that holds the client secret or key.
 func (p *patient) secretPath() string {
-	if file := p.config.ClientSecret.File(); file != "" {
+	if file := p.config.Proof().File(); file != "" {
 		return file
 	}
 	return p.config.Path
@@ -93,7 +94,7 @@ func checkGit(ctx context.Context, p *patient) Finding {
 	switch {
 	case p.config == nil:
 		return skip(noConfiguration)
-	case p.config.ClientSecret.None():
+	case p.config.Proof().None(), p.config.Proof().Env() != "":
 		return ok("there is no secret to commit")
 	}
 	path := p.secretPath()
@@ -102,7 +103,7 @@ func checkGit(ctx context.Context, p *patient) Finding {
 	case err != nil:
 		return skip("not checked without git")
 	case tracked:
-		return fail(problem.Config, path+" holds the client secret and is in a git repository.",
+		return fail(problem.Config, path+" holds the "+p.config.Proof().Name()+" and is in a git repository.",
 			"Have the secret renewed in the OCI console, then take the file out of the repository (git rm --cached) and ignore it.")
 	}
 	return ok("the secret is in no git repository")
@@ -115,4 +116,45 @@ func trackedByGit(ctx context.Context, path string) (bool, error) {
 		return false, err
 	}
 	return err == nil, nil
+}
+
+// expirySoon is how long before its end a client certificate is spoken of.
+const expirySoon = 14 * 24 * time.Hour
+
+// checkCertificates looks at the files of ca_file, tls_client_cert and
+// tls_client_key.
+func checkCertificates(_ context.Context, p *patient) Finding {
+	if p.config == nil {
+		return skip(noConfiguration)
+	}
+	files := p.config.Network
+	var details []string
+	if files.CAFile != "" {
+		found, err := network.ReadCertificates(files.CAFile)
+		if err != nil {
+			return fail(problem.Config, fmt.Sprintf("ca_file names %s, which %v.", files.CAFile, err), "Name a file with the company's CA in PEM form.")
+		}
+		details = append(details, fmt.Sprintf("ca_file %s (%s)", files.CAFile, counted(len(found), "certificate")))
+	}
+	if files.ClientCert != "" {
+		certificate, err := files.ReadClientCertificate()
+		if err != nil {
+			return failWith(p, err, details...)
+		}
+		leaf := certificate.Leaf
+		details = append(details, fmt.Sprintf("client certificate of %s, until %s", leaf.Subject, leaf.NotAfter.Format(time.DateTime)))
+		key := cmp.Or(files.ClientKey, files.ClientCert)
+		switch others := readableByOthers(key); {
+		case time.Now().After(leaf.NotAfter):
+			return fail(problem.Config, fmt.Sprintf("The client certificate %s ended at %s.", files.ClientCert, leaf.NotAfter.Format(time.DateTime)), "Have it renewed.", details...)
+		case others != "":
+			return warn(fmt.Sprintf("%s holds a private key and is readable by others (mode %s).", key, others), "Run: chmod 600 "+key, details...)
+		case time.Until(leaf.NotAfter) < expirySoon:
+			return warn(fmt.Sprintf("The client certificate %s ends at %s.", files.ClientCert, leaf.NotAfter.Format(time.DateTime)), "Have it renewed in time.", details...)
+		}
+	}
+	if details == nil {
+		return ok("none are configured")
+	}
+	return ok("in order", details...)
 }

@@ -13,27 +13,28 @@ import (
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 func checkStateDir(_ context.Context, p *patient) Finding {
+	const inMemory = "Name a directory that you can write to in XDG_STATE_HOME; until then each process has a session of its own, in memory."
 	dir := p.Places.StateDir
+	if dir == "" {
+		return warn("There is no home directory, so that no tokens can be saved.", inMemory)
+	}
 	info, err := os.Stat(dir)
-	switch {
+	switch writable := store.Writable(dir); {
+	case errors.Is(err, fs.ErrNotExist) && writable != nil:
+		return warn(fmt.Sprintf("The tokens' directory %s cannot be made.", dir), inMemory)
 	case errors.Is(err, fs.ErrNotExist):
 		return ok(dir + " is made at the first sign-in")
 	case err != nil:
 		return fail(problem.Store, fmt.Sprintf("The tokens' directory %s cannot be read.", dir), "Make it readable and writable by you.")
 	case !info.IsDir():
 		return fail(problem.Store, dir+" is in the way: it is not a directory.", "Move it away.")
+	case writable != nil:
+		return warn(fmt.Sprintf("The tokens' directory %s cannot be written to.", dir), inMemory)
 	}
-	// The mode does not tell of a read-only file system, or of another owner.
-	probe, err := os.CreateTemp(dir, ".doctor-*")
-	if err != nil {
-		return fail(problem.Store, fmt.Sprintf("The tokens' directory %s cannot be written to.", dir),
-			"Make it writable by you; until then each process has a session of its own.")
-	}
-	_ = probe.Close()
-	_ = os.Remove(probe.Name())
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
 		return warn(fmt.Sprintf("The tokens' directory %s is open to others (mode %04o).", dir, mode), "Run: chmod 700 "+dir)
 	}
@@ -63,6 +64,8 @@ func checkLock(_ context.Context, p *patient) Finding {
 	switch {
 	case p.config == nil:
 		return skip(noConfiguration)
+	case store.Writable(p.Places.StateDir) != nil:
+		return skip("none, since no tokens can be saved")
 	case !exists(p.Places.StateDir):
 		return ok("is made at the first sign-in")
 	}
@@ -86,11 +89,12 @@ func checkLog(_ context.Context, p *patient) Finding {
 	if p.config != nil {
 		path = p.config.LogFile
 	}
+	if path == "" {
+		return warn("There is no log, since there is no home directory.", "Name a place for it with log_file.")
+	}
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
-			return ok(path + " is made when there is something to write")
-		}
+	if errors.Is(err, fs.ErrNotExist) && store.Writable(filepath.Dir(path)) == nil {
+		return ok(path + " is made when there is something to write")
 	}
 	if err != nil {
 		return warn(fmt.Sprintf("The log %s cannot be written.", path), "Make it writable by you, or name another place with log_file.")

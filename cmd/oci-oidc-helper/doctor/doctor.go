@@ -78,6 +78,7 @@ var checks = []check{
 	{"Configuration", "file", checkConfiguration},
 	{"Configuration", "secret", checkSecret},
 	{"Configuration", "git", checkGit},
+	{"Configuration", "certificates", checkCertificates},
 	{"Disk", "tokens' directory", checkStateDir},
 	{"Disk", "saved tokens", checkSavedTokens},
 	{"Disk", "lock", checkLock},
@@ -95,6 +96,7 @@ var checks = []check{
 	{"Endpoint", "token accepted", checkToken},
 	{"OpenCode", "program", checkOpenCode},
 	{"OpenCode", "plugin", checkPlugin},
+	{"OpenCode", "next start", checkFirstStart},
 	{"OpenCode", "models", checkModels},
 }
 
@@ -194,5 +196,6 @@ func failWith(p *patient, err error, details ...string) Finding {
 
 const (
 	noConfiguration = "not checked without a usable configuration"
+	nobodySignsIn   = "not needed with client_credentials, where nobody signs in"
 	noDomain        = "not checked while the domain cannot be reached"
 )

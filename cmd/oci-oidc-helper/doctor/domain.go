@@ -24,7 +24,7 @@ func checkWay(ctx context.Context, p *patient) Finding {
 	if p.config == nil {
 		return skip(noConfiguration)
 	}
-	w := travel(ctx, p.config.DomainURL+"/.well-known/openid-configuration", nil)
+	w := travel(ctx, p.config.Network, p.config.DomainURL+"/.well-known/openid-configuration", nil)
 	if w.err != nil {
 		return w.trouble()
 	}
@@ -88,38 +88,46 @@ func checkApplication(ctx context.Context, p *patient) Finding {
 	if p.facts == nil {
 		return skip(noDomain)
 	}
-	if _, err := p.config.ClientSecret.Read(); err != nil {
-		return skip("not checked without the client secret")
+	if _, err := p.config.Proof().Read(); err != nil {
+		return skip("not checked without the " + p.config.Proof().Name())
 	}
 	if err := p.domain.ProbeApplication(ctx); err != nil {
 		return failWith(p, err)
 	}
 	p.known = true
-	if p.config.AuthMethod == store.MobileApp {
+	if p.config.Proof().None() {
 		return ok("the domain knows the client")
 	}
-	return ok("the domain knows the client and its secret")
+	return ok("the domain knows the client and its " + strings.TrimPrefix(p.config.Proof().Name(), "client "))
 }
 
 // checkAuthorization asks for the sign-in page, where a wrong redirect or scope
 // shows.
 func checkAuthorization(ctx context.Context, p *patient) Finding {
-	if p.facts == nil {
+	switch {
+	case p.facts == nil:
 		return skip(noDomain)
+	case p.config.AuthMethod.Unattended():
+		return skip(nobodySignsIn)
 	}
-	if _, err := p.config.ClientSecret.Read(); err != nil {
-		return skip("not checked without the client secret")
+	if _, err := p.config.Proof().Read(); err != nil {
+		return skip("not checked without the " + p.config.Proof().Name())
 	}
-	err := p.domain.ProbeAuthorization(ctx)
-	if err == nil {
-		return ok("the domain would show its sign-in page", "redirect "+p.config.RedirectURI, "scope "+p.config.Scope)
+	details := []string{"scope " + p.config.Scope}
+	for _, redirectURI := range p.config.RedirectURIs {
+		err := p.domain.ProbeAuthorization(ctx, redirectURI)
+		if err == nil {
+			details = append(details, "redirect "+redirectURI)
+			continue
+		}
+		if p.known && problem.Is(err, problem.Config) && strings.Contains(err.Error(), "error page") {
+			// The client is known, which leaves the redirect.
+			return fail(problem.Config, "The redirect URL "+redirectURI+" is not registered with the application.",
+				`Register it in the application letter for letter, with "Allow non-HTTPS URLs" on, or write the registered one as redirect_uri.`)
+		}
+		return failWith(p, err, details...)
 	}
-	if p.known && problem.Is(err, problem.Config) && strings.Contains(err.Error(), "error page") {
-		// The client is known, which leaves the redirect.
-		return fail(problem.Config, "The redirect URL "+p.config.RedirectURI+" is not registered with the application.",
-			`Register it in the application letter for letter, with "Allow non-HTTPS URLs" on, or write the registered one as redirect_uri.`)
-	}
-	return failWith(p, err)
+	return ok("the domain would show its sign-in page", details...)
 }
 
 // checkRefresh looks at the three switches that a refresh token needs, as far as
@@ -128,6 +136,8 @@ func checkRefresh(ctx context.Context, p *patient) Finding {
 	switch {
 	case p.config == nil:
 		return skip(noConfiguration)
+	case p.config.AuthMethod.Unattended():
+		return ok("not needed: the application gets a new token by itself")
 	case !strings.Contains(" "+p.config.Scope+" ", " offline_access "):
 		return warn("scope lacks offline_access: the session ends with its access token, usually after an hour.",
 			"Add offline_access to scope, then sign in again.")
@@ -166,6 +176,8 @@ func checkDevice(ctx context.Context, p *patient) Finding {
 	switch {
 	case p.facts == nil:
 		return skip(noDomain)
+	case p.config.AuthMethod.Unattended():
+		return skip(nobodySignsIn)
 	case !p.known:
 		return skip("not checked, since the domain does not accept the application")
 	}

@@ -18,7 +18,7 @@ func checkEndpoint(ctx context.Context, p *patient) Finding {
 	if p.config == nil {
 		return skip(noConfiguration)
 	}
-	w := travel(ctx, p.config.BaseURL+"/models", nil)
+	w := travel(ctx, p.config.EndpointNetwork(), p.config.BaseURL+"/models", nil)
 	switch {
 	case w.err != nil:
 		return w.trouble()
@@ -59,7 +59,7 @@ func checkToken(ctx context.Context, p *patient) Finding {
 	case p.token == nil:
 		return skip("not checked without a valid token")
 	}
-	w := travel(ctx, p.config.BaseURL+"/models", http.Header{"Authorization": {"Bearer " + p.token.Access.Reveal()}})
+	w := travel(ctx, p.config.EndpointNetwork(), p.config.BaseURL+"/models", http.Header{"Authorization": {"Bearer " + p.token.Access.Reveal()}})
 	if w.err != nil {
 		return w.trouble()
 	}

@@ -1,18 +1,15 @@
 package doctor
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
@@ -30,36 +27,37 @@ func checkPlatform(_ context.Context, p *patient) Finding {
 // surroundings tell where a browser or a port may not be where one thinks.
 func surroundings() []string {
 	var found []string
-	if release, _ := os.ReadFile("/proc/version"); os.Getenv("WSL_DISTRO_NAME") != "" || bytes.Contains(bytes.ToLower(release), []byte("microsoft")) {
+	if place.WSL() {
 		found = append(found, "in WSL")
 	}
-	if os.Getenv("SSH_CONNECTION") != "" {
+	if place.SSH() {
 		found = append(found, "over SSH")
 	}
-	if exists("/.dockerenv") || exists("/run/.containerenv") || os.Getenv("REMOTE_CONTAINERS") != "" || os.Getenv("container") != "" {
+	if place.Container() {
 		found = append(found, "in a container")
 	}
 	return found
 }
 
-// proxyVariables are those that both the helper and OpenCode honour.
+// proxyVariables are read in capitals and in small letters. Neither the helper nor
+// OpenCode reads ALL_PROXY.
 var proxyVariables = []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
 
 func checkProxyVariables(_ context.Context, _ *patient) Finding {
 	var set []string
-	for _, name := range proxyVariables {
-		for _, name := range []string{name, strings.ToLower(name)} {
+	for _, capitals := range proxyVariables {
+		for _, name := range []string{capitals, strings.ToLower(capitals)} {
 			value := os.Getenv(name)
-			if value == "" || slices.ContainsFunc(set, func(s string) bool { return strings.EqualFold(s, name+"="+value) }) {
+			if value == "" || runtime.GOOS == "windows" && name != capitals {
 				continue
 			}
-			if strings.EqualFold(name, "NO_PROXY") {
+			if capitals == "NO_PROXY" {
 				set = append(set, name+"="+value)
 				continue
 			}
-			u, err := parseProxy(value)
+			u, err := network.ParseProxy(value)
 			if err != nil {
-				return fail(problem.Config, name+" is not the address of a proxy.", "Write it as http://host:port, or http://user:password@host:port.")
+				return fail(problem.Config, name+" is not the address of a proxy.", "Write it as http://host:port, or http://user:password@host:port with special characters percent-encoded.")
 			}
 			set = append(set, name+"="+u.Redacted())
 		}
@@ -67,40 +65,47 @@ func checkProxyVariables(_ context.Context, _ *patient) Finding {
 	if len(set) == 0 {
 		return ok("no proxy is set")
 	}
-	if os.Getenv("ALL_PROXY")+os.Getenv("all_proxy") != "" && os.Getenv("HTTPS_PROXY")+os.Getenv("https_proxy") == "" {
-		return warn("ALL_PROXY is set, which the helper does not read.", "Set HTTPS_PROXY as well.", set...)
+	if message, hint := dividedOverProxy(); message != "" {
+		return warn(message, hint, set...)
 	}
 	return ok("a proxy is set", set...)
 }
 
-// parseProxy reads the value of a proxy variable as net/http does: the scheme may
-// be left out.
-func parseProxy(value string) (*url.URL, error) {
-	if !strings.Contains(value, "://") {
-		value = "http://" + value
+// dividedOverProxy says what the helper and OpenCode understand differently.
+func dividedOverProxy() (message, hint string) {
+	for _, name := range proxyVariables {
+		if capitals, small := os.Getenv(name), os.Getenv(strings.ToLower(name)); capitals != "" && small != "" && capitals != small {
+			return fmt.Sprintf("%s and %s differ: the helper goes by the first, OpenCode by the second.", name, strings.ToLower(name)), "Make them the same."
+		}
 	}
-	u, err := url.Parse(value)
-	if err == nil && (u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)) {
-		err = errors.New("no host, or an unknown scheme")
+	proxy := cmp.Or(os.Getenv("HTTPS_PROXY"), os.Getenv("https_proxy"))
+	direct := cmp.Or(os.Getenv("NO_PROXY"), os.Getenv("no_proxy"))
+	switch {
+	case proxy == "" && os.Getenv("ALL_PROXY")+os.Getenv("all_proxy") != "":
+		return "ALL_PROXY is set, which neither the helper nor OpenCode reads.", "Set HTTPS_PROXY as well."
+	case strings.HasPrefix(proxy, "socks"):
+		return "HTTPS_PROXY names a SOCKS proxy, which OpenCode cannot use.", "Name an HTTP proxy, or add the endpoint's host to NO_PROXY if it is reached directly."
+	case strings.Contains(direct, "*.") || strings.Contains(direct, "/"):
+		return "NO_PROXY has patterns that OpenCode does not read.", "Write hosts, or domains such as .example.com; addresses one by one."
 	}
-	return u, err
+	return "", ""
 }
 
-// checkCAVariables looks at what makes a company's own CA known: each program reads
-// its own variable.
+// checkCAVariables looks at what makes a company's own CA known, to the helper and
+// to OpenCode.
 func checkCAVariables(_ context.Context, _ *patient) Finding {
 	var set []string
-	for _, name := range []string{"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"} {
+	for _, name := range network.CAVariables {
 		path := os.Getenv(name)
 		if path == "" {
 			continue
 		}
-		certificates, err := readCertificates(path)
+		certificates, err := network.ReadCertificates(path)
 		if err != nil {
 			return fail(problem.Config, fmt.Sprintf("%s names %s, which %v.", name, path, err),
 				"Correct the variable; it must name a file of certificates in PEM form.")
 		}
-		set = append(set, fmt.Sprintf("%s=%s (%d certificates)", name, path, certificates))
+		set = append(set, fmt.Sprintf("%s=%s (%s)", name, path, counted(len(certificates), "certificate")))
 	}
 	if dir := os.Getenv("SSL_CERT_DIR"); dir != "" {
 		set = append(set, "SSL_CERT_DIR="+dir)
@@ -111,24 +116,11 @@ func checkCAVariables(_ context.Context, _ *patient) Finding {
 	return ok("a CA of your own is set", set...)
 }
 
-func readCertificates(path string) (count int, err error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0, errors.New("cannot be read")
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
 	}
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			break
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); err == nil {
-			count++
-		}
-	}
-	if count == 0 {
-		return 0, errors.New("holds no certificate")
-	}
-	return count, nil
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 func exists(path string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -13,19 +14,30 @@ import (
 
 // checkRedirectPort tries to listen where a sign-in would, and says who does.
 func checkRedirectPort(ctx context.Context, p *patient) Finding {
-	if p.config == nil {
+	switch {
+	case p.config == nil:
 		return skip(noConfiguration)
+	case p.config.AuthMethod.Unattended():
+		return skip(nobodySignsIn)
 	}
-	err := oidc.CheckListener(p.config.RedirectURI)
-	if err == nil {
-		return ok(p.config.RedirectURI + " is free")
-	}
-	found := failWith(p, err)
-	if u, err := url.Parse(p.config.RedirectURI); err == nil {
-		if who := holder(ctx, u.Port()); who != "" {
-			found.Details = append(found.Details, "held by "+who)
+	var free, taken []string
+	for _, redirectURI := range p.config.RedirectURIs {
+		if oidc.CheckListener([]string{redirectURI}) == nil {
+			free = append(free, redirectURI)
+			continue
 		}
+		told := redirectURI + " is not free"
+		if u, err := url.Parse(redirectURI); err == nil {
+			if who := holder(ctx, u.Port()); who != "" {
+				told += ", held by " + who
+			}
+		}
+		taken = append(taken, told)
 	}
+	if len(free) > 0 {
+		return ok(strings.Join(free, ", ")+" is free", taken...)
+	}
+	found := failWith(p, oidc.CheckListener(p.config.RedirectURIs), taken...)
 	if p.config.AuthMethod == store.MobileApp {
 		found.State = Warning // it signs in with a code
 	}

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -74,9 +76,15 @@ func (r Report) Bundle(places store.Places, directory string) string {
 // anonymous takes out who and where the person is.
 func anonymous(text string, places store.Places, config store.Config) string {
 	var pairs []string
-	for from, to := range map[string]string{
-		config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]", hostOf(config.BaseURL): "[endpoint]",
-	} {
+	hosts := map[string]string{config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]", hostOf(config.BaseURL): "[endpoint]"}
+	for _, name := range proxyVariables[:3] {
+		for _, value := range []string{os.Getenv(name), os.Getenv(strings.ToLower(name))} {
+			if proxy, err := network.ParseProxy(value); proxy != nil && err == nil {
+				hosts[proxy.Hostname()] = "[proxy]"
+			}
+		}
+	}
+	for from, to := range hosts {
 		// An address of this machine tells nothing, and is part of others.
 		if from != "" && from != "localhost" && !strings.HasPrefix(from, "127.") {
 			pairs = append(pairs, from, to)

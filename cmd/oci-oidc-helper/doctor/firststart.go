@@ -1,0 +1,125 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// openCodePackage is what OpenCode installs beside its configurations. A start with
+// any plugin waits for it, and without it the next start tries again.
+const openCodePackage = "@opencode-ai/plugin"
+
+func checkFirstStart(_ context.Context, p *patient) Finding {
+	if !slices.ContainsFunc(p.files, func(f *openCodeFile) bool { return len(f.Plugin) > 0 }) {
+		return skip("not checked without a plugin")
+	}
+	var missing []string
+	for _, dir := range p.openCodeDirs() {
+		if !hasOpenCodePackage(dir) && store.Writable(dir) == nil && !p.givesUpSoon(dir) {
+			missing = append(missing, dir)
+		}
+	}
+	if len(missing) == 0 {
+		return ok("waits for no installation")
+	}
+	var details []string
+	for _, dir := range missing {
+		details = append(details, "not yet in "+dir)
+	}
+	return warn(fmt.Sprintf("OpenCode has not installed its %s: the next start waits for the npm registry, and where that refuses connections each start waits more than a minute.", openCodePackage),
+		fmt.Sprintf("Start OpenCode where it reaches a registry, or write the lines fetch-retries=0 and fetch-timeout=10000 into %s.", filepath.Join(npmDir(missing[0]), ".npmrc")), details...)
+}
+
+// openCodeDirs are the directories in which OpenCode installs the package.
+func (p *patient) openCodeDirs() (dirs []string) {
+	if len(p.Places.ConfigDirs) > 0 {
+		dirs = append(dirs, p.Places.ConfigDirs[0])
+	}
+	var optional []string
+	for dir := p.Directory; ; dir = filepath.Dir(dir) {
+		optional = append(optional, filepath.Join(dir, ".opencode"))
+		if exists(filepath.Join(dir, ".git")) || dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	if p.Places.Home != "" {
+		optional = append(optional, filepath.Join(p.Places.Home, ".opencode"))
+	}
+	if named := os.Getenv("OPENCODE_CONFIG_DIR"); named != "" {
+		optional = append(optional, named)
+	}
+	for _, dir := range optional {
+		if exists(dir) && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// hasOpenCodePackage goes by what OpenCode goes by: node_modules, whatever is in
+// it, and a lock file, or up to 1.3 a package.json, that names the package.
+func hasOpenCodePackage(dir string) bool {
+	type manifest struct {
+		Dependencies map[string]string `json:"dependencies"`
+	}
+	var (
+		lock struct {
+			Packages map[string]manifest `json:"packages"`
+		}
+		direct manifest
+	)
+	read := func(name string, into any) {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+			_ = json.Unmarshal(text, into)
+		}
+	}
+	read("package-lock.json", &lock)
+	if exists(filepath.Join(dir, "bun.lock")) {
+		read("package.json", &direct)
+	}
+	named := cmp.Or(lock.Packages[""].Dependencies[openCodePackage], direct.Dependencies[openCodePackage])
+	return named != "" && exists(filepath.Join(dir, "node_modules"))
+}
+
+// givesUpSoon reports whether npm's settings are such that a refused connection
+// costs a moment. By default npm tries again after 10 and 60 seconds.
+func (p *patient) givesUpSoon(dir string) bool {
+	var settings strings.Builder
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(strings.ToLower(name), "npm_config_") {
+			fmt.Fprintf(&settings, "%s=%s\n", strings.ReplaceAll(strings.ToLower(name[len("npm_config_"):]), "_", "-"), value)
+		}
+	}
+	for _, in := range []string{npmDir(dir), p.Places.Home} {
+		text, _ := os.ReadFile(filepath.Join(in, ".npmrc"))
+		fmt.Fprintf(&settings, "%s\n", text)
+	}
+	return hasty().MatchString(settings.String())
+}
+
+// npmDir is where npm looks for the .npmrc of a directory: at the top of the package
+// that it is in, or right there.
+func npmDir(dir string) string {
+	for up := dir; ; up = filepath.Dir(up) {
+		if exists(filepath.Join(up, "package.json")) || exists(filepath.Join(up, "node_modules")) {
+			return up
+		}
+		if up == filepath.Dir(up) {
+			return dir
+		}
+	}
+}
+
+var hasty = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^\s*(fetch-retries\s*=\s*"?0"?|offline\s*=\s*"?true"?)\s*$`)
+})

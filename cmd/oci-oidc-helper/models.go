@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
+)
+
+func (a *app) modelsCommand() *cobra.Command {
+	var asJSON, refresh bool
+	cmd := &cobra.Command{
+		Use:   "models",
+		Short: "List the endpoint's models, as OpenCode is told them",
+		Long: `List the endpoint's models with their limits in tokens, as OpenCode is told them
+where opencode.json lists none: as they are known, or asked for where they are not.`,
+		Example: `  oci-oidc-helper models
+  oci-oidc-helper models --refresh
+  oci-oidc-helper models --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			session, err := a.session(cmd)
+			if err != nil {
+				return err
+			}
+			defer session.Close()
+			models, askedAt := a.places.ModelsFile(session.Config()).Load()
+			if refresh || len(models) == 0 {
+				if models, err = rpc.FetchModels(cmd.Context(), session, a.places); err != nil {
+					return err
+				}
+				askedAt = time.Now()
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), models)
+			}
+			showModels(cmd.OutOrStdout(), models)
+			fmt.Fprintf(cmd.ErrOrStderr(), "As %s told at %s.\n", session.Config().BaseURL, clock(askedAt))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, in the shape of provider.*.models in opencode.json")
+	cmd.Flags().BoolVar(&refresh, "refresh", false, "ask the endpoint in any case")
+	return cmd
+}
+
+func showModels(w io.Writer, models endpoint.Models) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "MODEL\tCONTEXT\tOUTPUT")
+	for _, id := range slices.Sorted(maps.Keys(models)) {
+		var limit endpoint.Limit
+		if known := models[id].Limit; known != nil {
+			limit = *known
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", id, tokens(limit.Context), tokens(limit.Output))
+	}
+	_ = table.Flush()
+}
+
+func tokens(n int) string {
+	if n == 0 {
+		return "?"
+	}
+	return strconv.Itoa(n)
+}
+
+// learnModels asks for the models after a sign-in, so that OpenCode has them at its
+// next start.
+func (a *app) learnModels(cmd *cobra.Command, session *oidc.Session) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), rpc.ModelsPatience)
+	defer cancel()
+	models, err := rpc.FetchModels(ctx, session, a.places)
+	if err != nil {
+		a.log.Info("the endpoint told no models", "problem", problem.From(err))
+		return
+	}
+	plural := "s"
+	if len(models) == 1 {
+		plural = ""
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "The endpoint has %d model%s; \"oci-oidc-helper models\" lists them.\n", len(models), plural)
+}
