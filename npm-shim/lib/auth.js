@@ -1,85 +1,158 @@
 // /connect and `opencode auth login`. OpenCode shows raw JSON for what is thrown here,
 // so nothing is: a failure is an empty address, a reason, and a callback that fails.
-import { LABELS, PROVIDER, STORED_KEY, validUntil } from './messages.js'
+import { confirmed, questions } from './confirm.js'
+import { LABELS, NO_SIGN_IN, PROVIDER, STORED_KEY } from './messages.js'
+import { instructions, person, tell } from './person.js'
 import { Problem } from './problem.js'
 
 /** @typedef {import('./types.js').Prompt} Prompt */
+/** @typedef {import('./types.js').Flow} Flow */
 /** @typedef {import('./types.js').Authorization} Authorization */
+/** @typedef {import('./types.js').AuthResult} AuthResult */
+/** @typedef {import('./types.js').OpenCodeClient} OpenCodeClient */
 
-// OpenCode shows a toast of its own when a sign-in fails; ours is to replace it.
-const TOAST_DELAY = 1_000
-const TOAST_DURATION = 15_000
 // How long a sign-in may go on after the time it named, until it is given up.
 const GRACE = 30_000
 
 /**
+ * The ways to sign in, in the helper's order.
  * @param {import('./helper.js').Helper} helper
- * @param {import('./types.js').OpenCodeClient} [client]
+ * @param {OpenCodeClient} [client]
+ * @param {Flow[]} [flows]
  * @returns {import('./types.js').AuthMethod[]}
  */
-export function signInMethods(helper, client) {
-  return /** @type {const} */ (['browser', 'device']).map((flow) => ({
+export function signInMethods(helper, client, flows = ['browser', 'device', 'paste']) {
+  const known = flows.filter((flow) => LABELS[flow])
+  const methods = known.map((flow) => ({ label: LABELS[flow], params: { flow } }))
+  if (!methods.length) methods.push({ label: NO_SIGN_IN, params: /** @type {any} */ ({}) })
+  return methods.map(({ label, params }) => ({
     type: 'oauth',
-    label: LABELS[flow],
-    authorize: () => authorize(helper, client, flow),
+    label,
+    // OpenCode reads it each time that it shows the methods.
+    get prompts() {
+      return questions(helper.toConfirm)
+    },
+    authorize: (answers) => new SignIn(helper, client).begin(params, answers),
   }))
 }
 
-/**
- * A public client cannot always have a redirect registered: the device code comes first.
- * @param {import('./types.js').AuthMethod[]} methods
- * @param {import('./types.js').HelperConfig | undefined} config
- */
-export function order(methods, config) {
-  const first = config?.authMethod === 'mobile_app' ? LABELS.device : LABELS.browser
-  methods.sort((a, b) => Number(b.label === first) - Number(a.label === first))
-}
+/** One attempt to sign in. */
+class SignIn {
+  #helper
+  #client
+  #attempt = new AbortController()
+  #person = person()
 
-/**
- * @param {import('./helper.js').Helper} helper
- * @param {import('./types.js').OpenCodeClient | undefined} client
- * @param {import('./types.js').Flow} flow
- * @returns {Promise<Authorization>}
- */
-async function authorize(helper, client, flow) {
-  // OpenCode does not say when its dialog is closed: the next sign-in ends this one.
-  helper.signIn?.abort()
-  const attempt = (helper.signIn = new AbortController())
-  try {
-    const { prompt, done } = await start(helper, flow, attempt)
-    return {
-      url: prompt?.url ?? '',
-      instructions: prompt ? instructions(prompt) : 'You are signed in.',
-      method: 'auto',
-      callback: () => finish(done, attempt, client),
-    }
-  } catch (error) {
-    return failed(error, attempt, client)
+  /**
+   * @param {import('./helper.js').Helper} helper
+   * @param {OpenCodeClient | undefined} client
+   */
+  constructor(helper, client) {
+    this.#helper = helper
+    this.#client = client
   }
-}
 
-/**
- * Starts the sign-in and waits until there is something to show; a sign-in that needs
- * nobody ends without.
- * @param {import('./helper.js').Helper} helper
- * @param {import('./types.js').Flow} flow
- * @param {AbortController} attempt
- * @returns {Promise<{ prompt?: Prompt, done: Promise<unknown> }>}
- */
-function start(helper, flow, attempt) {
-  return new Promise((resolve, reject) => {
-    const done = helper.call('connect', { flow }, {
-      signal: attempt.signal,
-      anew: true,
-      onNotification(method, params) {
-        if (method !== 'connect/prompt') return
-        const prompt = /** @type {Prompt} */ (params)
-        limit(attempt, done, Date.parse(prompt.expiresAt) - Date.now() + GRACE)
-        resolve({ prompt, done })
-      },
+  /**
+   * @param {{ flow?: Flow }} params
+   * @param {Record<string, string>} [answers]
+   * @returns {Promise<Authorization>}
+   */
+  async begin(params, answers) {
+    // OpenCode does not say when its dialog is closed: the next sign-in ends this one.
+    this.#helper.signIn?.abort()
+    this.#helper.signIn = this.#attempt
+    try {
+      const { prompt, done } = await this.#start({ ...params, ...confirmed(answers) })
+      if (!prompt) return { url: '', instructions: 'You are signed in.', method: 'auto', callback: () => this.#finish(done) }
+      const text = instructions(prompt, this.#person)
+      if (prompt.flow !== 'paste') return { url: prompt.url, instructions: text, method: 'auto', callback: () => this.#finish(done) }
+      // `opencode auth login` shows no instructions where something is to be typed.
+      if (this.#person.at === 'prompt') process.stderr.write(`${text}\n`)
+      return { url: prompt.url, instructions: text, method: 'code', callback: (pasted = '') => this.#answer(pasted, done) }
+    } catch (error) {
+      return this.#notBegun(error)
+    }
+  }
+
+  /**
+   * Starts the sign-in and waits until there is something to show; a sign-in that needs
+   * nobody ends without.
+   * @param {object} params
+   * @returns {Promise<{ prompt?: Prompt, done: Promise<unknown> }>}
+   */
+  #start(params) {
+    return new Promise((resolve, reject) => {
+      const done = this.#helper.call('connect', params, {
+        signal: this.#attempt.signal,
+        anew: true,
+        onNotification: (method, params) => {
+          if (method !== 'connect/prompt') return
+          const prompt = /** @type {Prompt} */ (params)
+          limit(this.#attempt, done, Date.parse(prompt.expiresAt) - Date.now() + GRACE)
+          resolve({ prompt, done })
+        },
+      })
+      done.then(() => resolve({ done }), reject)
     })
-    done.then(() => resolve({ done }), reject)
-  })
+  }
+
+  /**
+   * @param {Promise<unknown>} done
+   * @returns {Promise<AuthResult>}
+   */
+  async #finish(done) {
+    try {
+      await done
+      return { type: 'success', provider: PROVIDER, key: STORED_KEY }
+    } catch (error) {
+      if (this.#superseded) return this.#forgotten()
+      tell(this.#person, this.#client, Problem.from(error))
+      return { type: 'failed' }
+    }
+  }
+
+  /**
+   * Hands in what was pasted. When it is wrong, the dialog stays open for another try.
+   * @param {string} pasted
+   * @param {Promise<unknown>} done
+   * @returns {Promise<AuthResult>}
+   */
+  async #answer(pasted, done) {
+    try {
+      await this.#helper.call('connect/answer', { redirect: pasted })
+    } catch (error) {
+      tell(this.#person, this.#client, Problem.from(error), { dialogStays: this.#person.at === 'tui' })
+      return { type: 'failed' }
+    }
+    return this.#finish(done)
+  }
+
+  /**
+   * @param {unknown} error
+   * @returns {Authorization}
+   */
+  #notBegun(error) {
+    const problem = this.#superseded ? new Problem('cancelled', 'Another sign-in was started.') : Problem.from(error)
+    const inTUI = this.#person.at === 'tui'
+    if (!this.#superseded && this.#person.at !== 'prompt') tell(this.#person, this.#client, problem, { dialogStays: inTUI })
+    // The TUI closes the dialog of what has failed, before it can be read: there it stays.
+    const note = inTUI ? '\n\nClose this with Esc.' : ''
+    return { url: '', instructions: problem.text + note, method: 'auto', callback: () => this.#forgotten() }
+  }
+
+  get #superseded() {
+    const { aborted, reason } = this.#attempt.signal
+    return aborted && !(reason instanceof Problem)
+  }
+
+  /**
+   * The end of a sign-in that another one has replaced, or that never began. The TUI
+   * would close whatever dialog is open, so it is told nothing.
+   * @returns {Promise<AuthResult>}
+   */
+  #forgotten() {
+    return this.#person.at === 'tui' ? new Promise(() => {}) : Promise.resolve({ type: 'failed' })
+  }
 }
 
 /**
@@ -93,63 +166,4 @@ function limit(attempt, done, milliseconds) {
   const timer = setTimeout(timeout, Number.isNaN(milliseconds) ? 600_000 : milliseconds)
   timer.unref()
   done.catch(() => {}).finally(() => clearTimeout(timer))
-}
-
-/**
- * @param {Promise<unknown>} done
- * @param {AbortController} attempt
- * @param {import('./types.js').OpenCodeClient | undefined} client
- * @returns {Promise<import('./types.js').AuthResult>}
- */
-async function finish(done, attempt, client) {
-  try {
-    await done
-    return { type: 'success', provider: PROVIDER, key: STORED_KEY }
-  } catch (error) {
-    return failed(error, attempt, client).callback()
-  }
-}
-
-/**
- * @param {unknown} error
- * @param {AbortController} attempt
- * @param {import('./types.js').OpenCodeClient | undefined} client
- * @returns {Authorization}
- */
-function failed(error, attempt, client) {
-  const superseded = attempt.signal.aborted && !(attempt.signal.reason instanceof Problem)
-  const { text } = superseded ? new Problem('cancelled', 'Another sign-in was started.') : Problem.from(error)
-  return {
-    url: '',
-    instructions: text,
-    method: 'auto',
-    async callback() {
-      if (!superseded) showLater(client, text)
-      return { type: 'failed' }
-    },
-  }
-}
-
-/**
- * @param {import('./types.js').OpenCodeClient | undefined} client
- * @param {string} message
- */
-function showLater(client, message) {
-  const show = async () => {
-    await client?.tui.showToast({ body: { title: 'Sign-in failed', message, variant: 'error', duration: TOAST_DURATION } })
-  }
-  // There is no TUI behind `opencode auth login`.
-  setTimeout(() => show().catch(() => {}), TOAST_DELAY).unref()
-}
-
-/**
- * The dialog is 56 columns wide; its key `c` copies a code that looks like XXXX-XXXX,
- * else the address. The code is shown as the domain spells it: it may not take another.
- * @param {Prompt} prompt
- */
-function instructions({ userCode, browserOpened, expiresAt }) {
-  const code = userCode && `Code: ${userCode}`
-  const where = userCode ? 'Open the address on any device and enter the code.' : 'Open the address in a browser on this computer.'
-  const what = browserOpened && !userCode ? 'A browser window has been opened: sign in there.' : where
-  return [code, what, `This sign-in is ${validUntil(expiresAt)}.`].filter(Boolean).join('\n')
 }

@@ -1,13 +1,21 @@
 // The fetch of the provider: a token on every request, to the origin of llm_base_url alone.
 import { createHash } from 'node:crypto'
-import { unretryable } from './messages.js'
+import { UNKNOWN_MODEL, unretryable } from './messages.js'
+import { sending } from './network.js'
 import { forOpenCode, Problem } from './problem.js'
 
 /** @typedef {import('./types.js').HelperConfig} HelperConfig */
 
-// The helper limits each of its own steps; this is for one that has gone silent.
-const TOKEN_LIMIT = 120_000
+const NO_MODEL = `{"model":${JSON.stringify(Object.keys(UNKNOWN_MODEL)[0])},`
 const REDIRECTS = [301, 302, 303, 307, 308]
+
+// What is read of an error, in characters and in milliseconds.
+const MAX_ERROR = 64 << 10
+const ERROR_LIMIT = 10_000
+
+// What moves a terminal or turns a line around, as it is or as JSON writes it.
+const CONTROLS = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g
+const ESCAPED = /\\(?:\\|u00(?:0[0-8bcef]|1[\da-f]|7f|[89][\da-f])|u20(?:2[a-e]|6[6-9]))/gi
 
 /**
  * @param {import('./helper.js').Helper} helper
@@ -18,14 +26,19 @@ export function createFetch(helper, told) {
   return async (input, init) => {
     const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
     try {
-      const config = await helper.configuration({ signal })
-      const send = sender(input, init, config, told)
-      const token = await getToken(helper, signal)
-      const response = await send(token)
+      // Nothing is waited for where a token is lent: OpenCode's event loop is busy.
+      const ready = helper.ready()
+      const config = ready?.config ?? (await helper.configuration({ signal }))
+      const sendWith = sender(input, init, config, told)
+      const token = ready?.token ?? (await helper.token({ signal }))
+      if (asksForNoModel(init)) throw noModel(config)
+      const sent = sendWith(token)
+      if (ready) helper.used()
+      const response = await sent
       if (response.status !== 401) return response
       await response.body?.cancel()
-      const renewed = await getToken(helper, signal, token)
-      const repeated = await send(renewed)
+      const renewed = await helper.token({ signal, rejected: fingerprint(token) })
+      const repeated = await sendWith(renewed)
       return repeated.status === 401 ? await refused(repeated, renewed, config) : repeated
     } catch (error) {
       throw error instanceof Problem ? forOpenCode(error) : error
@@ -34,15 +47,21 @@ export function createFetch(helper, told) {
 }
 
 /**
- * @param {import('./helper.js').Helper} helper
- * @param {AbortSignal} [signal]
- * @param {string} [rejected] the token that the endpoint did not take
- * @returns {Promise<string>}
+ * Whether the model is the one that stands where none is known; the AI SDK names the
+ * model first.
+ * @param {RequestInit} [init]
  */
-async function getToken(helper, signal, rejected) {
-  const params = rejected ? { rejected: fingerprint(rejected) } : {}
-  const { accessToken } = await helper.call('getToken', params, { signal, timeout: TOKEN_LIMIT })
-  return accessToken
+function asksForNoModel(init) {
+  return typeof init?.body === 'string' && init.body.startsWith(NO_MODEL)
+}
+
+/** @param {HelperConfig} config */
+function noModel({ baseURL }) {
+  return new Problem(
+    'config',
+    `You are signed in, but no models of ${new URL(baseURL).host} are known yet.`,
+    'Start OpenCode again. If there are none then either, "oci-oidc-helper models --refresh" tells why; you can also name them under provider.oci-oidc.models in opencode.json.',
+  )
 }
 
 /** @param {string} token */
@@ -58,14 +77,14 @@ function fingerprint(token) {
  * @param {string} told
  */
 function sender(input, init, config, told) {
+  const { origin: allowed, prefix, send } = endpointOf(config)
   let target = input instanceof Request ? input.url : String(input)
-  if (target.startsWith(`${bare(told)}/`)) target = bare(config.baseURL) + target.slice(bare(told).length)
-  const { origin } = new URL(target)
-  const allowed = new URL(config.baseURL).origin
-  if (origin !== allowed) {
+  const toldPrefix = `${bare(told)}/`
+  if (target.startsWith(toldPrefix)) target = prefix + target.slice(toldPrefix.length)
+  if (!target.startsWith(prefix) && new URL(target).origin !== allowed) {
     throw new Problem(
       'config',
-      `The request goes to ${origin}, but llm_base_url in ${config.path} is at ${allowed}: the token is sent there and nowhere else.`,
+      `The request goes to ${new URL(target).origin}, but llm_base_url in ${config.path} is at ${allowed}: the token is sent there and nowhere else.`,
       'Make options.baseURL of the provider in opencode.json agree with llm_base_url, or remove it.',
     )
   }
@@ -73,16 +92,98 @@ function sender(input, init, config, told) {
   const request = plain ? undefined : new Request(input instanceof Request ? new Request(target, input) : target, init)
 
   return async (/** @type {string} */ token) => {
-    const headers = new Headers(request?.headers ?? init?.headers)
-    headers.set('authorization', `Bearer ${token}`)
+    const headers = withToken(request?.headers ?? init?.headers, token)
     // A redirect would carry the prompt, and in some runtimes the token, to another place.
-    const response = await globalThis.fetch(request?.clone() ?? target, { ...(request ? {} : init), headers, redirect: 'manual' })
+    const response = await send(request?.clone() ?? target, { ...(request ? {} : init), headers, redirect: 'manual' })
     if (response.type === 'opaqueredirect' || REDIRECTS.includes(response.status)) {
       await response.body?.cancel()
       throw redirected(response.headers.get('location'), target, config)
     }
-    return response
+    return response.status < 400 || response.status === 401 ? response : await harmless(response, token)
   }
+}
+
+/**
+ * An error of the endpoint that can be shown: not endless, without the token, and
+ * without what moves a terminal.
+ * @param {Response} response
+ * @param {string} token
+ */
+async function harmless(response, token) {
+  const { text, whole } = await beginning(response, token.length)
+  const clean = text.replaceAll(token, '…')
+  const shown = (whole ? clean : clean.slice(0, -token.length)) // where half a token may be
+    .slice(0, MAX_ERROR)
+    .replace(CONTROLS, ' ')
+    .replace(ESCAPED, (found) => (found === '\\\\' ? found : ' '))
+  const headers = new Headers(response.headers)
+  for (const name of ['content-length', 'content-encoding']) headers.delete(name)
+  for (const [name, value] of response.headers) {
+    if (value.includes(token)) headers.set(name, value.replaceAll(token, '***'))
+  }
+  return new Response(shown, { status: response.status, statusText: response.statusText, headers })
+}
+
+/**
+ * The beginning of a body; where that is not the whole, with so many characters more.
+ * @param {Response} response
+ * @param {number} more
+ */
+async function beginning(response, more) {
+  const reader = response.body?.getReader()
+  if (!reader) return { text: '', whole: true }
+  const stop = () => void reader.cancel().catch(() => {})
+  const timer = setTimeout(stop, ERROR_LIMIT)
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    while (text.length < MAX_ERROR + more) {
+      const { done, value } = await reader.read()
+      if (done) return { text, whole: true }
+      text += decoder.decode(value, { stream: true })
+    }
+  } catch {
+    return { text, whole: false } // half a reason is better than none
+  } finally {
+    clearTimeout(timer)
+    stop()
+  }
+  return { text, whole: false }
+}
+
+// What can be known of an endpoint before there is a request, which would wait for it: in
+// a busy process each address that is parsed takes tens of microseconds.
+/** @type {WeakMap<HelperConfig, { origin: string, prefix: string, send: ReturnType<typeof sending> }>} */
+const endpoints = new WeakMap()
+
+/** @param {HelperConfig} config */
+function endpointOf(config) {
+  let endpoint = endpoints.get(config)
+  if (!endpoint) {
+    const url = new URL(config.baseURL)
+    endpoint = { origin: url.origin, prefix: `${bare(config.baseURL)}/`, send: sending(url, config) }
+    endpoints.set(config, endpoint)
+  }
+  return endpoint
+}
+
+/**
+ * The headers with the token, and with no other Authorization.
+ * @param {RequestInit['headers']} headers
+ * @param {string} token
+ */
+function withToken(headers, token) {
+  if (headers && Object.getPrototypeOf(headers) !== Object.prototype) {
+    const all = new Headers(headers)
+    all.set('authorization', `Bearer ${token}`)
+    return all
+  }
+  /** @type {Record<string, string>} */
+  const all = { authorization: `Bearer ${token}` }
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    if (name.toLowerCase() !== 'authorization') all[name] = value
+  }
+  return all
 }
 
 /** @param {string} url */
@@ -111,10 +212,10 @@ function redirected(location, target, config) {
  * @param {HelperConfig} config
  */
 async function refused(response, token, config) {
-  const said = await reason(response)
+  const said = await reason(await harmless(response, token))
   const lines = [
     `The endpoint ${new URL(config.baseURL).origin} refused the token, and a renewed one as well (401).`,
-    said && `It says: ${said.replaceAll(token, '…')}`,
+    said && `It says: ${said}`,
     `Check with your administrator that you may use it, and that scope and llm_base_url in ${config.path} are right.`,
   ]
   const message = unretryable(lines.filter(Boolean).join('\n'))

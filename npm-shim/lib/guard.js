@@ -1,8 +1,9 @@
 // Keeps the model from opening the secrets by mistake. It is no barrier to intent: a
 // shell command can always reach what its user can read.
 
-// Every tool call waits for the answer.
-const LIMIT = 2_000
+// Every tool call waits for the answer, which takes a millisecond. On a machine that is
+// too busy for that, a call waits rather than going on unjudged.
+const LIMIT = 30_000
 const PROTECTED = /\.secrets|opencode-oci-oidc|oci-auth\.config\.jsonc/i
 // What is being written is not what is being opened, and may be long.
 const CONTENT = ['content', 'newString', 'oldString', 'edits', 'todos', 'prompt']

@@ -1,20 +1,33 @@
 // The helper's process: one a project directory, since each may have a configuration of
-// its own; started at the first need, started again when it died, ended with its last user.
+// its own; started when the plugin is loaded, started again when it died, ended with its
+// last user.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { findHelper, foreign, notStarted } from './find-helper.js'
+import { Lent } from './lent.js'
 import { HelperLost, Problem } from './problem.js'
 import { Wire } from './wire.js'
 
 /** @typedef {import('./types.js').CallOptions} CallOptions */
-/** @typedef {{ child: import('node:child_process').ChildProcess, wire: Wire, hello: Promise<import('./types.js').Initialized> }} Running */
+/**
+ * @typedef {{
+ *   child: import('node:child_process').ChildProcess,
+ *   wire: Wire,
+ *   hello: Promise<import('./types.js').Initialized>,
+ *   config?: import('./types.js').HelperConfig,
+ *   lent: Lent,
+ *   asking?: Lent,
+ * }} Running
+ */
 
 const PROTOCOL = 1
 // A release's version. What is built in a clone is named otherwise, and may be mixed.
 const RELEASE = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)$/
 // A helper answers within milliseconds; one that is silent for so long is broken.
 const HELLO_LIMIT = 10_000
+// The helper limits each of its own steps; this is for one that has gone silent.
+const TOKEN_LIMIT = 120_000
 const END_LIMIT = 1_000
 
 export const { name: PACKAGE, version: VERSION } = createRequire(import.meta.url)('../package.json')
@@ -40,6 +53,8 @@ export class Helper {
   users = 0
   /** @type {AbortController | undefined} the sign-in under way */
   signIn
+  /** @type {import('./types.js').ToConfirm | undefined} what the person must confirm first */
+  toConfirm
   #directory
   /** @type {Running | undefined} */
   #running
@@ -79,6 +94,45 @@ export class Helper {
     throw hello.problem ? Problem.fromWire(hello.problem) : new Problem('internal', 'oci-oidc-helper named no configuration.')
   }
 
+  /** What a request needs, if it is here: nothing is asked. */
+  ready() {
+    const { config, lent } = this.#living() ?? {}
+    return config && lent?.token ? { config, token: lent.token } : undefined
+  }
+
+  /** Tells the helper that a lent token was used, so that it lends that or a newer one for longer. */
+  used() {
+    const living = this.#living()
+    if (living) this.#askBehind(living)
+  }
+
+  /**
+   * Asks for a token that is valid now.
+   * @param {{ signal?: AbortSignal, rejected?: string }} [options] rejected is the fingerprint of a token that the endpoint did not take
+   * @returns {Promise<string>}
+   */
+  async token({ signal, rejected } = {}) {
+    return twice(async () => {
+      await this.#hello(signal)
+      const running = this.#start()
+      if (rejected) running.lent = new Lent()
+      const { lent } = running
+      const answer = await running.wire.request('getToken', rejected ? { rejected } : {}, { signal, timeout: TOKEN_LIMIT })
+      lent.hold(answer)
+      return answer.accessToken
+    })
+  }
+
+  /**
+   * What no tool may open, or change.
+   * @param {CallOptions} [options]
+   * @returns {Promise<import('./types.js').Kept>}
+   */
+  async kept({ signal } = {}) {
+    const { protected: hidden = [], readOnly = [] } = await twice(() => this.#hello(signal))
+    return { protected: hidden, readOnly }
+  }
+
   /**
    * Calls a method of the helper. When the helper is found dead or dies on the way, the
    * call is repeated once with a new one.
@@ -99,6 +153,15 @@ export class Helper {
     } finally {
       if (onNotification) this.#listeners.delete(onNotification)
     }
+  }
+
+  /**
+   * @param {(method: string, params: unknown) => void} listener is called with each notification
+   * @returns {() => void} ends that
+   */
+  listen(listener) {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /**
@@ -138,7 +201,10 @@ export class Helper {
     const child = launch(path)
     if (!child.stdin || !child.stdout) throw notStarted(path, 'no pipes')
     const wire = new Wire(child.stdout, child.stdin, {
-      onNotification: (method, params) => this.#listeners.forEach((listener) => listener(method, params)),
+      onNotification: (method, params) => {
+        if (method === 'session/changed') this.#takeBack(running)
+        this.#listeners.forEach((listener) => listener(method, params))
+      },
       onBusy: (busy) => hold(child, busy),
       onEnd: () => child.kill(),
     })
@@ -147,9 +213,32 @@ export class Helper {
     child.on('exit', (code, signal) => wire.close(foreign(path) ?? new HelperLost(path, signal ?? `exit code ${code}`)))
     child.stderr?.resume()
     hold(child, false)
-    const running = { child, wire, hello: /** @type {any} */ (undefined) }
+    /** @type {Running} */
+    const running = { child, wire, hello: /** @type {any} */ (undefined), lent: new Lent() }
     this.#initialize(running)
     return (this.#running = running)
+  }
+
+  /**
+   * Forgets what was lent, and asks behind for what is valid now.
+   * @param {Running} running
+   */
+  #takeBack(running) {
+    running.lent = new Lent()
+    this.#askBehind(running)
+  }
+
+  /**
+   * Asks for a token that nobody waits for; whoever needs one meets the same trouble.
+   * @param {Running} running
+   */
+  #askBehind(running) {
+    const { lent, wire } = running
+    if (running.asking === lent) return
+    running.asking = lent
+    wire.request('getToken', {}, { behind: true })
+      .then((answer) => lent.hold(answer), () => running.lent === lent && (running.lent = new Lent()))
+      .finally(() => running.asking === lent && (running.asking = undefined))
   }
 
   /** @param {Running} running */
@@ -157,7 +246,11 @@ export class Helper {
     const { child, wire } = running
     const params = { protocol: PROTOCOL, client: { name: PACKAGE, version: VERSION }, directory: this.#directory }
     running.hello = wire.request('initialize', params, { timeout: HELLO_LIMIT }).then((hello) => {
-      if (hello?.protocol === PROTOCOL && ofOneVersion(hello.helper.version)) return hello
+      if (hello?.protocol === PROTOCOL && ofOneVersion(hello.helper.version)) {
+        running.config = hello.config
+        this.toConfirm = hello.confirm
+        return hello
+      }
       throw new Problem(
         'config',
         `oci-oidc-helper ${hello?.helper?.version ?? ''} does not fit ${PACKAGE} ${VERSION}: both parts must be of one version.`,
@@ -170,6 +263,8 @@ export class Helper {
       wire.close(error)
       child.kill()
     })
+    running.config = undefined
+    this.#takeBack(running)
   }
 }
 

@@ -7,15 +7,24 @@ export const PROVIDER_NAME = 'Company models (OCI identity domain)'
 // OpenCode wants a base URL before anything is known; `.invalid` never resolves (RFC 6761).
 export const PLACEHOLDER_BASE_URL = 'http://oci-oidc.invalid/v1'
 
+// OpenCode lists no provider without a model, not even in /connect.
+export const UNKNOWN_MODEL = { 'sign-in-first': { name: 'Sign in with /connect' } }
+
 // What auth.json holds after a sign-in: OpenCode wants a key, the token stays with the helper.
 export const STORED_KEY = 'kept-by-opencode-oci-oidc'
 
 export const LABELS = {
   browser: 'Sign in with a browser',
   device: 'Sign in with a code on another device',
+  paste: 'Sign in elsewhere and paste the redirect URL',
 }
 
-export const SIGN_IN = `Please sign in: run /connect and choose "${PROVIDER_NAME}", or run "opencode auth login -p ${PROVIDER}" in a terminal.`
+// Where nobody signs in, OpenCode still wants something to choose.
+export const NO_SIGN_IN = 'Check the connection: no sign-in is needed'
+
+
+// The first sentence is the helper's own for the same.
+export const SIGN_IN = `You are not signed in, or your session has ended.\nRun /connect and choose "${PROVIDER_NAME}", or run "opencode auth login -p ${PROVIDER}" in a terminal.`
 
 // Text that should be retried says so, in words that OpenCode looks for.
 export const PASSING = 'This usually passes: try again in a moment.'
@@ -80,7 +89,7 @@ function count(n, unit) {
 }
 
 /**
- * Local time, with the day when it is not today.
+ * Local time, with the day when it could be mistaken.
  * @param {number} time
  * @param {number} now
  */
@@ -88,6 +97,6 @@ function clock(time, now) {
   const date = new Date(time)
   const two = (/** @type {number} */ n) => String(n).padStart(2, '0')
   const hour = `${two(date.getHours())}:${two(date.getMinutes())}`
-  if (date.toDateString() === new Date(now).toDateString()) return hour
+  if (Math.abs(time - now) < 12 * 3_600_000) return hour
   return `${hour} on ${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
 }

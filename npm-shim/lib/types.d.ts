@@ -5,6 +5,7 @@
 
 export interface PluginInput {
   directory: string
+  worktree?: string
   client?: OpenCodeClient
 }
 
@@ -24,12 +25,26 @@ export interface Hooks {
   config(config: OpenCodeConfig): Promise<void>
   tool: Record<string, Tool>
   'tool.execute.before'(input: { tool: string }, output: { args: unknown }): Promise<void>
+  'tool.execute.after'(input: { tool: string }, output: unknown): Promise<void>
   dispose(): Promise<void>
 }
 
 export interface OpenCodeConfig {
+  model?: string
+  small_model?: string
   provider?: Record<string, ProviderConfig>
+  permission?: Permission
+  agent?: Record<string, Agent | undefined>
+  mode?: Record<string, Agent | undefined>
 }
+
+export interface Agent {
+  permission?: Permission
+  [key: string]: unknown
+}
+
+/** What a tool may do, for all tools or by tool, and there by pattern: "allow", "ask" or "deny". */
+export type Permission = string | Record<string, string | Record<string, string>>
 
 export interface ProviderConfig {
   npm?: string
@@ -43,14 +58,22 @@ export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promi
 export interface AuthMethod {
   type: 'oauth'
   label: string
-  authorize(): Promise<Authorization>
+  prompts?: SelectPrompt[]
+  authorize(answers?: Record<string, string>): Promise<Authorization>
+}
+
+export interface SelectPrompt {
+  type: 'select'
+  key: string
+  message: string
+  options: { label: string; value: string; hint?: string }[]
 }
 
 export interface Authorization {
   url: string
   instructions: string
-  method: 'auto'
-  callback(): Promise<AuthResult>
+  method: 'auto' | 'code'
+  callback(code?: string): Promise<AuthResult>
 }
 
 export type AuthResult = { type: 'success'; provider: string; key: string } | { type: 'failed' }
@@ -58,12 +81,32 @@ export type AuthResult = { type: 'success'; provider: string; key: string } | { 
 export interface Tool {
   description: string
   args: Record<string, never>
-  execute(args: unknown, context?: { abort?: AbortSignal }): Promise<string>
+  execute(args: unknown, context?: { abort?: AbortSignal }): Promise<string | { title: string; output: string; metadata: object }>
+}
+
+// OpenCode's TUI. Its keymap is there from 1.18 on, the older command up to then.
+
+export interface TuiApi {
+  state: { path: { directory: string } }
+  theme: { current: Record<'textMuted' | 'warning' | 'error', unknown> }
+  slots: { register(plugin: { slots: Record<string, () => unknown> }): string }
+  event: { on(type: string, handler: () => void): () => void }
+  ui: {
+    toast(toast: Toast): void
+    dialog: { replace(render: () => unknown): void }
+    DialogAlert(props: { title: string; message: string }): unknown
+  }
+  keymap?: {
+    registerLayer(layer: { commands: object[]; bindings: object[] }): () => void
+    dispatchCommand(name: string): void
+  }
+  command?: { register(list: () => object[]): () => void; trigger(value: string): void }
+  lifecycle: { onDispose(dispose: () => Promise<void>): void }
 }
 
 // The helper
 
-export type Flow = 'browser' | 'device'
+export type Flow = 'browser' | 'device' | 'paste'
 
 export interface ProblemData {
   kind: string
@@ -77,24 +120,43 @@ export interface Initialized {
   helper: { version: string; platform: string }
   config?: HelperConfig
   problem?: ProblemData
+  protected?: string[]
+  readOnly?: string[]
+  confirm?: ToConfirm
+}
+
+export interface ToConfirm {
+  digest: string
+  path: string
+  domain: string
+  endpoint: string
 }
 
 export interface HelperConfig {
   path: string
   baseURL: string
   authMethod: 'confidential_app' | 'mobile_app'
+  caFile?: string
+  /** What the endpoint has told, in the shape of provider.*.models. */
+  models?: Record<string, object>
+  /** The ways to sign in that the application can do, the best one first. */
+  flows?: Flow[]
 }
 
 export interface Token {
   accessToken: string
   tokenType: string
   expiresAt: string
+  /** Until then it may be used without asking. */
+  useUntil?: string
 }
 
 export interface Prompt {
-  flow: string
+  flow: Flow
   url: string
   userCode?: string
+  /** The address for a camera, to be shown bright on dark. */
+  qr?: string[]
   expiresAt: string
   browserOpened: boolean
 }
@@ -120,6 +182,16 @@ export interface Status {
 
 export interface Guarded {
   deny?: string
+}
+
+export interface Redacted {
+  /** Null for those that stay as they are. */
+  texts?: (string | null)[]
+}
+
+export interface Kept {
+  protected: string[]
+  readOnly: string[]
 }
 
 export interface CallOptions {

@@ -5,7 +5,7 @@ import { Problem } from './problem.js'
 const MAX_LINE = 1 << 20
 
 /**
- * @typedef {{ resolve(result: any): void, reject(error: unknown): void }} Pending
+ * @typedef {{ behind?: boolean, resolve(result: any): void, reject(error: unknown): void }} Pending
  * @typedef {{
  *   onNotification?: (method: string, params: unknown) => void,
  *   onBusy?: (busy: boolean) => void,
@@ -23,6 +23,7 @@ export class Wire {
   #nextID = 1
   /** @type {Map<number, Pending>} */
   #pending = new Map()
+  #waiting = 0 // of those, without the ones behind
   #line = ''
   #skipping = false
   /** @type {Problem | undefined} */
@@ -60,13 +61,14 @@ export class Wire {
 
   /**
    * Calls a method. When signal fires, the helper is told and the call fails with the
-   * signal's reason; after timeout milliseconds likewise, with a problem.
+   * signal's reason; after timeout milliseconds likewise, with a problem. Behind is a call
+   * whose answer nobody waits for: it does not make the wire busy.
    * @param {string} method
    * @param {object} [params]
-   * @param {{ signal?: AbortSignal, timeout?: number }} [options]
+   * @param {{ signal?: AbortSignal, timeout?: number, behind?: boolean }} [options]
    * @returns {Promise<any>}
    */
-  request(method, params, { signal, timeout } = {}) {
+  request(method, params, { signal, timeout, behind } = {}) {
     if (this.#closed) return Promise.reject(this.#closed)
     if (signal?.aborted) return Promise.reject(signal.reason)
     const id = this.#nextID++
@@ -83,10 +85,11 @@ export class Wire {
       }
       signal?.addEventListener('abort', onAbort)
       this.#pending.set(id, {
+        behind,
         resolve: (result) => (done(), resolve(result)),
         reject: (error) => (done(), reject(error)),
       })
-      if (this.#pending.size === 1) this.#events.onBusy?.(true)
+      if (!behind && this.#waiting++ === 0) this.#events.onBusy?.(true)
       this.#send({ id, method, params })
     })
   }
@@ -102,7 +105,7 @@ export class Wire {
    */
   #settle(id) {
     const pending = this.#pending.get(Number(id))
-    if (pending && this.#pending.delete(Number(id)) && this.#pending.size === 0) this.#events.onBusy?.(false)
+    if (pending && this.#pending.delete(Number(id)) && !pending.behind && --this.#waiting === 0) this.#events.onBusy?.(false)
     return pending
   }
 

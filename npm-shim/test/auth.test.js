@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LABELS, PROVIDER, STORED_KEY } from '../lib/messages.js'
+import { LABELS, NO_SIGN_IN, PROVIDER, STORED_KEY } from '../lib/messages.js'
 import { plugin } from '../lib/plugin.js'
 import { configuration, eventually, inMinutes, problem, script, temporaryDirectory, useHelper } from '../testing/setup.js'
 
@@ -23,8 +23,8 @@ async function signIn(t, directory) {
   const client = { tui: { showToast: async (/** @type {{ body: import('../lib/types.js').Toast }} */ { body }) => void toasts.push(body) } }
   const hooks = await plugin({ directory, client })
   t.after(() => hooks.dispose())
-  const [browser, device] = /** @type {[import('../lib/types.js').AuthMethod, import('../lib/types.js').AuthMethod]} */ (hooks.auth.methods)
-  return { hooks, browser, device, toasts }
+  const method = (/** @type {string} */ label) => /** @type {import('../lib/types.js').AuthMethod} */ (hooks.auth.methods.find((method) => method.label === label))
+  return { hooks, browser: method(LABELS.browser), device: method(LABELS.device), paste: method(LABELS.paste), toasts }
 }
 
 for (const [what, method, prompt, lines] of /** @type {const} */ ([
@@ -116,14 +116,42 @@ test('without a helper, without a client, nothing throws', async (t) => {
   await hooks.dispose()
 })
 
-for (const [authMethod, expected] of /** @type {const} */ ([
-  ['confidential_app', [LABELS.browser, LABELS.device]],
-  ['mobile_app', [LABELS.device, LABELS.browser]],
+for (const [flows, expected] of /** @type {[string[] | undefined, string[]][]} */ ([
+  [undefined, [LABELS.browser, LABELS.device, LABELS.paste]],
+  [['device', 'paste', 'browser'], [LABELS.device, LABELS.paste, LABELS.browser]],
+  [['device', 'of tomorrow'], [LABELS.device]],
+  [[], [NO_SIGN_IN]],
 ])) {
-  test(`the first method offered for a ${authMethod} is "${expected[0]}"`, async (t) => {
-    const { directory } = script(t, { config: { ...config, authMethod } })
+  test(`of the flows ${flows} these are offered: ${expected}`, async (t) => {
+    const { directory } = script(t, { config: { ...config, flows } })
     const { hooks } = await signIn(t, directory)
     await hooks.config({})
     assert.deepEqual(hooks.auth.methods.map(({ label }) => label), expected)
   })
 }
+
+test('where nobody signs in, the helper only connects', async (t) => {
+  const { directory, asked } = script(t, { config: { ...config, flows: [] }, connect: [signedIn] })
+  const { hooks } = await signIn(t, directory)
+  await hooks.config({})
+  const authorization = await hooks.auth.methods[0]?.authorize()
+  assert.equal((await authorization?.callback())?.type, 'success')
+  assert.deepEqual(asked('connect')[0].params, {})
+})
+
+test('what is pasted wrong is told, and may be pasted again', async (t) => {
+  const { directory, asked } = script(t, {
+    config,
+    connect: [{ ...prompts({ flow: 'paste', browserOpened: false }), ...signedIn, after: 500 }],
+    'connect/answer': [problem('login_denied', 'The pasted address is not the answer to this sign-in.', { hint: 'Paste the whole address.' }), { result: {} }],
+  })
+  const { paste, toasts } = await signIn(t, directory)
+  const { method, instructions, callback } = await paste.authorize()
+  assert.equal(method, 'code')
+  assert.match(instructions, /^This sign-in is valid for/m)
+  assert.deepEqual(await callback('https://www.example.com/'), { type: 'failed' })
+  await eventually(() => toasts.length === 1)
+  assert.equal(toasts[0]?.message, 'The pasted address is not the answer to this sign-in.\nPaste the whole address.')
+  assert.deepEqual(await callback('http://localhost:8888/callback?code=x&state=y'), { type: 'success', provider: PROVIDER, key: STORED_KEY })
+  assert.deepEqual(asked('connect/answer').map(({ params }) => params.redirect), ['https://www.example.com/', 'http://localhost:8888/callback?code=x&state=y'])
+})

@@ -79,6 +79,32 @@ for (const status of [200, 400, 403, 404, 429, 500]) {
   })
 }
 
+test('what an endpoint says of an error is cut, and neither echoes the token nor moves a terminal', async (t) => {
+  const secret = `eyJ.${'t'.repeat(300)}`
+  for (const [says, told] of /** @type {[string, string][]} */ ([
+    [JSON.stringify({ error: { message: `no \u001b[2J\u009b ${secret} \\u001b` } }), JSON.stringify({ error: { message: 'no  [2J  … \\u001b' } })],
+    [`\x1b]0;owned\x07${secret}\u202e`, ' ]0;owned …'],
+    ['x'.repeat(1 << 20) + secret, 'x'.repeat(64 << 10)],
+    ['x'.repeat((64 << 10) - 1) + secret, `${'x'.repeat((64 << 10) - 1)}…`],
+  ])) {
+    const { fetch, url } = await endpoint(t, { getToken: [token(secret)] }, (_, response) => response.writeHead(500, { 'x-echo': secret }).end(says))
+    const response = await fetch(url, POST)
+    const text = await response.text()
+    assert.equal(text.trim(), told.trim())
+    assert.equal(response.headers.get('x-echo'), '***')
+  }
+})
+
+test('an error without an end is cut', async (t) => {
+  const { fetch, url } = await endpoint(t, { getToken: [token('T1')] }, (_, response) => {
+    response.writeHead(400)
+    const more = setInterval(() => response.write('x'.repeat(10_000)), 1)
+    response.on('close', () => clearInterval(more))
+  })
+  const response = await fetch(url, POST)
+  assert.equal((await response.text()).length, 64 << 10)
+})
+
 for (const status of [301, 302, 303, 307, 308]) {
   test(`a ${status} is not followed`, async (t) => {
     const elsewhere = await serve(t, (_, response) => response.end())
@@ -165,4 +191,16 @@ test('an endpoint that moved is followed where the configuration says', async (t
   assert.equal(await (await fetch('https://llm.example.com/v1/models?x=1')).text(), 'answer')
   assert.equal(server.requests[0]?.url, '/v2/models?x=1')
   await assert.rejects(fetch('https://llm.example.com/v10/models'), /the token is sent there and nowhere else/)
+})
+
+test('where OpenCode was given no model, nothing is asked of the endpoint', async (t) => {
+  const server = await serve(t, (_, response) => response.end('answer'))
+  const { helper } = scriptedHelper(t, {
+    config: configuration(`${server.origin}/v1`),
+    getToken: [problem('login_required', 'You are not signed in.'), token('T1')],
+  })
+  const fetch = createFetch(helper, PLACEHOLDER_BASE_URL)
+  await assert.rejects(fetch(`${PLACEHOLDER_BASE_URL}/chat/completions`, { ...POST, body: '{"model":"sign-in-first","messages":[]}' }), { message: SIGN_IN })
+  await assert.rejects(fetch(`${PLACEHOLDER_BASE_URL}/chat/completions`, { ...POST, body: '{"model":"sign-in-first","messages":[]}' }), /You are signed in, but no models of .* are known yet\./)
+  assert.equal(server.requests.length, 0)
 })

@@ -51,7 +51,8 @@ for (const [seconds, expected] of /** @type {const} */ ([
   [60, 'valid for 1 minute, until 14:06'],
   [38 * 60, 'valid for 38 minutes, until 14:43'],
   [65 * 60, 'valid for 1 hour 5 minutes, until 15:10'],
-  [10 * 3600, 'valid for 10 hours, until 00:05 on 2026-11-24'],
+  [10 * 3600, 'valid for 10 hours, until 00:05'],
+  [13 * 3600, 'valid for 13 hours, until 03:05 on 2026-11-24'],
   [7 * 86400, 'valid for 7 days, until 14:05 on 2026-11-30'],
 ])) {
   test(`a time in ${seconds} s reads "${expected}"`, () => {

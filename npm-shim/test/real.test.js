@@ -7,12 +7,15 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { PROVIDER, SIGN_IN } from '../lib/messages.js'
+import { acquire } from '../lib/helper.js'
+import { LABELS, PROVIDER, SIGN_IN } from '../lib/messages.js'
 import { plugin } from '../lib/plugin.js'
-import { realHelper, temporaryDirectory, useHelper } from '../testing/setup.js'
+import { eventually, realHelper, temporaryDirectory, useHelper } from '../testing/setup.js'
 
 const helper = realHelper()
 const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+const textOf = (/** @type {any} */ { output }) => String(output)
 
 async function freePort() {
   const server = createServer()
@@ -39,7 +42,7 @@ async function world(t) {
 
   useHelper(t, helper)
   // Nothing of this machine's own, and no browser: the test is the person.
-  const environment = { HOME: home, USERPROFILE: home, XDG_CONFIG_HOME: '', XDG_STATE_HOME: join(home, 'state'), BROWSER: 'false' }
+  const environment = { HOME: home, USERPROFILE: home, XDG_CONFIG_HOME: '', XDG_STATE_HOME: join(home, 'state'), BROWSER: 'false', CI: '' }
   for (const [name, value] of Object.entries(environment)) {
     const before = process.env[name]
     process.env[name] = value
@@ -47,6 +50,9 @@ async function world(t) {
   }
   const directory = join(home, 'project')
   mkdirSync(directory)
+  // The person's answer to what /connect asks of a project's configuration, given before.
+  process.env.OCI_OIDC_TRUST_PROJECT = directory
+  t.after(() => delete process.env.OCI_OIDC_TRUST_PROJECT)
   const configure = () =>
     writeFileSync(
       join(directory, 'oci-auth.config.jsonc'),
@@ -92,18 +98,34 @@ test('from nothing to an answer', async (t) => {
   await t.test('with one, a sign-in is asked for, and the domain is left in peace', async () => {
     await assert.rejects(ask(), { message: SIGN_IN })
     assert.equal((await control({})).counts.token ?? 0, 0)
-    assert.match(String(await hooks.tool.oci_oidc_status?.execute({})), /^Signed in +no$[^]*^Next step +.*\/connect/m)
+    assert.match(textOf(await hooks.tool.oci_oidc_status?.execute({})), /^Signed in +no$[^]*^Next step +.*\/connect/m)
   })
 
-  for (const [flow, { authorize }] of hooks.auth.methods.entries()) {
-    await t.test(`sign-in number ${flow + 1} succeeds and leads to an answer`, async () => {
+  for (const { label, authorize } of hooks.auth.methods) {
+    await t.test(`"${label}" succeeds and leads to an answer`, async () => {
       const { url, callback, instructions } = await authorize()
       assert.notEqual(url, '', instructions)
-      if (flow === 0) assert.equal((await fetch(url)).status, 200)
-      assert.equal((await callback()).type, 'success')
+      if (label === LABELS.browser) assert.equal((await fetch(url)).status, 200)
+      // The browser is sent to where nobody listens; the person copies that address.
+      const pasted = label === LABELS.paste ? ((await fetch(url, { redirect: 'manual' })).headers.get('location') ?? '') : undefined
+      assert.equal((await callback(pasted)).type, 'success')
       assert.equal((await ask()).status, 200)
     })
   }
+
+  await t.test('a lent token is taken back from an idle window when another one signs out', async () => {
+    const here = acquire(directory)
+    t.after(() => here.release())
+    await eventually(() => here.ready() !== undefined)
+    execFileSync(helper, ['logout'], { cwd: directory, stdio: 'ignore' })
+    await eventually(() => here.ready() === undefined)
+    await assert.rejects(ask(), { message: SIGN_IN })
+
+    const signIn = await hooks.auth.methods[0]?.authorize()
+    assert.equal((await fetch(signIn?.url ?? '')).status, 200)
+    assert.equal((await signIn?.callback())?.type, 'success')
+    await eventually(() => here.ready() !== undefined)
+  })
 
   await t.test('a token that the endpoint no longer takes is renewed on the way', async () => {
     await control({ revoke_access_tokens: true })
@@ -111,8 +133,8 @@ test('from nothing to an answer', async (t) => {
   })
 
   await t.test('the tools know', async () => {
-    assert.match(String(await hooks.tool.oci_oidc_refresh?.execute({})), /^The token was renewed and is valid for/)
-    const status = String(await hooks.tool.oci_oidc_status?.execute({}))
+    assert.match(textOf(await hooks.tool.oci_oidc_refresh?.execute({})), /^The token was renewed and is valid for/)
+    const status = textOf(await hooks.tool.oci_oidc_status?.execute({}))
     assert.match(status, /^Signed in +yes, as /m)
     assert.match(status, new RegExp(`^Endpoint +${standin.llm_base_url}`, 'm'))
   })

@@ -30,6 +30,7 @@ test('the status of a session in order', () => {
 for (const [what, change, expected] of /** @type {[string, object, RegExp][]} */ ([
   ['not signed in', { signedIn: false, subject: undefined, expiresAt: undefined }, /^Signed in +no$[^]*^Next step +run \/connect/m],
   ['not refreshable', { refreshable: false }, /^Refresh +not possible: there is no refresh token$[^]*^Next step +sign in again with \/connect when/m],
+  ['a problem of several lines', { problem: { kind: 'config', message: 'Searched:\n  /a', hint: 'Put it there.' } }, /^Problem {8}Searched:\n {17}\/a$/m],
   ['a problem', { problem: { kind: 'config', message: 'client_id is missing.', hint: 'Add it.' } }, /^Problem +client_id is missing\.$[^]*^Next step +Add it\.$/m],
 ])) {
   test(`the status of a session: ${what}`, () => assert.match(statusText({ ...status, ...change }), expected))
@@ -41,8 +42,17 @@ test('the tools answer in words, also when something is wrong', async (t) => {
     status: [{ result: status }],
     refresh: [{ result: { expiresAt: inMinutes(60) } }, problem('login_required', 'Nobody is signed in.', { hint: 'Run /connect.' })],
   })
-  const { oci_oidc_status, oci_oidc_refresh } = tools(helper)
-  assert.match(String(await oci_oidc_status?.execute({})), /alice@example\.com/)
-  assert.match(String(await oci_oidc_refresh?.execute({})), /^The token was renewed and is valid for 1 hour,/)
-  assert.equal(await oci_oidc_refresh?.execute({}), 'Nobody is signed in.\nRun /connect.')
+  const ask = async (/** @type {string} */ name) => /** @type {any} */ (await tools(helper)[name]?.execute({}))
+  const told = await ask('oci_oidc_status')
+  assert.match(told.title, /^Signed in as alice@example\.com, token valid for 38 minutes, until \d\d:\d\d$/)
+  assert.match(told.output, /alice@example\.com/)
+  const renewed = await ask('oci_oidc_refresh')
+  assert.match(renewed.title, /^Token renewed, valid for 1 hour,/)
+  assert.match(renewed.output, /^The token was renewed and is valid for 1 hour,.*\nNothing more to do/)
+  assert.deepEqual(await ask('oci_oidc_refresh'), { title: 'A problem with the sign-in', output: 'Nobody is signed in.\nRun /connect.', metadata: {} })
+})
+
+test('for OpenCode up to 1.3 the tools answer with text alone', async (t) => {
+  const { helper } = scriptedHelper(t, { config, status: [{ result: status }] })
+  assert.match(String(await tools(helper, { plain: true }).oci_oidc_status?.execute({})), /^Signed in/)
 })

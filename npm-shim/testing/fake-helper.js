@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // A helper that does what a script says: for what only a misbehaving one can show.
 // The script at $FAKE_HELPER maps a method to the actions for its first, second, … call,
-// counted over all processes; the last action repeats. `<script>.log` tells what was asked.
+// counted over all processes; the last action repeats. The getToken that comes with each
+// initialize, for which nobody waits, is `lend`. `<script>.log` tells what was asked.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
@@ -12,9 +13,13 @@ const record = (/** @type {object} */ entry) => appendFileSync(log, JSON.stringi
 const send = (/** @type {object} */ message) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', ...message }) + '\n')
 
 record({ method: 'start' })
+process.stdout.on('error', () => {}) // OpenCode may be gone already
+let before = ''
 createInterface({ input: process.stdin })
   .on('line', (line) => {
-    const { id, method, params } = JSON.parse(line)
+    const { id, params, ...request } = JSON.parse(line)
+    const method = request.method === 'getToken' && before === 'initialize' ? 'lend' : request.method
+    before = method
     const asked = existsSync(log) ? readFileSync(log, 'utf8').split(`"method":${JSON.stringify(method)}`).length - 1 : 0
     record({ method, params })
     const actions = script[method] ?? (method === 'initialize' ? [{ result: { protocol: 1, helper: { version: '0', platform: 'fake' }, config: script.config } }] : [])

@@ -88,9 +88,13 @@ export function configuration(baseURL) {
   return { path: '/home/me/.config/opencode/oci-auth.config.jsonc', baseURL, authMethod: 'confidential_app' }
 }
 
-/** @param {string} accessToken */
-export function token(accessToken) {
-  return { result: { accessToken, tokenType: 'Bearer', expiresAt: inMinutes(60) } }
+/**
+ * @param {string} accessToken
+ * @param {number} [lentMinutes] for how long it is lent, if it is
+ */
+export function token(accessToken, lentMinutes) {
+  const useUntil = lentMinutes && inMinutes(lentMinutes)
+  return { result: { accessToken, tokenType: 'Bearer', expiresAt: inMinutes(60), ...(useUntil && { useUntil }) } }
 }
 
 /**
@@ -112,11 +116,11 @@ export function inMinutes(minutes) {
  * @param {() => boolean} condition
  */
 export async function eventually(condition) {
-  for (let left = 500; left > 0; left--) {
+  for (let left = 2_000; left > 0; left--) {
     if (condition()) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  throw new Error('it did not come about within 5 seconds')
+  throw new Error('it did not come about within 20 seconds')
 }
 
 /** The real helper: the one that make has built, or one built now. */

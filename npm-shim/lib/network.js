@@ -1,0 +1,90 @@
+// The way to the endpoint. OpenCode's fetch goes by the environment: HTTPS_PROXY and NO_PROXY,
+// NODE_EXTRA_CA_CERTS and SSL_CERT_FILE. Added here are ca_file, and words for what goes wrong.
+import { readFile } from 'node:fs/promises'
+import { Problem } from './problem.js'
+
+/**
+ * The fetch to an endpoint.
+ * @param {URL} url
+ * @param {import('./types.js').HelperConfig} config
+ */
+export function sending(url, config) {
+  const exposed = url.protocol === 'http:' && proxied(url)
+  const ca = url.protocol === 'https:' ? config.caFile : undefined
+
+  return async (/** @type {string | Request} */ target, /** @type {RequestInit} */ init) => {
+    if (exposed) throw inTheClear(url)
+    const response = await globalThis.fetch(target, ca ? /** @type {any} */ ({ ...init, tls: { ca: await companyCA(ca) } }) : init).catch((error) => {
+      throw explained(error, url, config)
+    })
+    if (response.status !== 407) return response
+    await response.body?.cancel()
+    throw new Problem(
+      'network',
+      `The proxy on the way to ${url.host} wants a user name and password, or does not accept those that it was given.`,
+      'Put them into HTTPS_PROXY, as http://user:password@host:port, with special characters percent-encoded.',
+    )
+  }
+}
+
+/**
+ * Whether Bun would ask a proxy for a URL on this machine: unlike other programs, it
+ * makes no exception for loopback.
+ * @param {URL} url
+ */
+function proxied({ hostname, host }) {
+  const { http_proxy, HTTP_PROXY, no_proxy, NO_PROXY } = process.env
+  if (!process.versions.bun || !(http_proxy || HTTP_PROXY)) return false
+  const direct = (no_proxy || NO_PROXY || '').split(',').map((entry) => entry.trim().toLowerCase())
+  return !['*', hostname, host].some((entry) => direct.includes(entry))
+}
+
+/** @param {URL} url */
+function inTheClear({ hostname }) {
+  return new Problem(
+    'config',
+    `HTTP_PROXY is set, and OpenCode would send the token for ${hostname}, which is this machine, through the proxy in the clear.`,
+    `Add ${hostname} to NO_PROXY.`,
+  )
+}
+
+/** @param {string} path */
+async function companyCA(path) {
+  const text = await readFile(path, 'utf8').catch(() => {
+    throw brokenCA(path, 'cannot be read')
+  })
+  // Bun takes the failure of a text without one for a refused connection.
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw brokenCA(path, 'holds no certificate in PEM form')
+  return text
+}
+
+/**
+ * @param {string} path
+ * @param {string} what
+ */
+function brokenCA(path, what) {
+  return new Problem('config', `ca_file names ${path}, which ${what}.`, "Name a file with the company's CA in PEM form.")
+}
+
+/**
+ * The error of a fetch, in words where they help; what may pass stays as it is, and
+ * OpenCode tries again.
+ * @param {any} error
+ * @param {URL} url
+ * @param {import('./types.js').HelperConfig} config
+ */
+function explained(error, url, config) {
+  const code = String(error?.cause?.code ?? error?.code ?? '')
+  if (code === 'UnsupportedProxyProtocol') {
+    return new Problem('config', 'OpenCode cannot use the proxy that HTTPS_PROXY names.', `It must be an HTTP proxy; if ${url.hostname} is reached directly, add it to NO_PROXY.`)
+  }
+  if (!/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code)) return error
+  if (code.includes('ALTNAME') && url.hostname.startsWith('[')) {
+    return new Problem('tls', `OpenCode does not accept the certificate of an IPv6 address, ${url.host}.`, `Write a host name in llm_base_url in ${config.path}.`)
+  }
+  return new Problem(
+    'tls',
+    `The certificate of ${url.host} was not accepted (${code}).`,
+    `If your company inspects connections, name the file of its CA (PEM) as ca_file in ${config.path}, or in NODE_EXTRA_CA_CERTS. "oci-oidc-helper doctor" shows the certificate.`,
+  )
+}
