@@ -1,116 +1,155 @@
-// Command bench prints the measurements, each beside the naive design or a floor
-// taken in the same run: machines are noisy, and only ratios last.
+// Command bench measures the product, each figure beside a floor or a peer that is
+// measured in the same run: machines are noisy, and only ratios last. It prints a
+// table as soon as it has one, and with -write keeps all of them as RESULTS.md with
+// plots.
 package main
 
 import (
-	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
-	"strconv"
+	"strings"
 	"time"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/storm"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/machine"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/report"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-const latency = 200 * time.Millisecond
+// parts are what can be measured, the quick ones first.
+var parts = []struct {
+	name string
+	run  func(*bench) error
+}{
+	{"size", size}, {"calls", calls}, {"wire", wire}, {"start", start}, {"memory", memory},
+	{"wait", wait}, {"storms", storms}, {"fleet", fleet}, {"run", runs}, {"first", firstRun},
+}
+
+// A bench is one run of the measurements.
+type bench struct {
+	helper   string
+	build    string // where programs of our own are
+	machine  *machine.Machine
+	scale    float64
+	sections []report.Section
+}
 
 func main() {
-	rounds := flag.Int("rounds", 200, "rounds of each storm")
-	people := flag.Int("people", 20000, "people of the fleet")
+	var (
+		only  = flag.String("only", "", "parts to measure, separated by commas: "+names())
+		scale = flag.Float64("scale", 1, "how many rounds, as a multiple of the usual")
+		write = flag.Bool("write", false, "write bench/RESULTS.md and its plots")
+	)
 	flag.Parse()
+	if err := measureAll(*only, *scale, *write); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func names() string {
+	var all []string
+	for _, part := range parts {
+		all = append(all, part.name)
+	}
+	return strings.Join(all, ", ")
+}
+
+func measureAll(only string, scale float64, write bool) error {
 	helper := os.Getenv("OCI_OIDC_HELPER")
 	if helper == "" {
-		fail("OCI_OIDC_HELPER names no helper; run make bench")
+		return errors.New("OCI_OIDC_HELPER names no helper; run make bench")
 	}
-	if err := storms(helper, *rounds); err != nil {
-		fail(err)
-	}
-	if err := fleet(*people); err != nil {
-		fail(err)
-	}
-}
-
-func fail(reason any) {
-	fmt.Fprintln(os.Stderr, "bench:", reason)
-	os.Exit(1)
-}
-
-func storms(helper string, rounds int) error {
-	fmt.Printf("\nRefresh storms: the token has expired, the domain takes %s, refresh tokens are one-time\n", latency)
-	fmt.Printf("%-34s %7s %14s %9s %17s %9s %17s\n", "", "rounds", "requests/round", "failures", "wall ÷ refresh", "killed", "lost (in flight)")
-	for _, row := range []struct {
-		name string
-		storm.Options
-		naive bool
-	}{
-		{"100 calls in one process", storm.Options{Processes: 1, Calls: 100}, false},
-		{"  naive", storm.Options{Processes: 1, Calls: 100}, true},
-		{"50 processes", storm.Options{Processes: 50, Calls: 1}, false},
-		{"  naive", storm.Options{Processes: 50, Calls: 1}, true},
-		{"50 processes, 5 killed with -9", storm.Options{Processes: 50, Calls: 1, Kill: 5}, false},
-	} {
-		if err := printStorm(helper, row.name, row.Options, rounds, row.naive); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func printStorm(helper, name string, o storm.Options, rounds int, naive bool) error {
-	home, err := os.MkdirTemp("", "storm-")
+	home, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(home)
-	o.Helper, o.Home, o.Latency = helper, home, latency
-	s, err := storm.Begin(o)
+	m, err := machine.New(home, domaintest.Options{})
 	if err != nil {
 		return err
 	}
-	defer s.End()
-	var (
-		walls                                      []time.Duration
-		requests, failures, killed, lost, inFlight int
-	)
-	for range rounds {
-		round, err := oneRound(s, naive)
-		if err != nil {
-			return err
+	defer m.Close()
+	if err := m.SignIn(); err != nil {
+		return err
+	}
+	b := &bench{helper: helper, build: filepath.Dir(helper), machine: m, scale: scale}
+	for _, part := range parts {
+		if only != "" && !slices.Contains(strings.Split(only, ","), part.name) {
+			continue
 		}
-		walls = append(walls, round.Wall)
-		requests += round.Requests
-		killed += round.Killed
-		if !round.InFlight {
-			failures += len(round.Failures)
-		}
-		if round.Lost && round.InFlight {
-			inFlight++
-		} else if round.Lost {
-			lost++
+		if err := part.run(b); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
-	slices.SortFunc(walls, cmp.Compare)
-	fmt.Printf("%-34s %7d %14.2f %9d %8.2f (p90 %4.2f) %8d %8d (%d)\n", name, rounds, float64(requests)/float64(rounds), failures,
-		ratio(walls[len(walls)/2]), ratio(walls[len(walls)*9/10]), killed, lost, inFlight)
-	return nil
-}
-
-func oneRound(s *storm.Storm, naive bool) (storm.Round, error) {
-	if naive {
-		return s.Naive(s.Processes * s.Calls)
+	if !write {
+		return nil
 	}
-	return s.Round()
+	return report.Write("bench", b.preface(), b.sections)
 }
 
-func ratio(wall time.Duration) float64 { return float64(wall) / float64(latency) }
+func (b *bench) preface() string {
+	version, _ := exec.Command(b.helper, "version").Output()
+	return fmt.Sprintf(`Written by `+"`make bench`"+` on %s: %s, %s, %d CPUs, %s.
 
-// fleet runs the simulation, which is a test because virtual time belongs to one.
-func fleet(people int) error {
-	command := exec.Command("go", "test", "./bench/fleet", "-count=1", "-run=TestDay", "-v", "-timeout=30m",
-		"-table", "-people="+strconv.Itoa(people))
-	command.Stdout, command.Stderr = os.Stdout, os.Stderr
-	return command.Run()
+Each figure is a median, and each ratio the median of the ratios within one round, in which everything in the table was measured in turn. Trust ratios within one table, not times across tables.`,
+		time.Now().UTC().Format(time.DateOnly), strings.TrimSpace(string(version)), runtime.Version(), runtime.NumCPU(), kernel())
+}
+
+func kernel() string {
+	name, err := exec.Command("uname", "-srm").Output()
+	if err != nil {
+		return runtime.GOOS + " " + runtime.GOARCH
+	}
+	return strings.TrimSpace(string(name))
+}
+
+func (b *bench) show(section report.Section) {
+	section.Print(os.Stdout)
+	b.sections = append(b.sections, section)
+}
+
+// skip says loudly that something was not measured.
+func (b *bench) skip(title, why string) {
+	b.show(report.Section{Name: "skipped", Title: title, About: "Not measured: " + why + "."})
+}
+
+// rounds is usual, scaled.
+func (b *bench) rounds(usual int) int { return max(int(float64(usual)*b.scale), 2) }
+
+// peer is the path of a program of bench/peers.
+func (b *bench) peer(name string) string { return filepath.Join(b.build, "bench", name) }
+
+// goPeer is the path of somebody else's program that make bench has built, or "".
+func (b *bench) goPeer(name string) string {
+	if _, err := os.Stat(b.peer(name)); err != nil {
+		return ""
+	}
+	return b.peer(name)
+}
+
+// tokenFile is where the session is saved.
+func (b *bench) tokenFile() string { return b.machine.Places.TokenFile(b.machine.Config).Path() }
+
+// explain is an error with what the program said.
+func explain(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		return fmt.Errorf("%w: %s", err, exit.Stderr)
+	}
+	return err
+}
+
+// goTest runs go test and returns what it printed.
+func goTest(args ...string) (string, error) {
+	output, err := exec.Command("go", append([]string{"test"}, args...)...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go test %s: %w: %s", args[0], err, output)
+	}
+	return string(output), nil
 }

@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/report"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
@@ -28,7 +29,7 @@ import (
 
 var (
 	people = flag.Int("people", 100, "how many people there are")
-	table  = flag.Bool("table", false, "print the table")
+	table  = flag.String("table", "", "write the table to this `file`, as JSON")
 )
 
 const (
@@ -68,14 +69,30 @@ func TestDay(t *testing.T) {
 	if naive.signIns == 0 || naive.refused == 0 {
 		t.Error("the naive design went well: the simulation shows nothing")
 	}
-	if *table {
-		fmt.Printf("\nA working day of %d people with %d windows each (limits %d/s, %d/min; five minutes of outage)\n", *people, windows, limits.PerSecond, limits.PerMinute)
-		fmt.Printf("%-8s %10s %10s %8s %9s %14s %15s %10s\n", "", "calls", "refreshes", "peak/s", "429s", "sign-ins again", "waited", "failed")
-		for i, r := range []result{ours, naive} {
-			name := []string{"ours", "naive"}[i]
-			fmt.Printf("%-8s %10d %10d %8d %9d %14d %7d (%4.2f%%) %10d\n", name, r.calls, r.requests, r.peak, r.throttled,
-				r.signIns, r.waited, 100*float64(r.waited)/float64(r.calls), r.failed)
-		}
+	if *table != "" {
+		writeTable(t, ours, naive)
+	}
+}
+
+func writeTable(t *testing.T, ours, naive result) {
+	t.Helper()
+	section := report.Section{
+		Name: "fleet", Title: fmt.Sprintf("A working day of %d people", *people),
+		About: fmt.Sprintf("Simulated: %d windows each, the domain allows %d requests a second and %d a minute, and is away for five minutes.", windows, limits.PerSecond, limits.PerMinute),
+	}
+	for i, r := range []result{ours, naive} {
+		section.Rows = append(section.Rows, report.Row{
+			Name: []string{"this plugin", "each window for itself"}[i], Value: fmt.Sprintf("%d sign-ins again", r.signIns), Count: r.calls,
+			Note: fmt.Sprintf("%.2f %% of the calls waited, %d failed; %d requests to the domain, %d a second at most, %d answered with 429",
+				100*float64(r.waited)/float64(r.calls), r.failed, r.requests, r.peak, r.throttled),
+		})
+	}
+	text, err := json.Marshal(section)
+	if err == nil {
+		err = os.WriteFile(*table, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -160,7 +177,7 @@ type realClient struct{ *oidc.Session }
 func newReal(t *testing.T, d *domain, person, dir string) []client {
 	places := store.Places{Home: dir, StateDir: dir}
 	config := store.Config{
-		DomainURL: "https://idcs.example", ClientID: "c", RedirectURI: store.DefaultRedirectURI, Scope: store.DefaultScope,
+		DomainURL: "https://idcs.example", ClientID: "c", RedirectURIs: []string{store.DefaultRedirectURI}, Scope: store.DefaultScope,
 		BaseURL: "https://llm.example", AuthMethod: store.MobileApp,
 	}
 	yesterday := time.Now().Add(-16 * time.Hour)

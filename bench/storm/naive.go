@@ -13,7 +13,7 @@ import (
 // Naive is a round of the design that most tools have: each of n callers finds the
 // token expired and refreshes for itself, with the same one-time refresh token.
 func (s *Storm) Naive(n int) (Round, error) {
-	issued, err := s.server.Issue(s.config.ClientID, s.config.Scope)
+	issued, err := s.Server.Issue(s.Config.ClientID, s.Config.Scope)
 	if err != nil {
 		return Round{}, err
 	}
@@ -22,7 +22,7 @@ func (s *Storm) Naive(n int) (Round, error) {
 		round  Round
 		mu     sync.Mutex
 		calls  sync.WaitGroup
-		before = s.server.Count(domaintest.Token)
+		before = s.Server.Count(domaintest.Token)
 		began  = time.Now()
 	)
 	for range n {
@@ -42,13 +42,13 @@ func (s *Storm) Naive(n int) (Round, error) {
 	}
 	calls.Wait()
 	round.Wall = time.Since(began)
-	round.Requests = s.server.Count(domaintest.Token) - before
+	round.Requests = s.Server.Count(domaintest.Token) - before
 	return round, nil
 }
 
 func (s *Storm) post(form url.Values) (status int, err error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: answerPatience}
-	req, err := http.NewRequest(http.MethodPost, s.server.URL+"/oauth2/v1/token", strings.NewReader(form.Encode()))
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	req, err := http.NewRequest(http.MethodPost, s.Server.URL+"/oauth2/v1/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, err
 	}

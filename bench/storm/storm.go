@@ -4,26 +4,14 @@
 package storm
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/machine"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
-
-// answerPatience is how long one call may take before the round counts as failed.
-const answerPatience = 30 * time.Second
 
 // Options say what a storm is like.
 type Options struct {
@@ -50,25 +38,21 @@ type Round struct {
 // A Storm is a stand-in domain with the helpers of one user.
 type Storm struct {
 	Options
-	server  *domaintest.Server
-	places  store.Places
-	config  store.Config
-	helpers []*helper
+	*machine.Machine
+	helpers []*machine.Helper
 }
 
 // Begin starts the domain and the helpers.
 func Begin(o Options) (*Storm, error) {
-	server, err := domaintest.Start(domaintest.Options{TokenLatency: o.Latency})
+	m, err := machine.New(o.Home, domaintest.Options{TokenLatency: o.Latency})
 	if err != nil {
 		return nil, err
 	}
-	s := &Storm{Options: o, server: server, helpers: make([]*helper, o.Processes)}
-	if err = s.configure(); err == nil {
-		err = s.signIn()
-	}
+	s := &Storm{Options: o, Machine: m, helpers: make([]*machine.Helper, o.Processes)}
+	err = s.SignIn()
 	for i := range s.helpers {
 		if err == nil {
-			s.helpers[i], err = startHelper(o.Helper, o.Home)
+			s.helpers[i], err = m.StartHelper(o.Helper)
 		}
 	}
 	if err != nil {
@@ -82,57 +66,16 @@ func Begin(o Options) (*Storm, error) {
 func (s *Storm) End() {
 	for _, h := range s.helpers {
 		if h != nil {
-			h.kill()
+			h.Kill()
 		}
 	}
-	s.server.Close()
-}
-
-func (s *Storm) configure() error {
-	s.places = store.Places{Home: s.Home, ConfigDirs: []string{filepath.Join(s.Home, "config", "opencode")},
-		StateDir: filepath.Join(s.Home, "state", "opencode-oci-oidc"), LogFile: filepath.Join(s.Home, "oci-oidc-debug.log")}
-	text, err := json.Marshal(map[string]string{
-		"domain_url": s.server.URL, "llm_base_url": s.server.LLMBaseURL,
-		"client_id": domaintest.ConfidentialClient, "client_secret": domaintest.ConfidentialSecret,
-		"scope": "openid offline_access " + domaintest.DefaultScope,
-	})
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(s.places.ConfigDirs[0], 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(s.places.ConfigDirs[0], store.ConfigName), text, 0o600); err != nil {
-		return err
-	}
-	s.config, err = s.places.LoadConfig(s.Home)
-	return err
-}
-
-// signIn saves the tokens of a new session.
-func (s *Storm) signIn() error {
-	issued, err := s.server.Issue(s.config.ClientID, s.config.Scope)
-	if err != nil {
-		return err
-	}
-	return s.save(store.Tokens{
-		Access: secret.New(issued.AccessToken), Type: "Bearer", Refresh: secret.New(issued.RefreshToken),
-		Subject: domaintest.DefaultUser.Name, Endpoints: store.Endpoints{Token: s.server.URL + "/oauth2/v1/token"},
-	})
-}
-
-// save saves tokens whose access token has expired a moment ago.
-func (s *Storm) save(tokens store.Tokens) error {
-	now := time.Now()
-	tokens.IssuedAt, tokens.ExpiresAt = now.Add(-time.Hour), now.Add(-time.Second)
-	_, err := s.places.TokenFile(s.config).Save(tokens)
-	return err
+	s.Machine.Close()
 }
 
 // Round lets the access token expire, lets everybody want one, and looks at what
 // is left.
 func (s *Storm) Round() (Round, error) {
-	if err := s.expire(); err != nil {
+	if err := s.Expire(); err != nil {
 		return Round{}, err
 	}
 	var (
@@ -140,20 +83,20 @@ func (s *Storm) Round() (Round, error) {
 		mu      sync.Mutex
 		calls   sync.WaitGroup
 		killers sync.WaitGroup
-		before  = s.server.Count(domaintest.Token)
+		before  = s.Server.Count(domaintest.Token)
 		start   = make(chan struct{})
 	)
 	for _, h := range s.helpers {
 		for range s.Calls {
 			calls.Go(func() {
 				<-start
-				token, err := h.getToken()
+				token, err := h.GetToken()
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
 				case err == nil && token != "":
 					round.Answers++
-				case !h.dead():
+				case !h.Dead():
 					round.Failures = append(round.Failures, fmt.Sprint(err))
 				}
 			})
@@ -163,8 +106,8 @@ func (s *Storm) Round() (Round, error) {
 		killers.Go(func() {
 			<-start
 			time.Sleep(rand.N(s.Latency + s.Latency/2))
-			talking := s.helpers[i].talking()
-			s.helpers[i].kill()
+			talking := s.helpers[i].Talking()
+			s.helpers[i].Kill()
 			mu.Lock()
 			defer mu.Unlock()
 			round.Killed++
@@ -176,16 +119,8 @@ func (s *Storm) Round() (Round, error) {
 	calls.Wait()
 	round.Wall = time.Since(began)
 	killers.Wait()
-	round.Requests = s.server.Count(domaintest.Token) - before
+	round.Requests = s.Server.Count(domaintest.Token) - before
 	return round, s.mend(&round)
-}
-
-func (s *Storm) expire() error {
-	tokens, _, err := s.places.TokenFile(s.config).Load()
-	if err != nil {
-		return err
-	}
-	return s.save(tokens)
 }
 
 // mend replaces the killed helpers, and finds out with one of them whether the
@@ -195,158 +130,21 @@ func (s *Storm) mend(round *Round) error {
 		return nil
 	}
 	for i, h := range s.helpers {
-		if !h.dead() {
+		if !h.Dead() {
 			continue
 		}
-		fresh, err := startHelper(s.Helper, s.Home)
+		fresh, err := s.StartHelper(s.Helper)
 		if err != nil {
 			return err
 		}
 		s.helpers[i] = fresh
 	}
-	if err := s.expire(); err != nil {
+	if err := s.Expire(); err != nil {
 		return err
 	}
-	if _, err := s.helpers[rand.N(len(s.helpers))].getToken(); err != nil {
+	if _, err := s.helpers[rand.N(len(s.helpers))].GetToken(); err != nil {
 		round.Lost = true
-		return s.signIn()
+		return s.SignIn()
 	}
 	return nil
-}
-
-// A helper is one process of the helper, asked over its wire.
-type helper struct {
-	command *exec.Cmd
-	in      io.WriteCloser
-
-	mu      sync.Mutex
-	next    int
-	waiting map[int]chan answer
-	ended   bool
-}
-
-type answer struct {
-	ID     int `json:"id"`
-	Result struct {
-		AccessToken string `json:"accessToken"`
-	} `json:"result"`
-	Error *struct {
-		Message string `json:"message"`
-	} `json:"error"`
-}
-
-func startHelper(program, home string) (*helper, error) {
-	h := &helper{command: exec.Command(program, "--stdio"), waiting: map[int]chan answer{}}
-	h.command.Dir = home
-	h.command.Env = append(os.Environ(), "HOME="+home, "USERPROFILE="+home, "LOCALAPPDATA="+filepath.Join(home, "state"),
-		"XDG_CONFIG_HOME="+filepath.Join(home, "config"), "XDG_STATE_HOME="+filepath.Join(home, "state"))
-	out, err := h.command.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if h.in, err = h.command.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if err := h.command.Start(); err != nil {
-		return nil, err
-	}
-	go h.read(out)
-	// It is up when it answers.
-	if _, err := h.call("initialize"); err != nil {
-		h.kill()
-		return nil, err
-	}
-	return h, nil
-}
-
-func (h *helper) read(out io.Reader) {
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var a answer
-		if json.Unmarshal(lines.Bytes(), &a) != nil || a.ID == 0 {
-			continue // a notification
-		}
-		h.mu.Lock()
-		waiting := h.waiting[a.ID]
-		delete(h.waiting, a.ID)
-		h.mu.Unlock()
-		if waiting != nil {
-			waiting <- a
-		}
-	}
-	_ = h.command.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.ended = true
-	for _, waiting := range h.waiting {
-		close(waiting)
-	}
-	h.waiting = nil
-}
-
-func (h *helper) call(method string) (answer, error) {
-	h.mu.Lock()
-	if h.ended {
-		h.mu.Unlock()
-		return answer{}, errors.New("the helper has ended")
-	}
-	h.next++
-	id, waiting := h.next, make(chan answer, 1)
-	h.waiting[id] = waiting
-	_, err := fmt.Fprintf(h.in, `{"jsonrpc":"2.0","id":%d,"method":%q}`+"\n", id, method)
-	h.mu.Unlock()
-	if err != nil {
-		return answer{}, err
-	}
-	select {
-	case a, ok := <-waiting:
-		switch {
-		case !ok:
-			return answer{}, errors.New("the helper has ended")
-		case a.Error != nil:
-			return answer{}, errors.New(a.Error.Message)
-		default:
-			return a, nil
-		}
-	case <-time.After(answerPatience):
-		return answer{}, errors.New("no answer in time")
-	}
-}
-
-func (h *helper) getToken() (string, error) {
-	a, err := h.call("getToken")
-	return a.Result.AccessToken, err
-}
-
-// dead reports whether the helper was killed.
-func (h *helper) dead() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.ended
-}
-
-// talking reports whether the helper has a connection open: its own conversation
-// goes over pipes, so that can only be the domain's. Where the system does not
-// tell, it may have.
-func (h *helper) talking() bool {
-	dir := fmt.Sprintf("/proc/%d/fd", h.command.Process.Pid)
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return true
-	}
-	for _, file := range files {
-		if target, err := os.Readlink(filepath.Join(dir, file.Name())); err == nil && strings.HasPrefix(target, "socket:") {
-			return true
-		}
-	}
-	return false
-}
-
-// kill ends the helper as kill -9 does, and returns when it is gone.
-func (h *helper) kill() {
-	_ = h.command.Process.Kill()
-	for !h.dead() {
-		time.Sleep(time.Millisecond)
-	}
 }

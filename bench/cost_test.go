@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/machine"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+)
+
+// builtHelper is the program as it is published, and the environment of somebody
+// who is signed in.
+func builtHelper(t *testing.T) (path string, m *machine.Machine) {
+	t.Helper()
+	path = os.Getenv("OCI_OIDC_HELPER")
+	if path == "" {
+		t.Skip("OCI_OIDC_HELPER names no helper; run make test-go")
+	}
+	m, err := machine.New(t.TempDir(), domaintest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	if err := m.SignIn(); err != nil {
+		t.Fatal(err)
+	}
+	return path, m
+}
+
+func execute(t *testing.T, environment []string, stdin string, command ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c := exec.Command(command[0], command[1:]...)
+	c.Env, c.Stdin, c.Stdout, c.Stderr = environment, strings.NewReader(stdin), &out, &errs
+	if err := c.Run(); err != nil {
+		t.Fatalf("%v: %v\n%s", command, err, errs.String())
+	}
+	return out.String(), errs.String()
+}
+
+const firstToken = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1}}
+{"jsonrpc":"2.0","id":2,"method":"getToken"}
+`
+
+// TestTheCostOfAStart counts what makes a start slow and does not depend on the
+// machine. What has to be more has a reason, which belongs into the commit.
+func TestTheCostOfAStart(t *testing.T) {
+	helper, m := builtHelper(t)
+	environment := m.Environ()
+
+	t.Run("bytes of the program", func(t *testing.T) {
+		info, err := os.Stat(helper)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() > 9_000_000 {
+			t.Errorf("%d bytes, more than 9 MB", info.Size())
+		}
+	})
+
+	t.Run("packages that are initialised", func(t *testing.T) {
+		_, trace := execute(t, append(environment, "GODEBUG=inittrace=1"), "", helper, "version")
+		lines := regexp.MustCompile(`(?m)^init (\S+) @.* (\d+) bytes, (\d+) allocs$`).FindAllStringSubmatch(trace, -1)
+		allocs := 0
+		for _, line := range lines {
+			n, _ := strconv.Atoi(line[3])
+			allocs += n
+			if strings.Contains(line[1], "opencode-oci-oidc") && n > 20 {
+				t.Errorf("%s allocates %d times before main", line[1], n)
+			}
+		}
+		if len(lines) == 0 || len(lines) > 110 || allocs > 450 {
+			t.Errorf("%d packages with %d allocations, more than 110 and 450", len(lines), allocs)
+		}
+	})
+
+	if _, err := exec.LookPath("strace"); err != nil || runtime.GOOS != "linux" {
+		t.Skip("there is no strace to count the files that are opened")
+	}
+	for _, test := range []struct {
+		name, stdin string
+		args        []string
+		want        []string // base names, in this order
+	}{
+		{"token", "", []string{"token"}, []string{"oci-auth.config.jsonc", "tokens"}},
+		{"first token over stdio", firstToken, []string{"--stdio"}, []string{"oci-oidc-debug.log", "oci-auth.config.jsonc", "oci-auth.config.jsonc", "oci-auth.config.jsonc", "oci-oidc-debug.log", "tokens"}},
+	} {
+		t.Run("files: "+test.name, func(t *testing.T) {
+			trace := filepath.Join(t.TempDir(), "trace")
+			command := append([]string{"strace", "-f", "-qq", "-o", trace, "-e", "trace=openat", helper}, test.args...)
+			out, _ := execute(t, environment, test.stdin, command...)
+			if !strings.Contains(out, "eyJ") {
+				t.Fatalf("no token in %s", out)
+			}
+			text, err := os.ReadFile(trace)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var opened []string
+			for _, line := range regexp.MustCompile(`(?m)openat\(AT_FDCWD, "([^"]*)".* = \d+$`).FindAllStringSubmatch(string(text), -1) {
+				switch name := line[1]; {
+				case name == m.Places.TokenFile(m.Config).Path():
+					opened = append(opened, "tokens")
+				case strings.HasPrefix(name, m.Places.StateDir):
+					// The endpoint's models are looked after behind.
+				case strings.HasPrefix(name, m.Home):
+					opened = append(opened, filepath.Base(name))
+				}
+			}
+			if strings.Join(opened, " ") != strings.Join(test.want, " ") {
+				t.Errorf("opened %v, want %v", opened, test.want)
+			}
+		})
+	}
+}
