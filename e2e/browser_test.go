@@ -14,6 +14,9 @@ import (
 // pageLimit is for one page of the browser to come and to be used.
 const pageLimit = 30 * time.Second
 
+// rebound is a name that the browsers here believe to be this machine's.
+const rebound = "rebound.example"
+
 // A browser is a headless Chromium that a person types into.
 type browser struct {
 	t   *testing.T
@@ -42,6 +45,8 @@ func newBrowser(t *testing.T) *browser {
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
+		// A name of somebody else's that points to this machine (DNS rebinding).
+		chromedp.Flag("host-resolver-rules", "MAP "+rebound+" 127.0.0.1"),
 	})
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)

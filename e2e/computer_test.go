@@ -27,11 +27,15 @@ type config struct {
 	Domain   string `json:"domain_url"`
 	Client   string `json:"client_id"`
 	Secret   string `json:"client_secret,omitempty"`
+	Key      string `json:"client_key,omitempty"`
 	Redirect string `json:"redirect_uri"`
 	Scope    string `json:"scope"`
 	Endpoint string `json:"llm_base_url"`
 	Method   string `json:"auth_method"`
 	LogLevel string `json:"log_level"`
+	CAFile   string `json:"ca_file,omitempty"`
+	TLSCert  string `json:"tls_client_cert,omitempty"`
+	TLSKey   string `json:"tls_client_key,omitempty"`
 }
 
 // confidential is the configuration for an application of domain with a secret.
@@ -70,6 +74,7 @@ type computer struct {
 	*opencode.Home
 	t      *testing.T
 	helper string
+	limit  time.Duration // of one run of OpenCode; 0 for runLimit
 }
 
 // preparing is held by the test that prepares a home: the first one of a version
@@ -238,4 +243,25 @@ func (c *computer) stdio(input string) (answers []string) {
 		c.t.Errorf("oci-oidc-helper --stdio says on stderr: %s", stderr.String())
 	}
 	return strings.Split(strings.TrimSuffix(stdout.String(), "\n"), "\n")
+}
+
+// helps runs the helper with a command, as a person at a prompt.
+func (c *computer) helps(args ...string) (output string, err error) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), runLimit)
+	defer cancel()
+	command := exec.CommandContext(ctx, c.helper, args...)
+	command.Env, command.Dir = c.Environ, c.Project
+	text, err := command.CombinedOutput()
+	return string(text), err
+}
+
+// log is what the helper has written into its log.
+func (c *computer) log() string {
+	c.t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.Dir, "oci-oidc-debug.log"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(text)
 }

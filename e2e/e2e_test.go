@@ -9,7 +9,7 @@ package e2e
 import "time"
 
 const (
-	runLimit     = 90 * time.Second  // of one run of OpenCode, on a busy machine
+	runLimit     = 4 * time.Minute   // of one run of OpenCode, on a busy machine
 	prepareLimit = 180 * time.Second // of the first start of a version, which installs
 	pollEvery    = 20 * time.Millisecond
 )
@@ -18,6 +18,7 @@ const (
 const (
 	withBrowser = "Sign in with a browser"
 	withCode    = "Sign in with a code on another device"
+	withPaste   = "Sign in elsewhere and paste the redirect URL"
 )
 
 // The answer of the stand-in endpoint to a request with a good token.

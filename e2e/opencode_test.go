@@ -25,11 +25,15 @@ func TestFirstAnswerAfterBrowserSignIn(t *testing.T) {
 }
 
 func TestFirstAnswerAfterDeviceSignIn(t *testing.T) {
-	t.Parallel()
-	domain := domaintest.New(t, domaintest.Options{})
-	me := newConfiguredComputer(t, opencode.Latest, mobile(t, domain))
-	me.signIn(withCode, typedCode(domain))
-	me.asks("hi").answers(greeting)
+	for _, version := range []string{opencode.Latest, opencode.Middle, opencode.Oldest} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			domain := domaintest.New(t, domaintest.Options{})
+			me := newConfiguredComputer(t, version, mobile(t, domain))
+			me.signIn(withCode, typedCode(domain))
+			me.asks("hi").answers(greeting)
+		})
+	}
 }
 
 func TestSecondProcessNeedsNoSignIn(t *testing.T) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -17,8 +18,8 @@ import (
 // start runs OpenCode.
 func (c *computer) start(args ...string) *run {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), runLimit)
-	r := &run{t: c.t, args: args, opened: filepath.Join(c.Dir, "opened-"+rand.Text()), ended: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(c.t.Context(), cmp.Or(c.limit, runLimit))
+	r := &run{t: c.t, args: args, end: cancel, opened: filepath.Join(c.Dir, "opened-"+rand.Text()), ended: make(chan struct{})}
 	command := c.Command(ctx, args...)
 	command.Env = append(command.Env, "OPENED="+r.opened)
 	command.Stdout, command.Stderr = io.MultiWriter(&r.stdout, &r.all), &r.all
@@ -31,7 +32,7 @@ func (c *computer) start(args ...string) *run {
 		defer cancel()
 		r.err = command.Wait()
 		if ctx.Err() != nil {
-			r.err = fmt.Errorf("%w after %v", ctx.Err(), runLimit)
+			r.err = fmt.Errorf("%w after %v", ctx.Err(), cmp.Or(c.limit, runLimit))
 		}
 	}()
 	c.t.Cleanup(func() { cancel(); <-r.ended })
@@ -42,7 +43,8 @@ func (c *computer) start(args ...string) *run {
 type run struct {
 	t      *testing.T
 	args   []string
-	opened string // the browser's notes, an address a line
+	end    context.CancelFunc // kills it
+	opened string             // the browser's notes, an address a line
 	stdout text
 	all    text // stdout and stderr
 	ended  chan struct{}

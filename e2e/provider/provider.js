@@ -29,6 +29,7 @@ const provider = new Provider(url, {
   features: {
     devInteractions: { enabled: false },
     revocation: { enabled: true },
+    clientCredentials: { enabled: true },
     deviceFlow: {
       enabled: true,
       userCodeInputSource: (ctx, form) => page(ctx, 'Enter the code', `${form}<button id="next" form="op.deviceInputForm">Next</button>`),

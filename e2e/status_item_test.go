@@ -1,0 +1,60 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+)
+
+// TestStatusItem is a person who looks beside the prompt, and into the palette.
+func TestStatusItem(t *testing.T) {
+	root, err := opencode.Root()
+	check(t, err)
+	for _, size := range []struct{ columns, rows int }{{120, 40}, {80, 24}} {
+		t.Run(fmt.Sprintf("%dx%d", size.columns, size.rows), func(t *testing.T) {
+			t.Parallel()
+			const threeDays = 3*24*3600 + 1800 // which reads the same for half an hour
+			domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: threeDays})
+			me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
+			me.write(me.ConfigDir(), "tui.json", map[string]any{"plugin": []string{"file://" + filepath.Join(root, "npm-shim")}})
+			tui := me.opensTUI(size.columns, size.rows)
+			tui.shows("OCI ! /connect")
+			tui.showsNot("Finishing startup")
+			tui.looksLike("status-signed-out")
+
+			tui.commands("sign in again")
+			tui.shows("Connect a provider")
+			tui.presses("Escape")
+			tui.showsNot("Connect a provider")
+
+			// In another terminal.
+			me.signIn(withBrowser, byItself)
+			tui.commands("show the status")
+			tui.shows("yes, as maria@example.com")
+			tui.presses("Escape")
+			tui.showsNot("yes, as maria@example.com")
+			tui.shows("OCI ✓ 3 d")
+			tui.looksLike("status-signed-in")
+
+			tui.commands("renew the token")
+			tui.shows("The token was renewed")
+			if got := domain.Count(domaintest.Token); got != 2 {
+				t.Errorf("%d token requests, want the sign-in and the renewal", got)
+			}
+		})
+	}
+}
+
+// commands chooses a command from the palette.
+func (w *tui) commands(title string) {
+	w.t.Helper()
+	w.presses("C-p")
+	w.shows("Commands")
+	w.types(title)
+	w.settles()
+	w.presses("Enter")
+	w.showsNot("Commands")
+}
