@@ -4,8 +4,11 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 # The newest that this Go builds. Its first build takes some minutes.
+# A peer for the measurements.
+KUBELOGIN   := github.com/Azure/kubelogin@v0.2.10
 GORELEASER  := go run github.com/goreleaser/goreleaser/v2@v2.16.0
 
 SHELL       := bash
@@ -15,6 +18,7 @@ SHELL       := bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 HELPER   := build/oci-oidc-helper$(if $(filter Windows_NT,$(OS)),.exe)
 OPENCODE := e2e/opencode/node_modules
+PEERS    := provider registry openai browser# of npm, below e2e
 RACE     := $(if $(shell command -v $$(go env CC)),-race)
 SKIPS    := build/skips
 NPM      := npm --no-audit --no-fund --no-update-notifier --loglevel=error
@@ -24,7 +28,7 @@ comma := ,
 
 export OCI_OIDC_HELPER := $(CURDIR)/$(HELPER)
 
-.PHONY: help build test lint test-go test-shim e2e demo demo-tui bench clean release releases release-snapshot release-npm release-check build/manual
+.PHONY: help build test lint test-go test-shim e2e fuzz mutate vuln demo demo-tui pictures bench clean release releases release-snapshot release-npm release-check build/manual
 
 help:
 	@echo 'make build      the helper, into $(HELPER)'
@@ -35,6 +39,10 @@ help:
 	@echo '  make test-go    the Go tests$(if $(RACE),$(comma) under the race detector)'
 	@echo '  make test-shim  the tests of the shim, under Node'
 	@echo '  make e2e        the real OpenCode, a browser, a certified identity provider'
+	@echo '  make fuzz       each fuzzer for FUZZTIME, such as 10m'
+	@echo '  make vuln       known vulnerabilities and signatures of what is used'
+	@echo 'make mutate     removes each check of CONFORMANCE.md and runs its test: half an hour'
+	@echo 'make pictures   the pictures of the README, taken anew'
 	@echo 'make bench      the measurements'
 	@echo 'make release-snapshot   all that a release publishes, into dist/'
 	@echo 'make release-check      builds that twice and compares the bytes'
@@ -44,11 +52,12 @@ help:
 
 build: $(HELPER)
 
-# Go knows better than make what is out of date.
+# Go knows better than make what is out of date. Tags and flags are those of
+# goreleaser.yaml.
 .PHONY: $(HELPER)
 $(HELPER):
 	$(call step,building $@ $(VERSION))
-	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/oci-oidc-helper
+	@CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/oci-oidc-helper
 
 # --- test ---
 
@@ -59,6 +68,8 @@ test:
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-shim
 	@$(MAKE) --no-print-directory test-go
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory vuln
 	@$(MAKE) --no-print-directory e2e
 	$(call step,passed)
 	@if [ -s $(SKIPS) ]; then echo 'Skipped:'; sed 's/^/  /' $(SKIPS); else echo 'Nothing was skipped.'; fi
@@ -78,7 +89,7 @@ lint: npm-shim/node_modules/.installed
 	$(call step,actionlint)
 	@go run $(ACTIONLINT)
 
-test-go: | build
+test-go: $(HELPER) | build
 	$(call step,go test $(RACE))
 	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
 	@go list ./... | grep -v /e2e | xargs go test -json $(RACE) | go run ./internal/skips $(SKIPS)
@@ -89,11 +100,44 @@ test-shim: npm-shim/node_modules/.installed $(HELPER)
 		--test-reporter=tap --test-reporter-destination=../build/shim.tap test/*.test.js || { cat ../build/shim.tap; exit 1; }
 	@sed -n 's/^ *ok [0-9]* - \(.*\) # SKIP *\(.*\)/npm-shim \1: \2/p' build/shim.tap >> $(SKIPS)
 
-e2e: $(HELPER) $(OPENCODE)/.all e2e/provider/node_modules/.installed e2e/registry/node_modules/.installed releases | build
-	$(call step,a browser)
-	@e2e/install-chromium
+e2e: $(HELPER) $(OPENCODE)/.all $(PEERS:%=e2e/%/node_modules/.installed) build/providers/zitadel build/providers/fosite releases | build
+	$(call step,a browser and a terminal)
+	@e2e/install-tools
 	$(call step,go test ./e2e: some minutes)
-	@go test -json -count=1 -timeout 13m $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)
+	@go test -json -count=1 -timeout 25m $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)
+
+# What a fuzzer finds interesting stays in build/fuzz/; what it finds wrong is
+# written into the package's testdata/fuzz/, from where every go test reads it.
+# By default a number of inputs: a short time may end in the middle of one, which
+# Go calls a failure.
+FUZZTIME := 1000x
+
+fuzz: | build
+	$(call step,each fuzzer for $(FUZZTIME))
+	@for room in oidc rpc store; do \
+		go test -c -fuzz=. -o build/$$room.fuzz ./$$room; \
+		for fuzzer in $$(build/$$room.fuzz -test.list '^Fuzz'); do \
+			(cd $$room && ../build/$$room.fuzz -test.run '^$$' -test.fuzz "^$$fuzzer$$" -test.fuzztime $(FUZZTIME) \
+				-test.fuzzcachedir ../build/fuzz/$$room) > build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
+		done; \
+	done
+
+mutate:
+	@go run ./internal/conformance
+
+# Where the databases cannot be reached, that is said at the end of make test.
+vuln: npm-shim/node_modules/.installed | build
+	$(call step,govulncheck)
+	@if curl -sfo /dev/null --max-time 20 https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
+		else echo 'govulncheck: https://vuln.go.dev cannot be reached' | tee -a $(SKIPS); fi
+	$(call step,npm audit signatures)
+	@if curl -sfo /dev/null --max-time 20 "$$(npm config get registry)-/npm/v1/keys"; then cd npm-shim && $(NPM) audit signatures; \
+		else echo 'npm audit signatures: the registry shows no keys' | tee -a $(SKIPS); fi
+
+# Providers have modules of their own, so that the product's stays small.
+build/providers/%: e2e/providers/%/main.go e2e/providers/%/go.sum
+	$(call step,building the identity provider $*)
+	@go build -C e2e/providers/$* -o $(CURDIR)/$@ .
 
 # --- demo and measurements ---
 
@@ -103,8 +147,23 @@ demo: $(HELPER) $(OPENCODE)/.demo
 demo-tui: $(HELPER) $(OPENCODE)/.demo
 	@go run ./demo --tui
 
-bench: $(HELPER)
-	@go run ./bench
+# The README's, of the real TUI and the real browser.
+pictures: $(HELPER) $(OPENCODE)/.demo e2e/browser/node_modules/.installed
+	@e2e/install-tools
+	@go test ./e2e -run '^TestPictures$$' -count=1 -pictures '$(CURDIR)/demo/pictures'
+
+# BENCH='-only wire,start -scale 0.2' for a part of it, in less time.
+BENCH := -write
+bench: $(HELPER) build/bench/.peers $(OPENCODE)/.demo
+	@bench/install-peers
+	@go run ./bench $(BENCH)
+
+build/bench/.peers: $(wildcard bench/peers/*/*.go) go.mod Makefile
+	$(call step,building what is measured beside the helper)
+	@mkdir -p build/bench
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o build/bench/ ./bench/peers/...
+	@GOBIN=$(CURDIR)/build/bench go install $(KUBELOGIN) || echo 'kubelogin cannot be built here'
+	@touch $@
 
 # --- release ---
 
@@ -174,4 +233,4 @@ $(OPENCODE)/.demo $(OPENCODE)/.all: e2e/opencode/package.json
 	@rm -f $(OPENCODE)/.all && touch $(OPENCODE)/.demo $@
 
 clean:
-	rm -rf build dist npm-shim/node_modules e2e/provider/node_modules e2e/registry/node_modules e2e/opencode/node_modules
+	rm -rf build dist npm-shim/node_modules e2e/*/node_modules
