@@ -22,7 +22,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = os.Unsetenv("CI") // where nobody could sign in
+	goleak.VerifyTestMain(m)
+}
 
 // A peer is the other side of a conversation.
 type peer struct {
