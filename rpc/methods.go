@@ -28,6 +28,7 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 	protected := s.Places.Protected(s.directoryOf(""))
 	result.Protected, result.ReadOnly = append(protected.Trees, protected.Files...), protected.ReadOnly
 	session, err := s.open()
+	s.told = &told{session}
 	if err != nil {
 		s.Log.Warn("no usable configuration", "problem", problem.From(err))
 		result.Problem = newProblemInfo(problem.From(err))
@@ -51,7 +52,7 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 	s.mu.Lock()
 	session := s.session
 	s.mu.Unlock()
-	if session == nil || request.Notif {
+	if session == nil || request.Notif || !s.told.is(session) {
 		return false
 	}
 	token, ok, _ := session.Ready(p.Rejected)
@@ -80,6 +81,11 @@ func (s *server) getToken(ctx context.Context, p getTokenParams) (any, error) {
 	session, err := s.open()
 	if err != nil {
 		return nil, err
+	}
+	if before, _ := ctx.Value(toldKey{}).(*told); !before.is(session) {
+		return nil, problem.New(problem.Changed,
+			fmt.Sprintf("The configuration has changed: it is %s now, with the endpoint %s.", session.Config().Path, session.Config().BaseURL),
+			"Ask again; if that does not help, start OpenCode again.").Passing()
 	}
 	token, err := session.Token(ctx, p.Rejected)
 	if err != nil {

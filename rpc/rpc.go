@@ -10,6 +10,10 @@
 // refresh, a sign-out, another window's or another configuration, is told with
 // session/changed, and the shim gives the token back.
 //
+// A token is for the endpoint that initialize told. Once the configuration is another
+// one, getToken answers a problem of kind changed until the next initialize, so that no
+// token is sent to the endpoint of another session.
+//
 // It decides nothing: an [oidc.Session] does.
 package rpc
 

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
@@ -332,8 +333,90 @@ func TestConfigurationThatComesLater(t *testing.T) {
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
+	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "changed" {
+		t.Errorf("with a configuration that was not told: %+v", m.Error)
+	}
+	p.call("initialize", fmt.Sprintf(`{"protocol":1,"directory":%q}`, project), nil)
 	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "login_required" {
 		t.Errorf("with a configuration: %+v", m.Error)
+	}
+}
+
+// TestATokenIsForTheEndpointThatWasTold: whatever makes the helper read another
+// configuration, its token is not given before the shim was told its endpoint.
+func TestATokenIsForTheEndpointThatWasTold(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	places := configured(t, server)
+	path := filepath.Join(places.ConfigDirs[0], store.ConfigName)
+	first, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const elsewhere = "https://llm.other.example/v1"
+	second := strings.Replace(string(first), server.LLMBaseURL, elsewhere, 1)
+	second = strings.Replace(second, "openid offline_access", "openid profile offline_access", 1) // another session
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(second)
+	other := converse(t, places)
+	other.signInAtOnce()
+	otherToken, _ := other.call("getToken", "", nil).Result["accessToken"].(string) // of who was told nothing, as at a prompt
+	if otherToken == "" {
+		t.Fatal("no token")
+	}
+
+	for _, reader := range []string{"getToken", "status", "refresh"} {
+		t.Run(reader, func(t *testing.T) {
+			write(string(first))
+			p := converse(t, places)
+			p.call("initialize", `{"protocol":1}`, nil)
+			p.signInAtOnce()
+			mine, _ := p.call("getToken", "", nil).Result["accessToken"].(string)
+			if mine == "" || mine == otherToken {
+				t.Fatalf("%q", mine)
+			}
+
+			write(second)
+			if reader != "getToken" {
+				if m := p.call(reader, "", nil); m.Error != nil {
+					t.Fatalf("%+v", m.Error)
+				}
+			}
+			rejected := fmt.Sprintf(`{"rejected":%q}`, secret.New(mine).Fingerprint()) // not the fast way
+			for _, params := range []string{rejected, "", ""} {
+				if m := p.call("getToken", params, nil); m.Error == nil || m.Error.Data.Kind != "changed" || !m.Error.Data.Retryable || m.Result != nil {
+					t.Fatalf("%s: %+v", params, m)
+				}
+			}
+			m := p.call("initialize", `{"protocol":1}`, nil)
+			if config, _ := m.Result["config"].(map[string]any); config["baseURL"] != elsewhere {
+				t.Fatalf("told %+v", m.Result)
+			}
+			if m := p.call("getToken", "", nil); m.Error != nil || m.Result["accessToken"] == mine {
+				t.Errorf("after it was told: %+v", m)
+			}
+		})
+	}
+
+	// What was asked before the initialize is about what was told until then.
+	write(string(first))
+	p := converse(t, places)
+	p.call("initialize", `{"protocol":1}`, nil)
+	p.call("disconnect", "", nil)
+	write(second)
+	p.send(`{"jsonrpc":"2.0","id":1,"method":"getToken"}` + "\n" + `{"jsonrpc":"2.0","id":2,"method":"initialize","params":{"protocol":1}}`)
+	for answers := 0; answers < 2; {
+		line := p.receive()
+		if strings.Contains(line, `"id":`) {
+			answers++
+		}
+		if strings.Contains(line, "accessToken") {
+			t.Errorf("a token of another configuration: %s", line)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 type server struct {
 	Options
 	stream *lineStream
+	told   *told // of the goroutine that reads
 	calls  sync.WaitGroup
 	life   context.Context // of what needs a person: it ends with the input
 	end    context.CancelFunc
@@ -70,6 +71,15 @@ type server struct {
 	knownMu sync.Mutex
 	known   known
 }
+
+// told is the session whose configuration the shim was told last, or none. A token
+// is sent to the endpoint that was told, so it must be this session's. A nil *told
+// is of who never asked.
+type told struct{ session *oidc.Session }
+
+type toldKey struct{} // of a getToken's context: what was told before it
+
+func (t *told) is(session *oidc.Session) bool { return t == nil || t.session == session }
 
 // A method answers one kind of request.
 type method func(s *server, ctx context.Context, params json.RawMessage) (result any, err error)
@@ -127,16 +137,18 @@ func (s *server) Handle(_ context.Context, _ *jsonrpc2.Conn, request *jsonrpc2.R
 		}
 		return
 	}
-	if request.Method == "getToken" && s.getTokenReady(request, params) {
-		return
-	}
-	if request.Method == "initialize" {
-		// At once: what comes after it is about its directory.
-		s.answerRequest(context.Background(), request, params)
-		return
-	}
 	life := context.Background()
-	if request.Method == "connect" {
+	switch request.Method {
+	case "initialize":
+		// At once: what comes after it is about its directory, and its configuration.
+		s.answerRequest(life, request, params)
+		return
+	case "getToken":
+		if s.getTokenReady(request, params) {
+			return
+		}
+		life = context.WithValue(life, toldKey{}, s.told)
+	case "connect":
 		life = s.life
 	}
 	ctx, cancel := context.WithCancel(life)

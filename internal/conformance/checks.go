@@ -110,6 +110,8 @@ var checks = []check{
 		if err := s.domain.Revoke`, "TestDisconnect"},
 
 	// The conversation with the shim.
+	{"a token is for the endpoint that was told", "rpc/methods.go", `; !before.is(session) {`, `; before != nil && session == nil {`, "TestATokenIsForTheEndpointThatWasTold"},
+	{"a token that is ready is for the endpoint that was told", "rpc/methods.go", ` || !s.told.is(session) {`, ` {`, "TestATokenIsForTheEndpointThatWasTold"},
 	{"a line's length", "rpc/stream.go", `if len(long) > maxLine && err == nil {`, `if len(long) > 10*maxLine && err == nil {`, "TestBadLines"},
 	{"UTF-8", "rpc/stream.go", `err != nil || !utf8.Valid(line) || (`, `err != nil || (`, "TestBadLines"},
 	{"the version", "rpc/stream.go", `case e.Version != "2.0":`, `case e.Version == "?":`, "TestBadLines"},

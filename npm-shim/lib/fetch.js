@@ -5,6 +5,7 @@ import { sending } from './network.js'
 import { forOpenCode, Problem } from './problem.js'
 
 /** @typedef {import('./types.js').HelperConfig} HelperConfig */
+/** @typedef {import('./types.js').Pass} Pass */
 
 const NO_MODEL = `{"model":${JSON.stringify(Object.keys(UNKNOWN_MODEL)[0])},`
 const REDIRECTS = [301, 302, 303, 307, 308]
@@ -28,18 +29,19 @@ export function createFetch(helper, told) {
     try {
       // Nothing is waited for where a token is lent: OpenCode's event loop is busy.
       const ready = helper.ready()
-      const config = ready?.config ?? (await helper.configuration({ signal }))
-      const sendWith = sender(input, init, config, told)
-      const token = ready?.token ?? (await helper.token({ signal }))
-      if (asksForNoModel(init)) throw noModel(config)
-      const sent = sendWith(token)
+      // What may not be sent anyhow needs no token.
+      if (!ready) addressed(input, await helper.configuration({ signal }), told)
+      const pass = ready ?? (await helper.pass({ signal }))
+      const send = sender(input, init, told)
+      if (asksForNoModel(init)) throw noModel(pass.config)
+      const sent = send(pass)
       if (ready) helper.used()
       const response = await sent
       if (response.status !== 401) return response
       await response.body?.cancel()
-      const renewed = await helper.token({ signal, rejected: fingerprint(token) })
-      const repeated = await sendWith(renewed)
-      return repeated.status === 401 ? await refused(repeated, renewed, config) : repeated
+      const renewed = await helper.pass({ signal, rejected: fingerprint(pass.token) })
+      const repeated = await send(renewed)
+      return repeated.status === 401 ? await refused(repeated, renewed) : repeated
     } catch (error) {
       throw error instanceof Problem ? forOpenCode(error) : error
     }
@@ -70,14 +72,13 @@ function fingerprint(token) {
 }
 
 /**
- * A function that sends the request with a token, as often as it is called.
+ * The address to which a request goes.
  * @param {string | URL | Request} input
- * @param {RequestInit | undefined} init
  * @param {HelperConfig} config
  * @param {string} told
  */
-function sender(input, init, config, told) {
-  const { origin: allowed, prefix, send } = endpointOf(config)
+function addressed(input, config, told) {
+  const { origin: allowed, prefix } = endpointOf(config)
   let target = input instanceof Request ? input.url : String(input)
   const toldPrefix = `${bare(told)}/`
   if (target.startsWith(toldPrefix)) target = prefix + target.slice(toldPrefix.length)
@@ -88,13 +89,26 @@ function sender(input, init, config, told) {
       'Make options.baseURL of the provider in opencode.json agree with llm_base_url, or remove it.',
     )
   }
-  const plain = !(input instanceof Request) && (init?.body == null || typeof init.body === 'string')
-  const request = plain ? undefined : new Request(input instanceof Request ? new Request(target, input) : target, init)
+  return target
+}
 
-  return async (/** @type {string} */ token) => {
+/**
+ * A function that sends the request with a token, as often as it is called, and each
+ * time to the endpoint that the token is for.
+ * @param {string | URL | Request} input
+ * @param {RequestInit | undefined} init
+ * @param {string} told
+ */
+function sender(input, init, told) {
+  const plain = !(input instanceof Request) && (init?.body == null || typeof init.body === 'string')
+  const request = plain ? undefined : new Request(input, init)
+
+  return async (/** @type {Pass} */ { config, token }) => {
+    const target = addressed(input, config, told)
+    const { send } = endpointOf(config)
     const headers = withToken(request?.headers ?? init?.headers, token)
     // A redirect would carry the prompt, and in some runtimes the token, to another place.
-    const response = await send(request?.clone() ?? target, { ...(request ? {} : init), headers, redirect: 'manual' })
+    const response = await send(request ? new Request(target, request.clone()) : target, { ...(request ? {} : init), headers, redirect: 'manual' })
     if (response.type === 'opaqueredirect' || REDIRECTS.includes(response.status)) {
       await response.body?.cancel()
       throw redirected(response.headers.get('location'), target, config)
@@ -208,10 +222,9 @@ function redirected(location, target, config) {
 /**
  * The endpoint's second 401, in words that a person can use.
  * @param {Response} response
- * @param {string} token
- * @param {HelperConfig} config
+ * @param {Pass} pass
  */
-async function refused(response, token, config) {
+async function refused(response, { config, token }) {
   const said = await reason(await harmless(response, token))
   const lines = [
     `The endpoint ${new URL(config.baseURL).origin} refused the token, and a renewed one as well (401).`,

@@ -90,11 +90,13 @@ export class Helper {
       this.greet()
       hello = await this.#hello(signal)
     }
-    if (hello.config) return hello.config
-    throw hello.problem ? Problem.fromWire(hello.problem) : new Problem('internal', 'oci-oidc-helper named no configuration.')
+    return configOf(hello)
   }
 
-  /** What a request needs, if it is here: nothing is asked. */
+  /**
+   * What a request needs, if it is here: nothing is asked.
+   * @returns {import('./types.js').Pass | undefined}
+   */
   ready() {
     const { config, lent } = this.#living() ?? {}
     return config && lent?.token ? { config, token: lent.token } : undefined
@@ -107,20 +109,29 @@ export class Helper {
   }
 
   /**
-   * Asks for a token that is valid now.
+   * Asks for a token that is valid now, and for the endpoint that it is for.
    * @param {{ signal?: AbortSignal, rejected?: string }} [options] rejected is the fingerprint of a token that the endpoint did not take
-   * @returns {Promise<string>}
+   * @returns {Promise<import('./types.js').Pass>}
    */
-  async token({ signal, rejected } = {}) {
-    return twice(async () => {
-      await this.#hello(signal)
-      const running = this.#start()
-      if (rejected) running.lent = new Lent()
-      const { lent } = running
-      const answer = await running.wire.request('getToken', rejected ? { rejected } : {}, { signal, timeout: TOKEN_LIMIT })
-      lent.hold(answer)
-      return answer.accessToken
-    })
+  async pass({ signal, rejected } = {}) {
+    const ask = () =>
+      twice(async () => {
+        await this.#hello(signal)
+        const running = this.#start()
+        if (rejected) running.lent = new Lent()
+        // The helper answers by the initialize that it had before: both are taken here.
+        const { hello, lent, wire } = running
+        const answer = await wire.request('getToken', rejected ? { rejected } : {}, { signal, timeout: TOKEN_LIMIT })
+        lent.hold(answer)
+        return { config: configOf(await hello), token: answer.accessToken }
+      })
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isChanged(error)) throw error
+      this.greet()
+      return ask()
+    }
   }
 
   /**
@@ -237,7 +248,14 @@ export class Helper {
     if (running.asking === lent) return
     running.asking = lent
     wire.request('getToken', {}, { behind: true })
-      .then((answer) => lent.hold(answer), () => running.lent === lent && (running.lent = new Lent()))
+      .then(
+        (answer) => lent.hold(answer),
+        (error) => {
+          if (running.lent !== lent) return
+          if (isChanged(error)) this.#initialize(running)
+          else running.lent = new Lent()
+        },
+      )
       .finally(() => running.asking === lent && (running.asking = undefined))
   }
 
@@ -266,6 +284,20 @@ export class Helper {
     running.config = undefined
     this.#takeBack(running)
   }
+}
+
+/** @param {import('./types.js').Initialized} hello */
+function configOf({ config, problem }) {
+  if (config) return config
+  throw problem ? Problem.fromWire(problem) : new Problem('internal', 'oci-oidc-helper named no configuration.')
+}
+
+/**
+ * Whether the configuration is no longer the one that initialize told.
+ * @param {unknown} error
+ */
+function isChanged(error) {
+  return error instanceof Problem && error.kind === 'changed'
 }
 
 /** @param {string} version */

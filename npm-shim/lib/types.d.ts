@@ -143,6 +143,12 @@ export interface HelperConfig {
   flows?: Flow[]
 }
 
+/** A token with the configuration whose endpoint it is for. */
+export interface Pass {
+  config: HelperConfig
+  token: string
+}
+
 export interface Token {
   accessToken: string
   tokenType: string

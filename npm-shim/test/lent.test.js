@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createFetch } from '../lib/fetch.js'
 import { acquire } from '../lib/helper.js'
 import { Lent } from '../lib/lent.js'
-import { configuration, eventually, problem, script, scriptedHelper, temporaryDirectory, token } from '../testing/setup.js'
+import { configuration, eventually, problem, script, scriptedHelper, serve, temporaryDirectory, token } from '../testing/setup.js'
 
 const BASE_URL = 'http://127.0.0.1:1/v1'
 const config = configuration(BASE_URL)
@@ -118,6 +118,54 @@ test('a configuration that may have changed gives back what was lent', async (t)
   await connect
   await eventually(() => helper.ready() !== undefined)
   assert.deepEqual(helper.ready(), { config: other, token: 'T2' })
+})
+
+const another = problem('changed', 'The configuration has changed.', { retryable: true })
+
+test('a helper that has read another configuration is asked for it, and lends for that', async (t) => {
+  const other = configuration('http://127.0.0.1:2/v1')
+  const { helper } = await lending(t, {
+    initialize: [hello, { result: { ...hello.result, config: other } }],
+    lend: [token('T1', 5), token('T2', 5)],
+    status: [{ notify: [{ method: 'session/changed', params: { signedIn: true } }], result: 1 }],
+    getToken: [another],
+  })
+  await helper.call('status')
+  assert.equal(helper.ready(), undefined)
+  await eventually(() => helper.ready() !== undefined)
+  assert.deepEqual(helper.ready(), { config: other, token: 'T2' })
+})
+
+test('a token goes to the endpoint that it is for, also where that changes on the way', async (t) => {
+  const [first, second] = [await serve(t, (_, response) => response.writeHead(401).end()), await serve(t, (_, response) => response.end('answer'))]
+  const [before, after] = [first, second].map(({ origin }) => ({ result: { ...hello.result, config: configuration(`${origin}/v1`) } }))
+  const { helper, asked } = scriptedHelper(t, { initialize: [before, after], getToken: [token('T1'), another, token('T2')] })
+  const fetch = createFetch(helper, `${first.origin}/v1`)
+  // Once with a text, once with a body that can be read only once.
+  const response = await fetch(new Request(`${first.origin}/v1/chat`, { method: 'POST', body: 'hello' }))
+  assert.equal(await response.text(), 'answer')
+  assert.equal(await (await fetch(`${first.origin}/v1/chat`, { method: 'POST', body: 'hello' })).text(), 'answer')
+  assert.deepEqual(first.requests.map(({ headers }) => headers.authorization), ['Bearer T1'])
+  assert.deepEqual(second.requests.map(({ headers, body, url }) => [headers.authorization, body, url]), Array(2).fill(['Bearer T2', 'hello', '/v1/chat']))
+  assert.equal(asked('initialize').length, 2)
+})
+
+test('a token is not sent where another initialize has told otherwise before it came', async (t) => {
+  const [first, second] = [await serve(t, (_, response) => response.end('first')), await serve(t, (_, response) => response.end('second'))]
+  const [before, after] = [first, second].map(({ origin }) => ({ result: { ...hello.result, config: configuration(`${origin}/v1`) } }))
+  const { helper } = scriptedHelper(t, { initialize: [before, after], getToken: [token('T2')] })
+  await helper.configuration()
+  const answer = createFetch(helper, `${first.origin}/v1`)(`${first.origin}/v1/models`)
+  helper.greet() // as another instance of the plugin does
+  assert.equal(await (await answer).text(), 'second')
+  assert.equal(first.requests.length, 0)
+})
+
+test('a helper whose configuration changes all the time is given up on', async (t) => {
+  const { helper } = scriptedHelper(t, { config, getToken: [another] })
+  const given = endpoint(t, () => new Response())
+  await assert.rejects(createFetch(helper, BASE_URL)(`${BASE_URL}/models`), /The configuration has changed/)
+  assert.deepEqual(given, [])
 })
 
 test('two directories are lent their own', async (t) => {

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { acquire } from '../lib/helper.js'
 import { LABELS, PROVIDER, SIGN_IN } from '../lib/messages.js'
 import { plugin } from '../lib/plugin.js'
-import { eventually, realHelper, temporaryDirectory, useHelper } from '../testing/setup.js'
+import { eventually, realHelper, serve, temporaryDirectory, useHelper } from '../testing/setup.js'
 
 const helper = realHelper()
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -53,7 +53,7 @@ async function world(t) {
   // The person's answer to what /connect asks of a project's configuration, given before.
   process.env.OCI_OIDC_TRUST_PROJECT = directory
   t.after(() => delete process.env.OCI_OIDC_TRUST_PROJECT)
-  const configure = () =>
+  const configure = (/** @type {object} */ changes = {}) =>
     writeFileSync(
       join(directory, 'oci-auth.config.jsonc'),
       JSON.stringify({
@@ -63,6 +63,7 @@ async function world(t) {
         redirect_uri: redirect,
         scope: `openid profile offline_access ${standin.scope}`,
         llm_base_url: standin.llm_base_url,
+        ...changes,
       }),
     )
   const control = async (/** @type {object} */ command) => {
@@ -137,6 +138,23 @@ test('from nothing to an answer', async (t) => {
     const status = textOf(await hooks.tool.oci_oidc_status?.execute({}))
     assert.match(status, /^Signed in +yes, as /m)
     assert.match(status, new RegExp(`^Endpoint +${standin.llm_base_url}`, 'm'))
+  })
+
+  await t.test('a configuration with another endpoint is noticed by the way, and no token goes to the one before', async (t) => {
+    const here = acquire(directory)
+    t.after(() => here.release())
+    await eventually(() => here.ready() !== undefined)
+    const other = await serve(t, (_, response) => response.end('the other'))
+    const atFirst = async () => (await control({})).counts.models
+    const before = await atFirst()
+    configure({ llm_base_url: `${other.origin}/v1` })
+    await here.call('status') // as the status item asks
+    for (const _ of [1, 2, 3]) assert.equal(await (await ask()).text(), 'the other')
+    assert.equal(await atFirst(), before)
+    assert.match(other.requests[0]?.headers.authorization ?? '', /^Bearer eyJ/)
+    configure()
+    await here.call('status')
+    assert.notEqual(await (await ask()).text(), 'the other')
   })
 
   await t.test('the guard denies the configuration, which holds a secret', async () => {
