@@ -90,7 +90,7 @@ func TestTheCostOfAStart(t *testing.T) {
 		want        []string // base names, in this order
 	}{
 		{"token", "", []string{"token"}, []string{"oci-auth.config.jsonc", "tokens"}},
-		{"first token over stdio", firstToken, []string{"--stdio"}, []string{"oci-oidc-debug.log", "oci-auth.config.jsonc", "oci-auth.config.jsonc", "oci-auth.config.jsonc", "oci-oidc-debug.log", "tokens"}},
+		{"first token over stdio", firstToken, []string{"--stdio"}, []string{"oci-oidc-debug.log", "oci-auth.config.jsonc", "oci-auth.config.jsonc", "tokens"}},
 	} {
 		t.Run("files: "+test.name, func(t *testing.T) {
 			trace := filepath.Join(t.TempDir(), "trace")

@@ -31,7 +31,8 @@ const maxInside = 1000
 // the disk as it is now.
 func (p Places) NewGuard(directory string) *Guard {
 	protected := p.Protected(directory)
-	g := &Guard{places: p, directory: directory, allowed: protected.TokenAllowed}
+	config, err := p.LoadConfig(directory)
+	g := &Guard{places: p, directory: directory, allowed: err == nil && config.AgentToken}
 	for _, path := range append(protected.Trees, protected.Files...) {
 		g.kept = append(g.kept, placeOf(path))
 	}

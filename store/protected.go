@@ -13,8 +13,6 @@ type Protected struct {
 	Trees    []string // directories in which nothing may be opened
 	Files    []string // files that hold a secret
 	ReadOnly []string // files without a secret that an agent must not change
-	// TokenAllowed says that the person lets agents run oci-oidc-helper token.
-	TokenAllowed bool
 }
 
 // Protected reads from the disk what is protected in a project directory.
@@ -24,8 +22,7 @@ type Protected struct {
 // secret. A change of a project's configuration means nothing before the person
 // has confirmed it.
 func (p Places) Protected(directory string) Protected {
-	config, err := p.LoadConfig(directory)
-	protected := Protected{ReadOnly: []string{p.LogFile}, TokenAllowed: err == nil && config.AgentToken}
+	protected := Protected{ReadOnly: []string{p.LogFile}}
 	if p.StateDir != "" {
 		protected.Trees = append(protected.Trees, p.StateDir)
 	}

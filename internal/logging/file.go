@@ -46,8 +46,10 @@ func (f *file) Write(line []byte) (int, error) {
 func (f *file) move(path string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.close()
-	f.path = path
+	if f.path != path {
+		f.close()
+		f.path = path
+	}
 }
 
 func (f *file) open() {

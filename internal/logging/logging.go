@@ -59,4 +59,8 @@ func (l *Log) Path() string {
 }
 
 // Close closes the file. A later record opens it again.
-func (l *Log) Close() { l.file.move(l.Path()) }
+func (l *Log) Close() {
+	l.file.mu.Lock()
+	defer l.file.mu.Unlock()
+	l.file.close()
+}
