@@ -12,6 +12,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -50,10 +51,12 @@ func (d *Domain) newCodeRequest(ctx context.Context, redirectURI string) (*codeR
 		return nil, err
 	}
 	client.Endpoint.AuthURL, client.RedirectURL = m.Authorization, redirectURI
-	return &codeRequest{
+	r := &codeRequest{
 		client: client, metadata: m, page: d.signInPage(), check: check,
 		state: rand.Text(), nonce: rand.Text(), verifier: oauth2.GenerateVerifier(),
-	}, nil
+	}
+	secret.Remember(r.state, r.nonce, r.verifier)
+	return r, nil
 }
 
 // url is the domain's sign-in page for this request. S256 is always sent, though
@@ -85,7 +88,7 @@ func (r *codeRequest) parse(query url.Values) (code string, err error) {
 		return "", problem.New(problem.Domain, "Could not sign in: the answer came from another identity domain.", "Sign in again.")
 	}
 	if errorCode := query.Get("error"); errorCode != "" {
-		return "", codeProblem(errorCode, "Could not "+codeStep+": ", said(errorCode, query.Get("error_description"), "", r.state, r.nonce, r.verifier))
+		return "", codeProblem(errorCode, "Could not "+codeStep+": ", said(errorCode, query.Get("error_description"), ""))
 	}
 	if code = query.Get("code"); code == "" {
 		return "", problem.New(problem.Domain, "Could not sign in: the answer holds no code.", "Sign in again.")

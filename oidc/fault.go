@@ -61,7 +61,7 @@ func (d *Domain) nonsense(step, why string, err error) *problem.Problem {
 
 // refusal is the problem of an error answer (RFC 6749, 5.2; RFC 8628, 3.5).
 func (d *Domain) refusal(step string, x *exchange, refused *oauth2.RetrieveError) *problem.Problem {
-	said := said(refused.ErrorCode, refused.ErrorDescription, x.supportID(), x.secrets...)
+	said := said(refused.ErrorCode, refused.ErrorDescription, x.supportID())
 	cause := fmt.Errorf("status %d%s", x.status, said)
 	could := "Could not " + step + ": "
 	switch {
@@ -109,21 +109,10 @@ func codeCause(code string) error {
 	return nil
 }
 
-// shortestSecret is the shortest text, in bytes, that is looked for in what the
-// domain says: a shorter one is in any sentence.
-const shortestSecret = 6
-
 // said quotes what the domain said, for a message: ` (error, "description", ECID …)`.
-// secrets are what it was told, and might echo.
-func said(code, description, supportID string, secrets ...string) string {
-	clean := func(text string, limit int) string {
-		for _, one := range secrets {
-			if len(one) >= shortestSecret {
-				text = strings.ReplaceAll(text, one, "…")
-			}
-		}
-		return printable(logging.Redact(text), limit)
-	}
+// What it was told, and might echo, is left out.
+func said(code, description, supportID string) string {
+	clean := func(text string, limit int) string { return printable(logging.Redact(text), limit) }
 	var parts []string
 	if code = clean(code, 60); code != "" {
 		parts = append(parts, code)

@@ -13,9 +13,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -262,10 +264,10 @@ func TestWhatWasToldIsNotEchoed(t *testing.T) {
 			}
 			rw.Header().Set("X-ORACLE-DMS-ECID", "id-"+password)
 			rw.WriteHeader(http.StatusBadRequest)
-			_, _ = fmt.Fprintf(rw, `{"error":%s,"error_description":%s}`, quote(password), quote(password+basic))
+			_, _ = fmt.Fprintf(rw, `{"error":%s,"error_description":%s}`, quote(password), quote(basic+" "+password))
 		}
 	})
-	secrets := []string{domaintest.ConfidentialSecret, base64.StdEncoding.EncodeToString([]byte("confidential-client:confidential-secret"))}
+	secrets := []string{domaintest.ConfidentialSecret, base64.StdEncoding.EncodeToString([]byte(domaintest.ConfidentialSecret[1:]))} // as it stands in HTTP Basic
 	tell := func(err error) {
 		t.Helper()
 		if err == nil {
@@ -295,6 +297,81 @@ func TestWhatWasToldIsNotEchoed(t *testing.T) {
 		if strings.Contains(body, secret) {
 			t.Errorf("the page tells %s", secret)
 		}
+	}
+}
+
+// TestWhatTheDomainEchoesIsNotLogged: a domain that knows no HTTP repeats all that it
+// was told and has told, where only an error of net/http quotes it.
+func TestWhatTheDomainEchoesIsNotLogged(t *testing.T) {
+	const deviceCode = "2f6c0a1e-77f5-4d5b-9f0e-8a51d4c2b7e9"
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	var mu sync.Mutex
+	told := []string{deviceCode}
+	w.Change(func(o *domaintest.Options) {
+		o.Tamper = func(op domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			mu.Lock()
+			defer mu.Unlock()
+			switch op {
+			case domaintest.Authorize:
+				told = append(told, r.FormValue("state"), r.FormValue("nonce"))
+				honest(rw, r)
+			case domaintest.Device:
+				_, _ = fmt.Fprintf(rw, `{"device_code":%q}`, deviceCode)
+			case domaintest.Token:
+				_, basic, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+				told = append(told, domaintest.ConfidentialSecret, basic)
+				for _, name := range []string{"refresh_token", "code", "code_verifier"} {
+					if value := r.PostFormValue(name); value != "" {
+						told = append(told, value)
+					}
+				}
+				conn, _, err := http.NewResponseController(rw).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, strings.Join(told, ",")+"\r\n\r\n")
+			default:
+				honest(rw, r)
+			}
+		}
+	})
+	path := filepath.Join(t.TempDir(), "log")
+	log := logging.Open(path)
+	log.Configure(logging.LevelVerbose, path)
+	s, err := NewSession(w.config, w.places, log.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if _, err := s.Connect(t.Context(), ConnectOptions{Flow: Device}); err == nil {
+		t.Error("signed in")
+	}
+	tokens := w.expired()
+	if _, err := s.Token(t.Context(), ""); err == nil {
+		t.Error("refreshed")
+	}
+	redirect, ended := signingIn(t, w, s)
+	visit(t, redirect, nil)
+	if <-ended == nil {
+		t.Error("signed in")
+	}
+	log.Close()
+	text, err := os.ReadFile(path)
+	if err != nil || strings.Count(string(text), "malformed HTTP") < 2 {
+		t.Fatalf("%v: %s", err, text)
+	}
+	for _, one := range append(told, tokens.Access.Reveal()) {
+		for from := 0; from+16 <= len(one); from += 8 {
+			if part := one[from : from+16]; strings.Contains(string(text), part) && !strings.HasPrefix(one, "eyJ") {
+				t.Errorf("%s of %s is in the log", part, one)
+				break
+			}
+		}
+	}
+	if len(told) < 10 {
+		t.Errorf("only %q was told", told)
 	}
 }
 

@@ -3,6 +3,7 @@ package oidc
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
 const (
@@ -34,8 +37,6 @@ type exchange struct {
 	sent   atomic.Bool // the request left this machine
 	status int         // of the last answer; 0 without one
 	header http.Header // of the last answer
-
-	secrets []string // what the last request told the domain in confidence
 }
 
 // exchange begins a call: the returned context makes x/oauth2 use it.
@@ -73,7 +74,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.secrets = confidences(req, form)
+	rememberAsked(req, form)
 	ctx, cancel := context.WithTimeout(x.ctx, exchangeTimeout)
 	defer cancel()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -99,6 +100,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	rememberAnswered(body)
 	x.status, x.header = resp.StatusCode, resp.Header
 	log.Debug("the domain answered", "status", x.status, "took", time.Since(began), "bytes", len(body), "ecid", x.supportID())
 	resp.Body = io.NopCloser(bytes.NewReader(body))
@@ -117,24 +119,28 @@ func readBody(req *http.Request) ([]byte, error) {
 	return io.ReadAll(req.Body)
 }
 
-// confidences are the secrets in a request, as they are and as they were sent.
-func confidences(req *http.Request, body []byte) (secrets []string) {
-	add := func(text string) {
-		if text != "" {
-			secrets = append(secrets, text, url.QueryEscape(text))
-		}
-	}
+// rememberAsked makes the secrets in a request known, so that they are found where
+// the domain echoes them.
+func rememberAsked(req *http.Request, body []byte) {
 	_, basic, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	add(basic)
-	if _, password, ok := req.BasicAuth(); ok {
-		secret, _ := url.QueryUnescape(password)
-		add(secret)
-	}
+	secret.Remember(basic)
 	form, _ := url.ParseQuery(string(body))
 	for _, name := range []string{"code", "code_verifier", "device_code", "refresh_token", "token", "client_secret", "client_assertion"} {
-		add(form.Get(name))
+		secret.Remember(form.Get(name))
 	}
-	return secrets
+}
+
+// rememberAnswered does so with the secrets in an answer.
+func rememberAnswered(body []byte) {
+	var answer struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+		ID      string `json:"id_token"`
+		Device  string `json:"device_code"`
+	}
+	if json.Unmarshal(body, &answer) == nil {
+		secret.Remember(answer.Access, answer.Refresh, answer.ID, answer.Device)
+	}
 }
 
 // unknown reports whether the domain may have acted on the request although no

@@ -70,7 +70,7 @@ func (s *server) encodeToken(session *oidc.Session, token oidc.Token) json.RawMe
 	if token != s.token || useUntil != s.useUntil || s.tokenJSON == nil {
 		s.tokenJSON, _ = json.Marshal(getTokenResult{token.Access.Reveal(), token.Type, *utc(token.ExpiresAt), utc(useUntil)})
 		if token.Access != s.token.Access {
-			s.remember(session.Secrets()...)
+			s.known.Add(session.Secrets()...)
 		}
 		s.token, s.useUntil = token, useUntil
 	}

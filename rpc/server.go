@@ -16,6 +16,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
@@ -32,7 +33,7 @@ type Options struct {
 // is cancelled; a refresh that was begun is finished, because its token works only
 // once.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
-	s := &server{Options: o, running: map[jsonrpc2.ID]context.CancelFunc{}}
+	s := &server{Options: o, running: map[jsonrpc2.ID]context.CancelFunc{}, known: secret.Known{Disguised: true}}
 	s.life, s.end = context.WithCancel(context.Background())
 	defer s.end()
 	if directory, err := os.Getwd(); err == nil {
@@ -68,8 +69,7 @@ type server struct {
 	useUntil  time.Time
 	tokenJSON json.RawMessage // its result
 
-	knownMu sync.Mutex
-	known   known
+	known secret.Known // to be kept from agents
 }
 
 // told is the session whose configuration the shim was told last, or none. A token

@@ -87,7 +87,14 @@ var checks = []check{
 	{"a refresh token is visible ASCII", "oidc/answer.go", `, answer.RefreshToken != "" && !tokenText(answer.RefreshToken):`, `:`, "TestAHostileDomainIsHarmless"},
 	{"a token is not endless", "oidc/answer.go", `len(text) <= maxTokenSize && `, ``, "TestAHostileDomainIsHarmless"},
 	{"an answer is JSON", "oidc/transport.go", `resp.Header.Set("Content-Type", "application/json")`, `resp.Header.Set("Content-Type", "text/plain")`, "TestAHostileDomainIsHarmless"},
-	{"what was told is not quoted", "oidc/transport.go", `x.secrets = confidences(req, form)`, ``, "TestWhatWasToldIsNotEchoed"},
+	{"what was told is not quoted", "oidc/transport.go", `	rememberAsked(req, form)
+`, ``, "TestWhatWasToldIsNotEchoed"},
+	{"what was asked is not logged", "oidc/transport.go", `	rememberAsked(req, form)
+`, ``, "TestWhatTheDomainEchoesIsNotLogged"},
+	{"what was answered is not logged", "oidc/transport.go", `	rememberAnswered(body)
+`, ``, "TestWhatTheDomainEchoesIsNotLogged"},
+	{"state, nonce and verifier are not logged", "oidc/code.go", `secret.Remember(r.state, r.nonce, r.verifier)`, `secret.Remember()`, "TestWhatTheDomainEchoesIsNotLogged"},
+	{"a secret is not logged", "internal/logging/redact.go", `secret.Redact(text)`, `text + secret.Redact("")`, "TestKnownSecretsStayOut"},
 	{"control characters", "oidc/fault.go", `if unicode.IsPrint(r) {`, `if r != 0 || unicode.IsPrint(r) {`, "TestWhatTheDomainSaysIsHarmless"},
 	{"an answer's size", "oidc/transport.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},
 	{"an answer's time", "oidc/transport.go", `context.WithTimeout(x.ctx, exchangeTimeout)`, `context.WithCancel(x.ctx)`, "TestUnreachable"},

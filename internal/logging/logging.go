@@ -6,8 +6,9 @@
 // moves to the configured level and file. A log that cannot be written never
 // stops the program.
 //
-// Secrets are kept out three times: by type (secret.Text), by attribute name,
-// and by shape (whatever looks like a JSON Web Token or a Bearer header).
+// Secrets are kept out four times: by type (secret.Text), by attribute name, by
+// value (whatever this process has seen as a secret), and by shape (whatever looks
+// like a JSON Web Token or a Bearer header).
 package logging
 
 import (

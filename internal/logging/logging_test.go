@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -169,6 +171,31 @@ func TestSecretsStayOut(t *testing.T) {
 			if strings.Contains(text, leak) {
 				t.Errorf("%s: %q leaked in %s", name, leak, text)
 			}
+		}
+	}
+}
+
+// TestKnownSecretsStayOut, also where neither type, name nor shape tells them, and when
+// they became known after the logger was made.
+func TestKnownSecretsStayOut(t *testing.T) {
+	var terminal bytes.Buffer
+	path := filepath.Join(t.TempDir(), "plugin.log")
+	log := Open(path)
+	log.Configure(LevelVerbose, path)
+	logger := log.AlsoTo(&terminal, LevelVerbose, true).With("from", "here")
+	logger.Info("before there are any")
+	const short, long = "Tr0ub4d&r", "5f0d8a64-93c1-4be7-a2f0-6c1d7e8b9a03"
+	for _, one := range []string{short, long} {
+		secret.New(one)
+		logger.Error("it is " + one + ".")
+		logger.Debug("x", "err", fmt.Errorf("malformed answer %q", one), slog.Group("g", "said", "a "+one+" b"))
+		logger.Debug("x", "url", "https://example.com/?x="+url.QueryEscape(one))
+	}
+	logger.Info("a part of it: " + long[:20])
+	log.Close()
+	for name, text := range map[string]string{"file": read(t, path), "terminal": terminal.String()} {
+		if strings.Contains(text, "Tr0ub4d") || strings.Contains(text, long[:16]) || strings.Count(text, redacted) != 9 {
+			t.Errorf("%s: %s", name, text)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
 const redacted = "[redacted]"
@@ -50,7 +52,7 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 	}
 }
 
-// Redact returns text without what has the shape of a secret.
+// Redact returns text without what is a secret of this process or has the shape of one.
 func Redact(text string) string {
-	return secretShapes().ReplaceAllString(text, redacted)
+	return secretShapes().ReplaceAllString(secret.Redact(text), redacted)
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
 // CAVariables are the variables of the environment that name a file of CAs, as
@@ -148,6 +149,7 @@ func (s Settings) ReadClientCertificate() (tls.Certificate, error) {
 	if bytes.Contains(keyText, []byte("ENCRYPTED")) {
 		return wrong(key, keyPath, errors.New("holds a private key with a passphrase; write it without one (openssl pkey -in FILE -out NEW), readable by you alone"))
 	}
+	secret.Remember(string(keyText))
 	certificate, err := tls.X509KeyPair(certText, keyText)
 	switch {
 	case err == nil:

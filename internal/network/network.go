@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
 // Settings are what the configuration says of the network: absolute paths of files
@@ -99,9 +100,14 @@ func Proxy(to *url.URL) (*url.URL, error) {
 	// net/http goes directly where it cannot read a variable.
 	name := strings.ToUpper(to.Scheme) + "_PROXY"
 	for _, name := range []string{name, strings.ToLower(name)} {
-		if _, err := ParseProxy(os.Getenv(name)); err != nil {
+		proxy, err := ParseProxy(os.Getenv(name))
+		if err != nil {
 			return nil, problem.New(problem.Config, name+" is not the address of a proxy.",
 				"Write it as http://host:port, or http://user:password@host:port with special characters percent-encoded.")
+		}
+		if proxy != nil {
+			password, _ := proxy.User.Password()
+			secret.Remember(password)
 		}
 	}
 	return http.ProxyFromEnvironment(&http.Request{URL: to})

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"math/bits"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,19 +18,21 @@ const piece = 16
 const shortest = 6
 
 // A Redactor takes known secrets out of texts: a whole one and any 16 characters
-// in a row of it, as they are, in Base64, in hexadecimal, escaped for JSON or a
-// URL, and backwards.
+// in a row of it, as they are or escaped for JSON or a URL; disguised ones, too, in
+// Base64, in hexadecimal and backwards.
 type Redactor struct {
-	hashes map[uint64]struct{} // of every piece
-	maybe  [1 << 19]bool       // which hashes there may be, by their first bits: the map is slow
-	short  []string            // what is shorter than a piece
+	hashes []uint64 // of every piece, each at its first free place from its first bits on; 0 is free
+	shift  int      // what is left of a hash are its first bits
+	short  []string // what is shorter than a piece
 }
 
 // NewRedactor returns the redactor for secrets. A line of a longer secret, such as
 // a key in PEM, is a secret by itself; the header of a JWT is none, since others
 // have the same.
-func NewRedactor(secrets []Text) *Redactor {
-	r := &Redactor{hashes: map[uint64]struct{}{}}
+func NewRedactor(secrets []Text, disguised bool) *Redactor {
+	r := &Redactor{}
+	var long []string
+	pieces := 0
 	for _, secret := range secrets {
 		for line := range strings.Lines(secret.text) {
 			line = strings.TrimSpace(line)
@@ -39,39 +42,55 @@ func NewRedactor(secrets []Text) *Redactor {
 			if _, rest, ok := strings.Cut(line, "."); ok && strings.HasPrefix(line, "eyJ") {
 				line = rest
 			}
-			if len(line) >= shortest {
-				r.add(line)
+			if len(line) < shortest {
+				continue
+			}
+			for _, form := range forms(line, disguised) {
+				if len(form) < piece {
+					r.short = append(r.short, form)
+					continue
+				}
+				long = append(long, form)
+				pieces += len(form) - piece + 1
 			}
 		}
+	}
+	if pieces == 0 {
+		return r
+	}
+	places := bits.Len(uint(pieces)) + 1 // at most half of them are taken
+	r.hashes, r.shift = make([]uint64, 1<<places), 64-places
+	for _, form := range long {
+		eachPiece(form, func(_ int, hash uint64) { r.hashes[r.place(hash)] = hash })
 	}
 	return r
 }
 
-func (r *Redactor) add(line string) {
-	for _, form := range forms(line) {
-		if len(form) < piece {
-			r.short = append(r.short, form)
-			continue
+// place is where a hash is, or would be.
+func (r *Redactor) place(hash uint64) int {
+	for i := int(hash >> r.shift); ; i = (i + 1) & (len(r.hashes) - 1) {
+		if at := r.hashes[i]; at == hash || at == 0 {
+			return i
 		}
-		eachPiece(form, func(_ int, hash uint64) {
-			r.hashes[hash] = struct{}{}
-			r.maybe[hash>>45] = true
-		})
 	}
 }
 
 // forms are the ways in which a program prints text.
-func forms(text string) []string {
+func forms(text string, disguised bool) []string {
 	quoted, _ := json.Marshal(text)
-	digits := hex.EncodeToString([]byte(text))
-	backwards := []byte(text)
-	slices.Reverse(backwards)
-	all := []string{text, digits, strings.ToUpper(digits), string(backwards)}
+	all := []string{text}
 	for _, escaped := range []string{string(quoted[1 : len(quoted)-1]), url.QueryEscape(text)} {
 		if escaped != text {
 			all = append(all, escaped)
 		}
 	}
+	if !disguised {
+		return all
+	}
+	digits := hex.EncodeToString([]byte(text))
+	backwards := []byte(text)
+	slices.Reverse(backwards)
+	all = append(all, digits, strings.ToUpper(digits), string(backwards))
 	// What stands before it decides how three bytes become four characters; the
 	// outermost ones depend on the neighbours.
 	for shift := range 3 {
@@ -120,10 +139,7 @@ func value(c byte) uint64 {
 func (r *Redactor) Redact(text string) (string, bool) {
 	var spans [][2]int
 	eachPiece(text, func(end int, hash uint64) {
-		if !r.maybe[hash>>45] {
-			return
-		}
-		if _, known := r.hashes[hash]; !known {
+		if r.hashes == nil || hash == 0 || r.hashes[r.place(hash)] != hash {
 			return
 		}
 		if last := len(spans) - 1; last >= 0 && end-piece <= spans[last][1] {

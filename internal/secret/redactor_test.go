@@ -25,7 +25,7 @@ func all() []Text {
 }
 
 func TestRedactor(t *testing.T) {
-	r := NewRedactor(all())
+	r := NewRedactor(all(), true)
 	encode := base64.StdEncoding.EncodeToString
 	wrapped := func(text string, width int) (lines string) {
 		for ; len(text) > width; text = text[width:] {
@@ -64,7 +64,7 @@ func TestRedactor(t *testing.T) {
 }
 
 func TestRedactorLeavesEverythingElse(t *testing.T) {
-	r := NewRedactor(all())
+	r := NewRedactor(all(), true)
 	for _, text := range []string{
 		"", "short", header, header + ".e30.", uuid[:15], "-----BEGIN PRIVATE KEY-----", "abc", "p4ss",
 		"The quick brown fox jumps over the lazy dog — Grüße, 你好 \xff", strings.Repeat("A", 500),
@@ -73,7 +73,7 @@ func TestRedactorLeavesEverythingElse(t *testing.T) {
 			t.Errorf("%q became %q", text, clean)
 		}
 	}
-	if clean, _ := NewRedactor(nil).Redact(jwt); clean != jwt {
+	if clean, _ := NewRedactor(nil, true).Redact(jwt); clean != jwt {
 		t.Error("an empty redactor redacts")
 	}
 }
@@ -82,7 +82,7 @@ func TestRedactorLeavesEverythingElse(t *testing.T) {
 func FuzzRedactor(f *testing.F) {
 	f.Add("before ", " between ", " after", uint64(1))
 	f.Add("\xf0\x9f", "", "…", uint64(2))
-	r := NewRedactor(all())
+	r := NewRedactor(all(), true)
 	f.Fuzz(func(t *testing.T, before, between, after string, seed uint64) {
 		secrets := []string{jwt, uuid, odd, brief}
 		one := secrets[rand.New(rand.NewPCG(seed, 0)).IntN(len(secrets))]
@@ -94,7 +94,7 @@ func FuzzRedactor(f *testing.F) {
 }
 
 func BenchmarkRedact(b *testing.B) {
-	r := NewRedactor(all())
+	r := NewRedactor(all(), true)
 	text := strings.Repeat("func main() { fmt.Println(\"a line of code\") } // and what it means\n", 800)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
@@ -105,6 +105,6 @@ func BenchmarkRedact(b *testing.B) {
 func BenchmarkNewRedactor(b *testing.B) {
 	text := New(strings.Repeat(uuid, 40))
 	for b.Loop() {
-		NewRedactor([]Text{text, text})
+		NewRedactor([]Text{text, text}, true)
 	}
 }

@@ -1,5 +1,6 @@
 // Package secret keeps secret text from being printed by accident: every way in
-// which fmt, encoding/json and log/slog print a value shows "[redacted]".
+// which fmt, encoding/json and log/slog print a value shows "[redacted]", and what
+// was a secret once is found by [Redact] in any text.
 package secret
 
 import (
@@ -16,7 +17,10 @@ const redacted = "[redacted]"
 type Text struct{ text string }
 
 // New returns text as a secret.
-func New(text string) Text { return Text{text} }
+func New(text string) Text {
+	Remember(text)
+	return Text{text}
+}
 
 // Reveal returns the text itself: for the request or the file it belongs to.
 func (t Text) Reveal() string { return t.text }

@@ -1,0 +1,62 @@
+package secret
+
+import (
+	"slices"
+	"sync"
+)
+
+// maxKnown is how many secrets are looked for: those that were replaced may still
+// stand somewhere, and work until they expire.
+const maxKnown = 24
+
+// Known are the secrets that are looked for in texts: the latest ones. The zero value
+// knows none. It is safe for concurrent use.
+type Known struct {
+	Disguised bool // they are found in other encodings, too
+
+	mu       sync.Mutex
+	latest   []Text    // the latest first
+	redactor *Redactor // of them; nil until a text comes
+}
+
+// Add makes secrets known.
+func (k *Known) Add(secrets ...Text) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, one := range secrets {
+		if !one.Empty() && !slices.Contains(k.latest, one) {
+			k.latest = slices.Insert(k.latest, 0, one)
+			k.redactor = nil
+		}
+	}
+	k.latest = k.latest[:min(len(k.latest), maxKnown)]
+}
+
+// Redact returns text with "[redacted]" in the place of secrets, and whether there
+// were any.
+func (k *Known) Redact(text string) (string, bool) {
+	k.mu.Lock()
+	if k.redactor == nil {
+		k.redactor = NewRedactor(k.latest, k.Disguised)
+	}
+	redactor := k.redactor
+	k.mu.Unlock()
+	return redactor.Redact(text)
+}
+
+// seen are the secrets of this process.
+var seen Known
+
+// Remember makes secrets known to [Redact] that become no [Text].
+func Remember(texts ...string) {
+	for _, text := range texts {
+		seen.Add(Text{text})
+	}
+}
+
+// Redact returns text without the latest secrets that this process has seen, as they
+// are or escaped.
+func Redact(text string) string {
+	clean, _ := seen.Redact(text)
+	return clean
+}
