@@ -93,6 +93,10 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 	if err := s.writable(); err != nil {
 		return err
 	}
+	// Before anybody goes to the trouble of signing in for nothing.
+	if _, err := s.file.CheckKeyring(); err != nil {
+		return err
+	}
 	if place.CI() {
 		return problem.New(problem.LoginRequired, "Nobody can sign in here: this is a CI job (the variable CI is set).",
 			"Use auth_method client_credentials, or bring a session along: mount the directory of its tokens. If somebody is here, unset CI.")
@@ -172,15 +176,17 @@ func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 			revoked = true
 		}
 	}
-	if err := s.file.Erase(); err != nil {
+	err = s.file.Erase()
+	if !s.file.Stamp().Same(store.Stamp{}) {
 		return revoked, err
 	}
 	s.mu.Lock()
 	s.hold(store.Tokens{}, store.Stamp{})
+	s.foreign, s.lastFault = nil, nil
 	s.mu.Unlock()
 	s.log.Info("signed out", "revoked", revoked)
 	s.onChange(s.Status())
-	return revoked, nil
+	return revoked, err
 }
 
 // begin saves the tokens of a new sign-in. A file of a newer version is left

@@ -219,6 +219,42 @@ func (s *Session) saveBehind() {
 	}()
 }
 
+// reformBehind has the file written in the form that the configuration wants, once in
+// a process: two configurations that want different ones do not quarrel for ever. s.mu
+// is held.
+func (s *Session) reformBehind() {
+	if s.reformed || !s.held.stamp.OtherForm() {
+		return
+	}
+	s.reformed = true
+	s.behind.Add(1)
+	go func() {
+		defer s.behind.Done()
+		unlock, _, err := s.lock(context.Background(), nil)
+		if err != nil {
+			return
+		}
+		defer unlock()
+		s.mu.Lock()
+		s.notice() // what the lock was waited for
+		tokens, other := s.held.Tokens, s.held.stamp.OtherForm()
+		s.mu.Unlock()
+		if !other {
+			return
+		}
+		stamp, err := s.file.Save(tokens)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err != nil {
+			s.log.Warn("the saved tokens stay in their form", "problem", problem.From(err))
+			s.lastFault = problem.From(err)
+			return
+		}
+		s.held.stamp = stamp
+		s.log.Info("the saved tokens are in their new form", "store", s.config.TokenStore)
+	}()
+}
+
 // replacedByOther reads the file again and reports whether it now holds a valid
 // token other than the replaced one.
 func (s *Session) replacedByOther(replaced string) bool {

@@ -36,7 +36,8 @@ type Session struct {
 	held      held
 	unsaved   bool // what is held could not be written
 	saveAfter time.Time
-	foreign   *problem.Problem // what is in the file is not for this version
+	foreign   *problem.Problem // why the file's tokens are not for this process to have
+	reformed  bool             // the file was to be put into the configured form once
 	pause     pause
 	rejected  string // fingerprint of the last token that the endpoint did not accept
 	stand     string // fingerprint of the token that replaced a rejected one
@@ -179,6 +180,7 @@ func (s *Session) ready(rejected string) (token Token, replaced string, err erro
 			s.refreshBehind()
 		}
 		s.saveBehind()
+		s.reformBehind()
 	}
 	s.mu.Unlock()
 	if changed {
@@ -271,7 +273,9 @@ func (s *Session) notice() bool {
 // noticeFault is notice for a file that cannot be used. s.mu is held.
 func (s *Session) noticeFault(stamp store.Stamp, err error) bool {
 	p := problem.From(err)
-	s.log.Warn("the saved tokens are not used", "problem", p)
+	if s.lastFault == nil || s.lastFault.Message != p.Message { // which may be asked often
+		s.log.Warn("the saved tokens are not used", "problem", p)
+	}
 	s.lastFault = p
 	switch {
 	case store.Newer(err):
@@ -279,9 +283,12 @@ func (s *Session) noticeFault(stamp store.Stamp, err error) bool {
 		s.hold(store.Tokens{}, stamp)
 		s.foreign, s.lastFault = p, p
 		return changed
-	case store.Damaged(err):
+	case store.Damaged(err), store.KeyLost(err):
 		s.held.stamp = stamp
 		s.unsaved = !s.held.Empty() // and so written again
+	}
+	if store.KeyLost(err) || store.KeyringFault(err) {
+		s.foreign = p
 	}
 	return false
 }

@@ -50,6 +50,7 @@ type Config struct {
 	LogLevel      slog.Level        //
 	LogFile       string            // absolute
 	AgentToken    bool              // an agent may run oci-oidc-helper token
+	TokenStore    TokenStore        // how the tokens are saved
 
 	Network network.Settings // ca_file, tls_client_cert and tls_client_key
 }
@@ -98,6 +99,7 @@ type configFile struct {
 	LogLevel      string            `json:"log_level"`
 	LogFile       string            `json:"log_file"`
 	AgentToken    bool              `json:"allow_agent_token"`
+	TokenStore    string            `json:"token_store"`
 }
 
 // maxConfigSize bounds what is read of a configuration or secret file, in bytes.
@@ -147,6 +149,7 @@ func (p Places) defaults() configFile {
 		Scope:       DefaultScope,
 		AuthMethod:  string(ConfidentialApp),
 		LogLevel:    DefaultLogLevel,
+		TokenStore:  string(FileStore),
 	}
 }
 
@@ -186,6 +189,7 @@ func (p Places) parse(path string, text []byte, own bool) (Config, *configCheck,
 		LogLevel:      check.logLevel(file.LogLevel),
 		LogFile:       logFile,
 		AgentToken:    file.AgentToken,
+		TokenStore:    check.tokenStore(file.TokenStore),
 		Network: network.Settings{
 			CAFile:     p.networkFile(check, "ca_file", file.CAFile),
 			ClientCert: p.networkFile(check, "tls_client_cert", file.TLSCert),
@@ -327,6 +331,13 @@ func (c *configCheck) logLevel(value string) slog.Level {
 			didYouMean(strings.ToUpper(value), logging.Levels))
 	}
 	return level
+}
+
+func (c *configCheck) tokenStore(value string) TokenStore {
+	if !slices.Contains(tokenStores, value) {
+		c.add("token_store", fmt.Sprintf("is %q; write one of %s", value, strings.Join(tokenStores, ", "))+didYouMean(value, tokenStores))
+	}
+	return TokenStore(value)
 }
 
 // portOK reports whether a URL's port, if it has one, is a port.

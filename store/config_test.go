@@ -61,6 +61,7 @@ func TestDefaults(t *testing.T) {
 		AuthMethod:   ConfidentialApp,
 		LogLevel:     slog.LevelInfo,
 		LogFile:      p.LogFile,
+		TokenStore:   FileStore,
 	}
 	if !c.Equal(want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

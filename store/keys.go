@@ -145,6 +145,9 @@ var ConfigKeys = []ConfigKey{
 	{Name: "tls_client_key", Trust: TrustSecretFile,
 		About:   "The file with its private key in PEM form, without a passphrase, unless that is in the same file.",
 		Example: "~/.secrets/oci-client.key"},
+	{Name: "token_store", Trust: TrustValue, Default: string(FileStore), Values: tokenStores,
+		About: "How the tokens are saved: in a file that only you can read, or (keyring) in that file encrypted, " +
+			"with a key in the keyring of your operating system."},
 	{Name: "log_level", Trust: TrustHarmless, Default: DefaultLogLevel, Values: logging.Levels,
 		About: "How much is logged. NONE writes nothing, VERBOSE most."},
 	{Name: "log_file", Trust: TrustWritten,

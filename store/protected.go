@@ -95,8 +95,8 @@ func (p Places) Secrets(directory string) []secret.Text {
 		if err != nil {
 			continue
 		}
-		if tokens, err := parseTokens(text); err == nil {
-			secrets = append(secrets, tokens.Refresh)
+		if tokens, keyName, err := (&TokenFile{path: path}).parse(text); err == nil {
+			secrets = append(secrets, tokens.Refresh, keys.text(keyName))
 			if !config.AgentToken {
 				secrets = append(secrets, tokens.Access)
 			}

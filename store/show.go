@@ -61,6 +61,7 @@ func (c Config) Redacted() []byte {
 		LogLevel:      logging.LevelName(c.LogLevel),
 		LogFile:       c.LogFile,
 		AgentToken:    c.AgentToken,
+		TokenStore:    string(c.TokenStore),
 	}
 	var text strings.Builder
 	encoder := json.NewEncoder(&text)

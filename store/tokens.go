@@ -44,8 +44,9 @@ type Endpoints struct {
 // Empty reports whether nobody is signed in.
 func (t Tokens) Empty() bool { return t.Access.Empty() && t.Refresh.Empty() }
 
-// tokensVersion is the version of the file's shape. A file of a higher version
-// is left alone.
+// tokensVersion is the version of the file's shape, in which a version before there
+// were encrypted ones reads it, too. A file of a higher version than [sealedVersion] is
+// left alone.
 const tokensVersion = 1
 
 // tokensFile is the file as it is written.
@@ -72,6 +73,8 @@ type TokenFile struct {
 	path     string
 	domain   string
 	clientID string
+	store    TokenStore // as the configuration wants it
+	own      bool       // the configuration is the person's own
 }
 
 // TokenFile returns the file for the session that a configuration describes:
@@ -89,7 +92,7 @@ func (p Places) TokenFile(c Config) *TokenFile {
 	}
 	canonical, _ := json.Marshal(parts)
 	key := sha256.Sum256(canonical)
-	file := &TokenFile{domain: c.DomainURL, clientID: c.ClientID}
+	file := &TokenFile{domain: c.DomainURL, clientID: c.ClientID, store: c.TokenStore, own: p.isOwn(c.Path)}
 	if p.StateDir != "" { // or else it would be one of the working directory's
 		file.path = filepath.Join(p.StateDir, hex.EncodeToString(key[:])+".json")
 	}
@@ -121,7 +124,12 @@ func (f *TokenFile) Path() string { return f.path }
 type Stamp struct {
 	info    os.FileInfo
 	unknown bool // the disk did not tell
+	other   bool
 }
+
+// OtherForm reports whether what was loaded is encrypted and should not be, or the
+// other way round: the next Save changes that.
+func (s Stamp) OtherForm() bool { return s.other }
 
 // Stamp returns the file's present stamp, at the cost of one stat.
 func (f *TokenFile) Stamp() Stamp {
@@ -163,10 +171,11 @@ func (f *TokenFile) Load() (Tokens, Stamp, error) {
 			fmt.Sprintf("The saved tokens %s cannot be read: %s.", f.path, plainCause(err)),
 			"Make the file readable by you.").Because(err)
 	}
-	tokens, err := parseTokens(text)
+	tokens, keyName, err := f.parse(text)
 	if err != nil {
 		return Tokens{}, stamp, f.describe(err)
 	}
+	stamp.other = f.seals(keyName) != (keyName != "")
 	return tokens, stamp, nil
 }
 
@@ -188,10 +197,19 @@ func (f *TokenFile) notOurs() string {
 var errNewer = errors.New("written by a newer version")
 
 func (f *TokenFile) describe(err error) *problem.Problem {
-	if errors.Is(err, errNewer) {
+	switch {
+	case errors.Is(err, errNewer):
 		return problem.New(problem.Store,
 			fmt.Sprintf("The saved tokens %s were written by a newer version of oci-oidc-helper.", f.path),
 			"Update opencode-oci-oidc, or delete the file and sign in again.").Because(err)
+	case errors.Is(err, errNoKey):
+		return problem.New(problem.LoginRequired,
+			fmt.Sprintf("The saved tokens %s are encrypted, and the keyring of this system does not hold their key any more.", f.path),
+			`Sign in again: /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`).Because(err)
+	case KeyringFault(err):
+		p := keyringProblem(err)
+		p.Message = "The saved tokens are encrypted. " + p.Message
+		return p
 	}
 	return problem.New(problem.Store,
 		fmt.Sprintf("The saved tokens %s are damaged.", f.path), "Sign in again.").Because(err)
@@ -201,23 +219,42 @@ func (f *TokenFile) describe(err error) *problem.Problem {
 // new sign-in may replace it.
 func Damaged(err error) bool { return errors.Is(err, errDamaged) }
 
+// KeyLost reports whether err says that the key of an encrypted token file is gone, so
+// that a new sign-in may replace it.
+func KeyLost(err error) bool { return errors.Is(err, errNoKey) }
+
 // Newer reports whether err says that a newer version wrote a token file, which
 // is then left alone.
 func Newer(err error) bool { return errors.Is(err, errNewer) }
 
 var errDamaged = errors.New("damaged")
 
-// parseTokens reads the text of a token file. Its errors carry none of it.
-func parseTokens(text []byte) (Tokens, error) {
+// parse reads the text of a token file, and the name of the key that it is encrypted
+// with, or "". Its errors carry none of it.
+func (f *TokenFile) parse(text []byte) (tokens Tokens, keyName string, err error) {
 	var head struct {
-		Version int `json:"version"`
+		Version int    `json:"version"`
+		Key     string `json:"key"`
 	}
 	if json.Unmarshal(text, &head) != nil {
-		return Tokens{}, fmt.Errorf("%w: not a JSON object", errDamaged)
+		return Tokens{}, "", fmt.Errorf("%w: not a JSON object", errDamaged)
 	}
-	if head.Version > tokensVersion {
-		return Tokens{}, errNewer
+	switch {
+	case head.Version > sealedVersion:
+		return Tokens{}, "", errNewer
+	case head.Version < sealedVersion:
+		head.Key = ""
+	default:
+		if text, err = f.open(text); err != nil {
+			return Tokens{}, "", err
+		}
 	}
+	tokens, err = parseTokens(text)
+	return tokens, head.Key, err
+}
+
+// parseTokens reads the tokens themselves.
+func parseTokens(text []byte) (Tokens, error) {
 	var file tokensFile
 	if json.Unmarshal(text, &file) != nil || file.Version != tokensVersion {
 		return Tokens{}, fmt.Errorf("%w: not of version %d", errDamaged, tokensVersion)
@@ -240,8 +277,10 @@ func parseTokens(text []byte) (Tokens, error) {
 	return tokens, nil
 }
 
-// Save writes the tokens so that a crash at any moment leaves the old file or
-// the new one, whole. Its error is a problem of kind Store.
+// Save writes the tokens, in the form that the configuration wants, so that a crash at
+// any moment leaves the old file or the new one, whole: a new key is in the keyring
+// before a file needs it, and an old one until no file does. Its error is a problem of
+// kind Store.
 func (f *TokenFile) Save(t Tokens) (Stamp, error) {
 	file := tokensFile{
 		Version:      tokensVersion,
@@ -260,8 +299,20 @@ func (f *TokenFile) Save(t Tokens) (Stamp, error) {
 		file.RefreshSentAt = &sentAt
 	}
 	text, err := json.MarshalIndent(file, "", "  ")
+	keyName := f.keyName()
+	if err == nil && f.seals(keyName) {
+		text, err = f.seal(text, keyName)
+	}
+	if KeyringFault(err) {
+		p := keyringProblem(err)
+		p.Message = "The tokens could not be saved. " + p.Message
+		return Stamp{}, p
+	}
 	if err == nil {
 		err = replaceFile(f.path, append(text, '\n'))
+	}
+	if err == nil && keyName != "" && !f.seals(keyName) {
+		_ = keys.remove(keyName) // it opens nothing any more
 	}
 	if err != nil {
 		return Stamp{}, problem.New(problem.Store,
@@ -282,7 +333,8 @@ func (f *TokenFile) CheckWritable() error {
 		return problem.New(problem.Store,
 			fmt.Sprintf("No tokens can be saved in %s: %s.", filepath.Dir(f.path), plainCause(err)), hint).Because(err)
 	}
-	return nil
+	_, err := f.CheckKeyring()
+	return err
 }
 
 // Writable reports whether files can be made in a directory, or in what is there of
@@ -301,13 +353,25 @@ func Writable(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// Erase removes the file. Its error is a problem of kind Store.
+// Erase removes the file, what a killed process left of it, and the key that it was
+// encrypted with. Its error is a problem of kind Store.
 func (f *TokenFile) Erase() error {
+	keyName := f.keyName()
+	_ = os.Remove(f.path + ".tmp")
 	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return problem.New(problem.Store,
 			fmt.Sprintf("The saved tokens %s could not be erased: %s.", f.path, plainCause(err)),
 			"Delete the file by hand.").Because(err)
 	}
 	syncDir(filepath.Dir(f.path))
+	if keyName == "" {
+		return nil
+	}
+	if err := keys.remove(keyName); err != nil {
+		p := keyringProblem(err)
+		p.Message = "The saved tokens are erased, but their key is left in the keyring. " + p.Message
+		p.Hint = fmt.Sprintf("It opens nothing any more. Its name is %s, of %s.", keyName, keyringService)
+		return p
+	}
 	return nil
 }

@@ -111,7 +111,9 @@ func TestUnreadableTokens(t *testing.T) {
 		{"no expiry", `{"version":1,"accessToken":"x"}`, true},
 		{"header injection", `{"version":1,"accessToken":"x\r\ny","expiresAt":"2026-11-23T10:00:00Z"}`, true},
 		{"older than the first", `{"accessToken":"x","expiresAt":"2026-11-23T10:00:00Z"}`, true},
-		{"newer", `{"version":2,"somewhere":"else"}`, false},
+		{"encrypted, for another session", `{"version":2,"key":"0123456789abcdef.00","sealed":"AAAA"}`, true},
+		{"encrypted, without a key's name", `{"version":2,"sealed":"AAAA"}`, true},
+		{"newer", `{"version":3,"somewhere":"else"}`, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := testFile(t)

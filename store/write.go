@@ -82,6 +82,8 @@ func (p Places) CheckValue(key, value string) error {
 		check.scope(value, ConfidentialApp)
 	case "auth_method":
 		check.authMethod(value)
+	case "token_store":
+		check.tokenStore(value)
 	case "client_secret", "client_key":
 		p.secretRef(check, key, value)
 	default:

@@ -41,6 +41,7 @@ type newConfig struct {
 var initFlags = map[string]string{
 	"domain_url": "domain-url", "client_id": "client-id", "client_secret": "secret-file",
 	"client_key": "key-file", "client_key_id": "key-id", "auth_method": "auth-method", "redirect_uri": "redirect-uri", "scope": "scope", "llm_base_url": "llm-base-url",
+	"token_store": "token-store",
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -97,7 +98,7 @@ func (n *newConfig) run() error {
 	if err := n.mayWrite(path, "the configuration"); err != nil {
 		return err
 	}
-	for _, step := range []func() error{n.missing, n.askDomain, n.askApplication, n.askEndpoint, n.askAuthorization, n.askModels} {
+	for _, step := range []func() error{n.missing, n.askDomain, n.askApplication, n.askEndpoint, n.askAuthorization, n.askTokenStore, n.askModels} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -347,6 +348,21 @@ func (n *newConfig) askAuthorization() error {
 		err := d.ProbeAuthorization(ctx, redirectURI)
 		if err == nil {
 			n.say("✓ The domain knows the redirect URL and the scope.")
+		}
+		return err
+	})
+}
+
+func (n *newConfig) askTokenStore() error {
+	return n.settle(func() error {
+		return n.question("token_store", "Save the tokens in a file that only you can read, or encrypted by the system's keyring: file or keyring")
+	}, n.values["token_store"] != "", func(context.Context, *oidc.Domain) error {
+		if n.values["token_store"] != string(store.KeyringStore) {
+			return nil
+		}
+		_, err := n.places.TokenFile(store.Config{TokenStore: store.KeyringStore}).CheckKeyring()
+		if err == nil {
+			n.say("✓ The keyring answers.")
 		}
 		return err
 	})

@@ -38,7 +38,7 @@ The exit code is 4 where nobody is signed in; with --json it is 0.`,
 			if err == nil {
 				defer session.Close()
 				tokens := a.places.TokenFile(session.Config())
-				status.TokensPath = tokens.Path()
+				status.TokensPath, status.TokensEncrypted = tokens.Path(), tokens.Encrypted()
 				if err := tokens.CheckWritable(); err != nil {
 					status.MemoryOnly = problem.From(err).Message
 				}
@@ -64,11 +64,12 @@ The exit code is 4 where nobody is signed in; with --json it is 0.`,
 // A statusReport is the status with what only a person at the prompt asks for.
 type statusReport struct {
 	rpc.StatusResult
-	TokensPath  string `json:"tokensPath,omitempty"`
-	MemoryOnly  string `json:"memoryOnly,omitempty"` // why tokens cannot be saved
-	Platform    string `json:"platform"`
-	Clock       string `json:"clock"`
-	DomainClock string `json:"domainClock,omitempty"` // unless the domain was not reached
+	TokensPath      string `json:"tokensPath,omitempty"`
+	TokensEncrypted bool   `json:"tokensEncrypted,omitempty"` // with a key in the system's keyring
+	MemoryOnly      string `json:"memoryOnly,omitempty"`      // why tokens cannot be saved
+	Platform        string `json:"platform"`
+	Clock           string `json:"clock"`
+	DomainClock     string `json:"domainClock,omitempty"` // unless the domain was not reached
 }
 
 // domainClock is the domain's time, or "".
@@ -99,9 +100,12 @@ func showStatus(w io.Writer, s statusReport) {
 	row("Endpoint", s.Endpoint)
 	row("Method", s.AuthMethod)
 	row("Configuration", s.ConfigPath)
-	if s.MemoryOnly != "" {
+	switch {
+	case s.MemoryOnly != "":
 		row("Tokens", "in memory only. "+s.MemoryOnly)
-	} else {
+	case s.TokensEncrypted:
+		row("Tokens", s.TokensPath+", encrypted; its key is in the system's keyring")
+	default:
 		row("Tokens", s.TokensPath)
 	}
 	row("Log", s.LogPath)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -57,7 +58,29 @@ func checkSavedTokens(_ context.Context, p *patient) Finding {
 	if mode := readableByOthers(file.Path()); mode != "" {
 		return warn(fmt.Sprintf("The saved tokens %s are readable by others (mode %s).", file.Path(), mode), "Run: chmod 600 "+file.Path())
 	}
+	if file.Encrypted() {
+		return ok(file.Path() + ", encrypted")
+	}
 	return ok(file.Path())
+}
+
+func checkKeyring(_ context.Context, p *patient) Finding {
+	if p.config == nil {
+		return skip(noConfiguration)
+	}
+	began := time.Now()
+	state, err := p.Places.TokenFile(*p.config).CheckKeyring()
+	took := time.Since(began).Round(time.Millisecond)
+	switch {
+	case err != nil:
+		return failWith(p, err)
+	case state == store.KeyringUnused:
+		return ok("not used: token_store is file")
+	case state == store.KeyringHasKey:
+		return ok(fmt.Sprintf("answers, and holds the key of the saved tokens; asked in %s", took))
+	default:
+		return ok(fmt.Sprintf("answers; the key is made when tokens are saved; asked in %s", took))
+	}
 }
 
 func checkLock(_ context.Context, p *patient) Finding {

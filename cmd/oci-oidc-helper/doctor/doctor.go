@@ -80,6 +80,7 @@ var checks = []check{
 	{"Configuration", "git", checkGit},
 	{"Configuration", "certificates", checkCertificates},
 	{"Disk", "tokens' directory", checkStateDir},
+	{"Disk", "keyring", checkKeyring},
 	{"Disk", "saved tokens", checkSavedTokens},
 	{"Disk", "lock", checkLock},
 	{"Disk", "log", checkLog},

@@ -1,0 +1,489 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+)
+
+// A desktop is what of one the tests need: a D-Bus session and, once it is unlocked,
+// the GNOME keyring. Nothing of it is the tester's own.
+type desktop struct {
+	*computer
+	bus     *dbus.Conn
+	keyring *exec.Cmd
+}
+
+// withoutServices is a bus that starts no program by itself.
+const withoutServices = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
+</busconfig>`
+
+// newDesktop is the computer of a person who is signed in, with a D-Bus session and no
+// keyring yet.
+func newDesktop(t *testing.T) *desktop {
+	t.Helper()
+	for _, program := range []string{"dbus-daemon", "gnome-keyring-daemon"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("there is no " + program + "; e2e/install-tools installs it")
+		}
+	}
+	d := &desktop{computer: newComputer(t)}
+	d.mkdir("run", 0o700)
+	socket := d.path("run/bus")
+	d.write("bus.conf", fmt.Sprintf(withoutServices, socket))
+	d.start(exec.Command("dbus-daemon", "--nofork", "--config-file="+d.path("bus.conf")))
+	d.env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=" + socket
+	d.eventually("the bus answers", func() bool {
+		var err error
+		d.bus, err = dbus.Connect(d.env["DBUS_SESSION_BUS_ADDRESS"])
+		return err == nil
+	})
+	t.Cleanup(func() { _ = d.bus.Close() })
+	return d
+}
+
+// start starts a program of the desktop, which ends with the test.
+func (d *desktop) start(command *exec.Cmd) *exec.Cmd {
+	d.Helper()
+	command.Env = append(d.environ(), "XDG_RUNTIME_DIR="+d.path("run"), "XDG_DATA_HOME="+d.path("data"))
+	d.check(command.Start())
+	d.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
+	return command
+}
+
+// unlock starts the keyring and unlocks it, as a login does; startLocked does not.
+func (d *desktop) unlock()      { d.startKeyring("--unlock") }
+func (d *desktop) startLocked() { d.startKeyring("--start") }
+
+func (d *desktop) startKeyring(how string) {
+	d.Helper()
+	if d.keyring != nil {
+		_ = d.keyring.Process.Kill()
+		_ = d.keyring.Wait()
+		d.eventually("the keyring has ended", func() bool { return !d.hasKeyring() })
+	}
+	d.keyring = exec.Command("gnome-keyring-daemon", "--foreground", "--components=secrets", how)
+	d.keyring.Stdin = strings.NewReader("password")
+	d.start(d.keyring)
+	d.eventually("the keyring answers", d.hasKeyring)
+}
+
+func (d *desktop) hasKeyring() bool {
+	var has bool
+	err := d.bus.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, "org.freedesktop.secrets").Store(&has)
+	return err == nil && has
+}
+
+// inKeyring are the keys of this program that the keyring holds.
+func (d *desktop) inKeyring() []dbus.ObjectPath {
+	d.Helper()
+	var unlocked, locked []dbus.ObjectPath
+	d.check(d.bus.Object("org.freedesktop.secrets", "/org/freedesktop/secrets").Call("org.freedesktop.Secret.Service.SearchItems", 0,
+		map[string]string{"service": "opencode-oci-oidc"}).Store(&unlocked, &locked))
+	return append(unlocked, locked...)
+}
+
+func (d *desktop) holdsKeys(want int) {
+	d.Helper()
+	if keys := d.inKeyring(); len(keys) != want {
+		d.Errorf("the keyring holds %d keys, want %d: %v", len(keys), want, keys)
+	}
+}
+
+func (d *desktop) eventually(what string, is func() bool) {
+	d.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			d.Fatal("not in time: " + what)
+		}
+	}
+}
+
+// store writes the configuration anew, with a way to save tokens.
+func (d *desktop) store(how string) {
+	d.Helper()
+	d.keys["token_store"] = how
+	d.configure()
+}
+
+// saved is the token file's text; encrypted tells whether it is, and that nothing in
+// the tokens' directory is or holds a token if so.
+func (d *desktop) saved() (text string, encrypted bool) {
+	d.Helper()
+	written, err := os.ReadFile(d.tokenFile().Path())
+	d.check(err)
+	var head struct{ Version int }
+	d.check(json.Unmarshal(written, &head))
+	if head.Version == 1 {
+		return string(written), false
+	}
+	d.check(filepath.WalkDir(d.path("state"), func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if found := private.Find(content); found != nil {
+			d.Errorf("%s holds %q: %s", path, found, content)
+		}
+		return err
+	}))
+	return string(written), true
+}
+
+// private is what an encrypted file does not show: tokens, and whose they are.
+var private = regexp.MustCompile(`eyJ[\w-]+\.|AQIDBA|` + regexp.QuoteMeta(domaintest.DefaultUser.Name))
+
+func (d *desktop) isEncrypted(want bool) {
+	d.Helper()
+	if text, encrypted := d.saved(); encrypted != want {
+		d.Errorf("the tokens are encrypted: %v, want %v: %s", encrypted, want, text)
+	}
+}
+
+func TestKeyringFromSignInToSignOut(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.unlock()
+	d.mustRun("logout")
+	d.store("keyring")
+	d.mustRun("connect")
+	d.isEncrypted(true)
+	d.holdsKeys(1)
+	token := d.mustRun("token")
+	if again := d.mustRun("token"); again != token || !strings.HasPrefix(token, "eyJ") {
+		t.Errorf("another process has another token: %s, %s", token, again)
+	}
+	first, _ := d.saved()
+	d.mustRun("refresh")
+	if second, encrypted := d.saved(); !encrypted || second == first {
+		t.Error("the refreshed tokens are not encrypted anew")
+	}
+	d.holdsKeys(1)
+	if status := d.mustRun("status"); !strings.Contains(status, "encrypted; its key is in the system's keyring") {
+		t.Error(status)
+	}
+	if shown := d.mustRun("config", "show"); !strings.Contains(shown, `"token_store": "keyring"`) {
+		t.Error(shown)
+	}
+	if said, _, _ := d.run("doctor"); !strings.Contains(said, "holds the key of the saved tokens") || !strings.Contains(said, ".json, encrypted") {
+		t.Error(said)
+	}
+	d.mustRun("logout")
+	if _, err := os.Stat(d.tokenFile().Path()); err == nil {
+		t.Error("the tokens are still there")
+	}
+	d.holdsKeys(0)
+}
+
+// The tokens stay what they are, in the other form, and nobody is asked to sign in.
+func TestTokensMoveIntoTheKeyringAndBack(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.unlock()
+	token := d.mustRun("token")
+	for range 2 {
+		for _, how := range []string{"keyring", "file"} {
+			d.store(how)
+			if moved := d.mustRun("token"); moved != token {
+				t.Errorf("with %s the token is another one", how)
+			}
+			d.isEncrypted(how == "keyring")
+			d.holdsKeys(map[string]int{"keyring": 1}[how])
+		}
+	}
+	if n := d.server.Count(domaintest.Token); n != 0 {
+		t.Errorf("the domain was asked for tokens %d times", n)
+	}
+}
+
+// A process that is killed at any of the system calls by which it changes something
+// loses nothing: the next one has the token, and puts it into its form.
+func TestKilledWhileTokensMove(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("there is no strace to kill a process at a given call; e2e/install-tools installs it")
+	}
+	d := newDesktop(t)
+	d.unlock()
+	d.setenv("GOMAXPROCS", "1") // strace counts the calls of each thread by themselves
+	token := d.mustRun("token")
+	d.store("keyring")
+	d.mustRun("token")
+	for _, how := range []string{"file", "keyring"} {
+		kills := map[string]int{}
+		// To the bus, to the file, and the file's name.
+		for _, call := range []string{"sendmsg", "write", "fsync", "renameat", "unlinkat"} {
+			for killed := true; killed; kills[call]++ {
+				d.store(how)
+				command := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call,
+					"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, kills[call]+1), filepath.Join(helperDir(t), "oci-oidc-helper"), "token")
+				command.Env, command.Dir = d.environ(), d.path("project")
+				output, err := command.Output()
+				if killed = err != nil; !killed && string(output) != token {
+					t.Fatalf("not killed, and without the token: %s", output)
+				}
+				if survived := d.mustRun("token"); survived != token {
+					t.Fatalf("killed at %s %d on the way to %s: another token", call, kills[call]+1, how)
+				}
+				d.isEncrypted(how == "keyring")
+				d.store(map[string]string{"keyring": "file", "file": "keyring"}[how])
+				d.mustRun("token")
+				d.isEncrypted(how == "file")
+			}
+		}
+		t.Logf("runs on the way to %s, the last one whole: %v", how, kills)
+		if kills["write"] < 10 || kills["fsync"] < 2 || kills["renameat"] < 2 {
+			t.Errorf("hardly ever killed on the way to %s: %v", how, kills)
+		}
+	}
+	if n := d.server.Count(domaintest.Token); n != 0 {
+		t.Errorf("the domain was asked for tokens %d times", n)
+	}
+}
+
+// Of many processes that come at once one makes the key.
+func TestManyProcessesMakeOneKey(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.unlock()
+	token := d.mustRun("token")
+	d.store("keyring")
+	d.mkdir("project", 0o700)
+	var together sync.WaitGroup
+	for range 8 {
+		together.Go(func() {
+			if got, said, _ := d.run("token"); got != token {
+				t.Errorf("another token: %s%s", got, said)
+			}
+		})
+	}
+	together.Wait()
+	d.isEncrypted(true)
+	d.holdsKeys(1)
+}
+
+func TestKeyringLosesTheKey(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.unlock()
+	d.store("keyring")
+	d.mustRun("token")
+	before, _ := d.saved()
+	for _, key := range d.inKeyring() {
+		d.check(d.bus.Object("org.freedesktop.secrets", key).Call("org.freedesktop.Secret.Item.Delete", 0).Err)
+	}
+	const lost = "does not hold their key any more"
+	if _, said, code := d.run("token"); code != exitSignIn || !strings.Contains(said, lost) || !strings.Contains(said, "Sign in again") {
+		t.Errorf("token: exit code %d: %s", code, said)
+	}
+	if said, _, code := d.run("status", "--json"); code != 0 || !strings.Contains(said, lost) || !strings.Contains(said, `"signedIn": false`) {
+		t.Errorf("status: %s", said)
+	}
+	if said, _, code := d.run("doctor"); code == 0 || !strings.Contains(said, lost) {
+		t.Errorf("doctor: %s", said)
+	}
+	if after, _ := d.saved(); after != before {
+		t.Error("the file was changed before there was a new sign-in")
+	}
+	d.mustRun("connect")
+	d.isEncrypted(true)
+	d.holdsKeys(1)
+	d.mustRun("token")
+}
+
+// A keyring that cannot be used is named wherever a person meets it, and costs nothing
+// of what is saved.
+func TestKeyringThatCannotBeUsed(t *testing.T) {
+	for _, row := range []struct {
+		name, says string
+		spoil      func(*desktop)
+	}{
+		{"no bus", "there is no D-Bus session here", func(d *desktop) { delete(d.env, "DBUS_SESSION_BUS_ADDRESS") }},
+		{"dead bus", "its D-Bus session does not answer as it should", func(d *desktop) { d.env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=" + d.path("none") }},
+		{"no keyring", "no program in this D-Bus session keeps one", func(*desktop) {}},
+		{"locked", "it is locked", (*desktop).startLocked},
+		{"silent", "it has not answered within 3 s", (*desktop).silence},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesktop(t)
+			d.unlock()
+			token := d.mustRun("token")
+			d.store("keyring")
+			d.mustRun("token")
+			before, encrypted := d.saved()
+			good := d.env["DBUS_SESSION_BUS_ADDRESS"]
+			_ = d.keyring.Process.Kill()
+			_ = d.keyring.Wait()
+			d.eventually("the keyring has ended", func() bool { return !d.hasKeyring() })
+			row.spoil(d)
+			if _, err := os.Stat(fmt.Sprintf("/run/user/%d/bus", os.Getuid())); err == nil && row.name == "no bus" {
+				t.Skip("this machine has a bus that is found without its address")
+			}
+			for _, args := range [][]string{{"token"}, {"connect"}, {"doctor"}, {"refresh"}} {
+				said, more, code := d.run(args...)
+				if said += more; code == 0 || !strings.Contains(said, row.says) || !strings.Contains(said, `"token_store": "file"`) {
+					t.Errorf("%v: exit code %d: %s", args, code, said)
+				}
+			}
+			if said, _, _ := d.run("status", "--json"); !strings.Contains(said, row.says) || !strings.Contains(said, `"kind": "store"`) {
+				t.Errorf("status: %s", said)
+			}
+			d.conversation(row.says)
+			if after, _ := d.saved(); !encrypted || after != before {
+				t.Error("the saved tokens were changed")
+			}
+			d.env["DBUS_SESSION_BUS_ADDRESS"] = good
+			d.unlock()
+			if again := d.mustRun("token"); again != token {
+				t.Error("the session is another one")
+			}
+		})
+	}
+}
+
+// conversation has a helper asked for a token again and again, as OpenCode does.
+func (d *desktop) conversation(says string) {
+	d.Helper()
+	command := exec.Command(filepath.Join(helperDir(d.T), "oci-oidc-helper"), "--stdio")
+	command.Dir, command.Env = d.path("project"), d.environ()
+	request := `{"jsonrpc":"2.0","id":%d,"method":"getToken"}` + "\n"
+	text := ""
+	for id := range 5 {
+		text += fmt.Sprintf(request, id)
+	}
+	command.Stdin = strings.NewReader(text)
+	output, err := command.Output()
+	if err != nil || strings.Count(string(output), says) < 5 {
+		d.Errorf("%v: not five times %q: %s", err, says, output)
+	}
+}
+
+// silence puts a bus in the place of the session's that takes every connection and
+// says nothing.
+func (d *desktop) silence() {
+	d.Helper()
+	listener, err := net.Listen("unix", d.path("run/silent"))
+	d.check(err)
+	d.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(io.Discard, connection) }()
+		}
+	}()
+	d.env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=" + d.path("run/silent")
+}
+
+// A helper for which the bus was silent uses it as soon as it speaks.
+func TestKeyringThatWakesUp(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.unlock()
+	d.store("keyring")
+	token := strings.TrimSpace(d.mustRun("token"))
+	awake := make(chan struct{})
+	listener, err := net.Listen("unix", d.path("run/slow"))
+	d.check(err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				<-awake
+				bus, err := net.Dial("unix", d.path("run/bus"))
+				if err != nil {
+					return
+				}
+				go func() { _, _ = io.Copy(bus, connection) }()
+				_, _ = io.Copy(connection, bus)
+			}()
+		}
+	}()
+	d.env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=" + d.path("run/slow")
+	command := exec.Command(filepath.Join(helperDir(t), "oci-oidc-helper"), "--stdio")
+	command.Dir, command.Env = d.path("project"), d.environ()
+	stdin, err := command.StdinPipe()
+	d.check(err)
+	stdout, err := command.StdoutPipe()
+	d.check(err)
+	d.check(command.Start())
+	t.Cleanup(func() { _ = stdin.Close(); _ = command.Wait() })
+	answers := json.NewDecoder(stdout)
+	ask := func() (token, fault string) {
+		t.Helper()
+		_, err := io.WriteString(stdin, `{"jsonrpc":"2.0","id":1,"method":"getToken"}`+"\n")
+		d.check(err)
+		var answer struct {
+			ID     *int
+			Result struct{ AccessToken string }
+			Error  struct{ Message string }
+		}
+		for answer.ID == nil { // notifications have none
+			d.check(answers.Decode(&answer))
+		}
+		return answer.Result.AccessToken, answer.Error.Message
+	}
+	if _, fault := ask(); !strings.Contains(fault, "has not answered") {
+		t.Errorf("a silent bus: %s", fault)
+	}
+	close(awake)
+	d.eventually("the token is there", func() bool { got, _ := ask(); return got == token })
+}
+
+// The configuration of a project, even a confirmed one, cannot take away the encryption
+// of a session that the person has.
+func TestAProjectCannotDecrypt(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.unlock()
+	d.store("keyring")
+	token := d.mustRun("token")
+	for _, how := range []string{"file", ""} {
+		keys := map[string]string{}
+		for key, value := range d.keys {
+			keys[key] = value
+		}
+		if keys["token_store"] = how; how == "" {
+			delete(keys, "token_store")
+		}
+		text, err := json.Marshal(keys)
+		d.check(err)
+		d.write("project/oci-auth.config.jsonc", string(text))
+		if _, said, code := d.run("token"); code == 0 || !strings.Contains(said, "is not confirmed") {
+			t.Errorf("%q without a confirmation: %d %s", how, code, said)
+		}
+		d.setenv("OCI_OIDC_TRUST_PROJECT", d.path("project"))
+		if got := d.mustRun("token"); got != token {
+			t.Error("another session")
+		}
+		d.isEncrypted(true)
+		d.mustRun("refresh")
+		d.isEncrypted(true)
+		token = d.mustRun("token")
+		delete(d.env, "OCI_OIDC_TRUST_PROJECT")
+	}
+	d.holdsKeys(1)
+}
