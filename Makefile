@@ -90,6 +90,8 @@ lint: npm-shim/node_modules/.installed
 	@go run $(ACTIONLINT)
 
 test-go: $(HELPER) | build
+	$(call step,a browser$(comma) a terminal and a keyring)
+	@e2e/install-tools
 	$(call step,go test $(RACE))
 	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
 	@go list ./... | grep -v /e2e | xargs go test -json $(RACE) | go run ./internal/skips $(SKIPS)
@@ -101,7 +103,7 @@ test-shim: npm-shim/node_modules/.installed $(HELPER)
 	@sed -n 's/^ *ok [0-9]* - \(.*\) # SKIP *\(.*\)/npm-shim \1: \2/p' build/shim.tap >> $(SKIPS)
 
 e2e: $(HELPER) $(OPENCODE)/.all $(PEERS:%=e2e/%/node_modules/.installed) build/providers/zitadel build/providers/fosite releases | build
-	$(call step,a browser and a terminal)
+	$(call step,a browser$(comma) a terminal and a keyring)
 	@e2e/install-tools
 	$(call step,go test ./e2e: some minutes)
 	@go test -json -count=1 -timeout 25m $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)

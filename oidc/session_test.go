@@ -2,12 +2,16 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/zalando/go-keyring"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
@@ -550,5 +554,102 @@ func TestDamagedFile(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
+	w.mustToken(s, "")
+}
+
+// Two configurations of one session that want its tokens in different forms: each writes
+// its own once in a process, and when it has something to write, and no more than that.
+func TestTwoFormsDoNotQuarrel(t *testing.T) {
+	keyring.MockInit()
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	plain := w.session()
+	w.config.TokenStore = store.KeyringStore
+	encrypted := w.session()
+	saved := w.signedIn() // in the keyring's form
+	file := w.places.TokenFile(w.config)
+	forms := 0
+	for range 20 {
+		for _, s := range []*Session{encrypted, plain} {
+			before := file.Encrypted()
+			if token := w.mustToken(s, ""); token.Access != saved.Access {
+				t.Fatal("another token")
+			}
+			s.behind.Wait()
+			if file.Encrypted() != before {
+				forms++
+			}
+		}
+	}
+	if forms != 2 { // the second window's, and the first one's once
+		t.Errorf("the form has changed %d times", forms)
+	}
+	for _, s := range []*Session{encrypted, plain, encrypted} {
+		if _, err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := s == encrypted; file.Encrypted() != want {
+			t.Errorf("after a refresh: encrypted %v, want %v", !want, want)
+		}
+	}
+}
+
+// Putting the file into another form does not bring old tokens back.
+func TestAFormIsChangedOfWhatIsThere(t *testing.T) {
+	keyring.MockInit()
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.signedIn()
+	file := w.places.TokenFile(w.config)
+	unlock, ok, err := file.TryLock()
+	if !ok {
+		t.Fatal(err)
+	}
+	w.config.TokenStore = store.KeyringStore
+	s := w.session()
+	w.mustToken(s, "") // begins, and waits for the lock
+	newer := w.saved()
+	newer.Access, newer.IssuedAt = secret.New("newer"), newer.IssuedAt.Add(time.Second)
+	if _, err := file.Save(newer); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	s.behind.Wait()
+	if got := w.saved(); got.Access != newer.Access || !w.places.TokenFile(w.config).Encrypted() {
+		t.Errorf("saved: %+v", got)
+	}
+}
+
+// Without its keyring a session says why, not that nobody is signed in, and does not
+// begin a sign-in whose tokens could not be saved.
+func TestAKeyringThatIsNotThere(t *testing.T) {
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+	w.config.TokenStore = store.KeyringStore
+	keyring.MockInitWithError(errors.New("gone"))
+	s := w.session()
+	_, err := s.Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) { t.Error("the person is asked") }})
+	if !problem.Is(err, problem.Store) || !strings.Contains(err.Error(), "keyring of this system cannot be used") {
+		t.Errorf("the sign-in: %v", err)
+	}
+
+	keyring.MockInit()
+	w.signedIn()
+	// A file that no process has had the key of.
+	text, _ := os.ReadFile(w.places.TokenFile(w.config).Path())
+	other := regexp.MustCompile(`\.[0-9a-f]{16}"`).ReplaceAll(text, []byte(`.00"`))
+	writeFile(t, w.places.TokenFile(w.config).Path(), string(other))
+	keyring.MockInitWithError(errors.New("gone"))
+	if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Store) || !strings.Contains(err.Error(), "encrypted") {
+		t.Errorf("a token: %v", err)
+	}
+	if status := s.Status(); status.SignedIn || status.Problem == nil || status.Problem.Kind != problem.Store {
+		t.Errorf("%+v", status)
+	}
+	keyring.MockInit()
+	if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) || !strings.Contains(err.Error(), "does not hold their key") {
+		t.Errorf("a lost key: %v", err)
+	}
+	writeFile(t, w.places.TokenFile(w.config).Path(), string(text)) // as when the keyring is back
 	w.mustToken(s, "")
 }

@@ -73,7 +73,7 @@ func FuzzTokens(f *testing.F) {
 	f.Add([]byte(`{"version":1,"accessToken":"a\r\nX: y","expiresAt":"2026-01-01T01:00:00Z"}`))
 	file := Places{StateDir: f.TempDir()}.TokenFile(Config{DomainURL: "https://x"})
 	f.Fuzz(func(t *testing.T, text []byte) {
-		tokens, err := parseTokens(text)
+		tokens, _, err := file.parse(text)
 		if err != nil {
 			if !errors.Is(err, errDamaged) && !errors.Is(err, errNewer) {
 				t.Error(err)
