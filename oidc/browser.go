@@ -1,13 +1,11 @@
 package oidc
 
 import (
-	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"time"
-
-	"github.com/cli/browser"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
 )
@@ -16,19 +14,22 @@ import (
 // longer is a browser that stays in the foreground.
 const browserPatience = 500 * time.Millisecond
 
-func init() { browser.Stdout, browser.Stderr = io.Discard, io.Discard }
-
 // openBrowser opens the address and reports whether that seems to have worked.
 // Where no browser can be, none is tried: some systems would open one made of
-// text, in the middle of somebody's terminal.
-// The command of the BROWSER variable comes first, as most programs have it; it
-// gets the address as its last argument. Nothing of it reaches our own output.
-func openBrowser(address string) bool {
+// text, in the middle of somebody's terminal. The browser gets the environment that
+// is given, and nothing of it reaches our own output.
+func openBrowser(address string, environ []string) bool {
 	if !place.Browser() || !secureURL(address) {
 		return false
 	}
+	words := opener()
+	if words == nil {
+		return false
+	}
+	command := exec.Command(words[0], append(words[1:], address)...)
+	command.Env = environ
 	failed := make(chan error, 1)
-	go func() { failed <- runBrowser(address) }()
+	go func() { failed <- command.Run() }()
 	select {
 	case err := <-failed:
 		return err == nil
@@ -37,13 +38,31 @@ func openBrowser(address string) bool {
 	}
 }
 
-func runBrowser(address string) error {
+// opener is the command that opens an address, its last argument, or nil. The one of
+// the BROWSER variable comes first, as most programs have it.
+func opener() []string {
 	command, _, _ := strings.Cut(os.Getenv("BROWSER"), string(os.PathListSeparator))
 	if words := strings.Fields(command); len(words) > 0 {
-		return exec.Command(words[0], append(words[1:], address)...).Run()
+		return words
 	}
-	if _, err := exec.LookPath("wslview"); place.WSL() && err != nil {
-		return exec.Command("rundll32.exe", "url.dll,FileProtocolHandler", address).Run() // the browser of Windows
+	windows := []string{"rundll32.exe", "url.dll,FileProtocolHandler"}
+	switch runtime.GOOS {
+	case "windows":
+		return windows
+	case "darwin":
+		return []string{"open"}
 	}
-	return browser.OpenURL(address)
+	programs := []string{"xdg-open", "x-www-browser", "www-browser"}
+	if place.WSL() {
+		programs = []string{"wslview"}
+	}
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err == nil {
+			return []string{program}
+		}
+	}
+	if place.WSL() {
+		return windows // of the Windows around it
+	}
+	return nil
 }

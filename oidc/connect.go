@@ -103,7 +103,7 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 	}
 	show := func(p Prompt) {
 		// The other flows are meant for a browser elsewhere.
-		p.BrowserOpened = o.OpenBrowser && p.Flow == Browser && openBrowser(p.URL)
+		p.BrowserOpened = o.OpenBrowser && p.Flow == Browser && openBrowser(p.URL, s.config.Environ())
 		s.log.Info("the person is asked", "flow", p.Flow, "expiresAt", p.ExpiresAt, "browserOpened", p.BrowserOpened)
 		s.announce(shared, p)
 		o.Prompt(p)

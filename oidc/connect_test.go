@@ -482,13 +482,53 @@ func TestSecured(t *testing.T) {
 	t.Setenv("CI", "")
 	opened := browserThatNotes(t)
 	for _, address := range []string{"", "--help", "file:///etc/passwd", "javascript:alert(1)", "http://idcs.example/", "https://u:p@idcs.example/", "https:opaque"} {
-		if secureURL(address) || openBrowser(address) {
+		if secureURL(address) || openBrowser(address, nil) {
 			t.Errorf("%q would be opened", address)
 		}
 	}
 	const good = "https://idcs.example/ui/v1/device"
-	if notes := opened(); notes != "" || !openBrowser(good) || opened() != good+"|" {
+	if notes := opened(); notes != "" || !openBrowser(good, nil) || opened() != good+"|" {
 		t.Errorf("opened %q, then %q", notes, opened())
+	}
+}
+
+// TestTheBrowserGetsNoSecret: it has the environment of this process, but for the
+// variable that holds the client secret.
+func TestTheBrowserGetsNoSecret(t *testing.T) {
+	t.Setenv("CI", "")
+	t.Setenv("MY_CLIENT_SECRET", domaintest.ConfidentialSecret)
+	t.Setenv("SOMETHING_ELSE", "is there")
+	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w.configure(map[string]any{
+		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "redirect_uri": freeRedirect(t),
+		"client_id": domaintest.ConfidentialClient, "client_secret": "{env:MY_CLIENT_SECRET}",
+	})
+	dir := t.TempDir()
+	program, notes := filepath.Join(dir, "browser"), filepath.Join(dir, "notes")
+	writeFile(t, program, "#!/bin/sh\nenv > "+notes+".part && mv "+notes+".part "+notes+"\n")
+	if err := os.Chmod(program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("BROWSER", program)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := w.session().Connect(ctx, ConnectOptions{Flow: Browser, OpenBrowser: true, Prompt: func(p Prompt) {
+		if !p.BrowserOpened {
+			t.Error("no browser was opened")
+		}
+		cancel()
+	}})
+	if !problem.Is(err, problem.Cancelled) {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(notes)
+	for deadline := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(deadline); text, err = os.ReadFile(notes) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err != nil || !strings.Contains(string(text), "SOMETHING_ELSE=is there") {
+		t.Fatalf("the browser had %q, %v", text, err)
+	}
+	if strings.Contains(string(text), "MY_CLIENT_SECRET") || strings.Contains(string(text), domaintest.ConfidentialSecret) {
+		t.Errorf("the browser had the client secret:\n%s", text)
 	}
 }
 
@@ -524,7 +564,7 @@ func TestNoBrowserIsTriedWhereNoneCanBe(t *testing.T) {
 	t.Setenv("PATH", dir)
 	t.Setenv("BROWSER", "")
 	t.Setenv("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
-	if openBrowser("http://127.0.0.1:8888/") {
+	if openBrowser("http://127.0.0.1:8888/", nil) {
 		t.Error("a browser was opened over SSH")
 	}
 }

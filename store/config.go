@@ -64,6 +64,16 @@ func (c Config) EndpointNetwork() network.Settings {
 // Equal reports whether two configurations say the same.
 func (c Config) Equal(other Config) bool { return reflect.DeepEqual(c, other) }
 
+// Environ is the environment for a program that is started: this process's, without
+// the variables that hold a secret of the configuration. A proxy's stay: how else
+// would a browser find its way out.
+func (c Config) Environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return name != "" && (strings.EqualFold(name, c.ClientSecret.Env()) || strings.EqualFold(name, c.ClientKey.Env()))
+	})
+}
+
 // Proof is what the application proves itself with: the client secret or the
 // private key. A public one has none.
 func (c Config) Proof() SecretRef {

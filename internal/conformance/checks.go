@@ -59,6 +59,7 @@ var checks = []check{
 	{"addresses are https", "oidc/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname())`, `return true`, "TestSecured"},
 	{"an address has a host and no password", "oidc/domain.go", `u.Hostname() == "" || u.User != nil || u.Opaque != "" ||`, ``, "TestSecured"},
 	{"the browser gets addresses alone", "oidc/browser.go", `!place.Browser() || !secureURL(address)`, `!place.Browser()`, "TestSecured"},
+	{"the browser gets no secret", "oidc/connect.go", `openBrowser(p.URL, s.config.Environ())`, `openBrowser(p.URL, nil)`, "TestTheBrowserGetsNoSecret"},
 	{"a name is ASCII", "oidc/domain.go", `return r <= ' ' || r > unicode.MaxASCII`, `return r == 0 && r > unicode.MaxASCII`, "TestAHostileDomainIsHarmless"},
 	{"an address is not endless", "oidc/domain.go", ` || len(text) > maxURLSize`, ``, "TestAHostileDomainIsHarmless"},
 	{"redirects are not followed", "oidc/transport.go", `return http.ErrUseLastResponse`, `return nil`, "TestRedirectsAreNotFollowed"},

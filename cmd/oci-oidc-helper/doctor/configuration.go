@@ -98,7 +98,7 @@ func checkGit(ctx context.Context, p *patient) Finding {
 		return ok("there is no secret to commit")
 	}
 	path := p.secretPath()
-	tracked, err := trackedByGit(ctx, path)
+	tracked, err := trackedByGit(ctx, path, p.config.Environ())
 	switch {
 	case err != nil:
 		return skip("not checked without git")
@@ -109,8 +109,10 @@ func checkGit(ctx context.Context, p *patient) Finding {
 	return ok("the secret is in no git repository")
 }
 
-func trackedByGit(ctx context.Context, path string) (bool, error) {
-	err := exec.CommandContext(ctx, "git", "-C", filepath.Dir(path), "ls-files", "--error-unmatch", "--", filepath.Base(path)).Run()
+func trackedByGit(ctx context.Context, path string, environ []string) (bool, error) {
+	command := exec.CommandContext(ctx, "git", "-C", filepath.Dir(path), "ls-files", "--error-unmatch", "--", filepath.Base(path))
+	command.Env = environ
+	err := command.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return false, err

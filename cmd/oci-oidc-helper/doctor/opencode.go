@@ -59,14 +59,16 @@ func (e *pluginEntry) UnmarshalJSON(text []byte) error {
 // versionTimeout is how long OpenCode has to tell its version.
 const versionTimeout = 5 * time.Second
 
-func checkOpenCode(ctx context.Context, _ *patient) Finding {
+func checkOpenCode(ctx context.Context, p *patient) Finding {
 	program, err := exec.LookPath("opencode")
 	if err != nil {
 		return warn("There is no opencode on the PATH.", "If you use OpenCode, see that its program can be found.")
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	output, err := exec.CommandContext(ctx, program, "--version").Output()
+	command := exec.CommandContext(ctx, program, "--version")
+	command.Env = p.config.Environ()
+	output, err := command.Output()
 	version := strings.TrimSpace(string(output))
 	if err != nil || !semver().MatchString(version) {
 		return warn(program+" does not tell its version.", "Try: opencode --version")

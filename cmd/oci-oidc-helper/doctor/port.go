@@ -21,9 +21,16 @@ func holder(ctx context.Context, port string) string {
 	case "windows":
 		return windowsHolder(ctx, port)
 	default:
-		output, _ := exec.CommandContext(ctx, "lsof", "-nP", "-iTCP:"+port, "-sTCP:LISTEN", "-Fpc").Output()
-		return lsofHolder(string(output))
+		return lsofHolder(outputOf(ctx, "lsof", "-nP", "-iTCP:"+port, "-sTCP:LISTEN", "-Fpc"))
 	}
+}
+
+// outputOf is what a program prints that needs nothing of our environment.
+func outputOf(ctx context.Context, program string, args ...string) string {
+	command := exec.CommandContext(ctx, program, args...)
+	command.Env = []string{}
+	output, _ := command.Output()
+	return string(output)
 }
 
 // linuxHolder looks for the listening socket in /proc, and for who has it open.
@@ -80,8 +87,7 @@ func lsofHolder(output string) string {
 }
 
 func windowsHolder(ctx context.Context, port string) string {
-	output, _ := exec.CommandContext(ctx, "netstat", "-ano", "-p", "TCP").Output()
-	if pid := netstatHolder(string(output), port); pid != "" {
+	if pid := netstatHolder(outputOf(ctx, "netstat", "-ano", "-p", "TCP"), port); pid != "" {
 		return "process " + pid
 	}
 	return ""
