@@ -67,7 +67,9 @@ func checkOpenCode(ctx context.Context, p *patient) Finding {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	command := exec.CommandContext(ctx, program, "--version")
-	command.Env = p.config.Environ()
+	if p.config != nil {
+		command.Env = p.config.Environ()
+	}
 	output, err := command.Output()
 	version := strings.TrimSpace(string(output))
 	if err != nil || !semver().MatchString(version) {
