@@ -9,8 +9,8 @@ import (
 )
 
 // foreign says in a few words why somebody else than this user, and the
-// administrator, can write a file, or is "".
-func foreign(info fs.FileInfo) string {
+// administrator, can write the file at path, or is "".
+func foreign(_ string, info fs.FileInfo) string {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case ok && int(stat.Uid) != os.Geteuid() && stat.Uid != 0:
@@ -20,4 +20,12 @@ func foreign(info fs.FileInfo) string {
 	default:
 		return ""
 	}
+}
+
+// keepPrivate keeps others out of a directory.
+func keepPrivate(dir string, info fs.FileInfo) error {
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	return os.Chmod(dir, 0o700)
 }

@@ -18,10 +18,10 @@ func makePrivateDir(path string) error {
 		return err
 	}
 	info, err := os.Stat(dir)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = os.Chmod(dir, 0o700)
+	if err != nil {
+		return err
 	}
-	return err
+	return keepPrivate(dir, info)
 }
 
 // replaceFile writes a file for its owner alone, or leaves the old one: the text

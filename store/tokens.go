@@ -189,7 +189,7 @@ func (f *TokenFile) notOurs() string {
 	case info.Mode()&fs.ModeSymlink != 0:
 		return "it is a link"
 	default:
-		return foreign(info)
+		return foreign(f.path, info)
 	}
 }
 

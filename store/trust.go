@@ -259,7 +259,7 @@ func (p Places) trustsDirectory(path string) bool {
 		return false
 	}
 	info, err := os.Lstat(path)
-	return err == nil && info.Mode().IsRegular() && foreign(info) == ""
+	return err == nil && info.Mode().IsRegular() && foreign(path, info) == ""
 }
 
 // trustedDir holds a file for each confirmed digest.

@@ -234,7 +234,7 @@ func TestTheEnvironmentTrustsOneDirectory(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, ConfigName), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.LoadConfig(dir); foreign(fileInfo(t, filepath.Join(dir, ConfigName))) != "" && AsUnconfirmed(err) == nil {
+	if _, err := p.LoadConfig(dir); foreign(filepath.Join(dir, ConfigName), fileInfo(t, filepath.Join(dir, ConfigName))) != "" && AsUnconfirmed(err) == nil {
 		t.Errorf("a file that anybody can write: %v", err)
 	}
 	elsewhere := filepath.Join(t.TempDir(), "x")
@@ -281,7 +281,7 @@ func TestSavedTokensAreOnlyOurOwn(t *testing.T) {
 	if err := os.Chmod(f.Path(), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if foreign(fileInfo(t, f.Path())) != "" {
+	if foreign(f.Path(), fileInfo(t, f.Path())) != "" {
 		refused("others can write it")
 	}
 	elsewhere := filepath.Join(t.TempDir(), "tokens")
