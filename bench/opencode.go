@@ -15,6 +15,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/measure"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/report"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
@@ -120,6 +121,79 @@ func (s source) run(prompt string) (figures []float64, err error) {
 	}
 	cpu := command.ProcessState.UserTime() + command.ProcessState.SystemTime()
 	return []float64{cpu.Seconds(), time.Since(began).Seconds()}, nil
+}
+
+// starts measures how long a person waits for OpenCode's start, with models that are
+// kept and old, so that the endpoint is asked for newer ones each time.
+func starts(b *bench) error {
+	sources, err := b.sources("the endpoint is up", "the same again", "it takes the request and never answers", "it refuses the connection, as the domain does")
+	if err != nil {
+		return err
+	}
+	var subjects []measure.Subject
+	for i, s := range sources {
+		defer s.Close()
+		if err := s.configureAlone(); err != nil {
+			return err
+		}
+		switch i {
+		case 2:
+			s.Server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Stall})
+		case 3:
+			s.Server.Close()
+		}
+		subjects = append(subjects, measure.Subject{Name: s.name, Once: s.start})
+	}
+	samples, err := measure.Alternate(b.rounds(24), subjects)
+	if err != nil {
+		return err
+	}
+	section := report.Section{
+		Name: "starts", Title: "OpenCode's start, with models of the endpoint",
+		About: `On the clock: "opencode models oci-oidc", with a session and a list that is kept and old.`,
+	}
+	for i, s := range sources {
+		row := report.Row{Name: s.name, Value: fmt.Sprintf("%.2f s", samples[i][0].Median()), Ratio: samples[i][0].Against(samples[0][0])}
+		if i == 1 {
+			row.Note = "A/A control"
+		} else if i > 1 {
+			row.Wanted = "as the control"
+		}
+		section.Rows = append(section.Rows, row)
+	}
+	b.show(section)
+	return nil
+}
+
+// configureAlone writes what a person writes who names the plugin and nothing else.
+func (s source) configureAlone() error {
+	root, err := opencode.Root()
+	if err != nil {
+		return err
+	}
+	return s.home.WriteConfig(map[string]any{"plugin": []string{"file://" + filepath.Join(root, shim)}})
+}
+
+// start starts OpenCode as far as its list of models, and returns the time on the
+// clock in seconds.
+func (s source) start() (figures []float64, err error) {
+	kept := endpoint.Models{domaintest.DefaultModel: {}}
+	if err := s.Places.ModelsFile(s.Config).Save(kept, time.Now().Add(-time.Hour)); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
+	defer cancel()
+	command := s.home.Command(ctx, "models", "oci-oidc")
+	began := time.Now()
+	output, err := command.CombinedOutput()
+	took := time.Since(began)
+	if err == nil && !strings.Contains(string(output), "oci-oidc/"+domaintest.DefaultModel) {
+		err = errors.New("it does not list the model that is kept")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, output)
+	}
+	return []float64{took.Seconds()}, nil
 }
 
 const (

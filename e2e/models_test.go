@@ -1,12 +1,22 @@
 package e2e
 
 import (
+	"errors"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/measure"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
@@ -86,6 +96,138 @@ func TestModelsOfThePersonWin(t *testing.T) {
 	}
 }
 
+// TestStartUpWaitsForNoEndpoint: whatever the endpoint does, OpenCode starts with the
+// models that are kept, or with none where none are, and ends with nothing said against
+// it. That is more than a comparison of times, which the machine's other work decides;
+// the times are told for people. What is slow never answers, so that a start-up that
+// waited for it would not end.
+func TestStartUpWaitsForNoEndpoint(t *testing.T) {
+	t.Parallel()
+	const (
+		kept = "oci-oidc/" + domaintest.DefaultModel
+		none = "oci-oidc/sign-in-first"
+	)
+	type place struct {
+		name string
+		*computer
+		took map[string][]float64 // seconds by what is kept
+	}
+	var places []place
+	names := []string{"up", "slow", "down"}
+	if shorten != nil {
+		names = append(names, "a black hole")
+	}
+	for _, name := range names {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		way, err := url.Parse(domain.LLMBaseURL)
+		check(t, err)
+		path := way.Path
+		way.Path = ""
+		front := httptest.NewServer(&httputil.ReverseProxy{
+			Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(way) },
+			ErrorLog: log.New(io.Discard, "", 0),
+		})
+		t.Cleanup(front.Close)
+		configured := confidential(t, domain)
+		configured.Endpoint = front.URL + path
+		me := newConfiguredComputer(t, opencode.Latest, configured)
+		me.withoutModels(nil)
+		me.signInAtThePrompt()
+		switch name {
+		case "slow":
+			domain.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Stall})
+			t.Cleanup(func() {
+				// With the sign-in's there are as many as there were starts.
+				requests := domain.Requests(domaintest.Models)
+				for _, request := range requests[1:] {
+					if request.Status != 0 {
+						t.Errorf("the slow endpoint has answered: %d", request.Status)
+					}
+				}
+				if len(requests) < 1+startRounds+1 {
+					t.Errorf("the slow endpoint was asked %d times, want at each start", len(requests)-1)
+				}
+			})
+		case "down":
+			front.Close()
+		case "a black hole":
+			front.Close()
+			takesNobody(t, front.Listener.Addr().String())
+		}
+		places = append(places, place{name, me, map[string][]float64{}})
+	}
+	starts := func(want string) {
+		for _, at := range rand.Perm(len(places)) {
+			place := places[at]
+			began := time.Now()
+			if list := place.lists(); list != want {
+				t.Errorf("the endpoint is %s: OpenCode lists %q, want %q", place.name, list, want)
+			}
+			place.took[want] = append(place.took[want], time.Since(began).Seconds())
+		}
+	}
+	for range startRounds {
+		for _, place := range places {
+			place.agesModels()
+		}
+		starts(kept)
+	}
+	for _, place := range places {
+		check(t, os.Remove(place.modelsFile()))
+	}
+	starts(none)
+	for _, place := range places {
+		t.Logf("%-12s  %5.1f s with models kept, %5.1f s without", place.name, measure.Sample(place.took[kept]).Median(), place.took[none][0])
+	}
+}
+
+// shorten gives a listening socket a queue for one connection alone. Where it is nil,
+// the system has no way to that.
+var shorten func(fd uintptr) error
+
+// startRounds is how often OpenCode is started with models that are kept.
+const startRounds = 3
+
+// takesNobody listens at an address at which connections neither come about nor are
+// refused, as behind a firewall: the queue of those that nobody accepts is full.
+func takesNobody(t *testing.T, address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	check(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	raw, err := listener.(*net.TCPListener).SyscallConn()
+	check(t, err)
+	check(t, raw.Control(func(fd uintptr) { err = errors.Join(err, shorten(fd)) }))
+	check(t, err)
+	for {
+		waiting, err := net.DialTimeout("tcp", address, time.Second)
+		if err != nil {
+			return
+		}
+		t.Cleanup(func() { _ = waiting.Close() })
+	}
+}
+
+// modelsFile is where the models are kept.
+func (c *computer) modelsFile() string {
+	c.t.Helper()
+	files, _ := filepath.Glob(filepath.Join(c.Dir, ".local", "state", "opencode-oci-oidc", "models", "*.json"))
+	if len(files) != 1 {
+		c.t.Fatalf("models are kept in %v", files)
+	}
+	return files[0]
+}
+
+// agesModels makes what is kept so old that the endpoint is asked again.
+func (c *computer) agesModels() {
+	c.t.Helper()
+	file := c.modelsFile()
+	text, err := os.ReadFile(file)
+	check(c.t, err)
+	old := regexp.MustCompile(`"askedAt":"\d+`).ReplaceAll(text, []byte(`"askedAt":"2020`))
+	check(c.t, os.WriteFile(file, old, 0o600))
+}
+
 // TestNothingWaitsForTheListOfModels: OpenCode has started, answered and ended while
 // the endpoint has not yet told its models.
 func TestNothingWaitsForTheListOfModels(t *testing.T) {
@@ -94,14 +236,7 @@ func TestNothingWaitsForTheListOfModels(t *testing.T) {
 	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
 	me.withoutModels(nil)
 	me.signIn(withBrowser, byItself)
-	files, _ := filepath.Glob(filepath.Join(me.Dir, ".local", "state", "opencode-oci-oidc", "models", "*.json"))
-	if len(files) != 1 {
-		t.Fatalf("kept in %v", files)
-	}
-	text, err := os.ReadFile(files[0])
-	check(t, err)
-	old := regexp.MustCompile(`"askedAt":"\d+`).ReplaceAll(text, []byte(`"askedAt":"2020`))
-	check(t, os.WriteFile(files[0], old, 0o600))
+	me.agesModels()
 	asked := domain.Count(domaintest.Models)
 
 	domain.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Stall})
