@@ -1,15 +1,99 @@
 package e2e
 
 import (
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
+
+// A trouble is what can go wrong with a request of somebody who is signed in, and
+// whose token has just expired.
+type trouble struct {
+	name   string
+	kind   problem.Kind
+	make   func(me *computer, domain *domaintest.Server)
+	says   string
+	next   string
+	passes bool // OpenCode is to try again
+}
+
+var troubles = []trouble{
+	{"nobody is signed in", problem.LoginRequired, func(me *computer, _ *domaintest.Server) {
+		for _, file := range me.tokenFiles() {
+			_ = os.Remove(file)
+		}
+	}, "You are not signed in, or your session has ended.", "/connect", false},
+	{"access is withdrawn", problem.LoginDenied, func(_ *computer, domain *domaintest.Server) {
+		refuses(domain, "access_denied")
+	}, "Could not refresh the session: it was refused (access_denied", "ask your administrator for access", false},
+	{"the secret is another one", problem.Config, func(_ *computer, domain *domaintest.Server) {
+		domain.Change(func(o *domaintest.Options) { o.Clients[0].Secret = "renewed" })
+	}, "the domain does not accept the application", "Check client_id", false},
+	{"a project has a configuration", problem.Untrusted, func(me *computer, _ *domaintest.Server) {
+		me.write(me.Project, store.ConfigName, config{
+			Domain: "https://idcs.example.com", Client: "c", Endpoint: "https://llm.example.com/v1", Method: "public_app",
+			Redirect: "http://localhost:8888/callback", Scope: "openid", LogLevel: "VERBOSE",
+		})
+	}, "is not confirmed: it signs in at https://idcs.example.com", "If you trust both, confirm it", false},
+	{"the connection is cut", problem.Network, func(_ *computer, domain *domaintest.Server) {
+		domain.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Reset})
+		domain.FailAlways(domaintest.Discovery, domaintest.Fault{Kind: domaintest.Reset})
+	}, "cut the connection", "check the network", true},
+	{"a proxy wants a password", problem.Network, func(_ *computer, domain *domaintest.Server) {
+		domain.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.ProxyAuth})
+	}, "wants a user name and password", "HTTPS_PROXY", false},
+	{"the company's CA is not known", problem.TLS, func(me *computer, _ *domaintest.Server) {
+		me.Environ = append(me.Environ, "SSL_CERT_FILE=")
+	}, "was issued by an authority that this machine does not know: CN=Inspecting Company.", "name the file of its CA (PEM) as ca_file", false},
+	{"too many requests", problem.Throttled, func(_ *computer, domain *domaintest.Server) {
+		domain.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Throttle})
+	}, "the domain is asked too often just now", "Wait a moment", true},
+	{"the domain has a fault", problem.Domain, func(_ *computer, domain *domaintest.Server) {
+		domain.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.ServerError})
+	}, "the domain has a fault of its own", "Wait a moment", true},
+	{"the domain says no", problem.Domain, func(_ *computer, domain *domaintest.Server) {
+		refuses(domain, "invalid_request")
+	}, "Could not refresh the session: the domain refused (invalid_request", "Ask your administrator", false},
+	{"tokens of a newer version", problem.Store, func(me *computer, _ *domaintest.Server) {
+		for _, file := range me.tokenFiles() {
+			_ = os.WriteFile(file, []byte(`{"version": 99}`), 0o600)
+		}
+	}, "were written by a newer version", "Update opencode-oci-oidc", false},
+	{"the helper is broken", problem.Internal, func(me *computer, _ *domaintest.Server) {
+		broken := filepath.Join(me.Dir, "broken-helper")
+		_ = os.WriteFile(broken, []byte("#!/bin/sh\nexit 3\n"), 0o700)
+		me.Environ = append(me.Environ, "OCI_OIDC_HELPER="+broken)
+	}, "ended unexpectedly", "install the plugin again", false},
+}
+
+// refuses has the domain answer token requests with a standard error code.
+func refuses(domain *domaintest.Server, code string) {
+	domain.Change(func(o *domaintest.Options) {
+		o.Tamper = func(operation domaintest.Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			if operation != domaintest.Token {
+				honest(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = fmt.Fprintf(w, `{"error":%q}`, code)
+		}
+	})
+}
 
 // TestWhatOpenCodeMakesOfEachProblem: its words are the same in OpenCode, at the
 // prompt and in the log, and it is tried again if it may pass, and not otherwise.
@@ -17,46 +101,17 @@ func TestWhatOpenCodeMakesOfEachProblem(t *testing.T) {
 	// How often a token is asked for without a retry, at most: when the plugin starts,
 	// for the answer and for the title. With retries it is twice that and more.
 	const once = 4
-	for _, c := range []struct {
-		kind   string
-		make   func(me *computer, domain *domaintest.Server)
-		says   string
-		next   string
-		passes bool
-	}{
-		{"login_required", func(me *computer, _ *domaintest.Server) {
-			for _, file := range me.tokenFiles() {
-				_ = os.Remove(file)
-			}
-		}, "You are not signed in, or your session has ended.", "/connect", false},
-		{"config", func(_ *computer, domain *domaintest.Server) {
-			domain.Change(func(o *domaintest.Options) { o.Clients[0].Secret = "renewed" })
-		}, "the domain does not accept the application", "Check client_id", false},
-		{"network", func(_ *computer, domain *domaintest.Server) {
-			domain.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Reset})
-			domain.FailAlways(domaintest.Discovery, domaintest.Fault{Kind: domaintest.Reset})
-		}, "cut the connection", "check the network", true},
-		{"throttled", func(_ *computer, domain *domaintest.Server) {
-			domain.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Throttle})
-		}, "the domain is asked too often just now", "Wait a moment", true},
-		{"domain", func(_ *computer, domain *domaintest.Server) {
-			domain.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.ServerError})
-		}, "the domain has a fault of its own", "Wait a moment", true},
-		{"store", func(me *computer, _ *domaintest.Server) {
-			for _, file := range me.tokenFiles() {
-				_ = os.WriteFile(file, []byte(`{"version": 99}`), 0o600)
-			}
-		}, "were written by a newer version", "Update opencode-oci-oidc", false},
-		{"internal", func(me *computer, _ *domaintest.Server) {
-			broken := filepath.Join(me.Dir, "broken-helper")
-			_ = os.WriteFile(broken, []byte("#!/bin/sh\nexit 3\n"), 0o700)
-			me.Environ = append(me.Environ, "OCI_OIDC_HELPER="+broken)
-		}, "ended unexpectedly", "install the plugin again", false},
-	} {
-		t.Run(c.kind, func(t *testing.T) {
+	for _, c := range troubles {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 1})
+			options := domaintest.Options{AutoApprove: true, ExpiresIn: 1}
+			company := newCompany(t)
+			if c.kind == problem.TLS {
+				options.TLS = company.TLS()
+			}
+			domain := domaintest.New(t, options)
 			me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
+			me.Environ = append(me.Environ, "SSL_CERT_FILE="+company.CAFile)
 			me.signInAtThePrompt()
 			c.make(me, domain)
 
@@ -71,18 +126,189 @@ func TestWhatOpenCodeMakesOfEachProblem(t *testing.T) {
 					t.Errorf("the token was asked for %d times\n%s", tries, asked.output())
 				}
 			}
-			if c.kind == "internal" {
+			if c.kind == problem.Internal {
 				return // there is no helper at the prompt, and no log
 			}
-			if output := me.atThePrompt("token"); !strings.Contains(output, c.says) {
-				t.Errorf("at the prompt: %s\nwant %q", output, c.says)
+			me.saysAtThePromptAndInTheLog(c.kind, c.says, c.next, "token")
+		})
+	}
+}
+
+// TestWhatOpenCodeMakesOfEachFailedSignIn is the same for what only a sign-in can
+// meet, which nobody but a person begins again.
+func TestWhatOpenCodeMakesOfEachFailedSignIn(t *testing.T) {
+	for _, c := range failures {
+		t.Run(string(c.kind), func(t *testing.T) {
+			t.Parallel()
+			domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 1})
+			configured := confidential(t, domain)
+			me := newConfiguredComputer(t, opencode.Latest, configured)
+			me.signInAtThePrompt()
+			c.make(t, domain, configured)
+			me.start("auth", "login", "-p", "oci-oidc", "-m", c.label).says(c.says, c.next)
+			if n := strings.Count(me.log(), `msg="sign-in failed"`); n != 1 {
+				t.Errorf("%d sign-ins have failed, want the one", n)
 			}
-			log, err := os.ReadFile(filepath.Join(me.Dir, "oci-oidc-debug.log"))
-			if err != nil || !strings.Contains(string(log), c.says) {
-				t.Errorf("the log (%v) does not say %q\n%s", err, c.says, log)
+			me.saysAtThePromptAndInTheLog(c.kind, c.says, c.next, "connect", "--flow", c.flow)
+
+			// No request meets it: where a token is missing, nobody is asked to sign in.
+			asked := me.asks("--title", "greeting", "hi")
+			asked.saysNot(c.says)
+			if c.answers {
+				asked.answers(greeting)
+			} else {
+				asked.says("Could not refresh the session: the domain refused")
 			}
 		})
 	}
+}
+
+var failures = []struct {
+	kind        problem.Kind
+	label, flow string
+	make        func(*testing.T, *domaintest.Server, config)
+	says, next  string
+	answers     bool // the next request, which needs a new token
+}{
+	{problem.LoginTimeout, withCode, "device", func(_ *testing.T, domain *domaintest.Server, _ config) {
+		domain.Change(func(o *domaintest.Options) { o.DeviceLife = 1 })
+		refuses(domain, "expired_token")
+	}, "Could not sign in with a code: the code was not entered in time.", "Start again, and enter the new code.", false},
+	{problem.PortInUse, withBrowser, "browser", func(t *testing.T, _ *domaintest.Server, configured config) {
+		redirect, err := url.Parse(configured.Redirect)
+		check(t, err)
+		other, err := net.Listen("tcp", "127.0.0.1:"+redirect.Port())
+		check(t, err)
+		t.Cleanup(func() { _ = other.Close() })
+	}, "is used by another program.", "Stop that program, or register another redirect URL", true},
+}
+
+// TestWhatOpenCodeMakesOfACancelledRequest: who stops waiting reads OpenCode's word for
+// it and nothing else, and nothing is tried again; the log tells it.
+func TestWhatOpenCodeMakesOfACancelledRequest(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 1})
+	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
+	me.signInAtThePrompt()
+	answer := make(chan struct{})
+	defer close(answer)
+	domain.Change(func(o *domaintest.Options) {
+		o.Tamper = func(operation domaintest.Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			if operation == domaintest.Token {
+				<-answer
+			}
+			honest(w, r)
+		}
+	})
+	tui := me.opensTUI(120, 40)
+	tui.types("hi")
+	tui.settles()
+	before := me.tries()
+	tui.presses("Enter")
+	// One is for the title.
+	tui.until("a wait for the token", func(string) bool { return me.tries() == before+2 })
+	tui.presses("Escape")
+	tui.shows("esc again to interrupt")
+	tui.presses("Escape")
+	tui.shows("interrupted")
+	tries := me.tries()
+	tui.settles()
+	for _, word := range []string{"cancelled", "retrying", "Error"} {
+		tui.showsNot(word)
+	}
+	if again := me.tries(); again != tries {
+		t.Errorf("the token was asked for %d times more", again-tries)
+	}
+	eventually(t, func() error {
+		if log := me.log(); !told(log, problem.Cancelled, "The call was cancelled.", "Start again.") {
+			return fmt.Errorf("the log does not tell it\n%s", log)
+		}
+		return nil
+	})
+}
+
+// TestEveryKindOfProblemIsTried: each kind that there is has been before OpenCode here,
+// and the README says of it what OpenCode does.
+func TestEveryKindOfProblemIsTried(t *testing.T) {
+	passes := map[problem.Kind]map[bool]bool{problem.Cancelled: {false: true}}
+	tried := func(kind problem.Kind, again bool) {
+		if passes[kind] == nil {
+			passes[kind] = map[bool]bool{}
+		}
+		passes[kind][again] = true
+	}
+	for _, c := range troubles {
+		tried(c.kind, c.passes)
+	}
+	for _, c := range failures {
+		tried(c.kind, false)
+	}
+	readme, err := os.ReadFile("../README.md")
+	check(t, err)
+	_, table, _ := strings.Cut(string(readme), "| kind of problem |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var inReadme []problem.Kind
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (.+) \\| (.+) \\| (.+) \\|$").FindAllStringSubmatch(table, -1) {
+		kind, again := problem.Kind(row[1]), row[4]
+		inReadme = append(inReadme, kind)
+		want := passes[kind]
+		if no := again == "no"; no == want[true] {
+			t.Errorf("README: %s is tried again: %s; in OpenCode: %v", kind, again, want)
+		}
+		if yes := again == "yes"; yes && want[false] {
+			t.Errorf("README: %s is tried again: %s; in OpenCode not always", kind, again)
+		}
+	}
+	kinds := kindsOfProblem(t)
+	if !slices.Equal(inReadme, kinds) {
+		t.Errorf("README has %v, want %v", inReadme, kinds)
+	}
+	for _, kind := range kinds {
+		if passes[kind] == nil {
+			t.Errorf("%s was never before OpenCode", kind)
+		}
+	}
+	if len(passes) != len(kinds) {
+		t.Errorf("tried are %v, and there are %v", slices.Collect(maps.Keys(passes)), kinds)
+	}
+}
+
+// kindsOfProblem reads them from the source, in its order.
+func kindsOfProblem(t *testing.T) (kinds []problem.Kind) {
+	t.Helper()
+	source, err := os.ReadFile("../internal/problem/problem.go")
+	check(t, err)
+	for _, line := range regexp.MustCompile(`(?m)^\s+\w+\s+Kind = "(\w+)"`).FindAllStringSubmatch(string(source), -1) {
+		kinds = append(kinds, problem.Kind(line[1]))
+	}
+	return kinds
+}
+
+// saysAtThePromptAndInTheLog fails the test unless a command ends with these words, and
+// the log has the same, with the kind beside them, at the level that it has by default.
+func (c *computer) saysAtThePromptAndInTheLog(kind problem.Kind, says, next string, args ...string) {
+	c.t.Helper()
+	if !told(c.log(), kind, says, next) {
+		c.t.Errorf("the log does not say %s, %q and %q\n%s", kind, says, next, c.log())
+	}
+	if output := c.atThePrompt(args...); !strings.Contains(output, says) || !strings.Contains(output, next) {
+		c.t.Errorf("at the prompt: %s\nwant %q and %q", output, says, next)
+	}
+}
+
+// told reports whether a line of the log that is there by default has the kind and the
+// words.
+func told(log string, kind problem.Kind, words ...string) bool {
+	for line := range strings.Lines(log) {
+		if !regexp.MustCompile(`level=(INFO|WARN|ERROR)`).MatchString(line) || !strings.Contains(line, "problem.kind="+string(kind)) {
+			continue
+		}
+		unquoted := strings.ReplaceAll(line, `\"`, `"`)
+		if !slices.ContainsFunc(words, func(text string) bool { return !strings.Contains(unquoted, text) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // signInAtThePrompt signs in with the helper alone, in a browser that approves.

@@ -156,7 +156,7 @@ func (s *Session) Answer(ctx context.Context, redirect string) error {
 // Disconnect ends the session at the domain and on the disk. revoked reports
 // whether the domain confirmed it; the tokens are erased in any case.
 func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
-	s.cancelAttempt(problem.New(problem.Cancelled, "The session was signed out.", ""))
+	s.cancelAttempt(problem.New(problem.Cancelled, "The session was signed out.", "Sign in again."))
 	unlock, _, err := s.lock(ctx, nil)
 	if err != nil {
 		return false, err
@@ -238,7 +238,7 @@ func (s *Session) beginAttempt(ctx context.Context) (context.Context, *attempt) 
 	s.attempt = a
 	s.mu.Unlock()
 	if before != nil {
-		before.cancel(problem.New(problem.Cancelled, "Another sign-in was started.", ""))
+		before.cancel(problem.New(problem.Cancelled, "Another sign-in was started.", "Finish that one, or start again."))
 		<-before.done
 	}
 	return ctx, a

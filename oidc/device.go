@@ -115,10 +115,15 @@ func secured(address string) string {
 	return u.String()
 }
 
+// notEntered is the end of a code that nobody has entered (RFC 8628, 3.5).
+func notEntered() *problem.Problem {
+	return problem.New(problem.LoginTimeout, "Could not "+deviceStep+": the code was not entered in time.", "Start again, and enter the new code.")
+}
+
 // pollDevice waits for the person. x/oauth2 ends at the first connection trouble,
 // where RFC 8628, 3.5 asks for slower polling, so it is begun again.
 func (d *Domain) pollDevice(ctx context.Context, client *client, grant *oauth2.DeviceAuthResponse) (*oauth2.Token, error) {
-	ctx, cancel := context.WithDeadlineCause(ctx, grant.Expiry, codeProblem("expired_token", "Could not "+deviceStep+": ", ""))
+	ctx, cancel := context.WithDeadlineCause(ctx, grant.Expiry, notEntered())
 	defer cancel()
 	for {
 		ctx, x := d.exchangeAs(ctx, client, d.resources())

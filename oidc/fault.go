@@ -76,6 +76,8 @@ func (d *Domain) refusal(step string, x *exchange, refused *oauth2.RetrieveError
 	case x.status >= 500, refused.ErrorCode == "temporarily_unavailable", refused.ErrorCode == "server_error":
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.status, said),
 			"Wait a moment, then try again.").Passing().Because(cause)
+	case refused.ErrorCode == "expired_token" && step == deviceStep:
+		return notEntered().Because(cause)
 	case refused.ErrorCode == "":
 		return d.nonsense(step, fmt.Sprintf("status %d", x.status), cause)
 	}
@@ -95,8 +97,6 @@ func codeProblem(code, could, said string) *problem.Problem {
 			"Check scope: a resource's scope is its audience and the scope's name written together, slashes included.")
 	case "access_denied":
 		return problem.New(problem.LoginDenied, could+"it was refused"+said+".", "Sign in again and choose Allow; if you did, ask your administrator for access to the application.")
-	case "expired_token":
-		return problem.New(problem.LoginTimeout, could+"the code was not entered in time.", "Start again, and enter the new code.")
 	default:
 		return problem.New(problem.Domain, could+"the domain refused"+said+".", "Ask your administrator, with this message.")
 	}

@@ -92,7 +92,7 @@ func (p Places) CheckValue(key, value string) error {
 	if len(check.lines) == 0 {
 		return nil
 	}
-	return problem.New(problem.Config, strings.TrimPrefix(check.lines[0], ": ")+".", "")
+	return problem.New(problem.Config, strings.TrimPrefix(check.lines[0], ": ")+".", "Write another one.")
 }
 
 // SecretPath is where a client secret is put, and how a configuration refers to it.

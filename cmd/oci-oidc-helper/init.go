@@ -228,7 +228,7 @@ func (n *newConfig) question(key, words string) error {
 			return err
 		}
 		if err := n.places.CheckValue(key, answer); err != nil {
-			n.say("  %v", err)
+			n.say("  %s", problem.From(err).Message)
 			continue
 		}
 		n.values[key] = answer

@@ -93,7 +93,7 @@ func (a *asker) await(read func() (string, error)) (string, error) {
 		return "", problem.From(context.Cause(a.ctx))
 	case given := <-answered:
 		if errors.Is(given.err, io.EOF) && given.text == "" {
-			return "", problem.New(problem.Cancelled, "There was no answer.", "")
+			return "", problem.New(problem.Cancelled, "There was no answer.", "Start again.")
 		}
 		if given.err != nil && !errors.Is(given.err, io.EOF) {
 			return "", problem.From(given.err)

@@ -40,7 +40,7 @@ const (
 type Problem struct {
 	Kind      Kind
 	Message   string // one sentence: what is wrong, and where
-	Hint      string // one sentence: what to do next; may be empty
+	Hint      string // one sentence: what to do next
 	Retryable bool   // the same call may succeed later with nothing changed
 	Cause     error  // for the log; may be nil
 }
@@ -56,9 +56,12 @@ func (p *Problem) Error() string {
 // Unwrap returns the cause.
 func (p *Problem) Unwrap() error { return p.Cause }
 
-// LogValue shows the problem as a group, with its cause.
+// LogValue shows the problem as a group: what a person reads, and its cause.
 func (p *Problem) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kind", string(p.Kind)), slog.String("message", p.Message)}
+	if p.Hint != "" {
+		attrs = append(attrs, slog.String("hint", p.Hint))
+	}
 	if p.Cause != nil {
 		attrs = append(attrs, slog.String("cause", p.Cause.Error()))
 	}
@@ -92,7 +95,7 @@ func From(err error) *Problem {
 	case errors.As(err, &p):
 		return p
 	case errors.Is(err, context.Canceled):
-		return New(Cancelled, "The call was cancelled.", "").Because(err)
+		return New(Cancelled, "The call was cancelled.", "Start again.").Because(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return New(Network, "The time for the call ran out.", "Try again.").Passing().Because(err)
 	default:

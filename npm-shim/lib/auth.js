@@ -132,7 +132,7 @@ class SignIn {
    * @returns {Authorization}
    */
   #notBegun(error) {
-    const problem = this.#superseded ? new Problem('cancelled', 'Another sign-in was started.') : Problem.from(error)
+    const problem = this.#superseded ? new Problem('cancelled', 'Another sign-in was started.', 'Finish that one, or start again.') : Problem.from(error)
     const inTUI = this.#person.at === 'tui'
     if (!this.#superseded && this.#person.at !== 'prompt') tell(this.#person, this.#client, problem, { dialogStays: inTUI })
     // The TUI closes the dialog of what has failed, before it can be read: there it stays.

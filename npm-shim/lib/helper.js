@@ -187,7 +187,7 @@ export class Helper {
     const running = this.#living()
     if (!running) return
     const { child, wire } = running
-    wire.close(new Problem('cancelled', 'OpenCode has closed this project.'))
+    wire.close(new Problem('cancelled', 'OpenCode has closed this project.', 'Start again.'))
     const ended = once(child, 'exit', { signal: AbortSignal.timeout(END_LIMIT) })
     child.ref()
     child.stdin?.end()
@@ -289,7 +289,7 @@ export class Helper {
 /** @param {import('./types.js').Initialized} hello */
 function configOf({ config, problem }) {
   if (config) return config
-  throw problem ? Problem.fromWire(problem) : new Problem('internal', 'oci-oidc-helper named no configuration.')
+  throw problem ? Problem.fromWire(problem) : new Problem('internal', 'oci-oidc-helper named no configuration.', 'Restart OpenCode; if it happens again, please report it.')
 }
 
 /**

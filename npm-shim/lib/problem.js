@@ -6,10 +6,10 @@ export class Problem extends Error {
   /**
    * @param {string} kind
    * @param {string} message
-   * @param {string} [hint]
+   * @param {string} hint
    * @param {boolean} [retryable]
    */
-  constructor(kind, message, hint = '', retryable = false) {
+  constructor(kind, message, hint, retryable = false) {
     super(message)
     this.name = 'Problem'
     this.kind = kind
@@ -23,7 +23,7 @@ export class Problem extends Error {
   }
 
   /** @param {import('./types.js').ProblemData} data */
-  static fromWire({ kind, message, hint, retryable }) {
+  static fromWire({ kind, message, hint = '', retryable }) {
     return new Problem(kind, message, hint, retryable)
   }
 

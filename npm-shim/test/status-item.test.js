@@ -30,5 +30,5 @@ for (const [what, status, text, colour = 'textMuted'] of /** @type {[string, obj
 }
 
 test('the status item: no helper', () => {
-  assert.deepEqual(statusItem(new Problem('config', 'The package is missing.')), { text: 'OCI ! no helper', colour: 'error' })
+  assert.deepEqual(statusItem(new Problem('config', 'The package is missing.', 'Install it again.')), { text: 'OCI ! no helper', colour: 'error' })
 })

@@ -82,7 +82,7 @@ test('it is busy from the first question to the last answer', async () => {
 test('closing fails what waits and what comes', async () => {
   const { wire } = conversation()
   const call = wire.request('a')
-  wire.close(new Problem('internal', 'gone'))
+  wire.close(new Problem('internal', 'gone', 'Start again.'))
   await assert.rejects(call, /gone/)
   await assert.rejects(wire.request('b'), /gone/)
 })
