@@ -300,6 +300,7 @@ func newComputer(t *testing.T) *computer {
 	home := t.TempDir()
 	c := &computer{T: t, home: home, env: map[string]string{
 		"HOME": home, "USERPROFILE": home, "LOCALAPPDATA": home, "APPDATA": home, "XDG_STATE_HOME": filepath.Join(home, "state"),
+		"GORACE":          raceOptions,
 		"XDG_CONFIG_HOME": filepath.Join(home, ".config"), "BROWSER": "browser",
 		"PATH":   filepath.Join(home, "bin") + string(os.PathListSeparator) + helperDir(t) + string(os.PathListSeparator) + withoutOpenCode(os.Getenv("PATH")),
 		"TMPDIR": os.TempDir(), "SystemRoot": os.Getenv("SystemRoot"),

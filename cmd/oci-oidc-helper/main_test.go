@@ -58,6 +58,10 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// raceOptions keep a program under the race detector from waiting for a second
+// before it exits.
+const raceOptions = "atexit_sleep_ms=0"
+
 type serverKey struct{}
 
 func setup(env *testscript.Env) error {
@@ -73,6 +77,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("LOCALAPPDATA", filepath.Join(home, "AppData", "Local"))
 	env.Setenv("XDG_STATE_HOME", filepath.Join(home, "state"))
 	env.Setenv("BROWSER", "browser")
+	env.Setenv("GORACE", raceOptions)
 	env.Setenv("DOMAIN", server.URL)
 	env.Setenv("ENDPOINT", server.LLMBaseURL)
 	env.Setenv("CLIENT", domaintest.ConfidentialClient)
