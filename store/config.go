@@ -49,6 +49,7 @@ type Config struct {
 	AuthMethod    AuthMethod        //
 	LogLevel      slog.Level        //
 	LogFile       string            // absolute
+	LogWithin     string            // the directory that the log must not leave; empty for the person's own configuration
 	AgentToken    bool              // an agent may run oci-oidc-helper token
 	TokenStore    TokenStore        // how the tokens are saved
 

@@ -221,11 +221,14 @@ func (c cage) holds(path string) bool {
 	return within(path, c.secrets) || within(real, resolve(c.secrets)) || c.project != "" && within(real, resolve(c.project))
 }
 
-// confined returns the configuration with its secrets bound to the cage, also when
-// they are read later.
+// confined returns the configuration with its secrets and its log bound to the cage,
+// also when they are read and written later.
 func (c Config) confined(p Places) Config {
 	c.ClientSecret.cage = p.cage(c.Path)
 	c.ClientKey.cage = c.ClientSecret.cage
+	if c.LogFile != p.LogFile {
+		c.LogFile, c.LogWithin = resolve(c.LogFile), resolve(filepath.Dir(c.Path))
+	}
 	return c
 }
 

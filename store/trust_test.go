@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
@@ -31,6 +32,47 @@ func loadProject(t *testing.T, p Places, dir, text string) (Config, *Unconfirmed
 		t.Errorf("its kind is another: %v", err)
 	}
 	return c, AsUnconfirmed(err), err
+}
+
+// TestAProjectsLogStaysThere: once it was confirmed, a pull makes it a link to a file
+// that a shell reads.
+func TestAProjectsLogStaysThere(t *testing.T) {
+	p, dir := testPlaces(t), t.TempDir()
+	_, u, err := loadProject(t, p, dir, strings.Replace(foreignConfig, "{", `{"log_file": "plugin.log",`, 1))
+	if u == nil {
+		t.Fatal(err)
+	}
+	if err := p.Confirm(u); err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.LoadConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := logging.Open(p.LogFile)
+	log.Configure(c.LogLevel, c.LogFile, c.LogWithin)
+	defer log.Close()
+	log.Error("one")
+	inside := filepath.Join(dir, "plugin.log")
+	if !strings.Contains(readFile(t, inside), "one") {
+		t.Errorf("it is not in %s", inside)
+	}
+	log.Close()
+	victim := filepath.Join(t.TempDir(), ".bashrc")
+	writeFile(t, victim, "")
+	if err := os.Remove(inside); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, inside); err != nil {
+		t.Skip("links cannot be made here:", err)
+	}
+	log.Error("two")
+	if text := readFile(t, victim); text != "" {
+		t.Errorf("written outside: %s", text)
+	}
+	if _, err := p.LoadConfig(dir); err == nil || !strings.Contains(err.Error(), "log_file") {
+		t.Errorf("read anew: %v", err)
+	}
 }
 
 func TestAProjectsConfigurationIsConfirmedOnce(t *testing.T) {

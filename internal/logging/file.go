@@ -15,10 +15,11 @@ const (
 // file is a log file that several processes append to. It is opened at its first
 // write, can move, and is moved aside when it has grown.
 type file struct {
-	mu   sync.Mutex
-	path string
-	out  *os.File
-	info os.FileInfo // of out
+	mu     sync.Mutex
+	path   string
+	within string // the directory that it must not leave, links followed; "" for anywhere
+	out    *os.File
+	info   os.FileInfo // of out
 }
 
 // Write appends a line. What cannot be written is lost: nobody could be told.
@@ -29,12 +30,14 @@ func (f *file) Write(line []byte) (int, error) {
 		return len(line), nil
 	}
 	info, err := os.Stat(f.path)
-	if err == nil && info.Size()+int64(len(line)) > maxSize {
-		f.close()
-		f.moveAside()
-	}
 	// Another process may have moved it aside, or a person erased it.
 	if f.out == nil || err != nil || !os.SameFile(info, f.info) {
+		f.open()
+		info = f.info
+	}
+	if f.out != nil && info != nil && info.Size()+int64(len(line)) > maxSize {
+		f.close()
+		f.moveAside()
 		f.open()
 	}
 	if f.out != nil {
@@ -43,19 +46,18 @@ func (f *file) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func (f *file) move(path string) {
+func (f *file) move(path, within string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.path != path {
+	if f.path != path || f.within != within {
 		f.close()
-		f.path = path
+		f.path, f.within = path, within
 	}
 }
 
 func (f *file) open() {
 	f.close()
-	_ = os.MkdirAll(filepath.Dir(f.path), 0o700)
-	out, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	out, err := f.openFile()
 	if err != nil {
 		return
 	}
@@ -65,6 +67,26 @@ func (f *file) open() {
 	if f.info != nil && f.info.Mode().Perm() != 0o600 {
 		_ = out.Chmod(0o600)
 	}
+}
+
+func (f *file) openFile() (*os.File, error) {
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY
+	if f.within == "" {
+		_ = os.MkdirAll(filepath.Dir(f.path), 0o700)
+		return os.OpenFile(f.path, flags, 0o600)
+	}
+	// A link may have come since the path was judged.
+	name, err := filepath.Rel(f.within, f.path)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(f.within)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	_ = root.MkdirAll(filepath.Dir(name), 0o700)
+	return root.OpenFile(name, flags, 0o600)
 }
 
 func (f *file) close() {

@@ -46,10 +46,11 @@ func (l *Log) fileHandler() slog.Handler {
 	return slog.NewTextHandler(&l.file, &slog.HandlerOptions{Level: &l.level, ReplaceAttr: redact})
 }
 
-// Configure moves on to the configured level and file.
-func (l *Log) Configure(level slog.Level, path string) {
+// Configure moves on to the configured level and file. The file is not opened where
+// links lead out of the directory within, unless that is "".
+func (l *Log) Configure(level slog.Level, path, within string) {
 	l.level.Set(level)
-	l.file.move(path)
+	l.file.move(path, within)
 }
 
 // Path returns the file's path.

@@ -35,7 +35,7 @@ func TestLevels(t *testing.T) {
 			if !ok {
 				t.Fatalf("%s is not a level", name)
 			}
-			log.Configure(level, path)
+			log.Configure(level, path, "")
 			defer log.Close()
 			for _, record := range records[1:] {
 				at, _ := ParseLevel(record)
@@ -87,7 +87,7 @@ func TestConfigureMoves(t *testing.T) {
 	first, second := filepath.Join(t.TempDir(), "first.log"), filepath.Join(t.TempDir(), "second.log")
 	log := Open(first)
 	log.Info("before the configuration")
-	log.Configure(slog.LevelDebug, second)
+	log.Configure(slog.LevelDebug, second, "")
 	log.Debug("after it")
 	log.Close()
 	if got := read(t, first); !strings.Contains(got, "before the configuration") || strings.Contains(got, "after it") {
@@ -155,7 +155,7 @@ func TestSecretsStayOut(t *testing.T) {
 	var terminal bytes.Buffer
 	path := filepath.Join(t.TempDir(), "plugin.log")
 	log := Open(path)
-	log.Configure(LevelVerbose, path)
+	log.Configure(LevelVerbose, path, "")
 	logger := log.AlsoTo(&terminal, LevelVerbose, true)
 	logger.Info("by type", "value", secret.New("hunter2"))
 	logger.Info("by name", "refresh_token", "hunter2", slog.Group("form", "client_secret", "hunter2"))
@@ -181,7 +181,7 @@ func TestKnownSecretsStayOut(t *testing.T) {
 	var terminal bytes.Buffer
 	path := filepath.Join(t.TempDir(), "plugin.log")
 	log := Open(path)
-	log.Configure(LevelVerbose, path)
+	log.Configure(LevelVerbose, path, "")
 	logger := log.AlsoTo(&terminal, LevelVerbose, true).With("from", "here")
 	logger.Info("before there are any")
 	const short, long = "Tr0ub4d&r", "5f0d8a64-93c1-4be7-a2f0-6c1d7e8b9a03"
@@ -196,6 +196,44 @@ func TestKnownSecretsStayOut(t *testing.T) {
 	for name, text := range map[string]string{"file": read(t, path), "terminal": terminal.String()} {
 		if strings.Contains(text, "Tr0ub4d") || strings.Contains(text, long[:16]) || strings.Count(text, redacted) != 9 {
 			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// TestALogStaysWhereItBelongs: a link that takes its place, or that of a directory on
+// the way, leads to nothing outside, also while the log is in use and where it has
+// grown.
+func TestALogStaysWhereItBelongs(t *testing.T) {
+	for _, link := range []string{"logs/plugin.log", "logs"} {
+		project, outside := t.TempDir(), t.TempDir()
+		path := filepath.Join(project, "logs", "plugin.log")
+		victim := filepath.Join(outside, "plugin.log")
+		before := strings.Repeat("x", maxSize)
+		if err := os.WriteFile(victim, []byte(before), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		log := Open(path)
+		log.Configure(slog.LevelInfo, path, project)
+		defer log.Close()
+		log.Info("one")
+		if got := read(t, path); !strings.Contains(got, "one") {
+			t.Errorf("the log holds %q", got)
+		}
+		if runtime.GOOS == "windows" { // moves nothing that is open
+			log.Close()
+		}
+		at := filepath.Join(project, filepath.FromSlash(link))
+		if err := os.Rename(at, at+".away"); err != nil {
+			t.Fatal(err)
+		}
+		to := map[bool]string{true: outside, false: victim}[link == "logs"]
+		if err := os.Symlink(to, at); err != nil {
+			t.Skip("links cannot be made here:", err)
+		}
+		log.Info("two")
+		entries, err := os.ReadDir(outside)
+		if err != nil || len(entries) != 1 || read(t, victim) != before {
+			t.Errorf("%s is a link: written outside: %v, %v", link, entries, err)
 		}
 	}
 }
