@@ -339,7 +339,7 @@ func TestWhatTheDomainEchoesIsNotLogged(t *testing.T) {
 	})
 	path := filepath.Join(t.TempDir(), "log")
 	log := logging.Open(path)
-	log.Configure(logging.LevelVerbose, path, "")
+	log.Configure(logging.LevelVerbose, path, false)
 	s, err := NewSession(w.config, w.places, log.Logger)
 	if err != nil {
 		t.Fatal(err)

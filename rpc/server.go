@@ -264,7 +264,7 @@ func (s *server) open() (*oidc.Session, error) {
 	if s.session != nil && s.session.Config().Equal(config) {
 		return s.session, nil
 	}
-	s.Log.Configure(config.LogLevel, config.LogFile, config.LogWithin)
+	s.Log.Configure(config.LogLevel, config.LogFile, config.LogBound)
 	s.Log.Info("configuration read", "path", config.Path, "domain", config.DomainURL, "endpoint", config.BaseURL, "authMethod", config.AuthMethod)
 	session, err := oidc.NewSession(config, s.Places, s.Log.Logger)
 	if err != nil {

@@ -49,7 +49,7 @@ type Config struct {
 	AuthMethod    AuthMethod        //
 	LogLevel      slog.Level        //
 	LogFile       string            // absolute
-	LogWithin     string            // the directory that the log must not leave; empty for the person's own configuration
+	LogBound      bool              // a project's: LogFile has no links, and must not get any
 	AgentToken    bool              // an agent may run oci-oidc-helper token
 	TokenStore    TokenStore        // how the tokens are saved
 

@@ -227,7 +227,7 @@ func (c Config) confined(p Places) Config {
 	c.ClientSecret.cage = p.cage(c.Path)
 	c.ClientKey.cage = c.ClientSecret.cage
 	if c.LogFile != p.LogFile {
-		c.LogFile, c.LogWithin = resolve(c.LogFile), resolve(filepath.Dir(c.Path))
+		c.LogFile, c.LogBound = resolve(c.LogFile), true
 	}
 	return c
 }

@@ -50,7 +50,7 @@ func TestAProjectsLogStaysThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := logging.Open(p.LogFile)
-	log.Configure(c.LogLevel, c.LogFile, c.LogWithin)
+	log.Configure(c.LogLevel, c.LogFile, c.LogBound)
 	defer log.Close()
 	log.Error("one")
 	inside := filepath.Join(dir, "plugin.log")

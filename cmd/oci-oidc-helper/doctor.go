@@ -36,7 +36,7 @@ of the log, without secrets, names and hosts. Read it before you send it.`,
 				return err
 			}
 			if config, err := a.places.LoadConfig(directory); err == nil {
-				a.log.Configure(config.LogLevel, config.LogFile, config.LogWithin)
+				a.log.Configure(config.LogLevel, config.LogFile, config.LogBound)
 			}
 			options := doctor.Options{Places: a.places, Directory: directory, Version: helperVersion(), Log: a.logger(cmd)}
 			if !asJSON {

@@ -125,7 +125,7 @@ func (a *app) session(cmd *cobra.Command) (*oidc.Session, error) {
 		a.log.Warn("no usable configuration", "problem", problem.From(err))
 		return nil, err
 	}
-	a.log.Configure(config.LogLevel, config.LogFile, config.LogWithin)
+	a.log.Configure(config.LogLevel, config.LogFile, config.LogBound)
 	return oidc.NewSession(config, a.places, a.logger(cmd))
 }
 

@@ -95,8 +95,8 @@ var checks = []check{
 	{"what was answered is not logged", "oidc/transport.go", `	rememberAnswered(body)
 `, ``, "TestWhatTheDomainEchoesIsNotLogged"},
 	{"state, nonce and verifier are not logged", "oidc/code.go", `secret.Remember(r.state, r.nonce, r.verifier)`, `secret.Remember()`, "TestWhatTheDomainEchoesIsNotLogged"},
-	{"a project's log stays there", "internal/logging/file.go", `if f.within == "" {`, `if f.within == "" || f.path != "" {`, "TestALogStaysWhereItBelongs"},
-	{"a project's log is bound to it", "store/trust.go", `c.LogFile, c.LogWithin = resolve(c.LogFile), resolve(filepath.Dir(c.Path))`, `c.LogFile = resolve(c.LogFile)`, "TestAProjectsLogStaysThere"},
+	{"a project's log stays there", "internal/logging/file.go", `if f.bound && !linkless(f.path) {`, `if f.bound && f.path == "" {`, "TestALogStaysWhereItBelongs"},
+	{"a project's log is bound to it", "store/trust.go", `c.LogFile, c.LogBound = resolve(c.LogFile), true`, `c.LogFile = resolve(c.LogFile)`, "TestAProjectsLogStaysThere"},
 	{"a secret is not logged", "internal/logging/redact.go", `secret.Redact(text)`, `text + secret.Redact("")`, "TestKnownSecretsStayOut"},
 	{"control characters", "oidc/fault.go", `if unicode.IsPrint(r) {`, `if r != 0 || unicode.IsPrint(r) {`, "TestWhatTheDomainSaysIsHarmless"},
 	{"an answer's size", "oidc/transport.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},

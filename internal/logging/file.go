@@ -15,11 +15,11 @@ const (
 // file is a log file that several processes append to. It is opened at its first
 // write, can move, and is moved aside when it has grown.
 type file struct {
-	mu     sync.Mutex
-	path   string
-	within string // the directory that it must not leave, links followed; "" for anywhere
-	out    *os.File
-	info   os.FileInfo // of out
+	mu    sync.Mutex
+	path  string
+	bound bool // no link leads to it
+	out   *os.File
+	info  os.FileInfo // of out
 }
 
 // Write appends a line. What cannot be written is lost: nobody could be told.
@@ -46,18 +46,22 @@ func (f *file) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func (f *file) move(path, within string) {
+func (f *file) move(path string, bound bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.path != path || f.within != within {
+	if f.path != path || f.bound != bound {
 		f.close()
-		f.path, f.within = path, within
+		f.path, f.bound = path, bound
 	}
 }
 
 func (f *file) open() {
 	f.close()
-	out, err := f.openFile()
+	if f.bound && !linkless(f.path) {
+		return
+	}
+	_ = os.MkdirAll(filepath.Dir(f.path), 0o700)
+	out, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return
 	}
@@ -69,24 +73,18 @@ func (f *file) open() {
 	}
 }
 
-func (f *file) openFile() (*os.File, error) {
-	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY
-	if f.within == "" {
-		_ = os.MkdirAll(filepath.Dir(f.path), 0o700)
-		return os.OpenFile(f.path, flags, 0o600)
+// linkless reports that nothing on the way to path is a link, as far as there is
+// something.
+func linkless(path string) bool {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&(os.ModeSymlink|os.ModeIrregular) != 0 {
+		return false
 	}
-	// A link may have come since the path was judged.
-	name, err := filepath.Rel(f.within, f.path)
-	if err != nil {
-		return nil, err
+	dir := filepath.Dir(path)
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil && dir != path {
+		return linkless(dir)
 	}
-	root, err := os.OpenRoot(f.within)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	_ = root.MkdirAll(filepath.Dir(name), 0o700)
-	return root.OpenFile(name, flags, 0o600)
+	return real == dir
 }
 
 func (f *file) close() {

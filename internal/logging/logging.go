@@ -46,11 +46,11 @@ func (l *Log) fileHandler() slog.Handler {
 	return slog.NewTextHandler(&l.file, &slog.HandlerOptions{Level: &l.level, ReplaceAttr: redact})
 }
 
-// Configure moves on to the configured level and file. The file is not opened where
-// links lead out of the directory within, unless that is "".
-func (l *Log) Configure(level slog.Level, path, within string) {
+// Configure moves on to the configured level and file. One that is bound is written at
+// this very path: not where a link has come since on the way to it.
+func (l *Log) Configure(level slog.Level, path string, bound bool) {
 	l.level.Set(level)
-	l.file.move(path, within)
+	l.file.move(path, bound)
 }
 
 // Path returns the file's path.

@@ -35,7 +35,7 @@ func TestLevels(t *testing.T) {
 			if !ok {
 				t.Fatalf("%s is not a level", name)
 			}
-			log.Configure(level, path, "")
+			log.Configure(level, path, false)
 			defer log.Close()
 			for _, record := range records[1:] {
 				at, _ := ParseLevel(record)
@@ -87,7 +87,7 @@ func TestConfigureMoves(t *testing.T) {
 	first, second := filepath.Join(t.TempDir(), "first.log"), filepath.Join(t.TempDir(), "second.log")
 	log := Open(first)
 	log.Info("before the configuration")
-	log.Configure(slog.LevelDebug, second, "")
+	log.Configure(slog.LevelDebug, second, false)
 	log.Debug("after it")
 	log.Close()
 	if got := read(t, first); !strings.Contains(got, "before the configuration") || strings.Contains(got, "after it") {
@@ -155,7 +155,7 @@ func TestSecretsStayOut(t *testing.T) {
 	var terminal bytes.Buffer
 	path := filepath.Join(t.TempDir(), "plugin.log")
 	log := Open(path)
-	log.Configure(LevelVerbose, path, "")
+	log.Configure(LevelVerbose, path, false)
 	logger := log.AlsoTo(&terminal, LevelVerbose, true)
 	logger.Info("by type", "value", secret.New("hunter2"))
 	logger.Info("by name", "refresh_token", "hunter2", slog.Group("form", "client_secret", "hunter2"))
@@ -181,7 +181,7 @@ func TestKnownSecretsStayOut(t *testing.T) {
 	var terminal bytes.Buffer
 	path := filepath.Join(t.TempDir(), "plugin.log")
 	log := Open(path)
-	log.Configure(LevelVerbose, path, "")
+	log.Configure(LevelVerbose, path, false)
 	logger := log.AlsoTo(&terminal, LevelVerbose, true).With("from", "here")
 	logger.Info("before there are any")
 	const short, long = "Tr0ub4d&r", "5f0d8a64-93c1-4be7-a2f0-6c1d7e8b9a03"
@@ -205,7 +205,11 @@ func TestKnownSecretsStayOut(t *testing.T) {
 // grown.
 func TestALogStaysWhereItBelongs(t *testing.T) {
 	for _, link := range []string{"logs/plugin.log", "logs"} {
-		project, outside := t.TempDir(), t.TempDir()
+		outside := t.TempDir()
+		project, err := filepath.EvalSymlinks(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
 		path := filepath.Join(project, "logs", "plugin.log")
 		victim := filepath.Join(outside, "plugin.log")
 		before := strings.Repeat("x", maxSize)
@@ -213,7 +217,7 @@ func TestALogStaysWhereItBelongs(t *testing.T) {
 			t.Fatal(err)
 		}
 		log := Open(path)
-		log.Configure(slog.LevelInfo, path, project)
+		log.Configure(slog.LevelInfo, path, true)
 		defer log.Close()
 		log.Info("one")
 		if got := read(t, path); !strings.Contains(got, "one") {
