@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,40 @@ func TestInstalledFromARegistryAndUpgraded(t *testing.T) {
 				t.Errorf("the newer token file was changed (%v)", err)
 			}
 		})
+	}
+}
+
+// TestStatusItemAfterAnOrdinaryInstallation: opencode plugin writes all that the plugin
+// needs, its part in the TUI included, from a registry and from a clone.
+func TestStatusItemAfterAnOrdinaryInstallation(t *testing.T) {
+	registry := newRegistry(t)
+	root, err := opencode.Root()
+	check(t, err)
+	for _, spec := range []string{"opencode-oci-oidc@" + release, "file://" + filepath.Join(root, "npm-shim")} {
+		for _, version := range []string{opencode.Latest, opencode.Middle} {
+			t.Run(version+" "+spec, func(t *testing.T) {
+				t.Parallel()
+				me := newCustomer(t, version, registry, confidential(t, domaintest.New(t, domaintest.Options{})))
+				if strings.HasPrefix(spec, "file:") {
+					me.Environ = append(me.Environ, "OCI_OIDC_HELPER="+helper(t, root))
+				}
+				me.start("plugin", spec, "--global").says("Installed " + spec)
+				me.opensTUI(120, 40).shows("OCI ! /connect")
+				if strings.HasPrefix(spec, "file:") {
+					return
+				}
+				me.install(nextRelease)
+				for _, file := range []string{"opencode.json", "tui.json"} {
+					var written struct{ Plugin []string }
+					text, err := os.ReadFile(filepath.Join(me.ConfigDir(), file))
+					check(t, err)
+					check(t, json.Unmarshal(text, &written))
+					if want := []string{"opencode-oci-oidc@" + nextRelease}; !slices.Equal(written.Plugin, want) {
+						t.Errorf("%s has the plugins %q after the upgrade, want %q", file, written.Plugin, want)
+					}
+				}
+			})
+		}
 	}
 }
 
