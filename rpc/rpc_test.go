@@ -213,7 +213,10 @@ func TestBadLines(t *testing.T) {
 }
 
 func TestAPanicIsAnswered(t *testing.T) {
-	methods["test/panic"] = func(*server, context.Context, json.RawMessage) (any, error) { panic("a private thing") }
+	const value = "b7c1f0d2-5e5a-4a0c-8f5e-3d2a9c61e47b"
+	methods["test/panic"] = func(*server, context.Context, json.RawMessage) (any, error) {
+		panic("a private thing: " + secret.New(value).Reveal())
+	}
 	defer delete(methods, "test/panic")
 	p := converse(t, emptyPlaces(t))
 	if m := p.call("test/panic", "", nil); m.Error == nil || m.Error.Code != -32603 || strings.Contains(m.Error.Message, "private") {
@@ -221,6 +224,10 @@ func TestAPanicIsAnswered(t *testing.T) {
 	}
 	if m := p.call("status", "", nil); m.Error != nil {
 		t.Errorf("the conversation did not go on: %+v", m.Error)
+	}
+	text, err := os.ReadFile(p.log)
+	if err != nil || !strings.Contains(string(text), "a private thing: [redacted]") || strings.Contains(string(text), value) {
+		t.Errorf("%v: the log holds %s", err, text)
 	}
 }
 

@@ -95,6 +95,8 @@ var checks = []check{
 	{"what was answered is not logged", "oidc/transport.go", `	rememberAnswered(body)
 `, ``, "TestWhatTheDomainEchoesIsNotLogged"},
 	{"state, nonce and verifier are not logged", "oidc/code.go", `secret.Remember(r.state, r.nonce, r.verifier)`, `secret.Remember()`, "TestWhatTheDomainEchoesIsNotLogged"},
+	{"nobody looks inside", "cmd/oci-oidc-helper/main.go", `	keepPrivate()
+`, ``, "TestNobodyLooksInside"},
 	{"a project's log stays there", "internal/logging/file.go", `if f.bound && !linkless(f.path) {`, `if f.bound && f.path == "" {`, "TestALogStaysWhereItBelongs"},
 	{"a project's log is bound to it", "store/trust.go", `c.LogFile, c.LogBound = resolve(c.LogFile), true`, `c.LogFile = resolve(c.LogFile)`, "TestAProjectsLogStaysThere"},
 	{"a secret is not logged", "internal/logging/redact.go", `secret.Redact(text)`, `text + secret.Redact("")`, "TestKnownSecretsStayOut"},
@@ -124,6 +126,8 @@ var checks = []check{
 	{"a token that is ready is for the endpoint that was told", "rpc/methods.go", ` || !s.told.is(session) {`, ` {`, "TestATokenIsForTheEndpointThatWasTold"},
 	{"a line's length", "rpc/stream.go", `if len(long) > maxLine && err == nil {`, `if len(long) > 10*maxLine && err == nil {`, "TestBadLines"},
 	{"UTF-8", "rpc/stream.go", `err != nil || !utf8.Valid(line) || (`, `err != nil || (`, "TestBadLines"},
+	{"a panic is answered", "rpc/server.go", `if fault := recover(); fault != nil {`, `if fault := error(nil); fault != nil {`, "TestAPanicIsAnswered"},
+	{"a panic gives nothing away", "rpc/server.go", `Message: "something went wrong inside; the log has the details"`, `Message: fmt.Sprint(fault)`, "TestAPanicIsAnswered"},
 	{"the version", "rpc/stream.go", `case e.Version != "2.0":`, `case e.Version == "?":`, "TestBadLines"},
 	{"the id", "rpc/stream.go", `case !idOK:`, `case !idOK && e.Version == "?":`, "TestBadLines"},
 	{"the params", "rpc/stream.go", `case len(e.Params) > 0 && e.Params[0] != '{'`, `case len(e.Params) > 99 && e.Params[0] != '{'`, "TestBadLines"},
