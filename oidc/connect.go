@@ -90,11 +90,12 @@ func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error)
 
 func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) error {
 	shared := s.file.SignIn(string(o.Flow))
+	store.LetKeyringAsk()
 	if err := s.writable(); err != nil {
 		return err
 	}
 	// Before anybody goes to the trouble of signing in for nothing.
-	if _, err := s.file.CheckKeyring(); err != nil {
+	if err := s.file.CheckKeyringToSave(); err != nil {
 		return err
 	}
 	if place.CI() {

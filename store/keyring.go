@@ -38,6 +38,8 @@ var errNoKey = errors.New("the keyring does not hold the key")
 type keyringFault struct {
 	why   string // for a person, in a few words
 	cause error  // for the log; may be nil
+
+	refusedAt time.Time // by the person; zero if it was not theirs
 }
 
 func (f *keyringFault) Error() string {
@@ -61,6 +63,7 @@ type systemKeyring struct {
 	mu      sync.Mutex
 	had     map[string][]byte // by name
 	running *keyringCall
+	refusal *keyringFault // of a person, who was asked to unlock it; nil if it was not the last answer
 }
 
 // A keyringCall is one that is under way. The systems' keyrings know no time limit,
@@ -94,14 +97,19 @@ func (k *systemKeyring) call(ask func() error, undo func()) error {
 	}
 	c := &keyringCall{done: make(chan struct{})}
 	k.running = c
+	before := k.refusal
 	k.mu.Unlock()
 	go func() {
-		err := askSafely(ask)
+		err := askSafely(ask, before)
 		k.mu.Lock()
+		k.refusal = nil
+		if fault := (*keyringFault)(nil); errors.As(err, &fault) && !fault.refusedAt.IsZero() {
+			k.refusal = fault
+		}
 		late := c.late
 		k.mu.Unlock()
 		if late && err == nil && undo != nil {
-			_ = askSafely(func() error { undo(); return nil })
+			_ = askSafely(func() error { undo(); return nil }, nil)
 		}
 		k.mu.Lock()
 		c.err, k.running = err, nil
@@ -119,16 +127,28 @@ func (k *systemKeyring) call(ask func() error, undo func()) error {
 	}
 }
 
-// askSafely asks where there is a keyring to ask. The library panics when a bus ends
-// while the person is asked.
-func askSafely(ask func() error) (err error) {
+// LetKeyringAsk lets the keyring ask the person for its password again, who has begun
+// something that needs it. Otherwise a process has them asked once: requests come by
+// themselves, and must not bring a window back that somebody has closed.
+func LetKeyringAsk() {
+	keys.mu.Lock()
+	defer keys.mu.Unlock()
+	keys.refusal = nil
+}
+
+// askSafely asks where there is a keyring to ask, unless it has refused before and is
+// still locked. The library panics when a bus ends while the person is asked.
+func askSafely(ask func() error, refusal *keyringFault) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			err = &keyringFault{"it broke off", fmt.Errorf("%v", fault)}
+			err = &keyringFault{why: "it broke off", cause: fmt.Errorf("%v", fault)}
 		}
 	}()
 	if why := noKeyring(); why != "" {
 		return &keyringFault{why: why}
+	}
+	if refusal != nil && stillLocked(refusal.refusedAt) {
+		return refusal
 	}
 	switch err := ask(); {
 	case err == nil:
@@ -136,9 +156,9 @@ func askSafely(ask func() error) (err error) {
 	case errors.Is(err, keyring.ErrNotFound):
 		return errNoKey
 	case errors.Is(err, keyring.ErrUnsupportedPlatform):
-		return &keyringFault{"none is known on this platform", err}
+		return &keyringFault{why: "none is known on this platform", cause: err}
 	default:
-		return &keyringFault{whyRefused(err), err}
+		return newKeyringFault(err)
 	}
 }
 
@@ -191,7 +211,7 @@ func (k *systemKeyring) add(name string) ([]byte, error) {
 	}
 	held, err := k.get(name)
 	if errors.Is(err, errNoKey) {
-		err = &keyringFault{"it does not keep what it is given", err}
+		err = &keyringFault{why: "it does not keep what it is given", cause: err}
 	}
 	return held, err
 }
@@ -228,7 +248,7 @@ const (
 // Store: the keyring does not answer.
 func (f *TokenFile) CheckKeyring() (KeyringState, error) {
 	name := f.keyName()
-	if name == "" && f.store != KeyringStore {
+	if name == "" && !f.seals(name) {
 		return KeyringUnused, nil
 	}
 	if name == "" {
@@ -244,12 +264,21 @@ func (f *TokenFile) CheckKeyring() (KeyringState, error) {
 	}
 }
 
+// CheckKeyringToSave is CheckKeyring where the next Save needs the keyring.
+func (f *TokenFile) CheckKeyringToSave() error {
+	if !f.seals(f.keyName()) {
+		return nil
+	}
+	_, err := f.CheckKeyring()
+	return err
+}
+
 // Encrypted reports whether the file on the disk is encrypted.
 func (f *TokenFile) Encrypted() bool { return f.keyName() != "" }
 
 // keyringHint is what to do about a keyring that cannot be used.
 const keyringHint = `Unlock the keyring or start it, as your desktop does when you log in. Where there is none, ` +
-	`write "token_store": "file" in your own configuration: the tokens are then kept in a file that only you can read.`
+	`write "token_store": "file" in your own configuration, and sign in again: the tokens are then in a file that only you can read.`
 
 func keyringProblem(err error) *problem.Problem {
 	why := "it refuses"

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -26,23 +28,41 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// whyRefused says in a few words what a person can know of a fault.
-func whyRefused(err error) string {
-	var answer dbus.Error
-	switch {
-	case strings.Contains(err.Error(), "failed to unlock"):
-		return "it is locked"
-	case !errors.As(err, &answer):
-		return "its D-Bus session does not answer as it should"
-	case strings.HasSuffix(answer.Name, ".ServiceUnknown") || strings.Contains(answer.Name, ".Spawn."):
-		return "no program in this D-Bus session keeps one (org.freedesktop.secrets)"
-	case strings.HasSuffix(answer.Name, ".IsLocked"):
-		return "it is locked"
-	case strings.HasSuffix(answer.Name, ".NoReply") || strings.HasSuffix(answer.Name, ".Timeout"):
-		return "it does not answer"
-	case strings.HasSuffix(answer.Name, ".NoSuchObject") || strings.HasSuffix(answer.Name, ".UnknownObject") || strings.HasSuffix(answer.Name, ".UnknownMethod"):
-		return "it has no collection to keep a key in"
-	default:
-		return "it answers with a fault"
+// stillLocked reports whether a keyring that was locked is so, without having the person
+// asked. It looks at the collection that the library would take.
+func stillLocked(time.Time) bool {
+	bus, err := dbus.SessionBus()
+	if err != nil {
+		return false
 	}
+	for _, collection := range []dbus.ObjectPath{"/org/freedesktop/secrets/collection/login", "/org/freedesktop/secrets/aliases/default"} {
+		locked, err := bus.Object("org.freedesktop.secrets", collection).GetProperty("org.freedesktop.Secret.Collection.Locked")
+		if is, ok := locked.Value().(bool); err == nil && ok {
+			return is
+		}
+	}
+	return false
+}
+
+// newKeyringFault says in a few words what a person can know of a fault.
+func newKeyringFault(err error) *keyringFault {
+	fault := &keyringFault{why: "it answers with a fault", cause: err}
+	var answer dbus.Error
+	told := errors.As(err, &answer)
+	is := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(answer.Name, "."+name) })
+	}
+	switch {
+	case strings.Contains(err.Error(), "failed to unlock"), is("IsLocked"):
+		fault.why, fault.refusedAt = "it is locked", time.Now()
+	case !told:
+		fault.why = "its D-Bus session does not answer as it should"
+	case is("ServiceUnknown") || strings.Contains(answer.Name, ".Spawn."):
+		fault.why = "no program in this D-Bus session keeps one (org.freedesktop.secrets)"
+	case is("NoReply", "Timeout"):
+		fault.why = "it does not answer"
+	case is("NoSuchObject", "UnknownObject", "UnknownMethod"):
+		fault.why = "it has no collection to keep a key in"
+	}
+	return fault
 }

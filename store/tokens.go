@@ -333,8 +333,7 @@ func (f *TokenFile) CheckWritable() error {
 		return problem.New(problem.Store,
 			fmt.Sprintf("No tokens can be saved in %s: %s.", filepath.Dir(f.path), plainCause(err)), hint).Because(err)
 	}
-	_, err := f.CheckKeyring()
-	return err
+	return f.CheckKeyringToSave()
 }
 
 // Writable reports whether files can be made in a directory, or in what is there of

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type desktop struct {
 	*computer
 	bus     *dbus.Conn
 	keyring *exec.Cmd
+	said    *bytes.Buffer // by the keyring, which ends before it is read
 }
 
 // withoutServices is a bus that starts no program by itself.
@@ -73,15 +75,21 @@ func (d *desktop) startLocked() { d.startKeyring("--start") }
 
 func (d *desktop) startKeyring(how string) {
 	d.Helper()
-	if d.keyring != nil {
-		_ = d.keyring.Process.Kill()
-		_ = d.keyring.Wait()
-		d.eventually("the keyring has ended", func() bool { return !d.hasKeyring() })
-	}
+	d.stopKeyring()
 	d.keyring = exec.Command("gnome-keyring-daemon", "--foreground", "--components=secrets", how)
-	d.keyring.Stdin = strings.NewReader("password")
+	d.keyring.Stdin, d.said = strings.NewReader("password"), &bytes.Buffer{}
+	d.keyring.Stderr = d.said
 	d.start(d.keyring)
 	d.eventually("the keyring answers", d.hasKeyring)
+}
+
+func (d *desktop) stopKeyring() {
+	if d.keyring == nil {
+		return
+	}
+	_ = d.keyring.Process.Kill()
+	_ = d.keyring.Wait()
+	d.eventually("the keyring has ended", func() bool { return !d.hasKeyring() })
 }
 
 func (d *desktop) hasKeyring() bool {
@@ -329,9 +337,7 @@ func TestKeyringThatCannotBeUsed(t *testing.T) {
 			d.mustRun("token")
 			before, encrypted := d.saved()
 			good := d.env["DBUS_SESSION_BUS_ADDRESS"]
-			_ = d.keyring.Process.Kill()
-			_ = d.keyring.Wait()
-			d.eventually("the keyring has ended", func() bool { return !d.hasKeyring() })
+			d.stopKeyring()
 			row.spoil(d)
 			if _, err := os.Stat(fmt.Sprintf("/run/user/%d/bus", os.Getuid())); err == nil && row.name == "no bus" {
 				t.Skip("this machine has a bus that is found without its address")
@@ -345,7 +351,12 @@ func TestKeyringThatCannotBeUsed(t *testing.T) {
 			if said, _, _ := d.run("status", "--json"); !strings.Contains(said, row.says) || !strings.Contains(said, `"kind": "store"`) {
 				t.Errorf("status: %s", said)
 			}
-			d.conversation(row.says)
+			ask := d.converse()
+			for range 5 {
+				if _, fault := ask("getToken"); !strings.Contains(fault, row.says) {
+					t.Errorf("over the wire: %q", fault)
+				}
+			}
 			if after, _ := d.saved(); !encrypted || after != before {
 				t.Error("the saved tokens were changed")
 			}
@@ -358,21 +369,78 @@ func TestKeyringThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// conversation has a helper asked for a token again and again, as OpenCode does.
-func (d *desktop) conversation(says string) {
+// converse starts a helper as OpenCode does. The returned function asks it, and waits for
+// the answer.
+func (d *desktop) converse() (ask func(method string) (token, fault string)) {
 	d.Helper()
+	d.mkdir("project", 0o700)
 	command := exec.Command(filepath.Join(helperDir(d.T), "oci-oidc-helper"), "--stdio")
 	command.Dir, command.Env = d.path("project"), d.environ()
-	request := `{"jsonrpc":"2.0","id":%d,"method":"getToken"}` + "\n"
-	text := ""
-	for id := range 5 {
-		text += fmt.Sprintf(request, id)
+	stdin, err := command.StdinPipe()
+	d.check(err)
+	stdout, err := command.StdoutPipe()
+	d.check(err)
+	d.check(command.Start())
+	d.Cleanup(func() { _ = stdin.Close(); _ = command.Wait() })
+	answers := json.NewDecoder(stdout)
+	return func(method string) (token, fault string) {
+		d.Helper()
+		_, err := fmt.Fprintf(stdin, `{"jsonrpc":"2.0","id":1,"method":%q}`+"\n", method)
+		d.check(err)
+		var answer struct {
+			ID     *int
+			Result struct{ AccessToken string }
+			Error  struct{ Message string }
+		}
+		for answer.ID == nil { // notifications have none
+			d.check(answers.Decode(&answer))
+		}
+		return answer.Result.AccessToken, answer.Error.Message
 	}
-	command.Stdin = strings.NewReader(text)
-	output, err := command.Output()
-	if err != nil || strings.Count(string(output), says) < 5 {
-		d.Errorf("%v: not five times %q: %s", err, says, output)
+}
+
+// Who closes the window that asks for the keyring's password does not get it again with
+// every request, but when they sign in, and in another process. (GNOME Keyring says that
+// it would ask; nobody is there to show the window.)
+func TestALockedKeyringAsksOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.unlock()
+	d.store("keyring")
+	d.mustRun("token")
+	d.startLocked()
+	ask := d.converse()
+	for _, method := range []string{"getToken", "getToken", "getToken", "connect", "getToken"} {
+		if _, fault := ask(method); !strings.Contains(fault, "it is locked") {
+			t.Errorf("%s: %q", method, fault)
+		}
 	}
+	d.stopKeyring()
+	if asked := strings.Count(d.said.String(), "couldn't create system prompt"); asked != 2 {
+		t.Errorf("asked %d times, want 2: %s", asked, d.said)
+	}
+	d.unlock()
+	if token, fault := ask("getToken"); token == "" {
+		t.Errorf("unlocked: %q", fault)
+	}
+}
+
+// Where the keyring is gone for good, a sign-in that does not want it works, and takes the
+// place of the tokens that nobody can read.
+func TestASignInWithoutTheKeyring(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.unlock()
+	d.store("keyring")
+	d.mustRun("token")
+	d.stopKeyring()
+	d.store("file")
+	if _, said, code := d.run("token"); code == 0 || !strings.Contains(said, "The saved tokens are encrypted") {
+		t.Errorf("exit code %d: %s", code, said)
+	}
+	d.mustRun("connect")
+	d.isEncrypted(false)
+	d.mustRun("token")
 }
 
 // silence puts a bus in the place of the session's that takes every connection and
@@ -423,34 +491,12 @@ func TestKeyringThatWakesUp(t *testing.T) {
 		}
 	}()
 	d.env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=" + d.path("run/slow")
-	command := exec.Command(filepath.Join(helperDir(t), "oci-oidc-helper"), "--stdio")
-	command.Dir, command.Env = d.path("project"), d.environ()
-	stdin, err := command.StdinPipe()
-	d.check(err)
-	stdout, err := command.StdoutPipe()
-	d.check(err)
-	d.check(command.Start())
-	t.Cleanup(func() { _ = stdin.Close(); _ = command.Wait() })
-	answers := json.NewDecoder(stdout)
-	ask := func() (token, fault string) {
-		t.Helper()
-		_, err := io.WriteString(stdin, `{"jsonrpc":"2.0","id":1,"method":"getToken"}`+"\n")
-		d.check(err)
-		var answer struct {
-			ID     *int
-			Result struct{ AccessToken string }
-			Error  struct{ Message string }
-		}
-		for answer.ID == nil { // notifications have none
-			d.check(answers.Decode(&answer))
-		}
-		return answer.Result.AccessToken, answer.Error.Message
-	}
-	if _, fault := ask(); !strings.Contains(fault, "has not answered") {
+	ask := d.converse()
+	if _, fault := ask("getToken"); !strings.Contains(fault, "has not answered") {
 		t.Errorf("a silent bus: %s", fault)
 	}
 	close(awake)
-	d.eventually("the token is there", func() bool { got, _ := ask(); return got == token })
+	d.eventually("the token is there", func() bool { got, _ := ask("getToken"); return got == token })
 }
 
 // The configuration of a project, even a confirmed one, cannot take away the encryption
@@ -486,4 +532,22 @@ func TestAProjectCannotDecrypt(t *testing.T) {
 		delete(d.env, "OCI_OIDC_TRUST_PROJECT")
 	}
 	d.holdsKeys(1)
+}
+
+// init asks the keyring before it writes that tokens are to be kept with it.
+func TestInitAsksTheKeyring(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	args := []string{"init", "--force", "--domain-url", d.server.URL, "--client-id", domaintest.MobileClient, "--auth-method", "mobile_app",
+		"--llm-base-url", d.server.LLMBaseURL, "--token-store", "keyring"}
+	if _, said, code := d.run(args...); code == 0 || !strings.Contains(said, "no program in this D-Bus session keeps one") {
+		t.Errorf("without a keyring: exit code %d: %s", code, said)
+	}
+	d.unlock()
+	if _, said, code := d.run(args...); code != 0 || !strings.Contains(said, "The keyring answers") {
+		t.Errorf("with a keyring: exit code %d: %s", code, said)
+	}
+	if shown := d.mustRun("config", "show"); !strings.Contains(shown, `"token_store": "keyring"`) {
+		t.Error(shown)
+	}
 }
