@@ -538,7 +538,8 @@ func TestAProjectCannotDecrypt(t *testing.T) {
 func TestInitAsksTheKeyring(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	args := []string{"init", "--force", "--domain-url", d.server.URL, "--client-id", domaintest.MobileClient, "--auth-method", "mobile_app",
+	d.server.AllowRedirect(domaintest.MobileClient, d.keys["redirect_uri"])
+	args := []string{"init", "--force", "--redirect-uri", d.keys["redirect_uri"], "--domain-url", d.server.URL, "--client-id", domaintest.MobileClient, "--auth-method", "mobile_app",
 		"--llm-base-url", d.server.LLMBaseURL, "--token-store", "keyring"}
 	if _, said, code := d.run(args...); code == 0 || !strings.Contains(said, "no program in this D-Bus session keeps one") {
 		t.Errorf("without a keyring: exit code %d: %s", code, said)
