@@ -185,6 +185,12 @@ func TestSealedTokensAreBound(t *testing.T) {
 	}
 	other := p.TokenFile(Config{DomainURL: "https://idcs", ClientID: "d"})
 	damaged("another session's", other, func(*sealedFile) {})
+	if err := other.Erase(); err != nil {
+		t.Error(err)
+	}
+	if _, err := keyring.Get(keyringService, file.Key); err != nil {
+		t.Errorf("the other session's key was erased: %v", err)
+	}
 	damaged("another session's, renamed", other, func(f *sealedFile) {
 		_, random, _ := strings.Cut(f.Key, ".")
 		f.Key = other.keyPrefix() + random
@@ -193,6 +199,7 @@ func TestSealedTokensAreBound(t *testing.T) {
 	})
 	damaged("a bit", inKeyring, func(f *sealedFile) { f.Sealed[20] ^= 1 })
 	damaged("cut", inKeyring, func(f *sealedFile) { f.Sealed = f.Sealed[:8] })
+	damaged("nobody's name", inKeyring, func(f *sealedFile) { f.Key = "00" })
 	damaged("a path for a name", inKeyring, func(f *sealedFile) { f.Key = inKeyring.keyPrefix() + "../x" })
 	writeFile(t, inKeyring.Path(), `{"version": 2, "key": "x", "accessToken": "a", "expiresAt": "2030-01-01T00:00:00Z"}`)
 	if _, _, err := inKeyring.Load(); !Damaged(err) {
