@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -190,6 +192,7 @@ func TestNoSecretIsToldAnywhere(t *testing.T) {
 	note(me.signIn(withCode, typedCode(domain)))
 	note(me.signIn(withBrowser, byItself))
 	note(me.asks(verbosely...))
+	served := me.tellsOthers()
 	domain.RevokeAccessTokens()
 	note(me.asks(verbosely...))
 	domain.RevokeAccessTokens()
@@ -212,10 +215,37 @@ func TestNoSecretIsToldAnywhere(t *testing.T) {
 			t.Errorf("the output of opencode %v tells %v", r.args, told)
 		}
 	}
+	for path, text := range served {
+		if told := all.in(text); told != nil {
+			t.Errorf("opencode serve tells %v at %s", told, path)
+		}
+	}
 	all.inNoFileOf(t, me)
 	if runtime.GOOS == "linux" {
 		all.inNoProcess(t, seen)
 	}
+}
+
+// tellsOthers is what OpenCode's server tells about its configuration to whoever asks,
+// by path.
+func (c *computer) tellsOthers() map[string]string {
+	c.t.Helper()
+	address, serve := c.serves()
+	defer serve.end()
+	served := map[string]string{}
+	for _, path := range []string{"/config", "/config/providers", "/provider", "/provider/auth"} {
+		resp, err := http.Get(address + path + "?directory=" + url.QueryEscape(c.Project))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(text), "oci-oidc") {
+			c.t.Errorf("%s: %s, %v, %.300s", path, resp.Status, err, text)
+		}
+		served[path] = string(text)
+	}
+	return served
 }
 
 // inNoFileOf searches everything that the run has left on the computer, but the

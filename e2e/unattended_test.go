@@ -143,12 +143,7 @@ func TestTwoProjectsInOneServer(t *testing.T) {
 		me.trusts(p.dir)
 		projects = append(projects, p)
 	}
-	serve := me.start("serve", "--hostname", "127.0.0.1", "--port", "0")
-	address := ""
-	serve.await("an address", func() bool {
-		address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(serve.all.String())
-		return address != ""
-	})
+	address, serve := me.serves()
 	post := func(path, dir, body string, into any) error {
 		ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 		defer cancel()
@@ -206,6 +201,17 @@ func TestTwoProjectsInOneServer(t *testing.T) {
 			t.Errorf("the domain of %s was asked for %d tokens", p.dir, got)
 		}
 	}
+}
+
+// serves starts OpenCode's server.
+func (c *computer) serves() (address string, serve *run) {
+	c.t.Helper()
+	serve = c.start("serve", "--hostname", "127.0.0.1", "--port", "0")
+	serve.await("an address", func() bool {
+		address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(serve.all.String())
+		return address != ""
+	})
+	return address, serve
 }
 
 // trusts is the person's word that a project's own configuration is right.
