@@ -36,6 +36,8 @@ type config struct {
 	CAFile   string `json:"ca_file,omitempty"`
 	TLSCert  string `json:"tls_client_cert,omitempty"`
 	TLSKey   string `json:"tls_client_key,omitempty"`
+
+	TokenStore string `json:"token_store,omitempty"`
 }
 
 // confidential is the configuration for an application of domain with a secret.

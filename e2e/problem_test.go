@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +74,15 @@ var troubles = []trouble{
 			_ = os.WriteFile(file, []byte(`{"version": 99}`), 0o600)
 		}
 	}, "were written by a newer version", "Update opencode-oci-oidc", false},
+	{"tokens whose keyring is not here", problem.Store, func(me *computer, _ *domaintest.Server) {
+		if runtime.GOOS != "linux" {
+			me.t.Skip("the keyring of this system is always here")
+		}
+		me.Environ = append(me.Environ, "DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(me.Dir, "none"))
+		for _, file := range me.tokenFiles() {
+			_ = os.WriteFile(file, fmt.Appendf(nil, `{"version": 2, "key": "%.16s.00", "sealed": "AAAA"}`, filepath.Base(file)), 0o600)
+		}
+	}, "The saved tokens are encrypted. The keyring of this system cannot be used", `"token_store": "file"`, false},
 	{"the helper is broken", problem.Internal, func(me *computer, _ *domaintest.Server) {
 		broken := filepath.Join(me.Dir, "broken-helper")
 		_ = os.WriteFile(broken, []byte("#!/bin/sh\nexit 3\n"), 0o700)

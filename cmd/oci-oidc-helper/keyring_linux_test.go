@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,111 +14,30 @@ import (
 	"testing"
 	"time"
 
-	"github.com/godbus/dbus/v5"
-
+	real "github.com/opencode-oci-oidc/opencode-oci-oidc/internal/desktop"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// A desktop is what of one the tests need: a D-Bus session and, once it is unlocked,
-// the GNOME keyring. Nothing of it is the tester's own.
+// A desktop is the computer of a person who is signed in, with a desktop session.
 type desktop struct {
 	*computer
-	bus     *dbus.Conn
-	keyring *exec.Cmd
-	said    *bytes.Buffer // by the keyring, which ends before it is read
+	*session
 }
 
-// withoutServices is a bus that starts no program by itself.
-const withoutServices = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><type>session</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
-</busconfig>`
+type session = real.Desktop
 
-// newDesktop is the computer of a person who is signed in, with a D-Bus session and no
-// keyring yet.
 func newDesktop(t *testing.T) *desktop {
 	t.Helper()
-	for _, program := range []string{"dbus-daemon", "gnome-keyring-daemon"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip("there is no " + program + "; e2e/install-tools installs it")
-		}
-	}
 	d := &desktop{computer: newComputer(t)}
-	d.mkdir("run", 0o700)
-	socket := d.path("run/bus")
-	d.write("bus.conf", fmt.Sprintf(withoutServices, socket))
-	d.start(exec.Command("dbus-daemon", "--nofork", "--config-file="+d.path("bus.conf")))
-	d.env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=" + socket
-	d.eventually("the bus answers", func() bool {
-		var err error
-		d.bus, err = dbus.Connect(d.env["DBUS_SESSION_BUS_ADDRESS"])
-		return err == nil
-	})
-	t.Cleanup(func() { _ = d.bus.Close() })
+	d.session = real.New(t, d.path("run"))
+	d.env["DBUS_SESSION_BUS_ADDRESS"] = d.Address
 	return d
-}
-
-// start starts a program of the desktop, which ends with the test.
-func (d *desktop) start(command *exec.Cmd) *exec.Cmd {
-	d.Helper()
-	command.Env = append(d.environ(), "XDG_RUNTIME_DIR="+d.path("run"), "XDG_DATA_HOME="+d.path("data"))
-	d.check(command.Start())
-	d.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
-	return command
-}
-
-// unlock starts the keyring and unlocks it, as a login does; startLocked does not.
-func (d *desktop) unlock()      { d.startKeyring("--unlock") }
-func (d *desktop) startLocked() { d.startKeyring("--start") }
-
-func (d *desktop) startKeyring(how string) {
-	d.Helper()
-	d.stopKeyring()
-	d.keyring = exec.Command("gnome-keyring-daemon", "--foreground", "--components=secrets", how)
-	d.keyring.Stdin, d.said = strings.NewReader("password"), &bytes.Buffer{}
-	d.keyring.Stderr = d.said
-	d.start(d.keyring)
-	d.eventually("the keyring answers", d.hasKeyring)
-}
-
-func (d *desktop) stopKeyring() {
-	if d.keyring == nil {
-		return
-	}
-	_ = d.keyring.Process.Kill()
-	_ = d.keyring.Wait()
-	d.eventually("the keyring has ended", func() bool { return !d.hasKeyring() })
-}
-
-func (d *desktop) hasKeyring() bool {
-	var has bool
-	err := d.bus.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, "org.freedesktop.secrets").Store(&has)
-	return err == nil && has
-}
-
-// inKeyring are the keys of this program that the keyring holds.
-func (d *desktop) inKeyring() []dbus.ObjectPath {
-	d.Helper()
-	var unlocked, locked []dbus.ObjectPath
-	d.check(d.bus.Object("org.freedesktop.secrets", "/org/freedesktop/secrets").Call("org.freedesktop.Secret.Service.SearchItems", 0,
-		map[string]string{"service": "opencode-oci-oidc"}).Store(&unlocked, &locked))
-	return append(unlocked, locked...)
 }
 
 func (d *desktop) holdsKeys(want int) {
 	d.Helper()
-	if keys := d.inKeyring(); len(keys) != want {
-		d.Errorf("the keyring holds %d keys, want %d: %v", len(keys), want, keys)
-	}
-}
-
-func (d *desktop) eventually(what string, is func() bool) {
-	d.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			d.Fatal("not in time: " + what)
-		}
+	if keys := d.Keys(); keys != want {
+		d.Errorf("the keyring holds %d keys, want %d", keys, want)
 	}
 }
 
@@ -167,7 +85,7 @@ func (d *desktop) isEncrypted(want bool) {
 func TestKeyringFromSignInToSignOut(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	d.unlock()
+	d.Unlock()
 	d.mustRun("logout")
 	d.store("keyring")
 	d.mustRun("connect")
@@ -203,7 +121,7 @@ func TestKeyringFromSignInToSignOut(t *testing.T) {
 func TestTokensMoveIntoTheKeyringAndBack(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	d.unlock()
+	d.Unlock()
 	token := d.mustRun("token")
 	for range 2 {
 		for _, how := range []string{"keyring", "file"} {
@@ -228,7 +146,7 @@ func TestKilledWhileTokensMove(t *testing.T) {
 		t.Skip("there is no strace to kill a process at a given call; e2e/install-tools installs it")
 	}
 	d := newDesktop(t)
-	d.unlock()
+	d.Unlock()
 	d.setenv("GOMAXPROCS", "1") // strace counts the calls of each thread by themselves
 	token := d.mustRun("token")
 	d.store("keyring")
@@ -269,7 +187,7 @@ func TestKilledWhileTokensMove(t *testing.T) {
 func TestManyProcessesMakeOneKey(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	d.unlock()
+	d.Unlock()
 	token := d.mustRun("token")
 	d.store("keyring")
 	d.mkdir("project", 0o700)
@@ -289,13 +207,11 @@ func TestManyProcessesMakeOneKey(t *testing.T) {
 func TestKeyringLosesTheKey(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	d.unlock()
+	d.Unlock()
 	d.store("keyring")
 	d.mustRun("token")
 	before, _ := d.saved()
-	for _, key := range d.inKeyring() {
-		d.check(d.bus.Object("org.freedesktop.secrets", key).Call("org.freedesktop.Secret.Item.Delete", 0).Err)
-	}
+	d.LoseKeys()
 	const lost = "does not hold their key any more"
 	if _, said, code := d.run("token"); code != exitSignIn || !strings.Contains(said, lost) || !strings.Contains(said, "Sign in again") {
 		t.Errorf("token: exit code %d: %s", code, said)
@@ -325,19 +241,19 @@ func TestKeyringThatCannotBeUsed(t *testing.T) {
 		{"no bus", "there is no D-Bus session here", func(d *desktop) { delete(d.env, "DBUS_SESSION_BUS_ADDRESS") }},
 		{"dead bus", "its D-Bus session does not answer as it should", func(d *desktop) { d.env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=" + d.path("none") }},
 		{"no keyring", "no program in this D-Bus session keeps one", func(*desktop) {}},
-		{"locked", "it is locked", (*desktop).startLocked},
+		{"locked", "it is locked", func(d *desktop) { d.StartLocked() }},
 		{"silent", "it has not answered within 3 s", (*desktop).silence},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesktop(t)
-			d.unlock()
+			d.Unlock()
 			token := d.mustRun("token")
 			d.store("keyring")
 			d.mustRun("token")
 			before, encrypted := d.saved()
 			good := d.env["DBUS_SESSION_BUS_ADDRESS"]
-			d.stopKeyring()
+			d.Stop()
 			row.spoil(d)
 			if _, err := os.Stat(fmt.Sprintf("/run/user/%d/bus", os.Getuid())); err == nil && row.name == "no bus" {
 				t.Skip("this machine has a bus that is found without its address")
@@ -361,7 +277,7 @@ func TestKeyringThatCannotBeUsed(t *testing.T) {
 				t.Error("the saved tokens were changed")
 			}
 			d.env["DBUS_SESSION_BUS_ADDRESS"] = good
-			d.unlock()
+			d.Unlock()
 			if again := d.mustRun("token"); again != token {
 				t.Error("the session is another one")
 			}
@@ -405,21 +321,20 @@ func (d *desktop) converse() (ask func(method string) (token, fault string)) {
 func TestALockedKeyringAsksOnce(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	d.unlock()
+	d.Unlock()
 	d.store("keyring")
 	d.mustRun("token")
-	d.startLocked()
+	d.StartLocked()
 	ask := d.converse()
 	for _, method := range []string{"getToken", "getToken", "getToken", "connect", "getToken"} {
 		if _, fault := ask(method); !strings.Contains(fault, "it is locked") {
 			t.Errorf("%s: %q", method, fault)
 		}
 	}
-	d.stopKeyring()
-	if asked := strings.Count(d.said.String(), "couldn't create system prompt"); asked != 2 {
-		t.Errorf("asked %d times, want 2: %s", asked, d.said)
+	if asked := d.Asked(); asked != 2 {
+		t.Errorf("asked %d times, want 2", asked)
 	}
-	d.unlock()
+	d.Unlock()
 	if token, fault := ask("getToken"); token == "" {
 		t.Errorf("unlocked: %q", fault)
 	}
@@ -430,10 +345,10 @@ func TestALockedKeyringAsksOnce(t *testing.T) {
 func TestASignInWithoutTheKeyring(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	d.unlock()
+	d.Unlock()
 	d.store("keyring")
 	d.mustRun("token")
-	d.stopKeyring()
+	d.Stop()
 	d.store("file")
 	if _, said, code := d.run("token"); code == 0 || !strings.Contains(said, "The saved tokens are encrypted") {
 		t.Errorf("exit code %d: %s", code, said)
@@ -466,7 +381,7 @@ func (d *desktop) silence() {
 func TestKeyringThatWakesUp(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	d.unlock()
+	d.Unlock()
 	d.store("keyring")
 	token := strings.TrimSpace(d.mustRun("token"))
 	awake := make(chan struct{})
@@ -496,7 +411,13 @@ func TestKeyringThatWakesUp(t *testing.T) {
 		t.Errorf("a silent bus: %s", fault)
 	}
 	close(awake)
-	d.eventually("the token is there", func() bool { got, _ := ask("getToken"); return got == token })
+	got, fault := ask("getToken")
+	for end := time.Now().Add(20 * time.Second); got == "" && time.Now().Before(end); got, fault = ask("getToken") {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got != token {
+		t.Errorf("awake: %q", fault)
+	}
 }
 
 // The configuration of a project, even a confirmed one, cannot take away the encryption
@@ -504,7 +425,7 @@ func TestKeyringThatWakesUp(t *testing.T) {
 func TestAProjectCannotDecrypt(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	d.unlock()
+	d.Unlock()
 	d.store("keyring")
 	token := d.mustRun("token")
 	for _, how := range []string{"file", ""} {
@@ -544,7 +465,7 @@ func TestInitAsksTheKeyring(t *testing.T) {
 	if _, said, code := d.run(args...); code == 0 || !strings.Contains(said, "no program in this D-Bus session keeps one") {
 		t.Errorf("without a keyring: exit code %d: %s", code, said)
 	}
-	d.unlock()
+	d.Unlock()
 	if _, said, code := d.run(args...); code != 0 || !strings.Contains(said, "The keyring answers") {
 		t.Errorf("with a keyring: exit code %d: %s", code, said)
 	}

@@ -1,0 +1,143 @@
+// Package desktop is what tests need of a person's desktop on Linux: a D-Bus session of
+// its own, in which nothing starts by itself, and the real GNOME Keyring.
+package desktop
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// A Desktop is one person's. Its keyring is not running at first.
+type Desktop struct {
+	Address string // of its bus, as DBUS_SESSION_BUS_ADDRESS has it
+	Dir     string // in which its sockets and the keyring's files are
+
+	t       testing.TB
+	bus     *dbus.Conn
+	keyring *exec.Cmd
+	said    bytes.Buffer // by the keyring
+}
+
+// config is that of a bus that starts no program.
+const config = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
+</busconfig>`
+
+const (
+	secrets     = "org.freedesktop.secrets"
+	secretsPath = "/org/freedesktop/secrets"
+)
+
+// New starts a desktop's bus below dir. It ends with the test, which is skipped where
+// there are no such programs.
+func New(t testing.TB, dir string) *Desktop {
+	t.Helper()
+	for _, program := range []string{"dbus-daemon", "gnome-keyring-daemon"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("there is no " + program + "; e2e/install-tools installs it")
+		}
+	}
+	d := &Desktop{t: t, Dir: dir, Address: "unix:path=" + filepath.Join(dir, "bus")}
+	d.check(os.MkdirAll(dir, 0o700))
+	file := filepath.Join(dir, "bus.conf")
+	d.check(os.WriteFile(file, fmt.Appendf(nil, config, filepath.Join(dir, "bus")), 0o600))
+	bus := exec.Command("dbus-daemon", "--nofork", "--config-file="+file)
+	d.check(bus.Start())
+	t.Cleanup(func() { end(bus) })
+	d.eventually("the bus answers", func() (is bool) {
+		var err error
+		d.bus, err = dbus.Connect(d.Address)
+		return err == nil
+	})
+	t.Cleanup(func() { _ = d.bus.Close() })
+	return d
+}
+
+// Unlock starts the keyring and unlocks it, as logging in does.
+func (d *Desktop) Unlock() { d.t.Helper(); d.start("--unlock") }
+
+// StartLocked starts the keyring as an automatic login does.
+func (d *Desktop) StartLocked() { d.t.Helper(); d.start("--start") }
+
+func (d *Desktop) start(how string) {
+	d.t.Helper()
+	d.Stop()
+	d.said.Reset()
+	d.keyring = exec.Command("gnome-keyring-daemon", "--foreground", "--components=secrets", how)
+	d.keyring.Stdin, d.keyring.Stderr = strings.NewReader("password"), &d.said
+	d.keyring.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.Dir, "XDG_RUNTIME_DIR=" + d.Dir, "DBUS_SESSION_BUS_ADDRESS=" + d.Address}
+	d.check(d.keyring.Start())
+	d.t.Cleanup(d.Stop)
+	d.eventually("the keyring answers", d.hasKeyring)
+}
+
+// Stop ends the keyring; what is in it stays on the disk.
+func (d *Desktop) Stop() {
+	if d.keyring != nil {
+		end(d.keyring)
+		d.keyring = nil
+		d.eventually("the keyring has ended", func() bool { return !d.hasKeyring() })
+	}
+}
+
+// Asked is how often the keyring would have asked for its password, had there been
+// somebody to show the window. The keyring is stopped.
+func (d *Desktop) Asked() int {
+	d.Stop()
+	return strings.Count(d.said.String(), "couldn't create system prompt")
+}
+
+func (d *Desktop) hasKeyring() (has bool) {
+	err := d.bus.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secrets).Store(&has)
+	return err == nil && has
+}
+
+// Keys is how many keys of oci-oidc-helper the keyring holds.
+func (d *Desktop) Keys() int { return len(d.keys()) }
+
+// LoseKeys takes them out of the keyring.
+func (d *Desktop) LoseKeys() {
+	d.t.Helper()
+	for _, key := range d.keys() {
+		d.check(d.bus.Object(secrets, key).Call("org.freedesktop.Secret.Item.Delete", 0).Err)
+	}
+}
+
+func (d *Desktop) keys() []dbus.ObjectPath {
+	d.t.Helper()
+	var unlocked, locked []dbus.ObjectPath
+	d.check(d.bus.Object(secrets, secretsPath).Call("org.freedesktop.Secret.Service.SearchItems", 0,
+		map[string]string{"service": "opencode-oci-oidc"}).Store(&unlocked, &locked))
+	return append(unlocked, locked...)
+}
+
+func (d *Desktop) eventually(what string, is func() bool) {
+	d.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			d.t.Fatal("not in time: " + what)
+		}
+	}
+}
+
+func (d *Desktop) check(err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func end(command *exec.Cmd) {
+	_ = command.Process.Kill()
+	_ = command.Wait()
+}
