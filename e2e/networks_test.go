@@ -245,6 +245,25 @@ func TestMethodsInNetworks(t *testing.T) {
 	}
 }
 
+// Certificates are checked whatever the environment says: OpenCode by itself would
+// not.
+func TestCertificatesAreCheckedAllTheSame(t *testing.T) {
+	t.Parallel()
+	company, domain := newCompany(t), domaintest.New(t, domaintest.Options{AutoApprove: true})
+	configuration := confidential(t, domain)
+	configuration.Endpoint = company.front("localhost", "127.0.0.1", domain.LLMBaseURL)
+	me := newConfiguredComputer(t, opencode.Latest, configuration)
+	me.Environ = append(me.Environ, "NODE_TLS_REJECT_UNAUTHORIZED=0")
+	me.signIn(withBrowser, byItself)
+	run := me.asks("hi")
+	if told := run.all.String(); !strings.Contains(told, "The certificate of localhost") || !strings.Contains(told, "was not accepted") {
+		t.Errorf("OpenCode says %s", told)
+	}
+	if got := domain.Count(domaintest.Chat) + domain.Count(domaintest.Models); got != 0 {
+		t.Errorf("an endpoint that anybody can be got %d requests", got)
+	}
+}
+
 // configured is the configuration of a method in the network.
 func (s *setting) configured(c config) config {
 	c.Domain, c.Endpoint = s.config.Domain, s.config.Endpoint

@@ -34,12 +34,15 @@ const (
 	TrustHarmless         // may change without being confirmed
 )
 
-// envPrefix begins the names of the environment variables that a project's
-// configuration may use: no other program's secret is among them.
-const envPrefix = "OCI_"
+// mayUse reports whether a project's configuration may use an environment variable:
+// one that begins with OCI_, but for those in which Oracle's CLI and SDKs have secrets
+// of their own.
+func mayUse(variable string) bool {
+	return strings.HasPrefix(variable, "OCI_") && !strings.HasPrefix(variable, "OCI_CLI_") && !strings.HasPrefix(variable, "OCI_RESOURCE_PRINCIPAL_")
+}
 
 // foreignVariable is what is wrong with another one.
-const foreignVariable = "names a variable of the environment that does not begin with " + envPrefix +
+const foreignVariable = "names a variable of the environment that does not begin with OCI_, or belongs to Oracle's own tools" +
 	"; a project's configuration may use no other"
 
 // An Unconfirmed is a configuration in a project directory that is right, but that
@@ -178,7 +181,7 @@ func (p Places) confine(check *configCheck, file *configFile) {
 		}
 		path, written := key.file(text)
 		switch name, isEnv := reference(text, "env"); {
-		case key.Trust == TrustSecret && isEnv && !strings.HasPrefix(name, envPrefix):
+		case key.Trust == TrustSecret && isEnv && !mayUse(name):
 			check.add(key.Name, foreignVariable)
 		case path == "" || key.Trust == TrustContent: // which is confirmed itself
 		case written && !p.mayWrite(check.path, path):

@@ -199,6 +199,9 @@ func TestAProjectsFilesAreConfined(t *testing.T) {
 		{"client_secret", "{env:AWS_SECRET_ACCESS_KEY}", false},
 		{"audience", "{env:OCI_AUDIENCE}", true},
 		{"audience", "{env:AWS_SECRET_ACCESS_KEY}", false},
+		{"audience", "{env:OCI_CLI_PASSPHRASE}", false},
+		{"client_secret", "{env:OCI_CLI_KEY_CONTENT}", false},
+		{"client_secret", "{env:OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM}", false},
 		{"domain_url", "https://{env:AWS_SECRET_ACCESS_KEY}.evil.example", false},
 		{"log_file", "plugin.log", true},
 		{"log_file", "~/oci-oidc-debug.log", true}, // where it is in any case

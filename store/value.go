@@ -108,7 +108,7 @@ func (c *configCheck) fillIn(key, text string) string {
 	if !found || !closed {
 		return text
 	}
-	if !c.own && !strings.HasPrefix(name, envPrefix) {
+	if !c.own && !mayUse(name) {
 		c.add(key, foreignVariable)
 		return text
 	}

@@ -95,6 +95,8 @@ var checks = []check{
 	{"what was answered is not logged", "oidc/transport.go", `	rememberAnswered(body)
 `, ``, "TestWhatTheDomainEchoesIsNotLogged"},
 	{"state, nonce and verifier are not logged", "oidc/code.go", `secret.Remember(r.state, r.nonce, r.verifier)`, `secret.Remember()`, "TestWhatTheDomainEchoesIsNotLogged"},
+	{"a project reads no other program's variables", "store/trust.go", `!strings.HasPrefix(variable, "OCI_CLI_")`, `variable != ""`, "TestAProjectsFilesAreConfined"},
+	{"a project reads no other files", "store/trust.go", `case !written && !p.cage(check.path).holds(`, `case !written && path == "" && !p.cage(check.path).holds(`, "TestAProjectsFilesAreConfined"},
 	{"nobody looks inside", "cmd/oci-oidc-helper/main.go", `	keepPrivate()
 `, ``, "TestNobodyLooksInside"},
 	{"a project's log stays there", "internal/logging/file.go", `if f.bound && !linkless(f.path) {`, `if f.bound && f.path == "" {`, "TestALogStaysWhereItBelongs"},

@@ -1,5 +1,6 @@
 // The way to the endpoint. OpenCode's fetch goes by the environment: HTTPS_PROXY and NO_PROXY,
-// NODE_EXTRA_CA_CERTS and SSL_CERT_FILE. Added here are ca_file, and words for what goes wrong.
+// NODE_EXTRA_CA_CERTS and SSL_CERT_FILE. Added here are ca_file, and words for what goes wrong;
+// taken away is NODE_TLS_REJECT_UNAUTHORIZED, by which anybody could have the token.
 import { readFile } from 'node:fs/promises'
 import { Problem } from './problem.js'
 
@@ -11,10 +12,12 @@ import { Problem } from './problem.js'
 export function sending(url, config) {
   const exposed = url.protocol === 'http:' && proxied(url)
   const ca = url.protocol === 'https:' ? config.caFile : undefined
+  const unchecked = url.protocol === 'https:' && process.env.NODE_TLS_REJECT_UNAUTHORIZED
+  const tls = async () => ({ rejectUnauthorized: true, ...(ca && { ca: await companyCA(ca) }) })
 
   return async (/** @type {string | Request} */ target, /** @type {RequestInit} */ init) => {
     if (exposed) throw inTheClear(url)
-    const response = await globalThis.fetch(target, ca ? /** @type {any} */ ({ ...init, tls: { ca: await companyCA(ca) } }) : init).catch((error) => {
+    const response = await globalThis.fetch(target, ca || unchecked ? /** @type {any} */ ({ ...init, tls: await tls() }) : init).catch((error) => {
       throw explained(error, url, config)
     })
     if (response.status !== 407) return response

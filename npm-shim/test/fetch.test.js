@@ -193,6 +193,16 @@ test('an endpoint that moved is followed where the configuration says', async (t
   await assert.rejects(fetch('https://llm.example.com/v10/models'), /the token is sent there and nowhere else/)
 })
 
+test('certificates are checked whatever the environment says', async (t) => {
+  const calls = t.mock.method(globalThis, 'fetch', async () => new Response())
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+  t.after(() => delete process.env.NODE_TLS_REJECT_UNAUTHORIZED)
+  const { helper } = scriptedHelper(t, { config: configuration('https://llm.example.com/v1'), getToken: [token('T1')] })
+  await createFetch(helper, 'https://llm.example.com/v1')('https://llm.example.com/v1/models')
+  const [, init] = /** @type {any[]} */ (calls.mock.calls[0]?.arguments)
+  assert.deepEqual(init.tls, { rejectUnauthorized: true })
+})
+
 test('where OpenCode was given no model, nothing is asked of the endpoint', async (t) => {
   const server = await serve(t, (_, response) => response.end('answer'))
   const { helper } = scriptedHelper(t, {
