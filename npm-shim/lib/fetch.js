@@ -24,15 +24,16 @@ const ESCAPED = /\\(?:\\|u00(?:0[0-8bcef]|1[\da-f]|7f|[89][\da-f])|u20(?:2[a-e]|
  * @returns {import('./types.js').Fetch}
  */
 export function createFetch(helper, told) {
+  const toldPrefix = `${bare(told)}/`
   return async (input, init) => {
-    const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
+    const signal = init?.signal ?? (isRequest(input) ? input.signal : undefined)
     try {
       // Nothing is waited for where a token is lent: OpenCode's event loop is busy.
       const ready = helper.ready()
       // What may not be sent anyhow needs no token.
-      if (!ready) addressed(input, await helper.configuration({ signal }), told)
+      if (!ready) addressed(input, await helper.configuration({ signal }), toldPrefix)
       const pass = ready ?? (await helper.pass({ signal }))
-      const send = sender(input, init, told)
+      const send = sender(input, init, toldPrefix)
       if (asksForNoModel(init)) throw noModel(pass.config)
       const sent = send(pass)
       if (ready) helper.used()
@@ -46,6 +47,14 @@ export function createFetch(helper, told) {
       throw error instanceof Problem ? forOpenCode(error) : error
     }
   }
+}
+
+/**
+ * @param {string | URL | Request} input
+ * @returns {input is Request}
+ */
+function isRequest(input) {
+  return typeof input !== 'string' && input instanceof Request
 }
 
 /**
@@ -75,14 +84,14 @@ function fingerprint(token) {
  * The address to which a request goes.
  * @param {string | URL | Request} input
  * @param {HelperConfig} config
- * @param {string} told
+ * @param {string} toldPrefix
  */
-function addressed(input, config, told) {
+function addressed(input, config, toldPrefix) {
   const { origin: allowed, prefix } = endpointOf(config)
-  let target = input instanceof Request ? input.url : String(input)
-  const toldPrefix = `${bare(told)}/`
-  if (target.startsWith(toldPrefix)) target = prefix + target.slice(toldPrefix.length)
-  if (!target.startsWith(prefix) && new URL(target).origin !== allowed) {
+  const target = isRequest(input) ? input.url : String(input)
+  if (target.startsWith(prefix)) return target
+  if (target.startsWith(toldPrefix)) return prefix + target.slice(toldPrefix.length)
+  if (new URL(target).origin !== allowed) {
     throw new Problem(
       'config',
       `The request goes to ${new URL(target).origin}, but llm_base_url in ${config.path} is at ${allowed}: the token is sent there and nowhere else.`,
@@ -97,14 +106,14 @@ function addressed(input, config, told) {
  * time to the endpoint that the token is for.
  * @param {string | URL | Request} input
  * @param {RequestInit | undefined} init
- * @param {string} told
+ * @param {string} toldPrefix
  */
-function sender(input, init, told) {
-  const plain = !(input instanceof Request) && (init?.body == null || typeof init.body === 'string')
+function sender(input, init, toldPrefix) {
+  const plain = !isRequest(input) && (init?.body == null || typeof init.body === 'string')
   const request = plain ? undefined : new Request(input, init)
 
   return async (/** @type {Pass} */ { config, token }) => {
-    const target = addressed(input, config, told)
+    const target = addressed(input, config, toldPrefix)
     const { send } = endpointOf(config)
     const headers = withToken(request?.headers ?? init?.headers, token)
     // A redirect would carry the prompt, and in some runtimes the token, to another place.
@@ -189,15 +198,24 @@ function endpointOf(config) {
 function withToken(headers, token) {
   if (headers && Object.getPrototypeOf(headers) !== Object.prototype) {
     const all = new Headers(headers)
-    all.set('authorization', `Bearer ${token}`)
+    all.set('authorization', bearer(token))
     return all
   }
   /** @type {Record<string, string>} */
-  const all = { authorization: `Bearer ${token}` }
-  for (const [name, value] of Object.entries(headers ?? {})) {
-    if (name.toLowerCase() !== 'authorization') all[name] = value
+  const all = { .../** @type {Record<string, string> | undefined} */ (headers), authorization: bearer(token) }
+  for (const name in all) {
+    // The length first: each call counts in a busy process.
+    if (name.length === 13 && name !== 'authorization' && name.toLowerCase() === 'authorization') delete all[name]
   }
   return all
+}
+
+let last = { token: '', value: '' }
+
+/** @param {string} token */
+function bearer(token) {
+  if (token !== last.token) last = { token, value: `Bearer ${token}` }
+  return last.value
 }
 
 /** @param {string} url */
