@@ -283,12 +283,14 @@ func (s *Session) noticeFault(stamp store.Stamp, err error) bool {
 		s.hold(store.Tokens{}, stamp)
 		s.foreign, s.lastFault = p, p
 		return changed
-	case store.Damaged(err), store.KeyLost(err):
+	case store.Damaged(err):
 		s.held.stamp = stamp
 		s.unsaved = !s.held.Empty() // and so written again
-	}
-	if store.KeyLost(err) || store.KeyringFault(err) {
+	case store.KeyLost(err):
+		s.held.stamp = stamp
 		s.foreign = p
+	case store.KeyringFault(err):
+		s.foreign = p // and asked again
 	}
 	return false
 }

@@ -651,5 +651,16 @@ func TestAKeyringThatIsNotThere(t *testing.T) {
 		t.Errorf("a lost key: %v", err)
 	}
 	writeFile(t, w.places.TokenFile(w.config).Path(), string(text)) // as when the keyring is back
-	w.mustToken(s, "")
+	token := w.mustToken(s, "")
+
+	// Another machine, with a keyring of its own, has written into the home directory that
+	// they share: what is in memory serves, and the two do not take turns in writing.
+	writeFile(t, w.places.TokenFile(w.config).Path(), string(other))
+	if w.mustToken(s, "").Access != token.Access || s.Status().Problem == nil {
+		t.Error("not kept, or not told")
+	}
+	s.behind.Wait()
+	if now, _ := os.ReadFile(w.places.TokenFile(w.config).Path()); string(now) != string(other) {
+		t.Error("written again")
+	}
 }

@@ -1,5 +1,6 @@
 // Package store is everything on disk: where files live, the configuration, the
-// client secret, the saved tokens with their lock, and who may read them.
+// client secret, the saved tokens with their lock and, if they are encrypted, their
+// key in the system's keyring, and who may read them.
 //
 // It promises that a file of ours is never half-written, never readable by
 // another user, and never erased before its successor is safe. It refuses what

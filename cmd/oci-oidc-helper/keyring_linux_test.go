@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,8 +143,8 @@ func TestTokensMoveIntoTheKeyringAndBack(t *testing.T) {
 // loses nothing: the next one has the token, and puts it into its form.
 func TestKilledWhileTokensMove(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("there is no strace to kill a process at a given call; e2e/install-tools installs it")
+	if said, err := exec.Command("strace", "-qq", "-o", "/dev/null", "true").CombinedOutput(); err != nil {
+		t.Skipf("there is no strace that works, to kill a process at a given call (e2e/install-tools installs it): %v %s", err, said)
 	}
 	d := newDesktop(t)
 	d.Unlock()
@@ -161,8 +162,8 @@ func TestKilledWhileTokensMove(t *testing.T) {
 					"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, kills[call]+1), filepath.Join(helperDir(t), "oci-oidc-helper"), "token")
 				command.Env, command.Dir = d.environ(), d.path("project")
 				output, err := command.Output()
-				if killed = err != nil; !killed && string(output) != token {
-					t.Fatalf("not killed, and without the token: %s", output)
+				if killed = command.ProcessState.Sys().(syscall.WaitStatus).Signaled(); !killed && string(output) != token {
+					t.Fatalf("not killed, and without the token: %v %s", err, output)
 				}
 				if survived := d.mustRun("token"); survived != token {
 					t.Fatalf("killed at %s %d on the way to %s: another token", call, kills[call]+1, how)
