@@ -111,6 +111,56 @@ func TestConnectInTheTUI(t *testing.T) {
 	}
 }
 
+// TestWhoHasLeftASignInIsToldNothingMore: where the plugin has its part in the TUI, it
+// knows that the dialog was closed with Esc. What then becomes of the sign-in is shown
+// nowhere, and closes nothing else.
+func TestWhoHasLeftASignInIsToldNothingMore(t *testing.T) {
+	root, err := opencode.Root()
+	check(t, err)
+	for _, version := range []string{opencode.Latest, opencode.Middle} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			domain := domaintest.New(t, domaintest.Options{})
+			me := newConfiguredComputer(t, version, confidential(t, domain))
+			me.write(me.ConfigDir(), "tui.json", map[string]any{"plugin": []string{"file://" + filepath.Join(root, "npm-shim")}})
+			tui := me.opensTUI(120, 40)
+			tui.shows("OCI ! /connect")
+			begins := func() (refuse func()) {
+				t.Helper()
+				tui.connects()
+				tui.chooses(withCode)
+				tui.shows("Code: ", "Waiting for")
+				code := regexp.MustCompile(`Code: (\S+)`).FindStringSubmatch(tui.screen())[1]
+				failures := strings.Count(me.log(), `msg="sign-in failed"`)
+				return func() {
+					t.Helper()
+					check(t, domain.DenyDevice(code))
+					tui.until("the end of the sign-in", func(string) bool { return strings.Count(me.log(), `msg="sign-in failed"`) > failures })
+				}
+			}
+
+			refuse := begins()
+			tui.presses("Escape")
+			tui.showsNot("Code: ")
+			tui.settles()
+			tui.presses("C-p")
+			tui.shows("Commands")
+			refuse()
+			for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(pollEvery) { // a toast comes after one
+				if screen := tui.screen(); strings.Contains(screen, "Sign-in failed") || !strings.Contains(screen, "Commands") {
+					t.Fatalf("after Esc there is\n%s", screen)
+				}
+			}
+			tui.presses("Escape")
+			tui.showsNot("Commands")
+
+			refuse = begins()
+			refuse()
+			tui.shows("Sign-in failed", "it was refused")
+		})
+	}
+}
+
 // TestPasteAtThePrompt: every version of OpenCode takes what is pasted.
 func TestPasteAtThePrompt(t *testing.T) {
 	for _, version := range []string{opencode.Latest, opencode.Middle, opencode.Oldest} {

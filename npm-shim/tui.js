@@ -2,7 +2,8 @@
 // commands in the palette. It runs in another thread than the server's part, with a
 // helper of its own.
 import { createElement, effect, insert, setProp } from '@opentui/solid'
-import { createSignal, onCleanup, onMount } from 'solid-js'
+import { createRoot, createSignal, onCleanup, onMount } from 'solid-js'
+import { dialogs } from './lib/dialog.js'
 import { acquire } from './lib/helper.js'
 import { PROVIDER } from './lib/messages.js'
 import { commands } from './lib/palette.js'
@@ -28,11 +29,18 @@ async function tui(api) {
     return text
   }
   api.slots.register({ slots: { home_prompt_right: view, session_prompt_right: view } })
+  const shown = dialogs(() => api.ui.dialog.open)
+  const unwatch = createRoot((dispose) => {
+    effect(() => api.ui.dialog.open || shown.closed())
+    return dispose
+  })
   const unregister = commands(api, helper, () => watched.ask())
 
   api.lifecycle.onDispose(async () => {
     unsubscribe()
     unregister()
+    unwatch()
+    shown.end()
     watched.end()
     await helper.release()
   })

@@ -1,6 +1,7 @@
 // /connect and `opencode auth login`. OpenCode shows raw JSON for what is thrown here,
 // so nothing is: a failure is an empty address, a reason, and a callback that fails.
 import { confirmed, questions } from './confirm.js'
+import { whenLeft } from './dialog.js'
 import { LABELS, NO_SIGN_IN, PROVIDER, STORED_KEY } from './messages.js'
 import { instructions, person, tell } from './person.js'
 import { Problem } from './problem.js'
@@ -42,6 +43,7 @@ class SignIn {
   #client
   #attempt = new AbortController()
   #person = person()
+  #left = false
 
   /**
    * @param {import('./helper.js').Helper} helper
@@ -82,6 +84,7 @@ class SignIn {
    */
   #start(params) {
     return new Promise((resolve, reject) => {
+      const unlisten = whenLeft(() => (this.#left = true))
       const done = this.#helper.call('connect', params, {
         signal: this.#attempt.signal,
         anew: true,
@@ -92,7 +95,7 @@ class SignIn {
           resolve({ prompt, done })
         },
       })
-      done.then(() => resolve({ done }), reject)
+      done.then(() => resolve({ done }), reject).finally(unlisten)
     })
   }
 
@@ -105,7 +108,8 @@ class SignIn {
       await done
       return { type: 'success', provider: PROVIDER, key: STORED_KEY }
     } catch (error) {
-      if (this.#superseded) return this.#forgotten()
+      // Who has closed the dialog has given up, and is told nothing more.
+      if (this.#superseded || this.#left) return this.#forgotten()
       tell(this.#person, this.#client, Problem.from(error))
       return { type: 'failed' }
     }
@@ -146,8 +150,8 @@ class SignIn {
   }
 
   /**
-   * The end of a sign-in that another one has replaced, or that never began. The TUI
-   * would close whatever dialog is open, so it is told nothing.
+   * The end of a sign-in that another one has replaced, that the person has left, or that
+   * never began. The TUI would close whatever dialog is open, so it is told nothing.
    * @returns {Promise<AuthResult>}
    */
   #forgotten() {

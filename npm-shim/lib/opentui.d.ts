@@ -8,6 +8,7 @@ declare module '@opentui/solid' {
 }
 
 declare module 'solid-js' {
+  export function createRoot<T>(body: (dispose: () => void) => T): T
   export function createSignal<T>(value: T): [get: () => T, set: (value: T) => void]
   export function onMount(run: () => void): void
   export function onCleanup(run: () => void): void

@@ -93,7 +93,7 @@ export interface TuiApi {
   event: { on(type: string, handler: () => void): () => void }
   ui: {
     toast(toast: Toast): void
-    dialog: { replace(render: () => unknown): void }
+    dialog: { replace(render: () => unknown): void; readonly open: boolean }
     DialogAlert(props: { title: string; message: string }): unknown
   }
   keymap?: {
