@@ -203,6 +203,20 @@ func TestManyProcessesMakeOneKey(t *testing.T) {
 	together.Wait()
 	d.isEncrypted(true)
 	d.holdsKeys(1)
+
+	d.mustRun("logout")
+	d.holdsKeys(0)
+	for _, flow := range []string{"browser", "device"} { // each a sign-in of its own
+		together.Go(func() {
+			if _, said, code := d.run("connect", "--flow", flow); code != 0 {
+				t.Errorf("%s: %s", flow, said)
+			}
+		})
+	}
+	together.Wait()
+	d.isEncrypted(true)
+	d.holdsKeys(1)
+	d.mustRun("token")
 }
 
 func TestKeyringLosesTheKey(t *testing.T) {
