@@ -116,11 +116,12 @@ FUZZTIME := 1000x
 
 fuzz: | build
 	$(call step,each fuzzer for $(FUZZTIME))
-	@for room in oidc rpc store; do \
-		go test -c -fuzz=. -o build/$$room.fuzz ./$$room; \
-		for fuzzer in $$(build/$$room.fuzz -test.list '^Fuzz'); do \
-			(cd $$room && ../build/$$room.fuzz -test.run '^$$' -test.fuzz "^$$fuzzer$$" -test.fuzztime $(FUZZTIME) \
-				-test.fuzzcachedir ../build/fuzz/$$room) > build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
+	@for room in oidc rpc store internal/endpoint internal/secret; do \
+		program=$(CURDIR)/build/$${room##*/}.fuzz; \
+		go test -c -fuzz=. -o $$program ./$$room; \
+		for fuzzer in $$($$program -test.list '^Fuzz'); do \
+			(cd $$room && $$program -test.run '^$$' -test.fuzz "^$$fuzzer$$" -test.fuzztime $(FUZZTIME) \
+				-test.fuzzcachedir $(CURDIR)/build/fuzz/$${room##*/}) > build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
 		done; \
 	done
 
