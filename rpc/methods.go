@@ -38,7 +38,7 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 		return result, nil
 	}
 	config := session.Config()
-	result.Config = &configInfo{config.Path, config.BaseURL, string(config.AuthMethod), session.Flows(), config.Network.CAFile, s.knownModels(session)}
+	result.Config = &configInfo{config.Path, config.BaseURL, string(config.AuthMethod), session.Flows(), config.Network.CAFile, config.Network.CASum, s.knownModels(session)}
 	return result, nil
 }
 

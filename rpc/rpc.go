@@ -72,6 +72,7 @@ type configInfo struct {
 	AuthMethod string          `json:"authMethod"`
 	Flows      []oidc.Flow     `json:"flows"`            // to be offered, the best one first
 	CAFile     string          `json:"caFile,omitempty"` // for the endpoint, too
+	CASum      string          `json:"caSum,omitempty"`  // the SHA-256 that it must have
 	Models     endpoint.Models `json:"models,omitempty"` // as far as the endpoint has told them
 }
 

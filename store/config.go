@@ -59,7 +59,7 @@ type Config struct {
 // EndpointNetwork is how OpenCode reaches the endpoint: it shows no client
 // certificate.
 func (c Config) EndpointNetwork() network.Settings {
-	return network.Settings{CAFile: c.Network.CAFile}
+	return network.Settings{CAFile: c.Network.CAFile, CASum: c.Network.CASum}
 }
 
 // Equal reports whether two configurations say the same.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
@@ -144,7 +146,7 @@ func (p Places) digest(path string, file *configFile) string {
 
 // contentSum is a checksum of a file's content, or "" for what cannot be read.
 func contentSum(path string) string {
-	text, err := readLimited(path, maxConfigSize)
+	text, err := readLimited(path, network.MaxFileSize)
 	if err != nil {
 		return ""
 	}
@@ -225,12 +227,15 @@ func (c cage) holds(path string) bool {
 }
 
 // confined returns the configuration with its secrets and its log bound to the cage,
-// also when they are read and written later.
+// and its CAs to what they are now, also when they are read and written later.
 func (c Config) confined(p Places) Config {
 	c.ClientSecret.cage = p.cage(c.Path)
 	c.ClientKey.cage = c.ClientSecret.cage
 	if c.LogFile != p.LogFile {
 		c.LogFile, c.LogBound = resolve(c.LogFile), true
+	}
+	if c.Network.CAFile != "" {
+		c.Network.CASum = cmp.Or(contentSum(c.Network.CAFile), "unreadable") // which no file has
 	}
 	return c
 }

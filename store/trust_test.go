@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"os"
@@ -140,6 +142,36 @@ func TestTheDigestCoversEveryKey(t *testing.T) {
 		case changes == (key.Trust == TrustHarmless):
 			t.Errorf("%s %q: changes the digest: %v", key.Name, value, changes)
 		}
+	}
+}
+
+// TestAProjectsCAsAreTheConfirmedOnes, when they are read as well, and however long
+// their file is.
+func TestAProjectsCAsAreTheConfirmedOnes(t *testing.T) {
+	p, dir := testPlaces(t), t.TempDir()
+	ca := filepath.Join(dir, "ca.pem")
+	text := strings.Replace(foreignConfig, "{", `{"ca_file": "ca.pem",`, 1)
+	digests := map[string]bool{}
+	for _, content := range []string{"one", "two", strings.Repeat("x", 2<<20), strings.Repeat("x", 2<<20) + "y"} {
+		writeFile(t, ca, content)
+		_, u, err := loadProject(t, p, dir, text)
+		if u == nil || digests[u.Digest] {
+			t.Fatalf("%.3s: believed unseen: %v", content, err)
+		}
+		digests[u.Digest] = true
+		if err := p.Confirm(u); err != nil {
+			t.Fatal(err)
+		}
+		c, err := p.LoadConfig(dir)
+		if sum := sha256.Sum256([]byte(content)); err != nil || c.Network.CASum != hex.EncodeToString(sum[:]) || c.EndpointNetwork().CASum != c.Network.CASum {
+			t.Errorf("%.3s: %+v, %v", content, c.Network, err)
+		}
+	}
+	if err := os.Remove(ca); err != nil {
+		t.Fatal(err)
+	}
+	if _, u, _ := loadProject(t, p, dir, text); u == nil || u.Config.Network.CASum == "" {
+		t.Error("what is not there may be anything later")
 	}
 }
 

@@ -2,8 +2,10 @@ package network
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -27,7 +29,15 @@ var CAVariables = []string{"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"}
 func (s Settings) roots() (*x509.CertPool, error) {
 	var extra [][]*x509.Certificate
 	if s.CAFile != "" {
-		found, err := ReadCertificates(s.CAFile)
+		text, err := read(s.CAFile)
+		if sum := sha256.Sum256(text); err == nil && s.CASum != "" && hex.EncodeToString(sum[:]) != s.CASum {
+			return nil, problem.New(problem.Untrusted, fmt.Sprintf("ca_file names %s, which is not what was confirmed.", s.CAFile),
+				`If you know why it is another one, confirm it with /connect or "oci-oidc-helper config trust".`)
+		}
+		var found []*x509.Certificate
+		if err == nil {
+			found, err = parseCertificates(text)
+		}
 		if err != nil {
 			return nil, problem.New(problem.Config, fmt.Sprintf("ca_file names %s, which %v.", s.CAFile, err),
 				"Name a file with the company's CA in PEM form, which begins with -----BEGIN CERTIFICATE-----.")
@@ -69,6 +79,10 @@ func ReadCertificates(path string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseCertificates(text)
+}
+
+func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 	var (
 		found []*x509.Certificate
 		fault = errors.New("holds no certificate in PEM form")
@@ -91,8 +105,8 @@ func ReadCertificates(path string) ([]*x509.Certificate, error) {
 	return found, nil
 }
 
-// maxFileSize bounds what is read of a file, in bytes: bundles have some 250 kB.
-const maxFileSize = 4 << 20
+// MaxFileSize bounds what is read of a file, in bytes: bundles have some 250 kB.
+const MaxFileSize = 4 << 20
 
 func read(path string) ([]byte, error) {
 	info, err := os.Stat(path)
@@ -101,7 +115,7 @@ func read(path string) ([]byte, error) {
 		return nil, errors.New("does not exist")
 	case err == nil && !info.Mode().IsRegular():
 		return nil, errors.New("is not a file")
-	case err == nil && info.Size() > maxFileSize:
+	case err == nil && info.Size() > MaxFileSize:
 		return nil, errors.New("is too large")
 	case err != nil:
 		return nil, errors.New("cannot be read")

@@ -32,6 +32,7 @@ import (
 // connection of its own.
 type Settings struct {
 	CAFile     string // CAs to trust beside the system's
+	CASum      string // the SHA-256 that CAFile must have, in hexadecimal; "" for any
 	ClientCert string // shown to servers that ask for one, with its chain
 	ClientKey  string // its private key; "" where it is in the same file
 }

@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"io"
 	"log"
@@ -186,6 +188,26 @@ func TestCompanyCA(t *testing.T) {
 			check(t, p, row.kind, row.says)
 		})
 	}
+}
+
+// TestOnlyTheConfirmedCAs: where it was said what the file holds, nothing else is
+// trusted, though it may be as good.
+func TestOnlyTheConfirmedCAs(t *testing.T) {
+	c := newCompany(t)
+	text, err := os.ReadFile(c.path("ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := c.serve(t, "127.0.0.1:0", tls.NoClientCert)
+	sum := sha256.Sum256(text)
+	s := Settings{CAFile: c.path("ca.pem"), CASum: hex.EncodeToString(sum[:])}
+	_, p := get(t, s, address)
+	check(t, p, "", "")
+	if err := os.WriteFile(s.CAFile, append(text, '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, p = get(t, s, address)
+	check(t, p, problem.Untrusted, "which is not what was confirmed")
 }
 
 func TestClientCertificate(t *testing.T) {

@@ -44,7 +44,10 @@ export function createFetch(helper, told) {
       const repeated = await send(renewed)
       return repeated.status === 401 ? await refused(repeated, renewed) : repeated
     } catch (error) {
-      throw error instanceof Problem ? forOpenCode(error) : error
+      if (!(error instanceof Problem)) throw error
+      // What is to be confirmed has to be known to /connect.
+      if (error.kind === 'untrusted') helper.greet()
+      throw forOpenCode(error)
     }
   }
 }

@@ -1,6 +1,7 @@
 // The way to the endpoint. OpenCode's fetch goes by the environment: HTTPS_PROXY and NO_PROXY,
 // NODE_EXTRA_CA_CERTS and SSL_CERT_FILE. Added here are ca_file, and words for what goes wrong;
 // taken away is NODE_TLS_REJECT_UNAUTHORIZED, by which anybody could have the token.
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { Problem } from './problem.js'
 
@@ -13,10 +14,12 @@ export function sending(url, config) {
   const exposed = url.protocol === 'http:' && proxied(url)
   const ca = url.protocol === 'https:' ? config.caFile : undefined
   const unchecked = url.protocol === 'https:' && process.env.NODE_TLS_REJECT_UNAUTHORIZED
-  const tls = async () => ({ rejectUnauthorized: true, ...(ca && { ca: await companyCA(ca) }) })
+  const tls = async () => ({ rejectUnauthorized: true, ...(ca && { ca: await companyCA(ca, config.caSum) }) })
 
   return async (/** @type {string | Request} */ target, /** @type {RequestInit} */ init) => {
     if (exposed) throw inTheClear(url)
+    // Node has no way around it for a single request.
+    if (unchecked === '0' && !process.versions.bun) throw uncheckedBy(url)
     const response = await globalThis.fetch(target, ca || unchecked ? /** @type {any} */ ({ ...init, tls: await tls() }) : init).catch((error) => {
       throw explained(error, url, config)
     })
@@ -51,11 +54,31 @@ function inTheClear({ hostname }) {
   )
 }
 
-/** @param {string} path */
-async function companyCA(path) {
-  const text = await readFile(path, 'utf8').catch(() => {
+/** @param {URL} url */
+function uncheckedBy({ host }) {
+  return new Problem(
+    'config',
+    `NODE_TLS_REJECT_UNAUTHORIZED is set, so that anybody could pass for ${host} and get the token.`,
+    "Unset it where OpenCode is started; a company's CA is named in NODE_EXTRA_CA_CERTS.",
+  )
+}
+
+/**
+ * @param {string} path
+ * @param {string} [sum]
+ */
+async function companyCA(path, sum) {
+  const content = await readFile(path).catch(() => {
     throw brokenCA(path, 'cannot be read')
   })
+  if (sum && createHash('sha256').update(content).digest('hex') !== sum) {
+    throw new Problem(
+      'untrusted',
+      `ca_file names ${path}, which is not what was confirmed.`,
+      'If you know why it is another one, run /connect and confirm it.',
+    )
+  }
+  const text = content.toString()
   // Bun takes the failure of a text without one for a refused connection.
   if (!text.includes('-----BEGIN CERTIFICATE-----')) throw brokenCA(path, 'holds no certificate in PEM form')
   return text

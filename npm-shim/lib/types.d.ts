@@ -137,6 +137,8 @@ export interface HelperConfig {
   baseURL: string
   authMethod: 'confidential_app' | 'mobile_app'
   caFile?: string
+  /** The SHA-256 that it must have, in hexadecimal, where it is not the person's own. */
+  caSum?: string
   /** What the endpoint has told, in the shape of provider.*.models. */
   models?: Record<string, object>
   /** The ways to sign in that the application can do, the best one first. */

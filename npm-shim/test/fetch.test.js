@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { createFetch } from '../lib/fetch.js'
 import { PLACEHOLDER_BASE_URL, SIGN_IN } from '../lib/messages.js'
 import { namedProviderAuthError, retriedMark, retriedText } from '../testing/opencode.js'
-import { configuration, eventually, problem, scriptedHelper, serve, token } from '../testing/setup.js'
+import { configuration, eventually, problem, scriptedHelper, serve, temporaryDirectory, token } from '../testing/setup.js'
 
 const POST = { method: 'POST', headers: { Authorization: 'Bearer placeholder', 'Content-Type': 'application/json' }, body: '{"prompt":"hi"}' }
 
@@ -193,14 +195,30 @@ test('an endpoint that moved is followed where the configuration says', async (t
   await assert.rejects(fetch('https://llm.example.com/v10/models'), /the token is sent there and nowhere else/)
 })
 
+test('CAs that are not the confirmed ones are not used', async (t) => {
+  const calls = t.mock.method(globalThis, 'fetch', async () => new Response())
+  const caFile = join(temporaryDirectory(t), 'ca.pem')
+  const content = '-----BEGIN CERTIFICATE-----\none'
+  const config = { ...configuration('https://llm.example.com/v1'), caFile, caSum: createHash('sha256').update(content).digest('hex') }
+  const { helper, asked } = scriptedHelper(t, { config, getToken: [token('T1')] })
+  const ask = () => createFetch(helper, 'https://llm.example.com/v1')('https://llm.example.com/v1/models')
+  writeFileSync(caFile, content)
+  await ask()
+  assert.equal(calls.mock.callCount(), 1)
+  writeFileSync(caFile, content + ' more')
+  await assert.rejects(ask(), /ca_file names .*, which is not what was confirmed/)
+  assert.equal(calls.mock.callCount(), 1)
+  await eventually(() => asked('initialize').length === 2)
+})
+
 test('certificates are checked whatever the environment says', async (t) => {
   const calls = t.mock.method(globalThis, 'fetch', async () => new Response())
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
   t.after(() => delete process.env.NODE_TLS_REJECT_UNAUTHORIZED)
   const { helper } = scriptedHelper(t, { config: configuration('https://llm.example.com/v1'), getToken: [token('T1')] })
-  await createFetch(helper, 'https://llm.example.com/v1')('https://llm.example.com/v1/models')
-  const [, init] = /** @type {any[]} */ (calls.mock.calls[0]?.arguments)
-  assert.deepEqual(init.tls, { rejectUnauthorized: true })
+  // This is Node; in OpenCode's own runtime they are checked, and the request is made.
+  await assert.rejects(createFetch(helper, 'https://llm.example.com/v1')('https://llm.example.com/v1/models'), /NODE_TLS_REJECT_UNAUTHORIZED is set/)
+  assert.equal(calls.mock.callCount(), 0)
 })
 
 test('where OpenCode was given no model, nothing is asked of the endpoint', async (t) => {
