@@ -178,6 +178,9 @@ func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 		}
 	}
 	err = s.file.Erase()
+	if store.KeyringFault(err) && tokens.Refresh.Empty() {
+		problem.From(err).Hint += " The session was not ended at the domain, because nobody could read its refresh token."
+	}
 	if !s.file.Stamp().Same(store.Stamp{}) {
 		return revoked, err
 	}

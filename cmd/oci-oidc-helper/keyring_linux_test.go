@@ -279,6 +279,9 @@ func TestKeyringThatCannotBeUsed(t *testing.T) {
 					t.Errorf("%v: exit code %d: %s", args, code, said)
 				}
 			}
+			if said, more, code := d.run("status"); code != exitSignIn || !strings.Contains(said, d.tokenFile().Path()+", encrypted") || strings.Contains(more, "connect") {
+				t.Errorf("status: exit code %d: %s%s", code, said, more)
+			}
 			if said, _, _ := d.run("status", "--json"); !strings.Contains(said, row.says) || !strings.Contains(said, `"kind": "store"`) {
 				t.Errorf("status: %s", said)
 			}
@@ -371,6 +374,24 @@ func TestASignInWithoutTheKeyring(t *testing.T) {
 	d.mustRun("connect")
 	d.isEncrypted(false)
 	d.mustRun("token")
+}
+
+func TestSigningOutWithoutTheKeyring(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.Unlock()
+	d.store("keyring")
+	d.mustRun("token")
+	d.Stop()
+	_, said, code := d.run("logout")
+	for _, wanted := range []string{"are erased, but their key is left", "opens nothing any more", "was not ended at the domain"} {
+		if code == 0 || !strings.Contains(said, wanted) {
+			t.Errorf("not %q, exit code %d: %s", wanted, code, said)
+		}
+	}
+	if _, err := os.Stat(d.tokenFile().Path()); err == nil {
+		t.Error("the tokens are still there")
+	}
 }
 
 // silence puts a bus in the place of the session's that takes every connection and

@@ -52,7 +52,11 @@ The exit code is 4 where nobody is signed in; with --json it is 0.`,
 			}
 			showStatus(cmd.OutOrStdout(), status)
 			if !status.SignedIn {
-				return problem.New(problem.LoginRequired, "You are not signed in.", `Run "oci-oidc-helper connect".`)
+				p := problem.New(problem.LoginRequired, "You are not signed in.", `Run "oci-oidc-helper connect".`)
+				if status.Problem != nil { // which says what to do
+					p.Hint = ""
+				}
+				return p
 			}
 			return nil
 		},
@@ -101,10 +105,11 @@ func showStatus(w io.Writer, s statusReport) {
 	row("Method", s.AuthMethod)
 	row("Configuration", s.ConfigPath)
 	switch {
-	case s.MemoryOnly != "":
-		row("Tokens", "in memory only. "+s.MemoryOnly)
 	case s.TokensEncrypted:
 		row("Tokens", s.TokensPath+", encrypted; its key is in the system's keyring")
+		row("", s.MemoryOnly)
+	case s.MemoryOnly != "":
+		row("Tokens", "in memory only. "+s.MemoryOnly)
 	default:
 		row("Tokens", s.TokensPath)
 	}
