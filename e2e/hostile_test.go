@@ -78,7 +78,7 @@ func TestHostileWebPage(t *testing.T) {
 		for address, heading := range map[string]string{
 			redirect + "?code=x&state=y":                                           "Not the sign-in that is waiting",
 			redirect + "?error=access_denied":                                      "Not the sign-in that is waiting",
-			strings.Replace(redirect, "localhost", rebound, 1) + "?code=x&state=y": "Nothing to see here",
+			strings.Replace(redirect, "localhost", rebound, 1) + "?code=x&state=y": "No sign-in is waiting here",
 		} {
 			browser.opens(address)
 			browser.sees(heading)

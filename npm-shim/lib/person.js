@@ -35,7 +35,8 @@ export function instructions(prompt, { at, rows }) {
   const { flow, url, userCode, browserOpened, expiresAt, qr = [] } = prompt
   const time = `This sign-in is ${validUntil(expiresAt)}.`
   if (flow === 'paste') {
-    if (at === 'tui' && rows < SMALL_WINDOW) return 'Sign in there, then paste the address where it ends.'
+    // OpenCode's own word on the key Enter is cut off there.
+    if (at === 'tui' && rows < SMALL_WINDOW) return 'Sign in there, paste the address where it ends, Enter.'
     return [
       'Open the address in any browser, and sign in. It ends at',
       'a page that cannot be opened: copy the whole address of',

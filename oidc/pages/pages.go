@@ -28,7 +28,7 @@ var (
 	OtherSignIn = Page{Title: "Not the sign-in that is waiting",
 		Text: "Your browser brought the answer to another sign-in, perhaps an older one. It was not used, and the sign-in that is waiting goes on.",
 		Next: "To sign in, use the address that OpenCode shows now."}
-	Nothing = Page{Title: "Nothing to see here",
+	Nothing = Page{Title: "No sign-in is waiting here",
 		Text: "This address belongs to no sign-in that is waiting.",
 		Next: "To sign in, run /connect in OpenCode and use the address that it shows."}
 )
