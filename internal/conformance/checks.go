@@ -101,6 +101,7 @@ var checks = []check{
 	{"a project reads no other files", "store/trust.go", `case !written && !p.cage(check.path).holds(`, `case !written && path == "" && !p.cage(check.path).holds(`, "TestAProjectsFilesAreConfined"},
 	{"nobody looks inside", "cmd/oci-oidc-helper/main.go", `	keepPrivate()
 `, ``, "TestNobodyLooksInside"},
+	{"what is remembered is bounded", "internal/secret/known.go", `if len(one.text) > longest {`, `if len(one.text) > 1<<30 {`, "TestEndlessSecrets"},
 	{"a project's log stays there", "internal/logging/file.go", `if f.bound && !linkless(f.path) {`, `if f.bound && f.path == "" {`, "TestALogStaysWhereItBelongs"},
 	{"a project's log is bound to it", "store/trust.go", `c.LogFile, c.LogBound = resolve(c.LogFile), true`, `c.LogFile = resolve(c.LogFile)`, "TestAProjectsLogStaysThere"},
 	{"a secret is not logged", "internal/logging/redact.go", `secret.Redact(text)`, `text + secret.Redact("")`, "TestKnownSecretsStayOut"},

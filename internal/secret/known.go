@@ -2,12 +2,17 @@ package secret
 
 import (
 	"slices"
+	"strings"
 	"sync"
 )
 
 // maxKnown is how many secrets are looked for: those that were replaced may still
 // stand somewhere, and work until they expire.
 const maxKnown = 24
+
+// longest is how much of a secret is looked for, in bytes: more than any token that
+// fits into a request's header. Who answers with endless ones takes no memory by that.
+const longest = 8 << 10
 
 // Known are the secrets that are looked for in texts: the latest ones. The zero value
 // knows none. It is safe for concurrent use.
@@ -24,6 +29,9 @@ func (k *Known) Add(secrets ...Text) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, one := range secrets {
+		if len(one.text) > longest {
+			one.text = strings.Clone(one.text[:longest])
+		}
 		if !one.Empty() && !slices.Contains(k.latest, one) {
 			k.latest = slices.Insert(k.latest, 0, one)
 			k.redactor = nil

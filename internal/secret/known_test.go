@@ -1,0 +1,44 @@
+package secret
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestKnown: the latest are found, and one that was replaced long ago is not.
+func TestKnown(t *testing.T) {
+	var k Known
+	if clean, changed := k.Redact("nothing"); changed || clean != "nothing" {
+		t.Errorf("%q", clean)
+	}
+	name := func(i int) string { return fmt.Sprintf("the-secret-with-the-number-%03d", i) }
+	for i := range maxKnown + 1 {
+		k.Add(Text{name(i)}, Text{}, Text{name(i)})
+		if clean, _ := k.Redact("a " + name(i) + " b"); clean != "a [redacted] b" {
+			t.Errorf("%q", clean)
+		}
+	}
+	if len(k.latest) != maxKnown {
+		t.Errorf("%d are known", len(k.latest))
+	}
+}
+
+// TestEndlessSecrets take no more memory than long ones, and are found by their
+// beginning.
+func TestEndlessSecrets(t *testing.T) {
+	k := Known{Disguised: true}
+	for i := range maxKnown {
+		k.Add(Text{fmt.Sprintf("%02d", i) + strings.Repeat("0123456789abcdef+\"", 1<<16)})
+	}
+	if clean, changed := k.Redact("x 05" + strings.Repeat("0123456789abcdef+\"", 10) + " y"); !changed || clean != "x [redacted] y" {
+		t.Errorf("%.100q", clean)
+	}
+	held := 0
+	for _, one := range k.latest {
+		held += len(one.text)
+	}
+	if held > maxKnown*longest || len(k.redactor.hashes) > 1<<23 {
+		t.Errorf("%d bytes and %d hashes are held", held, len(k.redactor.hashes))
+	}
+}
