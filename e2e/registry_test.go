@@ -51,7 +51,7 @@ func TestInstalledFromARegistryAndUpgraded(t *testing.T) {
 				t.Errorf("%d token requests, want the one of the sign-in before the upgrade", got)
 			}
 
-			newer := me.rewriteTokens(`"version": 1`, `"version": 2`)
+			newer := me.rewriteTokens(`"version": 1`, `"version": 3`)
 			me.install(release)
 			refused := me.asks("hi")
 			refused.says("were written by a newer version", "Update opencode-oci-oidc")
