@@ -240,7 +240,10 @@ func TestWhatOpenCodeMakesOfACancelledRequest(t *testing.T) {
 // TestEveryKindOfProblemIsTried: each kind that there is has been before OpenCode here,
 // and the README says of it what OpenCode does.
 func TestEveryKindOfProblemIsTried(t *testing.T) {
-	passes := map[problem.Kind]map[bool]bool{problem.Cancelled: {false: true}}
+	passes := map[problem.Kind]map[bool]bool{
+		problem.Cancelled: {false: true}, // TestWhatOpenCodeMakesOfACancelledRequest
+		problem.Changed:   {true: true},  // TestAChangedConfigurationIsFollowed
+	}
 	tried := func(kind problem.Kind, again bool) {
 		if passes[kind] == nil {
 			passes[kind] = map[bool]bool{}

@@ -147,20 +147,7 @@ func TestTwoProjectsInOneServer(t *testing.T) {
 	post := func(path, dir, body string, into any) error {
 		ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+path+"?directory="+url.QueryEscape(dir), strings.NewReader(body))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = resp.Body.Close() }()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s: %s", path, resp.Status)
-		}
-		return json.NewDecoder(resp.Body).Decode(into)
+		return posts(ctx, address+path, dir, body, into)
 	}
 	sessions := make([]string, len(projects))
 	for i, p := range projects {
@@ -201,6 +188,24 @@ func TestTwoProjectsInOneServer(t *testing.T) {
 			t.Errorf("the domain of %s was asked for %d tokens", p.dir, got)
 		}
 	}
+}
+
+// posts asks OpenCode's server for something in a directory.
+func posts(ctx context.Context, address, dir, body string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"?directory="+url.QueryEscape(dir), strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", address, resp.Status)
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
 }
 
 // serves starts OpenCode's server.

@@ -79,8 +79,9 @@ func TestALentTokenIsTakenBack(t *testing.T) {
 		s := w.session()
 		var told []Status
 		s.OnChange(func(status Status) { told = append(told, status) })
-		until := s.Lend(w.mustToken(s, ""))
+		token := w.mustToken(s, "")
 		told = nil
+		until := s.Lend(token)
 
 		time.Sleep(time.Minute)
 		if err := w.places.TokenFile(w.config).Erase(); err != nil {

@@ -32,10 +32,16 @@ func (k *Known) Add(secrets ...Text) {
 		if len(one.text) > longest {
 			one.text = strings.Clone(one.text[:longest])
 		}
-		if !one.Empty() && !slices.Contains(k.latest, one) {
-			k.latest = slices.Insert(k.latest, 0, one)
+		if one.Empty() {
+			continue
+		}
+		// One that is used again is a late one.
+		if at := slices.Index(k.latest, one); at >= 0 {
+			k.latest = slices.Delete(k.latest, at, at+1)
+		} else {
 			k.redactor = nil
 		}
+		k.latest = slices.Insert(k.latest, 0, one)
 	}
 	k.latest = k.latest[:min(len(k.latest), maxKnown)]
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestKnown: the latest are found, and one that was replaced long ago is not.
+// TestKnown: the latest are found, and one that is used again and again is among them.
 func TestKnown(t *testing.T) {
 	var k Known
 	if clean, changed := k.Redact("nothing"); changed || clean != "nothing" {
@@ -14,10 +14,13 @@ func TestKnown(t *testing.T) {
 	}
 	name := func(i int) string { return fmt.Sprintf("the-secret-with-the-number-%03d", i) }
 	for i := range maxKnown + 1 {
-		k.Add(Text{name(i)}, Text{}, Text{name(i)})
+		k.Add(Text{name(i)}, Text{}, Text{name(i)}, Text{"used by all"})
 		if clean, _ := k.Redact("a " + name(i) + " b"); clean != "a [redacted] b" {
 			t.Errorf("%q", clean)
 		}
+	}
+	if clean, _ := k.Redact("used by all"); clean != "[redacted]" {
+		t.Errorf("%q", clean)
 	}
 	if len(k.latest) != maxKnown {
 		t.Errorf("%d are known", len(k.latest))
