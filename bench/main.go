@@ -27,7 +27,7 @@ var parts = []struct {
 	run  func(*bench) error
 }{
 	{"size", size}, {"calls", calls}, {"wire", wire}, {"start", start}, {"memory", memory},
-	{"wait", wait}, {"storms", storms}, {"fleet", fleet}, {"run", runs}, {"starts", starts}, {"first", firstRun},
+	{"wait", wait}, {"storms", storms}, {"fleet", fleet}, {"run", runs}, {"startup", startUp}, {"first", firstRun},
 }
 
 // A bench is one run of the measurements.

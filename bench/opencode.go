@@ -123,9 +123,9 @@ func (s source) run(prompt string) (figures []float64, err error) {
 	return []float64{cpu.Seconds(), time.Since(began).Seconds()}, nil
 }
 
-// starts measures how long a person waits for OpenCode's start, with models that are
+// startUp measures how long a person waits for OpenCode's start, with models that are
 // kept and old, so that the endpoint is asked for newer ones each time.
-func starts(b *bench) error {
+func startUp(b *bench) error {
 	sources, err := b.sources("the endpoint is up", "the same again", "it takes the request and never answers", "it refuses the connection, as the domain does")
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func starts(b *bench) error {
 		return err
 	}
 	section := report.Section{
-		Name: "starts", Title: "OpenCode's start, with models of the endpoint",
+		Name: "startup", Title: "OpenCode's start, with models of the endpoint",
 		About: `On the clock: "opencode models oci-oidc", with a session and a list that is kept and old.`,
 	}
 	for i, s := range sources {
