@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -66,20 +65,9 @@ func (c *company) confidential() pluginConfig {
 	config := c.mobile()
 	config.Client, config.Method = domaintest.ConfidentialClient, "confidential_app"
 	config.Secret = domaintest.ConfidentialSecret
-	config.Redirect = freeRedirect()
+	config.Redirect = domaintest.FreeRedirect()
 	c.AllowRedirect(config.Client, config.Redirect)
 	return config
-}
-
-// freeRedirect is a redirect address whose port is free at the moment, or the
-// usual one if none can be had.
-func freeRedirect() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return domaintest.DefaultRedirect
-	}
-	defer func() { _ = listener.Close() }()
-	return fmt.Sprintf("http://localhost:%d/callback", listener.Addr().(*net.TCPAddr).Port)
 }
 
 // greeting is the endpoint's answer to a token of the person.

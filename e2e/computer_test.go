@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"os"
@@ -43,7 +41,7 @@ type config struct {
 // confidential is the configuration for an application of domain with a secret.
 // Its redirect has a port of its own, so that tests can run side by side.
 func confidential(t *testing.T, domain *domaintest.Server) config {
-	redirect := freeRedirect(t)
+	redirect := domaintest.FreeRedirect()
 	domain.AllowRedirect(domaintest.ConfidentialClient, redirect)
 	return config{
 		Domain: domain.URL, Client: domaintest.ConfidentialClient, Secret: domaintest.ConfidentialSecret,
@@ -58,16 +56,6 @@ func mobile(t *testing.T, domain *domaintest.Server) config {
 	c.Client, c.Secret, c.Method = domaintest.MobileClient, "", "mobile_app"
 	domain.AllowRedirect(c.Client, c.Redirect)
 	return c
-}
-
-// freeRedirect returns a redirect address whose port is free at the moment.
-func freeRedirect(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return fmt.Sprintf("http://localhost:%d/callback", listener.Addr().(*net.TCPAddr).Port)
 }
 
 // A computer is one person's: OpenCode with the plugin, configured or not, and a

@@ -36,7 +36,7 @@ const (
 func newProvider(t *testing.T, secret string) *provider {
 	t.Helper()
 	p := &provider{client: config{
-		Client: "opencode", Secret: secret, Redirect: freeRedirect(t),
+		Client: "opencode", Secret: secret, Redirect: domaintest.FreeRedirect(),
 		Scope: "openid offline_access", Method: "confidential_app", LogLevel: "VERBOSE",
 	}}
 	registration := map[string]any{

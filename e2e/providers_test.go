@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
 // The providers that nobody here wrote, each asked by the helper itself: sign-in,
@@ -73,7 +74,7 @@ func TestProviders(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			redirect := freeRedirect(t)
+			redirect := domaintest.FreeRedirect()
 			me := newPrompt(t)
 			config := map[string]any{"domain_url": test.start(t, redirect), "llm_base_url": "http://127.0.0.1:9/v1", "redirect_uri": redirect,
 				"scope": "openid offline_access", "strict_id_token": true, "log_level": "VERBOSE"}

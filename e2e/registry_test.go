@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -267,10 +266,7 @@ func newRegistry(t *testing.T) *registry {
 		}
 	}
 	files := append(packages(t, release), packages(t, nextRelease)...)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	address := listener.Addr().String()
-	check(t, listener.Close())
+	address := fmt.Sprintf("127.0.0.1:%d", domaintest.FreePort())
 	r := &registry{url: "http://" + address + "/", dir: filepath.Join(root, "e2e", "registry")}
 
 	upstream, err := exec.Command("npm", "config", "get", "registry").Output()

@@ -282,7 +282,7 @@ func TestClientCredentialsThatAreRefused(t *testing.T) {
 
 // The first redirect whose port is free, and no other.
 func TestRedirectList(t *testing.T) {
-	registered := []string{freeRedirect(t), freeRedirect(t)}
+	registered := []string{domaintest.FreeRedirect(), domaintest.FreeRedirect()}
 	w := newClientWorld(t, domaintest.Options{AutoApprove: true}, store.PublicApp, map[string]any{"redirect_uri": registered})
 	take := func(redirectURI string) {
 		u, err := url.Parse(redirectURI)

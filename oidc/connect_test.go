@@ -504,7 +504,7 @@ func TestTheBrowserGetsNoSecret(t *testing.T) {
 	t.Setenv("SOMETHING_ELSE", "is there")
 	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
 	w.configure(map[string]any{
-		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "redirect_uri": freeRedirect(t),
+		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "redirect_uri": domaintest.FreeRedirect(),
 		"client_id": domaintest.ConfidentialClient, "client_secret": "{env:MY_CLIENT_SECRET}",
 	})
 	dir := t.TempDir()

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -51,7 +49,7 @@ func newWorld(t testing.TB, options domaintest.Options, method store.AuthMethod)
 	text := map[string]any{
 		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "auth_method": string(method),
 		"client_id":    domaintest.MobileClient,
-		"redirect_uri": freeRedirect(t),
+		"redirect_uri": domaintest.FreeRedirect(),
 		"scope":        "openid offline_access " + domaintest.DefaultScope,
 	}
 	if method == store.ConfidentialApp {
@@ -78,17 +76,6 @@ func (w *world) configure(text map[string]any) {
 	if w.config, err = w.places.LoadConfig(w.places.Home); err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-// freeRedirect is a redirect URI whose port nobody uses.
-func freeRedirect(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return fmt.Sprintf("http://localhost:%d/callback", listener.Addr().(*net.TCPAddr).Port)
 }
 
 // bubble runs f in fake time; the domain, which is outside of it, goes on in real

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -136,12 +135,7 @@ func emptyPlaces(t testing.TB) store.Places {
 func configured(t testing.TB, server *domaintest.Server) store.Places {
 	t.Helper()
 	places := emptyPlaces(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	redirect := fmt.Sprintf("http://127.0.0.1:%d/callback", listener.Addr().(*net.TCPAddr).Port)
+	redirect := fmt.Sprintf("http://127.0.0.1:%d/callback", domaintest.FreePort())
 	server.AllowRedirect(domaintest.ConfidentialClient, redirect)
 	text, err := json.Marshal(map[string]string{
 		"domain_url": server.URL, "llm_base_url": server.LLMBaseURL, "redirect_uri": redirect,

@@ -75,7 +75,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"log below a file", func(c *computer) { c.write("file", ""); c.keys["log_file"] = "~/file/log" }, warning, "Disk, log", "cannot be written"},
 
 		// The way to the domain.
-		{"domain down", func(c *computer) { c.keys["domain_url"] = "http://" + closedPort(c.T) }, failure, "Domain, way", "Nobody listens at 127.0.0.1"},
+		{"domain down", func(c *computer) { c.keys["domain_url"] = "http://" + closedPort() }, failure, "Domain, way", "Nobody listens at 127.0.0.1"},
 		{"no such name", func(c *computer) { c.keys["domain_url"] = "https://idcs-none.invalid" }, failure, "Domain, way", "idcs-none.invalid"},
 		{"certificate expired", func(c *computer) { c.intercept(aDayAgo, "127.0.0.1", true) }, failure, "Domain, way", "expired at"},
 		{"certificate not valid yet", func(c *computer) { c.intercept(inTwoDays, "127.0.0.1", true) }, failure, "Domain, way", "is not valid before"},
@@ -92,13 +92,13 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.setenv("NO_PROXY", "127.0.0.1")
 			c.setenv("no_proxy", "localhost")
 		}, warning, "Environment, proxy variables", "NO_PROXY and no_proxy differ"},
-		{"SOCKS proxy", func(c *computer) { c.setenv("HTTPS_PROXY", "socks5://"+closedPort(c.T)) }, warning, "Environment, proxy variables", "OpenCode cannot use"},
+		{"SOCKS proxy", func(c *computer) { c.setenv("HTTPS_PROXY", "socks5://"+closedPort()) }, warning, "Environment, proxy variables", "OpenCode cannot use"},
 		{"ca_file missing", func(c *computer) { c.keys["ca_file"] = "none.pem" }, failure, "Configuration, certificates", "none.pem, which does not exist"},
 		{"client certificate without its key", func(c *computer) {
 			c.write("client.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
 			c.keys["tls_client_cert"] = c.path("client.pem")
 		}, failure, "Configuration, certificates", "client.pem, which holds a damaged certificate"},
-		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort(c.T)) }, failure, "Domain, way", "Nobody listens at the proxy"},
+		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort()) }, failure, "Domain, way", "Nobody listens at the proxy"},
 		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is not the address of a proxy"},
 		{"CA file missing", func(c *computer) { c.setenv("SSL_CERT_FILE", "/none/ca.pem") }, failure, "Environment, CA variables", "SSL_CERT_FILE names /none/ca.pem, which does not exist"},
 		{"CA file empty", func(c *computer) { c.write("ca.pem", ""); c.setenv("NODE_EXTRA_CA_CERTS", c.path("ca.pem")) }, failure, "Environment, CA variables", "holds no certificate"},
@@ -149,7 +149,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"session ended", func(c *computer) { c.server.EndSessions(); c.expire() }, failure, "Session, sign-in", "or your session has ended"},
 
 		// The endpoint.
-		{"endpoint down", func(c *computer) { c.keys["llm_base_url"] = "http://" + closedPort(c.T) + "/v1" }, failure, "Endpoint, reachable", "Nobody listens at 127.0.0.1"},
+		{"endpoint down", func(c *computer) { c.keys["llm_base_url"] = "http://" + closedPort() + "/v1" }, failure, "Endpoint, reachable", "Nobody listens at 127.0.0.1"},
 		{"endpoint in trouble", func(c *computer) {
 			c.server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Unavailable})
 		}, failure, "Endpoint, reachable", "it answers 503"},
@@ -314,7 +314,7 @@ func newComputer(t *testing.T) *computer {
 		},
 		Resources: []domaintest.Resource{{Audience: "https://llm.example.com", Scopes: []string{"/chat"}}},
 	})
-	redirect := "http://localhost" + strings.TrimPrefix(closedPort(t), "127.0.0.1") + "/callback"
+	redirect := domaintest.FreeRedirect()
 	c.server.AllowRedirect(domaintest.ConfidentialClient, redirect)
 	c.keys = map[string]string{
 		"domain_url": c.server.URL, "llm_base_url": c.server.LLMBaseURL, "redirect_uri": redirect,
@@ -486,14 +486,7 @@ func (c *computer) takePort() {
 }
 
 // closedPort returns a loopback address at which nobody listens.
-func closedPort(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
+func closedPort() string { return fmt.Sprintf("127.0.0.1:%d", domaintest.FreePort()) }
 
 // front puts a server before the domain, which answers some paths by itself.
 func (c *computer) front(start func(http.Handler) *httptest.Server, instead map[string]http.HandlerFunc) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -94,11 +93,8 @@ func server(ts *testscript.TestScript) *domaintest.Server {
 // configure [key=value...] writes the configuration for the stand-in into the
 // user's configuration directory, with the given keys set or, if empty, left out.
 func configure(ts *testscript.TestScript, _ bool, args []string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	ts.Check(listener.Close())
 	s := server(ts)
-	redirect := fmt.Sprintf("http://localhost:%d/callback", listener.Addr().(*net.TCPAddr).Port)
+	redirect := domaintest.FreeRedirect()
 	keys := map[string]string{
 		"domain_url": s.URL, "llm_base_url": s.LLMBaseURL, "redirect_uri": redirect,
 		"client_id": domaintest.ConfidentialClient, "client_secret": domaintest.ConfidentialSecret,
