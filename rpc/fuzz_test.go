@@ -20,7 +20,7 @@ func FuzzCodec(f *testing.F) {
 	for _, seed := range []string{
 		`{"jsonrpc":"2.0","id":1,"method":"status"}`, `{"jsonrpc":"2.0","id":"a","method":"getToken","params":{"rejected":"x"}}`,
 		`[{"jsonrpc":"2.0"}]`, `{"jsonrpc":"2.0","id":-1.5,"method":"x","params":null}`, `{"id":{}}`, "\xff", `{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":1}}`,
-		`{"jsonrpc":"2.0","id":1,"result":{}}`, "\n\r\n{", strings.Repeat("[", 20000),
+		`{"jsonrpc":"2.0","id":7,"method":"getToken","params":{}}`, `{"jsonrpc":"2.0","id":1,"result":{}}`, "\n\r\n{", strings.Repeat("[", 20000),
 	} {
 		f.Add([]byte(seed))
 	}
@@ -56,7 +56,24 @@ func FuzzCodec(f *testing.F) {
 		if lines < 0 {
 			t.Error("more answers than lines")
 		}
+		for line := range bytes.Lines(input) {
+			usualIsValid(t, bytes.TrimSpace(line))
+		}
 	})
+}
+
+// usualIsValid checks that what is known without decoding is what decoding finds.
+func usualIsValid(t *testing.T, line []byte) {
+	e, id, ok := usual(line)
+	if !ok {
+		return
+	}
+	var decoded envelope
+	err := json.Unmarshal(line, &decoded)
+	want, idOK := toID(decoded.ID)
+	if err != nil || !idOK || id != want || decoded.Version != "2.0" || !bytes.Equal(e.ID, decoded.ID) || !bytes.Equal(e.Method, decoded.Method) {
+		t.Errorf("%v: %q is taken for %s with id %v", err, line, e.Method, id)
+	}
 }
 
 // FuzzLine holds a whole conversation: whatever a line says, the next is answered.
