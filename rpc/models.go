@@ -13,9 +13,6 @@ import (
 const (
 	modelsAge   = 10 * time.Minute // older ones are asked for behind
 	modelsLimit = 30 * time.Second // of asking behind
-
-	// modelsPause lets what OpenCode waits for at its start go first.
-	modelsPause = 100 * time.Millisecond
 )
 
 // ModelsPatience is for how long a person who has just signed in is kept waiting for
@@ -67,10 +64,6 @@ func (s *server) askForModels(session *oidc.Session) <-chan struct{} {
 	s.calls.Go(func() {
 		ctx, cancel := context.WithTimeout(s.life, modelsLimit)
 		defer cancel()
-		select {
-		case <-time.After(modelsPause):
-		case <-ctx.Done():
-		}
 		models, err := FetchModels(ctx, session, s.Places)
 		if err != nil {
 			s.Log.Info("the endpoint told no models", "problem", problem.From(err))
