@@ -175,8 +175,9 @@ func TestKilledWhileTokensMove(t *testing.T) {
 			}
 		}
 		t.Logf("runs on the way to %s, the last one whole: %v", how, kills)
-		if kills["write"] < 10 || kills["fsync"] < 2 || kills["renameat"] < 2 {
-			t.Errorf("hardly ever killed on the way to %s: %v", how, kills)
+		// How many more there are depends on how the calls fall to the threads.
+		if min(kills["write"], kills["fsync"], kills["renameat"]) < 2 {
+			t.Errorf("never killed on the way to %s: %v", how, kills)
 		}
 	}
 	if n := d.server.Count(domaintest.Token); n != 0 {
