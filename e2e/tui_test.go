@@ -432,6 +432,8 @@ var (
 	// camera is a line of a code for a camera, of which only the place is kept.
 	camera   = regexp.MustCompile(`██[█▀▄ ]{20,}██`)
 	trailing = regexp.MustCompile(` +\n`)
+	// foot is what a small window has room for or not, below an address that wraps.
+	foot = regexp.MustCompile(`(Authorization code)\s+enter submit\s*$`)
 )
 
 // unvarying is the screen without what differs from run to run.
@@ -444,7 +446,7 @@ func unvarying(screen string) string {
 		// Where it wraps depends on what is random in it.
 		lines, first, last := addressLines(screen)
 		lines[first] = strings.Repeat(" ", strings.Index(lines[first], "http")) + "(here the address of the domain's page, on some lines)"
-		screen = strings.Join(slices.Delete(lines, first+1, last), "\n")
+		screen = foot.ReplaceAllString(strings.Join(slices.Delete(lines, first+1, last), "\n"), "$1\n")
 	}
 	return strings.TrimRight(trailing.ReplaceAllString(screen, "\n"), " \n") + "\n"
 }
