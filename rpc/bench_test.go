@@ -29,8 +29,8 @@ func BenchmarkGetToken(b *testing.B) {
 // TestTheCostOfGetToken counts what does not depend on the machine.
 func TestTheCostOfGetToken(t *testing.T) {
 	ask := newAsker(t)
-	if n := testing.AllocsPerRun(500, func() { ask() }); n > 50 {
-		t.Errorf("%v allocations a call, more than 50", n)
+	if n := testing.AllocsPerRun(500, func() { ask() }); n > 40 {
+		t.Errorf("%v allocations a call, more than 40", n)
 	}
 	reply := bytes.Clone(ask())
 	var m struct{ Result getTokenResult }
