@@ -3,9 +3,7 @@ package logging
 import (
 	"fmt"
 	"log/slog"
-	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
@@ -19,17 +17,6 @@ var secretNames = map[string]bool{
 	"code_verifier": true, "codeverifier": true, "verifier": true, "state": true, "nonce": true,
 	"authorization": true, "password": true, "token": true,
 }
-
-// Tokens and codes as an identity domain makes them, and whatever follows
-// "Bearer" or "Basic", or stands as such a parameter in a URL or a form. Compiled
-// when first needed: start-up counts.
-var secretShapes = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(
-		`eyJ[\w-]{8,}(\.[\w-]*){0,4}` +
-			`|AQIDBA[\w+/%=-]*` +
-			`|(?i:bearer|basic) [\w.~+/=-]{8,}` +
-			`|\b(code|state|nonce|code_verifier|client_secret|refresh_token|access_token|id_token|device_code|client_assertion)=[^&\s"]+`)
-})
 
 // redact is the ReplaceAttr of every handler.
 func redact(_ []string, a slog.Attr) slog.Attr {
@@ -54,5 +41,5 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 
 // Redact returns text without what is a secret of this process or has the shape of one.
 func Redact(text string) string {
-	return secretShapes().ReplaceAllString(secret.Redact(text), redacted)
+	return redactShapes(secret.Redact(text))
 }
