@@ -81,6 +81,13 @@ func TestTheCostOfAStart(t *testing.T) {
 		}
 	})
 
+	t.Run("collections", func(t *testing.T) {
+		out, trace := execute(t, append(environment, "GODEBUG=gctrace=1"), firstToken, helper, "--stdio")
+		if !strings.Contains(out, "eyJ") || strings.Contains(trace, "gc 1 @") {
+			t.Errorf("the collector ran before the first token: %s%s", out, trace)
+		}
+	})
+
 	if _, err := exec.LookPath("strace"); err != nil || runtime.GOOS != "linux" {
 		t.Skip("there is no strace to count the files that are opened")
 	}

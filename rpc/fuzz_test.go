@@ -20,7 +20,8 @@ func FuzzCodec(f *testing.F) {
 	for _, seed := range []string{
 		`{"jsonrpc":"2.0","id":1,"method":"status"}`, `{"jsonrpc":"2.0","id":"a","method":"getToken","params":{"rejected":"x"}}`,
 		`[{"jsonrpc":"2.0"}]`, `{"jsonrpc":"2.0","id":-1.5,"method":"x","params":null}`, `{"id":{}}`, "\xff", `{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":1}}`,
-		`{"jsonrpc":"2.0","id":7,"method":"getToken","params":{}}`, `{"jsonrpc":"2.0","id":1,"result":{}}`, "\n\r\n{", strings.Repeat("[", 20000),
+		`{"jsonrpc":"2.0","id":7,"method":"getToken","params":{}}`, `{"jsonrpc":"2.0","id":8,"method":"a","params":{"b":1},"params":{}}`,
+		`{"jsonrpc":"2.0","id":9,"method":"initialize","params":{"protocol":1,"directory":"}"}}`, `{"jsonrpc":"2.0","id":9,"method":"a","params":}`, `{"jsonrpc":"2.0","id":1,"result":{}}`, "\n\r\n{", strings.Repeat("[", 20000),
 	} {
 		f.Add([]byte(seed))
 	}
@@ -71,7 +72,7 @@ func usualIsValid(t *testing.T, line []byte) {
 	var decoded envelope
 	err := json.Unmarshal(line, &decoded)
 	want, idOK := toID(decoded.ID)
-	if err != nil || !idOK || id != want || decoded.Version != "2.0" || !bytes.Equal(e.ID, decoded.ID) || !bytes.Equal(e.Method, decoded.Method) {
+	if err != nil || !idOK || id != want || decoded.Version != "2.0" || !bytes.Equal(e.ID, decoded.ID) || !bytes.Equal(e.Method, decoded.Method) || !bytes.Equal(e.Params, decoded.Params) {
 		t.Errorf("%v: %q is taken for %s with id %v", err, line, e.Method, id)
 	}
 }

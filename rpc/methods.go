@@ -46,13 +46,11 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 // always.
 func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage) bool {
 	var p getTokenParams
-	if len(params) > 0 && json.Unmarshal(params, &p) != nil {
+	if request.Notif || len(params) > 0 && json.Unmarshal(params, &p) != nil {
 		return false
 	}
-	s.mu.Lock()
-	session := s.session
-	s.mu.Unlock()
-	if session == nil || request.Notif || !s.told.is(session) {
+	session, err := s.opened()
+	if err != nil || !s.told.is(session) {
 		return false
 	}
 	token, ok, _ := session.Ready(p.Rejected)

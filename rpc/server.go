@@ -33,7 +33,7 @@ type Options struct {
 // is cancelled; a refresh that was begun is finished, because its token works only
 // once.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
-	s := &server{Options: o, running: map[jsonrpc2.ID]context.CancelFunc{}, known: secret.Known{Disguised: true}}
+	s := &server{Options: o, begun: make(chan struct{}), running: map[jsonrpc2.ID]context.CancelFunc{}, known: secret.Known{Disguised: true}}
 	s.life, s.end = context.WithCancel(context.Background())
 	defer s.end()
 	if directory, err := os.Getwd(); err == nil {
@@ -41,6 +41,11 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	}
 	s.stream = newLineStream(in, out, s.finish)
 	conn := jsonrpc2.NewConn(context.Background(), s.stream, s, jsonrpc2.SetLogger(connLog{o.Log}))
+	select {
+	case <-conn.DisconnectNotify():
+		return
+	case <-s.begun: // asking ctx for its end may cost time, and the first answer is waited for
+	}
 	select {
 	case <-conn.DisconnectNotify():
 	case <-ctx.Done():
@@ -52,7 +57,9 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 type server struct {
 	Options
 	stream *lineStream
-	told   *told // of the goroutine that reads
+	told   *told         // of the goroutine that reads
+	busy   bool          // of the goroutine that reads: a request has come
+	begun  chan struct{} // closed when the first one has been answered or taken up
 	calls  sync.WaitGroup
 	life   context.Context // of what needs a person: it ends with the input
 	end    context.CancelFunc
@@ -123,6 +130,14 @@ func paramsFault(err error) string {
 // Handle is called by the connection for one request after the other, and must
 // not wait.
 func (s *server) Handle(_ context.Context, _ *jsonrpc2.Conn, request *jsonrpc2.Request) {
+	s.handle(request)
+	if !s.busy {
+		s.busy = true
+		close(s.begun)
+	}
+}
+
+func (s *server) handle(request *jsonrpc2.Request) {
 	var params json.RawMessage
 	if request.Params != nil {
 		params = *request.Params

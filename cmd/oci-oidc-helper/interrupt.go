@@ -10,11 +10,15 @@ import (
 )
 
 // interruptible returns a context that ends with ^C. It listens for that from the
-// moment in which somebody asks for its end, since listening is a good part of what
-// a short command costs; before, ^C ends the process.
-func interruptible() context.Context {
+// moment in which somebody asks for its end; before, ^C ends the process.
+func interruptible() context.Context { return endedBy(os.Interrupt, syscall.SIGTERM) }
+
+// endedBy returns a context that ends with one of the signals. It listens for them
+// when it is first asked for anything, since that starts two threads, which is a good
+// part of what a short command costs.
+func endedBy(signals ...os.Signal) context.Context {
 	return listening(sync.OnceValue(func() context.Context {
-		ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, _ := signal.NotifyContext(context.Background(), signals...)
 		return ctx
 	}))
 }

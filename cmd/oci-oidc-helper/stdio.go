@@ -1,9 +1,9 @@
 package main
 
 import (
-	"context"
 	"os/signal"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,12 +14,17 @@ import (
 // process group of OpenCode are not meant for it; nothing but JSON-RPC goes to
 // standard output, nothing at all to standard error.
 func (a *app) stdio(cmd *cobra.Command) error {
-	debug.SetGCPercent(25) // it waits nearly always, and there may be many: 2 MB less each, at no cost that could be measured
 	signal.Ignore(groupSignals...)
-	ctx, stop := signal.NotifyContext(context.Background(), endSignals...)
-	defer stop()
+	time.AfterFunc(settled, keepSmall)
 	a.log.Info("helper started", "version", helperVersion())
-	rpc.Serve(ctx, cmd.InOrStdin(), cmd.OutOrStdout(), rpc.Options{Version: helperVersion(), Places: a.places, Log: a.log})
+	rpc.Serve(endedBy(endSignals...), cmd.InOrStdin(), cmd.OutOrStdout(), rpc.Options{Version: helperVersion(), Places: a.places, Log: a.log})
 	a.log.Info("helper ended")
 	return nil
 }
+
+// settled is how long after its start a helper has done all that somebody waits for.
+const settled = time.Second
+
+// keepSmall makes the collector run often: a helper waits nearly always, and there may
+// be many of them. At the start it would run in everybody's way.
+func keepSmall() { debug.SetGCPercent(25) }
