@@ -42,7 +42,7 @@ func TestExamplesWork(t *testing.T) {
 	config, err := os.ReadFile(c.path(".config/opencode/" + store.ConfigName))
 	c.check(err)
 	here := strings.NewReplacer("https://llm.example.com/v1", c.server.LLMBaseURL)
-	all := append(examples((&app{places: store.FindPlaces(), log: logging.Open("")}).rootCommand()), completions...)
+	all := append(examples((&app{places: store.FindPlaces(), log: logging.Open("")}).rootCommand(nil)), completions...)
 	for _, example := range all {
 		t.Run(example, func(t *testing.T) {
 			if strings.Contains(example, " init") {

@@ -39,7 +39,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a.log = logging.Open(a.places.LogFile)
 	defer a.log.Close()
 
-	root := a.rootCommand()
+	root := a.rootCommand(args)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -79,7 +79,10 @@ type app struct {
 	verbose   bool
 }
 
-func (a *app) rootCommand() *cobra.Command {
+// rootCommand has the command that args name; all of them where it is none, for help
+// and for completions. Making those that nobody wants would take a tenth of the time
+// in which a token is printed.
+func (a *app) rootCommand(args []string) *cobra.Command {
 	stdio := false
 	root := &cobra.Command{
 		Use:   "oci-oidc-helper",
@@ -99,7 +102,7 @@ Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
-			if cmd.Name() != "token" && !stdio { // whose start counts
+			if cmd.Name() != "token" && cmd.Name() != "version" && !stdio { // whose start counts
 				cmd.Context().Done() // listens for ^C
 			}
 		},
@@ -113,8 +116,26 @@ Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.
 	root.Flags().BoolVar(&stdio, "stdio", false, "speak JSON-RPC on standard input and output")
 	root.PersistentFlags().StringVarP(&a.directory, "directory", "C", "", "the project `directory` (default: the current one)")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show the log on standard error")
-	root.AddCommand(a.initCommand(), a.connectCommand(), a.statusCommand(), a.tokenCommand(), a.refreshCommand(), a.modelsCommand(), a.logoutCommand(),
-		a.doctorCommand(), a.configCommand(), a.logsCommand(), a.versionCommand(), manualCommand())
+	commands := map[string]func() *cobra.Command{
+		"init": a.initCommand, "connect": a.connectCommand, "status": a.statusCommand, "token": a.tokenCommand,
+		"refresh": a.refreshCommand, "models": a.modelsCommand, "logout": a.logoutCommand, "doctor": a.doctorCommand,
+		"config": a.configCommand, "logs": a.logsCommand, "version": a.versionCommand,
+	}
+	first := ""
+	if len(args) > 0 {
+		first = args[0]
+	}
+	command, named := commands[first]
+	switch {
+	case named:
+		root.AddCommand(command())
+		root.CompletionOptions.DisableDefaultCmd = true
+	case first != "--stdio":
+		for _, command := range commands {
+			root.AddCommand(command())
+		}
+		root.AddCommand(manualCommand())
+	}
 	return root
 }
 
