@@ -232,6 +232,9 @@ var errDamaged = errors.New("damaged")
 // parse reads the text of a token file, and the name of the key that it is encrypted
 // with, or "". Its errors carry none of it.
 func (f *TokenFile) parse(text []byte) (tokens Tokens, keyName string, err error) {
+	if tokens, err = parseTokens(text); err == nil { // nearly always
+		return tokens, "", nil
+	}
 	var head struct {
 		Version int    `json:"version"`
 		Key     string `json:"key"`
