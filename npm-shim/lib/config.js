@@ -1,5 +1,5 @@
 // The provider as OpenCode is told it: what the person wrote in opencode.json wins.
-import { createFetch } from './fetch.js'
+import { createFetch, rehearse } from './fetch.js'
 import { PLACEHOLDER_BASE_URL, PROVIDER, PROVIDER_NAME, UNKNOWN_MODEL } from './messages.js'
 import { protect } from './permission.js'
 
@@ -24,6 +24,7 @@ export async function configure(helper, config, worktree) {
   provider.models = models(known?.models ?? {}, provider.models ?? {}, named(config))
   provider.options = { ...provider.options, fetch: createFetch(helper, baseURL) }
   config.provider = { ...config.provider, [PROVIDER]: provider }
+  if (known) setImmediate(() => void rehearse(helper, known))
   return known
 }
 

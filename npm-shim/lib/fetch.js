@@ -1,47 +1,45 @@
 // The fetch of the provider: a token on every request, to the origin of llm_base_url alone.
 import { createHash } from 'node:crypto'
-import { UNKNOWN_MODEL, unretryable } from './messages.js'
-import { sending } from './network.js'
+import { answered, refused } from './answer.js'
+import { UNKNOWN_MODEL } from './messages.js'
+import { bare, endpointOf } from './network.js'
 import { forOpenCode, Problem } from './problem.js'
 
 /** @typedef {import('./types.js').HelperConfig} HelperConfig */
 /** @typedef {import('./types.js').Pass} Pass */
+/** @typedef {import('./network.js').Send} Send */
+/** @typedef {import('./network.js').Endpoint & { pass: Pass, authorization: string }} Route the way of a token to its endpoint */
+/** @typedef {Pick<import('./helper.js').Helper, 'ready' | 'used' | 'configuration' | 'pass' | 'greet'>} Asked */
 
 const NO_MODEL = `{"model":${JSON.stringify(Object.keys(UNKNOWN_MODEL)[0])},`
-const REDIRECTS = [301, 302, 303, 307, 308]
-
-// What is read of an error, in characters and in milliseconds.
-const MAX_ERROR = 64 << 10
-const ERROR_LIMIT = 10_000
-
-// What moves a terminal or turns a line around, as it is or as JSON writes it.
-const CONTROLS = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g
-const ESCAPED = /\\(?:\\|u00(?:0[0-8bcef]|1[\da-f]|7f|[89][\da-f])|u20(?:2[a-e]|6[6-9]))/gi
 
 /**
- * @param {import('./helper.js').Helper} helper
+ * With a token that is lent a request leaves before anything is waited for. OpenCode is so
+ * busy that each function on the way to that, most of all an asynchronous one, costs
+ * microseconds, so there are few; what comes after has time.
+ * @param {Asked} helper
  * @param {string} told the base URL that OpenCode was given; the one to use may be known later
+ * @param {Send} [network]
  * @returns {import('./types.js').Fetch}
  */
-export function createFetch(helper, told) {
+export function createFetch(helper, told, network = (target, init) => globalThis.fetch(target, init)) {
   const toldPrefix = `${bare(told)}/`
+  /** @type {Route | undefined} */
+  let latest
+  const routeOf = (/** @type {Pass} */ pass) => (latest?.pass === pass ? latest : (latest = routeTo(pass)))
+
   return async (input, init) => {
-    const signal = init?.signal ?? (isRequest(input) ? input.signal : undefined)
     try {
-      // Nothing is waited for where a token is lent: OpenCode's event loop is busy.
-      const ready = helper.ready()
-      // What may not be sent anyhow needs no token.
-      if (!ready) addressed(input, await helper.configuration({ signal }), toldPrefix)
-      const pass = ready ?? (await helper.pass({ signal }))
-      const send = sender(input, init, toldPrefix)
-      if (asksForNoModel(init)) throw noModel(pass.config)
-      const sent = send(pass)
-      if (ready) helper.used()
-      const response = await sent
+      const lent = helper.ready()
+      const pass = lent ?? (await asked(helper, input, init, toldPrefix))
+      const request = typeof input === 'string' && typeof init?.body === 'string' ? undefined : repeatable(input, init)
+      const sent = send(network, routeOf(pass), toldPrefix, input, init, request)
+      if (lent) helper.used()
+      const response = await answered(sent, pass)
       if (response.status !== 401) return response
       await response.body?.cancel()
-      const renewed = await helper.pass({ signal, rejected: fingerprint(pass.token) })
-      const repeated = await send(renewed)
+      const renewed = await helper.pass({ signal: signalOf(input, init), rejected: fingerprint(pass.token) })
+      const repeated = await answered(send(network, routeOf(renewed), toldPrefix, input, init, request), renewed)
       return repeated.status === 401 ? await refused(repeated, renewed) : repeated
     } catch (error) {
       if (!(error instanceof Problem)) throw error
@@ -53,11 +51,84 @@ export function createFetch(helper, told) {
 }
 
 /**
+ * Goes the way of a request without sending one. JavaScript is compiled where it first
+ * runs, which takes a busy process a millisecond: here nobody waits for it.
+ * @param {import('./helper.js').Helper} helper
+ * @param {HelperConfig} config
+ */
+export async function rehearse(helper, config) {
+  helper.ready()
+  const unasked = () => Promise.reject(new Error('nothing is asked at a rehearsal'))
+  const stage = { ready: () => ({ config, token: 'none' }), used() {}, greet() {}, configuration: unasked, pass: unasked }
+  const fetch = createFetch(stage, config.baseURL, async () => new Response())
+  await fetch(`${config.baseURL}/rehearsal`, { method: 'POST', headers: { accept: '*/*' }, body: '{}' }).catch(() => {})
+}
+
+/**
+ * The pass for a request, where none is lent. What may not be sent anyhow needs none.
+ * @param {Asked} helper
+ * @param {string | URL | Request} input
+ * @param {RequestInit | undefined} init
+ * @param {string} toldPrefix
+ */
+async function asked(helper, input, init, toldPrefix) {
+  const signal = signalOf(input, init)
+  const config = await helper.configuration({ signal })
+  addressed(input, routeTo({ config, token: '' }), toldPrefix)
+  return helper.pass({ signal })
+}
+
+/**
+ * @param {Pass} pass
+ * @returns {Route}
+ */
+function routeTo(pass) {
+  return { pass, authorization: `Bearer ${pass.token}`, ...endpointOf(pass.config) }
+}
+
+/**
+ * Sends a request with a token, to the endpoint that the token is for.
+ * @param {Send} network
+ * @param {Route} route
+ * @param {string} toldPrefix
+ * @param {string | URL | Request} input
+ * @param {RequestInit | undefined} init
+ * @param {Request | undefined} request both of them as one, which is kept for another time
+ * @returns {Promise<Response>}
+ */
+function send(network, route, toldPrefix, input, init, request) {
+  const address = addressed(input, route, toldPrefix)
+  if (asksForNoModel(init)) throw noModel(route.pass.config)
+  const headers = withToken(request ? request.headers : init?.headers, route.authorization)
+  // A redirect would carry the prompt, and in some runtimes the token, to another place.
+  const options = { ...(request ? undefined : init), headers, redirect: /** @type {const} */ ('manual') }
+  const target = request ? new Request(address, request.clone()) : address
+  return route.guarded ? route.guarded(network, target, options) : network(target, options)
+}
+
+/**
+ * The request as an object of which there can be copies, unless it can be repeated as it is.
+ * @param {string | URL | Request} input
+ * @param {RequestInit} [init]
+ */
+function repeatable(input, init) {
+  return isRequest(input) || (init?.body != null && typeof init.body !== 'string') ? new Request(input, init) : undefined
+}
+
+/**
  * @param {string | URL | Request} input
  * @returns {input is Request}
  */
 function isRequest(input) {
   return typeof input !== 'string' && input instanceof Request
+}
+
+/**
+ * @param {string | URL | Request} input
+ * @param {RequestInit} [init]
+ */
+function signalOf(input, init) {
+  return init?.signal ?? (isRequest(input) ? input.signal : undefined)
 }
 
 /**
@@ -86,18 +157,18 @@ function fingerprint(token) {
 /**
  * The address to which a request goes.
  * @param {string | URL | Request} input
- * @param {HelperConfig} config
+ * @param {Route} route
  * @param {string} toldPrefix
  */
-function addressed(input, config, toldPrefix) {
-  const { origin: allowed, prefix } = endpointOf(config)
+function addressed(input, { pass, origin, prefix }, toldPrefix) {
+  if (typeof input === 'string' && input.startsWith(prefix)) return input
   const target = isRequest(input) ? input.url : String(input)
   if (target.startsWith(prefix)) return target
   if (target.startsWith(toldPrefix)) return prefix + target.slice(toldPrefix.length)
-  if (new URL(target).origin !== allowed) {
+  if (new URL(target).origin !== origin) {
     throw new Problem(
       'config',
-      `The request goes to ${new URL(target).origin}, but llm_base_url in ${config.path} is at ${allowed}: the token is sent there and nowhere else.`,
+      `The request goes to ${new URL(target).origin}, but llm_base_url in ${pass.config.path} is at ${origin}: the token is sent there and nowhere else.`,
       'Make options.baseURL of the provider in opencode.json agree with llm_base_url, or remove it.',
     )
   }
@@ -105,166 +176,21 @@ function addressed(input, config, toldPrefix) {
 }
 
 /**
- * A function that sends the request with a token, as often as it is called, and each
- * time to the endpoint that the token is for.
- * @param {string | URL | Request} input
- * @param {RequestInit | undefined} init
- * @param {string} toldPrefix
- */
-function sender(input, init, toldPrefix) {
-  const plain = !isRequest(input) && (init?.body == null || typeof init.body === 'string')
-  const request = plain ? undefined : new Request(input, init)
-
-  return async (/** @type {Pass} */ { config, token }) => {
-    const target = addressed(input, config, toldPrefix)
-    const { send } = endpointOf(config)
-    const headers = withToken(request?.headers ?? init?.headers, token)
-    // A redirect would carry the prompt, and in some runtimes the token, to another place.
-    const response = await send(request ? new Request(target, request.clone()) : target, { ...(request ? {} : init), headers, redirect: 'manual' })
-    if (response.type === 'opaqueredirect' || REDIRECTS.includes(response.status)) {
-      await response.body?.cancel()
-      throw redirected(response.headers.get('location'), target, config)
-    }
-    return response.status < 400 || response.status === 401 ? response : await harmless(response, token)
-  }
-}
-
-/**
- * An error of the endpoint that can be shown: not endless, without the token, and
- * without what moves a terminal.
- * @param {Response} response
- * @param {string} token
- */
-async function harmless(response, token) {
-  const { text, whole } = await beginning(response, token.length)
-  const clean = text.replaceAll(token, '…')
-  const shown = (whole ? clean : clean.slice(0, -token.length)) // where half a token may be
-    .slice(0, MAX_ERROR)
-    .replace(CONTROLS, ' ')
-    .replace(ESCAPED, (found) => (found === '\\\\' ? found : ' '))
-  const headers = new Headers(response.headers)
-  for (const name of ['content-length', 'content-encoding']) headers.delete(name)
-  for (const [name, value] of response.headers) {
-    if (value.includes(token)) headers.set(name, value.replaceAll(token, '***'))
-  }
-  return new Response(shown, { status: response.status, statusText: response.statusText, headers })
-}
-
-/**
- * The beginning of a body; where that is not the whole, with so many characters more.
- * @param {Response} response
- * @param {number} more
- */
-async function beginning(response, more) {
-  const reader = response.body?.getReader()
-  if (!reader) return { text: '', whole: true }
-  const stop = () => void reader.cancel().catch(() => {})
-  const timer = setTimeout(stop, ERROR_LIMIT)
-  const decoder = new TextDecoder()
-  let text = ''
-  try {
-    while (text.length < MAX_ERROR + more) {
-      const { done, value } = await reader.read()
-      if (done) return { text, whole: true }
-      text += decoder.decode(value, { stream: true })
-    }
-  } catch {
-    return { text, whole: false } // half a reason is better than none
-  } finally {
-    clearTimeout(timer)
-    stop()
-  }
-  return { text, whole: false }
-}
-
-// What can be known of an endpoint before there is a request, which would wait for it: in
-// a busy process each address that is parsed takes tens of microseconds.
-/** @type {WeakMap<HelperConfig, { origin: string, prefix: string, send: ReturnType<typeof sending> }>} */
-const endpoints = new WeakMap()
-
-/** @param {HelperConfig} config */
-function endpointOf(config) {
-  let endpoint = endpoints.get(config)
-  if (!endpoint) {
-    const url = new URL(config.baseURL)
-    endpoint = { origin: url.origin, prefix: `${bare(config.baseURL)}/`, send: sending(url, config) }
-    endpoints.set(config, endpoint)
-  }
-  return endpoint
-}
-
-/**
  * The headers with the token, and with no other Authorization.
  * @param {RequestInit['headers']} headers
- * @param {string} token
+ * @param {string} authorization
  */
-function withToken(headers, token) {
+function withToken(headers, authorization) {
   if (headers && Object.getPrototypeOf(headers) !== Object.prototype) {
     const all = new Headers(headers)
-    all.set('authorization', bearer(token))
+    all.set('authorization', authorization)
     return all
   }
   /** @type {Record<string, string>} */
-  const all = { .../** @type {Record<string, string> | undefined} */ (headers), authorization: bearer(token) }
+  const all = { .../** @type {Record<string, string> | undefined} */ (headers), authorization }
   for (const name in all) {
-    // The length first: each call counts in a busy process.
+    // The length first: each call counts.
     if (name.length === 13 && name !== 'authorization' && name.toLowerCase() === 'authorization') delete all[name]
   }
   return all
-}
-
-let last = { token: '', value: '' }
-
-/** @param {string} token */
-function bearer(token) {
-  if (token !== last.token) last = { token, value: `Bearer ${token}` }
-  return last.value
-}
-
-/** @param {string} url */
-function bare(url) {
-  return url.replace(/\/+$/, '')
-}
-
-/**
- * @param {string | null} location
- * @param {string} target
- * @param {HelperConfig} config
- */
-function redirected(location, target, config) {
-  const elsewhere = location && URL.canParse(location, target) ? ` to ${new URL(location, target).origin}` : ''
-  return new Problem(
-    'config',
-    `The endpoint ${new URL(target).origin} redirects${elsewhere}; redirects are not followed, so that the token and the prompt stay where they belong.`,
-    `Set llm_base_url in ${config.path} to the address that answers itself, or ask who runs the endpoint.`,
-  )
-}
-
-/**
- * The endpoint's second 401, in words that a person can use.
- * @param {Response} response
- * @param {Pass} pass
- */
-async function refused(response, { config, token }) {
-  const said = await reason(await harmless(response, token))
-  const lines = [
-    `The endpoint ${new URL(config.baseURL).origin} refused the token, and a renewed one as well (401).`,
-    said && `It says: ${said}`,
-    `Check with your administrator that you may use it, and that scope and llm_base_url in ${config.path} are right.`,
-  ]
-  const message = unretryable(lines.filter(Boolean).join('\n'))
-  return Response.json({ error: { message, type: 'authentication_error' } }, { status: 401 })
-}
-
-/**
- * What the endpoint gives as its reason, if it is short and meant for people.
- * @param {Response} response
- * @returns {Promise<string>}
- */
-async function reason(response) {
-  const challenge = response.headers.get('www-authenticate')?.match(/error_description="([^"]*)"/)?.[1]
-  /** @type {any} */
-  const body = await response.json().catch(() => undefined)
-  const said = [body?.error?.message, body?.message, body?.error_description, challenge].find((text) => typeof text === 'string' && text)
-  return said?.slice(0, 200) ?? ''
 }

@@ -98,8 +98,8 @@ export class Helper {
    * @returns {import('./types.js').Pass | undefined}
    */
   ready() {
-    const { config, lent } = this.#living() ?? {}
-    return config && lent?.token ? { config, token: lent.token } : undefined
+    const running = this.#running
+    return running && !running.wire.closed ? running.lent.pass() : undefined
   }
 
   /** Tells the helper that a lent token was used, so that it lends that or a newer one for longer. */
@@ -122,8 +122,7 @@ export class Helper {
         // The helper answers by the initialize that it had before: both are taken here.
         const { hello, lent, wire } = running
         const answer = await wire.request('getToken', rejected ? { rejected } : {}, { signal, timeout: TOKEN_LIMIT })
-        lent.hold(answer)
-        return { config: configOf(await hello), token: answer.accessToken }
+        return lent.hold(answer, configOf(await hello))
       })
     try {
       return await ask()
@@ -249,7 +248,8 @@ export class Helper {
     running.asking = lent
     wire.request('getToken', {}, { behind: true })
       .then(
-        (answer) => lent.hold(answer),
+        // After the configuration, which was asked for before. Without one nothing can be sent.
+        (answer) => running.config && lent.hold(answer, running.config),
         (error) => {
           if (running.lent !== lent) return
           if (isChanged(error)) this.#initialize(running)

@@ -2,8 +2,11 @@
 // the helper chose. Whoever takes it back forgets this object, and answers that come
 // late find nobody.
 
+/** @typedef {import('./types.js').Pass} Pass */
+
 export class Lent {
-  #token = ''
+  /** @type {Pass | undefined} */
+  #pass
   #length = 0
   #wall = 0
   #steady = 0
@@ -11,19 +14,25 @@ export class Lent {
   /**
    * Holds the answer to a getToken, which without `useUntil` is not lent.
    * @param {import('./types.js').Token} answer
+   * @param {import('./types.js').HelperConfig} config whose endpoint it is for
+   * @returns {Pass}
    */
-  hold({ accessToken, useUntil }) {
-    this.#token = accessToken
+  hold({ accessToken, useUntil }, config) {
     this.#wall = Date.now()
     this.#steady = performance.now()
     this.#length = Date.parse(useUntil ?? '') - this.#wall
+    // One object a token: what is known of its way stays known.
+    if (this.#pass?.token !== accessToken || this.#pass.config !== config) this.#pass = { config, token: accessToken }
+    return this.#pass
   }
 
-  /** The token while it is lent, or ''. */
-  get token() {
+  /**
+   * The token with its configuration, while it is lent.
+   * @returns {Pass | undefined}
+   */
+  pass() {
     // A clock can be set back, and the steady one stands still while the computer sleeps.
     const wall = Date.now() - this.#wall
-    const passed = Math.max(wall, performance.now() - this.#steady)
-    return wall >= 0 && passed < this.#length ? this.#token : ''
+    return wall >= 0 && wall < this.#length && performance.now() - this.#steady < this.#length ? this.#pass : undefined
   }
 }

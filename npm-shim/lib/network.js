@@ -5,32 +5,69 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { Problem } from './problem.js'
 
+/** @typedef {(target: string | Request, init: RequestInit) => Promise<Response>} Send */
+
 /**
- * The fetch to an endpoint.
+ * What can be known of an endpoint before there is a request, which would wait for it.
+ * @typedef {{
+ *   origin: string,
+ *   prefix: string,
+ *   guarded?: (send: Send, target: string | Request, init: RequestInit) => Promise<Response>,
+ * }} Endpoint
+ */
+
+/** @type {WeakMap<import('./types.js').HelperConfig, Endpoint>} */
+const endpoints = new WeakMap()
+
+/**
+ * The endpoint of a configuration. Where something has to be seen to before a request is
+ * sent, it is sent by `guarded`.
+ * @param {import('./types.js').HelperConfig} config
+ * @returns {Endpoint}
+ */
+export function endpointOf(config) {
+  let endpoint = endpoints.get(config)
+  if (!endpoint) {
+    const url = new URL(config.baseURL)
+    endpoint = { origin: url.origin, prefix: `${bare(config.baseURL)}/`, guarded: guarded(url, config) }
+    endpoints.set(config, endpoint)
+  }
+  return endpoint
+}
+
+/**
+ * The URL without slashes at its end.
+ * @param {string} url
+ */
+export function bare(url) {
+  return url.replace(/\/+$/, '')
+}
+
+/**
  * @param {URL} url
  * @param {import('./types.js').HelperConfig} config
+ * @returns {Endpoint['guarded']}
  */
-export function sending(url, config) {
-  const exposed = url.protocol === 'http:' && proxied(url)
-  const ca = url.protocol === 'https:' ? config.caFile : undefined
-  const unchecked = url.protocol === 'https:' && process.env.NODE_TLS_REJECT_UNAUTHORIZED
-  const tls = async () => ({ rejectUnauthorized: true, ...(ca && { ca: await companyCA(ca, config.caSum) }) })
-
-  return async (/** @type {string | Request} */ target, /** @type {RequestInit} */ init) => {
-    if (exposed) throw inTheClear(url)
-    // Node has no way around it for a single request.
-    if (unchecked === '0' && !process.versions.bun) throw uncheckedBy(url)
-    const response = await globalThis.fetch(target, ca || unchecked ? /** @type {any} */ ({ ...init, tls: await tls() }) : init).catch((error) => {
-      throw explained(error, url, config)
-    })
-    if (response.status !== 407) return response
-    await response.body?.cancel()
-    throw new Problem(
-      'network',
-      `The proxy on the way to ${url.host} wants a user name and password, or does not accept those that it was given.`,
-      'Put them into HTTPS_PROXY, as http://user:password@host:port, with special characters percent-encoded.',
-    )
+function guarded(url, config) {
+  if (url.protocol === 'http:') return proxied(url) ? () => Promise.reject(inTheClear(url)) : undefined
+  const ca = config.caFile
+  const unchecked = process.env.NODE_TLS_REJECT_UNAUTHORIZED
+  // Node has no way around it for a single request.
+  if (unchecked === '0' && !process.versions.bun) return () => Promise.reject(uncheckedBy(url))
+  if (!ca && !unchecked) return undefined
+  return async (send, target, init) => {
+    const tls = { rejectUnauthorized: true, ...(ca && { ca: await companyCA(ca, config.caSum) }) }
+    return send(target, /** @type {any} */ ({ ...init, tls }))
   }
+}
+
+/** @param {import('./types.js').HelperConfig} config */
+export function refusedByProxy({ baseURL }) {
+  return new Problem(
+    'network',
+    `The proxy on the way to ${new URL(baseURL).host} wants a user name and password, or does not accept those that it was given.`,
+    'Put them into HTTPS_PROXY, as http://user:password@host:port, with special characters percent-encoded.',
+  )
 }
 
 /**
@@ -96,10 +133,10 @@ function brokenCA(path, what) {
  * The error of a fetch, in words where they help; what may pass stays as it is, and
  * OpenCode tries again.
  * @param {any} error
- * @param {URL} url
  * @param {import('./types.js').HelperConfig} config
  */
-function explained(error, url, config) {
+export function explained(error, config) {
+  const url = new URL(config.baseURL)
   const code = String(error?.cause?.code ?? error?.code ?? '')
   if (code === 'UnsupportedProxyProtocol') {
     return new Problem('config', 'OpenCode cannot use the proxy that HTTPS_PROXY names.', `It must be an HTTP proxy; if ${url.hostname} is reached directly, add it to NO_PROXY.`)

@@ -26,8 +26,8 @@ export class Wire {
   #waiting = 0 // of those, without the ones behind
   #line = ''
   #skipping = false
-  /** @type {Problem | undefined} */
-  #closed
+  /** @type {Problem | undefined} with which the conversation ended */
+  closed
 
   /**
    * @param {import('node:stream').Readable} input
@@ -45,17 +45,13 @@ export class Wire {
     output.on('error', end)
   }
 
-  get closed() {
-    return this.#closed !== undefined
-  }
-
   /**
    * Ends the conversation: every call that waits, and every later one, fails with problem.
    * @param {Problem} problem
    */
   close(problem) {
-    if (this.#closed) return
-    this.#closed = problem
+    if (this.closed) return
+    this.closed = problem
     for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(problem)
   }
 
@@ -69,7 +65,7 @@ export class Wire {
    * @returns {Promise<any>}
    */
   request(method, params, { signal, timeout, behind } = {}) {
-    if (this.#closed) return Promise.reject(this.#closed)
+    if (this.closed) return Promise.reject(this.closed)
     if (signal?.aborted) return Promise.reject(signal.reason)
     const id = this.#nextID++
     return new Promise((resolve, reject) => {
@@ -96,7 +92,7 @@ export class Wire {
 
   /** @param {object} message */
   #send(message) {
-    if (!this.#closed) this.#output.write(JSON.stringify({ jsonrpc: '2.0', ...message }) + '\n')
+    if (!this.closed) this.#output.write(JSON.stringify({ jsonrpc: '2.0', ...message }) + '\n')
   }
 
   /**

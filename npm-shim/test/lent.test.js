@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createFetch } from '../lib/fetch.js'
+import { createFetch, rehearse } from '../lib/fetch.js'
 import { acquire } from '../lib/helper.js'
 import { Lent } from '../lib/lent.js'
 import { configuration, eventually, problem, script, scriptedHelper, serve, temporaryDirectory, token } from '../testing/setup.js'
 
 const BASE_URL = 'http://127.0.0.1:1/v1'
-const config = configuration(BASE_URL)
+/** @type {import('../lib/types.js').HelperConfig} */
+const config = { ...configuration(BASE_URL), authMethod: 'confidential_app' }
 const hello = { result: { protocol: 1, helper: { version: '0', platform: 'fake' }, config } }
 
 /**
@@ -196,16 +197,30 @@ for (const [what, wall, steady, lent] of /** @type {const} */ ([
     t.mock.method(Date, 'now', () => start + passed.wall)
     t.mock.method(performance, 'now', () => 1_000 + passed.steady)
     const it = new Lent()
-    it.hold({ accessToken: 'T1', tokenType: 'Bearer', expiresAt: '', useUntil: new Date(start + 5 * minute).toISOString() })
+    it.hold({ accessToken: 'T1', tokenType: 'Bearer', expiresAt: '', useUntil: new Date(start + 5 * minute).toISOString() }, config)
     passed = { wall, steady }
-    assert.equal(it.token, lent ? 'T1' : '')
+    assert.deepEqual(it.pass(), lent ? { config, token: 'T1' } : undefined)
   })
 }
 
 for (const useUntil of [undefined, '', 'soon', '2001-01-01T00:00:00Z']) {
   test(`nothing is lent until ${useUntil}`, () => {
     const it = new Lent()
-    it.hold({ accessToken: 'T1', tokenType: 'Bearer', expiresAt: '', useUntil })
-    assert.equal(it.token, '')
+    it.hold({ accessToken: 'T1', tokenType: 'Bearer', expiresAt: '', useUntil }, config)
+    assert.equal(it.pass(), undefined)
+  })
+}
+
+for (const [what, more] of /** @type {const} */ ([
+  ['a plain endpoint', {}],
+  ['one with a CA of the company', { baseURL: 'https://llm.example.com/v1', caFile: new URL(import.meta.url).pathname }],
+])) {
+  test(`a rehearsal sends and asks nothing: ${what}`, async (t) => {
+    const { helper, asked } = await lending(t, {})
+    const given = endpoint(t, () => new Response())
+    await rehearse(helper, { ...config, ...more })
+    assert.deepEqual(given, [])
+    assert.equal(asked('getToken').length, 0)
+    assert.equal(helper.ready()?.token, 'T1')
   })
 }
