@@ -14,6 +14,7 @@ import (
 
 const (
 	lockPoll     = 5 * time.Millisecond
+	lockTurns    = 5                   // polls, for each time that the lock itself is tried
 	lockPatience = 2 * exchangeTimeout // for another process's refresh
 	lockQuiet    = time.Second         // a longer wait is logged
 	saveTime     = 2 * time.Second     // for another process to save what the domain gave it
@@ -289,15 +290,19 @@ func (s *Session) lock(ctx context.Context, enough func() bool) (unlock func(), 
 
 func (s *Session) lockFile(ctx context.Context, enough func() bool) (unlock func(), done bool, err error) {
 	started, logged := time.Now(), false
-	for {
-		unlock, ok, err := s.file.TryLock()
-		if err != nil {
-			s.log.Warn("going on without the lock", "problem", problem.From(err))
-			s.lockless.Store(true)
-			return func() {}, false, nil
-		}
-		if ok {
-			return unlock, false, nil
+	for turn := 0; ; turn++ {
+		// Nearly always the other process brings what is waited for: to look for that is
+		// much cheaper, and many may be waiting.
+		if enough == nil || turn%lockTurns == 0 {
+			unlock, ok, err := s.file.TryLock()
+			if err != nil {
+				s.log.Warn("going on without the lock", "problem", problem.From(err))
+				s.lockless.Store(true)
+				return func() {}, false, nil
+			}
+			if ok {
+				return unlock, false, nil
+			}
 		}
 		waited := time.Since(started)
 		if waited > lockQuiet && !logged {
