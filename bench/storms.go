@@ -92,7 +92,7 @@ func (b *bench) storm(o storm.Options, naive bool) (report.Row, error) {
 	row := report.Row{Ratio: walls.Against(alone), Value: fmt.Sprintf("%.0f ms", walls.Median()),
 		Note: fmt.Sprintf("%.2f requests a round, %d failures; one answer takes %.0f ms", float64(requests)/float64(rounds), failures, alone.Median())}
 	if killed > 0 {
-		row.Note += fmt.Sprintf("; %d killed, %d sessions lost, and %d of those killed while talking to the domain", killed, lost, inFlight)
+		row.Note += fmt.Sprintf("; %d killed, %d sessions lost, and %d where one was killed in the middle of a refresh", killed, lost, inFlight)
 	}
 	return row, nil
 }

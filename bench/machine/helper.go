@@ -8,9 +8,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -129,21 +129,28 @@ func (h *Helper) Dead() bool {
 	return h.ended
 }
 
-// Talking reports whether the helper has a connection open: its own conversation
-// goes over pipes, so that can only be the domain's. Where the system does not
-// tell, it may have.
-func (h *Helper) Talking() bool {
-	dir := fmt.Sprintf("/proc/%d/fd", h.command.Process.Pid)
-	files, err := os.ReadDir(dir)
-	if err != nil {
+// Halt stops the helper where it is, as a debugger does, and reports whether that is in
+// the middle of a refresh: it holds the session's lock from before it sends the refresh
+// token until its successor is on the disk. Where the system does not tell, it may be.
+func (h *Helper) Halt() (refreshing bool) {
+	const sigstop = syscall.Signal(19) // of Linux
+	pid := h.command.Process.Pid
+	if err := h.command.Process.Signal(sigstop); err != nil {
 		return true
 	}
-	for _, file := range files {
-		if target, err := os.Readlink(filepath.Join(dir, file.Name())); err == nil && strings.HasPrefix(target, "socket:") {
+	for {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
 			return true
 		}
+		// The state follows the name, which is in parentheses (proc(5)).
+		if _, state, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(state, "R") && !strings.HasPrefix(state, "S") && !strings.HasPrefix(state, "D") {
+			break
+		}
+		time.Sleep(100 * time.Microsecond)
 	}
-	return false
+	locks, err := os.ReadFile("/proc/locks")
+	return err != nil || strings.Contains(string(locks), fmt.Sprintf(" WRITE %d ", pid))
 }
 
 // Process is the helper's process.

@@ -31,7 +31,7 @@ type Round struct {
 	Failures []string      // what calls of processes that were not killed were told instead
 	Killed   int
 	// Lost reports that the session could not be refreshed afterwards, and InFlight
-	// that a killed process was talking to the domain, which alone excuses it.
+	// that a process was killed in the middle of a refresh, which alone excuses it.
 	Lost, InFlight bool
 }
 
@@ -106,12 +106,12 @@ func (s *Storm) Round() (Round, error) {
 		killers.Go(func() {
 			<-start
 			time.Sleep(rand.N(s.Latency + s.Latency/2))
-			talking := s.helpers[i].Talking()
+			refreshing := s.helpers[i].Halt()
 			s.helpers[i].Kill()
 			mu.Lock()
 			defer mu.Unlock()
 			round.Killed++
-			round.InFlight = round.InFlight || talking
+			round.InFlight = round.InFlight || refreshing
 		})
 	}
 	began := time.Now()

@@ -55,8 +55,8 @@ func TestOneRefresh(t *testing.T) {
 	}
 }
 
-// TestKills: processes that are killed take no session with them, unless their
-// refresh request was at the domain.
+// TestKills: processes that are killed take no session with them, unless it was in the
+// middle of a refresh.
 func TestKills(t *testing.T) {
 	s := begin(t, Options{Processes: 10, Calls: 1, Kill: 3})
 	for range 10 {
