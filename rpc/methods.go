@@ -49,8 +49,10 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 	if request.Notif || len(params) > 0 && json.Unmarshal(params, &p) != nil {
 		return false
 	}
-	session, err := s.opened()
-	if err != nil || !s.told.is(session) {
+	s.mu.Lock()
+	session := s.session
+	s.mu.Unlock()
+	if session == nil || !s.told.is(session) {
 		return false
 	}
 	token, ok, _ := session.Ready(p.Rejected)
