@@ -76,12 +76,16 @@ func sends(t *testing.T, version, address, caFile string, environ []string) stri
 	if err != nil {
 		t.Fatal(err)
 	}
+	lib := "file://" + filepath.Join(root, "npm-shim", "lib")
 	script := fmt.Sprintf(`
-		const { sending } = await import(%q)
+		const [{ endpointOf }, { answered }] = [await import(%q), await import(%q)]
 		const config = { path: 'oci-auth.config.jsonc', baseURL: %q, authMethod: 'mobile_app', caFile: %q || undefined }
-		try { console.log(await (await sending(new URL(%q), config)(%q, {})).text()) }
+		const send = (target, init) => fetch(target, init)
+		const { guarded } = endpointOf(config)
+		const sent = guarded ? guarded(send, config.baseURL, {}) : send(config.baseURL, {})
+		try { console.log(await (await answered(sent, { config, token: 'a token' })).text()) }
 		catch (problem) { console.log(problem.kind + ': ' + (problem.text ?? problem.message)) }`,
-		"file://"+filepath.Join(root, "npm-shim", "lib", "network.js"), address, caFile, address, address)
+		lib+"/network.js", lib+"/answer.js", address, caFile)
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
 	command := exec.CommandContext(ctx, program, "-e", script)
