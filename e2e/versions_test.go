@@ -46,6 +46,7 @@ func TestEachVersionHasWhatItCan(t *testing.T) {
 			tui.presses("C-p")
 			tui.shows("Commands")
 			tui.types("Sign-in")
+			tui.shows("Sign-in") // a busy machine types late
 			palette := tui.settles()
 			tui.presses("Escape")
 			tui.showsNot("Commands")
