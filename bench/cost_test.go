@@ -60,8 +60,8 @@ func TestTheCostOfAStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.Size() > 9_000_000 {
-			t.Errorf("%d bytes, more than 9 MB", info.Size())
+		if info.Size() > 10_000_000 {
+			t.Errorf("%d bytes, more than 10 MB", info.Size())
 		}
 	})
 

@@ -92,6 +92,12 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.setenv("NO_PROXY", "127.0.0.1")
 			c.setenv("no_proxy", "localhost")
 		}, warning, "Environment, proxy variables", "NO_PROXY and no_proxy differ"},
+		{"a # in the proxy's password", func(c *computer) { c.behindProxy("http://ada:4711#" + domaintest.ConfidentialSecret + "@127.0.0.1:1") }, failure, "Environment, proxy variables", "HTTPS_PROXY is malformed"},
+		{"a proxy among what needs none", func(c *computer) {
+			c.behindProxy("http://" + closedPort())
+			c.setenv("NO_PROXY", "localhost,http://ada:"+domaintest.ConfidentialSecret+"@proxy.example")
+		}, failure, "Environment, proxy variables", "NO_PROXY is malformed"},
+		{"hosts without a comma", func(c *computer) { c.setenv("NO_PROXY", "localhost idp.example.com") }, warning, "Environment, proxy variables", "entries without a comma"},
 		{"SOCKS proxy", func(c *computer) { c.setenv("HTTPS_PROXY", "socks5://"+closedPort()) }, warning, "Environment, proxy variables", "OpenCode cannot use"},
 		{"ca_file missing", func(c *computer) { c.keys["ca_file"] = "none.pem" }, failure, "Configuration, certificates", "none.pem, which does not exist"},
 		{"client certificate without its key", func(c *computer) {
@@ -99,7 +105,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.keys["tls_client_cert"] = c.path("client.pem")
 		}, failure, "Configuration, certificates", "client.pem, which holds a damaged certificate"},
 		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort()) }, failure, "Domain, way", "Nobody listens at the proxy"},
-		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is not the address of a proxy"},
+		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is malformed: it is not a web address with a host"},
 		{"CA file missing", func(c *computer) { c.setenv("SSL_CERT_FILE", "/none/ca.pem") }, failure, "Environment, CA variables", "SSL_CERT_FILE names /none/ca.pem, which does not exist"},
 		{"CA file empty", func(c *computer) { c.write("ca.pem", ""); c.setenv("NODE_EXTRA_CA_CERTS", c.path("ca.pem")) }, failure, "Environment, CA variables", "holds no certificate"},
 

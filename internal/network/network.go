@@ -12,17 +12,10 @@ package network
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
 // Settings are what the configuration says of the network: absolute paths of files
@@ -89,46 +82,6 @@ func (s Settings) tls() (*tls.Config, error) {
 		return nil, err
 	}
 	return &tls.Config{RootCAs: roots, Certificates: certificates}, nil
-}
-
-// Proxy returns the proxy for requests to the URL, as HTTPS_PROXY, HTTP_PROXY and
-// NO_PROXY name it, or nil; this machine is always reached directly. Its error is a
-// problem of kind Config.
-func Proxy(to *url.URL) (*url.URL, error) {
-	if ip := net.ParseIP(to.Hostname()); to.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
-		return nil, nil
-	}
-	// net/http goes directly where it cannot read a variable.
-	name := strings.ToUpper(to.Scheme) + "_PROXY"
-	for _, name := range []string{name, strings.ToLower(name)} {
-		proxy, err := ParseProxy(os.Getenv(name))
-		if err != nil {
-			return nil, problem.New(problem.Config, name+" is not the address of a proxy.",
-				"Write it as http://host:port, or http://user:password@host:port with special characters percent-encoded.")
-		}
-		if proxy != nil {
-			password, _ := proxy.User.Password()
-			secret.Remember(password)
-		}
-	}
-	return http.ProxyFromEnvironment(&http.Request{URL: to})
-}
-
-// ParseProxy reads the value of a proxy variable as net/http does: the scheme may be
-// left out. No value is no proxy. The error does not quote the value, which may hold
-// a password.
-func ParseProxy(value string) (*url.URL, error) {
-	if value == "" {
-		return nil, nil
-	}
-	if !strings.Contains(value, "://") {
-		value = "http://" + value
-	}
-	u, err := url.Parse(value)
-	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
-		return nil, errors.New("not the address of a proxy")
-	}
-	return u, nil
 }
 
 // A proxyRefusal is the answer of a proxy that makes no connection.

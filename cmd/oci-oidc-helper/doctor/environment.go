@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"unicode"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
@@ -39,27 +40,21 @@ func surroundings() []string {
 	return found
 }
 
-// proxyVariables are read in capitals and in small letters. Neither the helper nor
-// OpenCode reads ALL_PROXY.
-var proxyVariables = []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
-
 func checkProxyVariables(_ context.Context, _ *patient) Finding {
 	var set []string
-	for _, capitals := range proxyVariables {
+	for _, capitals := range network.ProxyVariables {
 		for _, name := range []string{capitals, strings.ToLower(capitals)} {
 			value := os.Getenv(name)
 			if value == "" || runtime.GOOS == "windows" && name != capitals {
 				continue
 			}
-			if capitals == "NO_PROXY" {
-				set = append(set, name+"="+value)
-				continue
+			if wrong := network.CheckProxyVariable(name, value); wrong != nil {
+				return fail(wrong.Kind, wrong.Message, wrong.Hint)
 			}
-			u, err := network.ParseProxy(value)
-			if err != nil {
-				return fail(problem.Config, name+" is not the address of a proxy.", "Write it as http://host:port, or http://user:password@host:port with special characters percent-encoded.")
+			if proxy, _ := network.ParseProxy(value); capitals != "NO_PROXY" {
+				value = network.Shown(proxy)
 			}
-			set = append(set, name+"="+u.Redacted())
+			set = append(set, name+"="+value)
 		}
 	}
 	if len(set) == 0 {
@@ -73,7 +68,7 @@ func checkProxyVariables(_ context.Context, _ *patient) Finding {
 
 // dividedOverProxy says what the helper and OpenCode understand differently.
 func dividedOverProxy() (message, hint string) {
-	for _, name := range proxyVariables {
+	for _, name := range network.ProxyVariables {
 		if capitals, small := os.Getenv(name), os.Getenv(strings.ToLower(name)); capitals != "" && small != "" && capitals != small {
 			return fmt.Sprintf("%s and %s differ: the helper goes by the first, OpenCode by the second.", name, strings.ToLower(name)), "Make them the same."
 		}
@@ -85,6 +80,8 @@ func dividedOverProxy() (message, hint string) {
 		return "ALL_PROXY is set, which neither the helper nor OpenCode reads.", "Set HTTPS_PROXY as well."
 	case strings.HasPrefix(proxy, "socks"):
 		return "HTTPS_PROXY names a SOCKS proxy, which OpenCode cannot use.", "Name an HTTP proxy, or add the endpoint's host to NO_PROXY if it is reached directly."
+	case strings.ContainsFunc(strings.TrimSpace(strings.ReplaceAll(direct, ", ", ",")), func(r rune) bool { return r == ';' || unicode.IsSpace(r) }):
+		return "NO_PROXY has entries without a comma between them: the helper reads them, OpenCode does not.", "Put commas between them."
 	case strings.Contains(direct, "*.") || strings.Contains(direct, "/"):
 		return "NO_PROXY has patterns that OpenCode does not read.", "Write hosts, or domains such as .example.com; addresses one by one."
 	}

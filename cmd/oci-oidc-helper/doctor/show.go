@@ -77,7 +77,7 @@ func (r Report) Bundle(places store.Places, directory string) string {
 func anonymous(text string, places store.Places, config store.Config) string {
 	var pairs []string
 	hosts := map[string]string{config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]", hostOf(config.BaseURL): "[endpoint]"}
-	for _, name := range proxyVariables[:3] {
+	for _, name := range network.ProxyVariables[:3] {
 		for _, value := range []string{os.Getenv(name), os.Getenv(strings.ToLower(name))} {
 			if proxy, err := network.ParseProxy(value); proxy != nil && err == nil {
 				hosts[proxy.Hostname()] = "[proxy]"

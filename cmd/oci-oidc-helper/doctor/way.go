@@ -56,7 +56,7 @@ func travel(ctx context.Context, settings network.Settings, address string, head
 		req.Header = header
 	}
 	if proxy, _ := network.Proxy(req.URL); proxy != nil {
-		w.note("through the proxy %s", proxy.Redacted())
+		w.note("through the proxy %s", network.Shown(proxy))
 	}
 	resp, err := settings.RoundTrip(req)
 	if err != nil {
