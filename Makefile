@@ -18,7 +18,7 @@ SHELL       := bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 HELPER   := build/oci-oidc-helper$(if $(filter Windows_NT,$(OS)),.exe)
 OPENCODE := e2e/opencode/node_modules
-PEERS    := provider registry openai browser# of npm, below e2e
+PEERS    := provider registry openai browser host2# of npm, below e2e
 RACE     := $(if $(shell command -v $$(go env CC)),-race)
 SKIPS    := build/skips
 NPM      := npm --no-audit --no-fund --no-update-notifier --loglevel=error
@@ -102,9 +102,11 @@ test-shim: npm-shim/node_modules/.installed $(HELPER)
 		--test-reporter=tap --test-reporter-destination=../build/shim.tap test/*.test.js || { cat ../build/shim.tap; exit 1; }
 	@sed -n 's/^ *ok [0-9]* - \(.*\) # SKIP *\(.*\)/npm-shim \1: \2/p' build/shim.tap >> $(SKIPS)
 
-e2e: $(HELPER) $(OPENCODE)/.all $(PEERS:%=e2e/%/node_modules/.installed) build/providers/zitadel build/providers/fosite releases | build
+e2e: $(HELPER) $(OPENCODE)/.all npm-shim/node_modules/.installed $(PEERS:%=e2e/%/node_modules/.installed) build/providers/zitadel build/providers/fosite releases | build
 	$(call step,a browser$(comma) a terminal and a keyring)
 	@e2e/install-tools
+	$(call step,tsc --noEmit in e2e/host2)
+	@npm-shim/node_modules/.bin/tsc --noEmit -p e2e/host2
 	$(call step,go test ./e2e: some minutes)
 	@go test -json -count=1 -timeout 25m $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)
 

@@ -1,0 +1,71 @@
+// The stand-in host as a process: each line of stdin is a command in JSON, {id, do, …},
+// and each is answered by a line {id, result} or {id, error}. It ends with its input.
+import { createInterface } from 'node:readline'
+import { Location, Server } from './host.js'
+import { CommandLine } from './tui.js'
+
+const server = new Server()
+/** @type {Map<string, Location>} */
+const locations = new Map()
+const cli = new CommandLine()
+
+/** @type {Record<string, (command: any, location: Location) => unknown>} */
+const commands = {
+  async load({ directory, folder, config, without }) {
+    const location = new Location(server, directory, config)
+    locations.set(directory, location)
+    await location.load(folder, without && ((context) => Object.fromEntries(Object.entries(context).filter(([name]) => !without.includes(name)))))
+    return { plugin: location.plugin, error: location.error && String(location.error) }
+  },
+  unload: (_, location) => location.unload(),
+  providers: (_, location) => location.providers(),
+  default: (_, location) => location.defaultModel(),
+  integrations: (_, location) => location.integrations.list(),
+  connect: ({ integration, method, answer }, location) => location.integrations.connect(integration, method, answer),
+  attempt: ({ attempt }, location) => location.integrations.attempt(attempt),
+  complete: ({ attempt, code }, location) => location.integrations.complete(attempt, code),
+  cancel: ({ attempt }, location) => location.integrations.cancel(attempt),
+  remove: ({ credential }, location) => location.integrations.remove(credential),
+  activate: ({ credential }, location) => location.integrations.activate(credential),
+  credentials: () => server.credentials,
+  ask: (command, location) => location.ask({ kind: 'primary', text: 'Who am I?', ...command }),
+  async storm({ times, ...command }, location) {
+    const before = memory()
+    let failed = 0
+    for (let i = 0; i < times; i++) if ((await location.ask({ kind: 'primary', text: 'Who am I?', ...command })).error) failed++
+    return { failed, grown: memory() - before }
+  },
+  offered: (_, location) => location.tools.offered(),
+  tool: ({ tool, input }, location) => location.tools.call(tool, input),
+  cli: ({ folder }, location) => cli.load(folder, location),
+  shows: ({ slot }) => cli.shows(slot),
+  uncli: () => cli.unload(),
+  advance: ({ seconds }) => void (server.offset += seconds * 1_000),
+}
+
+function memory() {
+  const { Bun, gc } = /** @type {any} */ (globalThis)
+  Bun ? Bun.gc(true) : gc?.()
+  return process.memoryUsage().heapUsed
+}
+
+// A host does not end because of a plugin; but a promise that nobody hears is a fault here.
+process.on('unhandledRejection', (reason) => {
+  process.stdout.write(`${JSON.stringify({ unhandled: String(reason) })}\n`)
+})
+
+createInterface({ input: process.stdin })
+  .on('line', async (line) => {
+    const { id, do: name, ...command } = JSON.parse(line)
+    /** @type {object} */
+    let answer
+    try {
+      const location = locations.get(command.directory) ?? [...locations.values()][0]
+      const result = await commands[name]?.(command, /** @type {Location} */ (location))
+      answer = { id, result: result ?? null }
+    } catch (error) {
+      answer = { id, error: error instanceof Error ? error.message : String(error) }
+    }
+    process.stdout.write(`${JSON.stringify(answer)}\n`)
+  })
+  .on('close', () => process.exit())
