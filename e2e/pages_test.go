@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/pages"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin/pages"
 )
 
 // longEndpoint is as long as a company's may be, with nowhere to break the line.

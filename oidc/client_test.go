@@ -2,13 +2,9 @@ package oidc
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"io"
 	"maps"
@@ -24,8 +20,9 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -77,10 +74,10 @@ func newClientWorld(t *testing.T, options domaintest.Options, method store.AuthM
 }
 
 // signsIn makes a whole sign-in, with a browser or a phone that need no person.
-func (w *world) signsIn(s *Session, flow Flow) error {
+func (w *world) signsIn(s *Session, flow signin.Flow) error {
 	w.t.Helper()
 	prompt, ended := connecting(w.t.(*testing.T), s, flow)
-	if flow == Browser {
+	if flow == signin.Browser {
 		if _, _, _, err := browse(w.t.Context(), prompt.URL); err != nil {
 			w.t.Error(err)
 		}
@@ -91,10 +88,10 @@ func (w *world) signsIn(s *Session, flow Flow) error {
 // A key instead of a secret, at every request that proves the application, and
 // never the same assertion twice.
 func TestPrivateKeyJWT(t *testing.T) {
-	for _, flow := range []Flow{Browser, Device} {
+	for _, flow := range []signin.Flow{signin.Browser, signin.Device} {
 		t.Run(string(flow), func(t *testing.T) {
 			t.Parallel()
-			w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: flow == Device}, store.PrivateKeyJWT, nil)
+			w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: flow == signin.Device}, store.PrivateKeyJWT, nil)
 			w.Clock.Advance(-2 * time.Hour) // it is the domain's clock that counts
 			s := w.session()
 			if err := w.signsIn(s, flow); err != nil {
@@ -121,80 +118,9 @@ func TestPrivateKeyJWT(t *testing.T) {
 	}
 }
 
-func TestAssertion(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{}, store.PrivateKeyJWT, nil)
-	domain := w.session().domain
-	m, err := domain.discover(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := domain.client(m.endpoints())
-	if err != nil {
-		t.Fatal(err)
-	}
-	assertion, err := client.assertion()
-	if err != nil {
-		t.Fatal(err)
-	}
-	part := func(i int, into any) {
-		text, err := base64.RawURLEncoding.DecodeString(strings.Split(assertion, ".")[i])
-		if err != nil || json.Unmarshal(text, into) != nil {
-			t.Fatal(err)
-		}
-	}
-	var header, claims map[string]any
-	part(0, &header)
-	part(1, &claims)
-	if header["alg"] != "RS256" || header["kid"] != "alias" || header["typ"] != "JWT" {
-		t.Errorf("header %v", header)
-	}
-	if claims["iss"] != keyClient || claims["sub"] != keyClient || len(claims["jti"].(string)) < 20 ||
-		claims["exp"].(float64)-claims["iat"].(float64) != assertionLife.Seconds() {
-		t.Errorf("claims %v", claims)
-	}
-	if audience := claims["aud"].([]any); !slices.Equal(audience, []any{m.Token, m.Issuer}) {
-		t.Errorf("audience %v", audience)
-	}
-}
-
-func TestKeys(t *testing.T) {
-	of := func(kind string, der []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-	}
-	pkcs8 := func(key any) []byte {
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return der
-	}
-	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	short := `-----BEGIN RSA PRIVATE KEY-----
-MIICXQIBAAKBgQC`
-	for _, test := range []struct{ name, text, want string }{
-		{"PKCS#1", of("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(testKey())), ""},
-		{"PKCS#8", of("PRIVATE KEY", pkcs8(testKey())), ""},
-		{"with a label behind it, as the OCI console writes it", of("PRIVATE KEY", pkcs8(testKey())) + "OCI_API_KEY\n", ""},
-		{"a curve", of("PRIVATE KEY", pkcs8(curve)), "not an RSA key"},
-		{"encrypted", of("ENCRYPTED PRIVATE KEY", []byte("x")), "passphrase"},
-		{"a certificate", of("CERTIFICATE", []byte("x")), "is a certificate and not a private key"},
-		{"cut off", short, "not in PEM form"},
-		{"garbage in it", of("PRIVATE KEY", []byte("x")), "not an RSA key"},
-		{"a secret", "s3cret", "not in PEM form"},
-	} {
-		_, err := parseKey(secret.New(test.text))
-		if test.want == "" && err != nil || test.want != "" && (!problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want)) {
-			t.Errorf("%s: %v", test.name, err)
-		}
-	}
-}
-
 // A public client sends no secret, and PKCE with S256.
 func TestPublicApp(t *testing.T) {
-	for _, flow := range []Flow{Browser, Device} {
+	for _, flow := range []signin.Flow{signin.Browser, signin.Device} {
 		w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, store.PublicApp, nil)
 		s := w.session()
 		if err := w.signsIn(s, flow); err != nil {
@@ -236,7 +162,7 @@ func TestClientCredentials(t *testing.T) {
 		if second := w.mustToken(s, first.Access.Fingerprint()); second.Access == first.Access {
 			t.Error("a refused token is not replaced")
 		}
-		status, err := s.Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) { t.Error("somebody is asked") }})
+		status, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) { t.Error("somebody is asked") }})
 		if err != nil || !status.SignedIn {
 			t.Errorf("connect: %+v, %v", status, err)
 		}
@@ -296,14 +222,14 @@ func TestRedirectList(t *testing.T) {
 		t.Cleanup(func() { listener.Close() })
 	}
 	take(registered[0])
-	if err := w.signsIn(w.session(), Browser); err != nil {
+	if err := w.signsIn(w.session(), signin.Browser); err != nil {
 		t.Fatal(err)
 	}
 	if used := w.Requests(domaintest.Authorize)[0].Form.Get("redirect_uri"); used != registered[1] {
 		t.Errorf("the redirect is %s, want %s", used, registered[1])
 	}
 	take(registered[1])
-	_, err := w.session().Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) {}})
+	_, err := w.session().Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) {}})
 	if !problem.Is(err, problem.PortInUse) {
 		t.Fatalf("with both taken: %v", err)
 	}
@@ -329,7 +255,7 @@ func TestMoreParameters(t *testing.T) {
 			}
 		}
 	}
-	if err := w.signsIn(s, Browser); err != nil {
+	if err := w.signsIn(s, signin.Browser); err != nil {
 		t.Fatal(err)
 	}
 	if left := time.Until(w.mustToken(s, "").ExpiresAt); left > 5*time.Minute {
@@ -342,16 +268,16 @@ func TestMoreParameters(t *testing.T) {
 	page := maps.Clone(beginning)
 	maps.Copy(page, map[string]string{"login_hint": "maria & co", "prompt": "login", "max_age": "60"})
 	check(w.Requests(domaintest.Authorize)[0].Form, page)
-	if err := w.signsIn(s, Device); err != nil {
+	if err := w.signsIn(s, signin.Device); err != nil {
 		t.Fatal(err)
 	}
 	check(w.Requests(domaintest.Device)[0].Form, beginning)
 	for _, request := range w.Requests(domaintest.Token) {
 		check(request.Form, map[string]string{"resource": "https://llm.example.com", "audience": "", "tenant": "", "login_hint": ""})
 	}
-	c, err := parseClaims(w.mustToken(s, "").Access.Reveal())
-	if err != nil || !slices.Equal(c.Audience, []string{"https://llm.example.com"}) {
-		t.Errorf("audience %v, %v", c.Audience, err)
+	facts, ok := domain.DescribeToken(w.mustToken(s, "").Access)
+	if !ok || !slices.Equal(facts.Audience, []string{"https://llm.example.com"}) {
+		t.Errorf("audience %v", facts.Audience)
 	}
 }
 
@@ -359,44 +285,35 @@ func TestMoreParameters(t *testing.T) {
 func TestMaxAge(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{AutoApprove: true, PasswordAge: 3600}, store.PublicApp, map[string]any{"max_age": 7200})
 	s := w.session()
-	if err := w.signsIn(s, Browser); err != nil {
+	if err := w.signsIn(s, signin.Browser); err != nil {
 		t.Fatal(err)
 	}
 	w.Change(func(o *domaintest.Options) { o.PasswordAge = 8000 })
-	if err := w.signsIn(s, Browser); !problem.Is(err, problem.LoginDenied) || !strings.Contains(err.Error(), "max_age") {
+	if err := w.signsIn(s, signin.Browser); !problem.Is(err, problem.LoginDenied) || !strings.Contains(err.Error(), "max_age") {
 		t.Errorf("an old password: %v", err)
 	}
 }
 
 func TestIssuer(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{AutoApprove: true}, store.PublicApp, map[string]any{"issuer": "https://other.example.com/"})
-	if err := w.signsIn(w.session(), Browser); !problem.Is(err, problem.Domain) || !strings.Contains(err.Error(), "another issuer") {
+	if err := w.signsIn(w.session(), signin.Browser); !problem.Is(err, problem.Domain) || !strings.Contains(err.Error(), "another issuer") {
 		t.Errorf("another issuer's token: %v", err)
 	}
 	w.Change(func(o *domaintest.Options) { o.Issuer = "https://other.example.com/" })
-	if err := w.signsIn(w.session(), Browser); err != nil {
+	if err := w.signsIn(w.session(), signin.Browser); err != nil {
 		t.Error(err)
-	}
-	// Below an issuer with a path, the document is looked for there.
-	w.config.Issuer = w.URL + "/realms/x"
-	domain, err := NewDomain(w.config, w.session().log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if paths := domain.discoveryPaths(); paths[0] != "/realms/x/.well-known/openid-configuration" {
-		t.Errorf("looked for at %v", paths)
 	}
 }
 
 func TestStrictIDToken(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{AutoApprove: true, PublicSigningKeys: true}, store.PublicApp, map[string]any{"strict_id_token": true})
 	s := w.session()
-	if err := w.signsIn(s, Browser); err != nil {
+	if err := w.signsIn(s, signin.Browser); err != nil {
 		t.Fatal(err)
 	}
 	// The key changes while the person signs in: the keys are asked for once more.
 	before := w.Count(domaintest.Keys)
-	prompt, ended := connecting(t, s, Browser)
+	prompt, ended := connecting(t, s, signin.Browser)
 	w.RotateSigningKey()
 	if _, _, _, err := browse(t.Context(), prompt.URL); err != nil {
 		t.Fatal(err)
@@ -409,7 +326,7 @@ func TestStrictIDToken(t *testing.T) {
 	}
 	// Without public keys nobody is troubled with a sign-in that cannot end well.
 	w.Change(func(o *domaintest.Options) { o.PublicSigningKeys = false })
-	_, err := s.Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) { t.Error("somebody is asked") }})
+	_, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) { t.Error("somebody is asked") }})
 	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), `"Configure client access"`) {
 		t.Errorf("without public keys: %v", err)
 	}
@@ -431,7 +348,7 @@ func TestKeyFileGoesAway(t *testing.T) {
 func TestDeviceEndpointThatWantsProof(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{AutoApproveDevices: true}, store.ConfidentialApp, nil)
 	s := w.session()
-	network := s.domain.transport
+	network := w.config.Network
 	s.UseTransport(way(func(req *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(req.URL.Path, "/device") && req.Header.Get("Authorization") == "" {
 			return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Request: req,
@@ -441,7 +358,7 @@ func TestDeviceEndpointThatWantsProof(t *testing.T) {
 	}))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := s.Connect(ctx, ConnectOptions{Flow: Device, Prompt: func(Prompt) {}}); err != nil {
+	if _, err := s.Connect(ctx, ConnectOptions{Flow: signin.Device, Prompt: func(signin.Prompt) {}}); err != nil {
 		t.Error(err)
 	}
 }

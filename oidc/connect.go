@@ -3,62 +3,28 @@ package oidc
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// A Flow is a way to sign in.
-type Flow string
-
-// The flows.
-const (
-	Browser Flow = "browser" // authorization code, received by a listener on this machine
-	Device  Flow = "device"  // device code, entered on any machine
-	Paste   Flow = "paste"   // authorization code, pasted by the person
-)
-
-// Flows are all of them.
-var Flows = []Flow{Browser, Device, Paste}
-
 // Flows are those that the application can do, the one that suits it and this
 // machine best first. There is none where no person is needed.
-func (s *Session) Flows() []Flow {
-	switch {
-	case s.config.AuthMethod.Unattended():
-		return []Flow{}
-	case !place.Browser():
-		return []Flow{Device, Paste, Browser}
-	case s.config.AuthMethod == store.MobileApp: // its redirect is not always registered
-		return []Flow{Device, Browser, Paste}
-	default:
-		return []Flow{Browser, Device, Paste}
-	}
-}
-
-// A Prompt is what a person must be shown during a flow.
-type Prompt struct {
-	Flow          Flow      `json:"flow"`
-	URL           string    `json:"url"`                   // where to sign in
-	CompleteURL   string    `json:"completeURL,omitempty"` // the same with the code in it, where the domain has one (RFC 8628, 3.2)
-	UserCode      string    `json:"userCode,omitempty"`    // to be entered there; only of the device flow
-	ExpiresAt     time.Time `json:"expiresAt"`             // of the attempt
-	BrowserOpened bool      `json:"browserOpened"`
-}
+func (s *Session) Flows() []signin.Flow { return signin.Flows(s.config.AuthMethod) }
 
 // ConnectOptions say how to sign in.
 type ConnectOptions struct {
-	Flow        Flow // "" for the one that suits the configuration
+	Flow        signin.Flow // "" for the one that suits the configuration
 	OpenBrowser bool
-	Prompt      func(Prompt) // called once; must not be nil
+	Prompt      func(signin.Prompt) // called once; must not be nil
 }
 
 // An attempt is a sign-in that is going on.
 type attempt struct {
 	cancel     context.CancelCauseFunc
-	pasted     chan pastedRedirect
+	pasted     chan signin.Answer
 	takesPaste bool // someone reads pasted
 	done       chan struct{}
 }
@@ -102,16 +68,21 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 		return problem.New(problem.LoginRequired, "Nobody can sign in here: this is a CI job (the variable CI is set).",
 			"Use auth_method client_credentials, or bring a session along: mount the directory of its tokens. If somebody is here, unset CI.")
 	}
-	show := func(p Prompt) {
-		// The other flows are meant for a browser elsewhere.
-		p.BrowserOpened = o.OpenBrowser && p.Flow == Browser && openBrowser(p.URL, s.config.Environ())
-		s.log.Info("the person is asked", "flow", p.Flow, "expiresAt", p.ExpiresAt, "browserOpened", p.BrowserOpened)
-		s.announce(shared, p)
-		o.Prompt(p)
+	made := signin.Attempt{
+		Domain: s.domain, Config: s.config, Patience: s.patience, Answers: a.pasted,
+		Keep: func(tokens store.Tokens) error { return s.begin(ctx, tokens) },
+		Show: func(p signin.Prompt) {
+			// The other flows are meant for a browser elsewhere.
+			p.BrowserOpened = o.OpenBrowser && p.Flow == signin.Browser && signin.OpenBrowser(p.URL, s.config.Environ())
+			s.log.Info("the person is asked", "flow", p.Flow, "expiresAt", p.ExpiresAt, "browserOpened", p.BrowserOpened)
+			// Without it the other processes make a sign-in of their own.
+			if err := signin.Announce(shared, p); err != nil {
+				s.log.Warn("the sign-in could not be announced", "err", err)
+			}
+			o.Prompt(p)
+		},
 	}
-	keep := func(tokens store.Tokens) error { return s.begin(ctx, tokens) }
-	switch o.Flow {
-	case Browser, Device:
+	if o.Flow != signin.Paste {
 		unlock, ok, err := shared.TryLock()
 		if !ok && err == nil {
 			return s.follow(ctx, shared, o.Prompt)
@@ -119,17 +90,11 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 		if err == nil {
 			defer unlock()
 		}
-		if o.Flow == Device {
-			return s.domain.signInWithDevice(ctx, show, keep)
-		}
-		s.takesPaste(a)
-		return s.domain.signInWithBrowser(ctx, a.pasted, show, keep)
-	case Paste:
-		s.takesPaste(a)
-		return s.domain.signInWithPaste(ctx, a.pasted, show, keep)
-	default:
-		return problem.New(problem.Config, "There is no flow called "+printable(string(o.Flow), 40)+".", "Use browser, device or paste.")
 	}
+	if o.Flow != signin.Device {
+		s.takesPaste(a)
+	}
+	return made.Make(ctx, o.Flow)
 }
 
 // Answer hands in a redirect URL, or the code alone, that the person pasted. Its
@@ -145,7 +110,7 @@ func (s *Session) Answer(ctx context.Context, redirect string) error {
 	}
 	reply := make(chan error, 1)
 	select {
-	case a.pasted <- pastedRedirect{redirect, reply}:
+	case a.pasted <- signin.Answer{Text: redirect, Reply: reply}:
 		return <-reply
 	case <-a.done:
 		return nobodyWaits
@@ -236,7 +201,7 @@ const RefreshSwitches = `A refresh token needs three switches: the application's
 // let go of its port.
 func (s *Session) beginAttempt(ctx context.Context) (context.Context, *attempt) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	a := &attempt{cancel: cancel, pasted: make(chan pastedRedirect), done: make(chan struct{})}
+	a := &attempt{cancel: cancel, pasted: make(chan signin.Answer), done: make(chan struct{})}
 	s.mu.Lock()
 	before := s.attempt
 	s.attempt = a

@@ -68,7 +68,7 @@ func TestUnreachable(t *testing.T) {
 			w.bubble(func(t *testing.T) {
 				tokens := w.expired()
 				s := w.session()
-				network := s.domain.transport
+				network := w.config.Network
 				s.UseTransport(test.way)
 				_, err := s.Token(t.Context(), "")
 				p := problem.From(err)
@@ -103,45 +103,6 @@ type cut struct{}
 
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-func TestDiscovery(t *testing.T) {
-	for _, test := range []struct {
-		name, document, nested string // "" for 404
-		want                   string // what is wrong
-		token                  string // path of the token endpoint
-	}{
-		{"standard", `{"token_endpoint":"BASE/t"}`, "", "", "/t"},
-		{"Oracle's own", "", `{"openid-configuration":{"token_endpoint":"BASE/t"}}`, "", "/t"},
-		{"none at all", "", "", "", "/oauth2/v1/token"},
-		{"nothing in it", `{}`, "", "", "/oauth2/v1/token"},
-		{"an endpoint in the clear", `{"token_endpoint":"http://idcs.example/t"}`, "", "neither https nor on this machine", ""},
-		{"an endpoint of another kind", `{"authorization_endpoint":"file:///etc/passwd"}`, "", "authorization_endpoint", ""},
-		{"not JSON", `<html>`, "", "not an identity domain's", ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			var base string
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				text := map[string]string{"/.well-known/openid-configuration": test.document, "/.well-known/idcs-configuration": test.nested}[r.URL.Path]
-				if text == "" {
-					http.NotFound(w, r)
-					return
-				}
-				_, _ = io.WriteString(w, strings.ReplaceAll(text, "BASE", base))
-			}))
-			defer server.Close()
-			base = server.URL
-			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-			w.config.DomainURL = base
-			m, err := w.session().domain.discover(t.Context())
-			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-				t.Fatalf("%v", err)
-			}
-			if err == nil && m.Token != base+test.token {
-				t.Errorf("token endpoint %s", m.Token)
-			}
-		})
-	}
-}
-
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	reached := false
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
@@ -154,13 +115,5 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	w.save(tokens)
 	if _, err := w.session().Token(t.Context(), ""); !problem.Is(err, problem.Domain) || reached {
 		t.Errorf("%v, the other server was reached: %v", err, reached)
-	}
-}
-
-// TestWhatTheDomainSaysIsHarmless shows only what can be shown of an error answer.
-func TestWhatTheDomainSaysIsHarmless(t *testing.T) {
-	got := said("x\x1b[31m", "line\nline eyJhbGciOiJSUzI1NiJ9.e30.AAAA "+strings.Repeat("y", 1000), "id")
-	if strings.ContainsAny(got, "\x1b\n") || strings.Contains(got, "eyJ") || len(got) > 400 || !strings.Contains(got, "ECID id") {
-		t.Errorf("%q", got)
 	}
 }

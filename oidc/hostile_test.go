@@ -2,11 +2,9 @@ package oidc
 
 import (
 	"compress/gzip"
-	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,7 +18,9 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -50,8 +50,8 @@ func TestEndpointsElsewhere(t *testing.T) {
 		for _, address := range []string{at + "/x", "https://evil.example/x"} {
 			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
 			w.answers(domaintest.Discovery, http.StatusOK, fmt.Sprintf(`{"issuer":"i",%q:%q}`, name, address))
-			for _, flow := range Flows {
-				_, err := w.session().Connect(t.Context(), ConnectOptions{Flow: flow, Prompt: func(Prompt) { t.Errorf("%s: prompted", name) }})
+			for _, flow := range allFlows {
+				_, err := w.session().Connect(t.Context(), ConnectOptions{Flow: flow, Prompt: func(signin.Prompt) { t.Errorf("%s: prompted", name) }})
 				if !problem.Is(err, problem.Domain) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "another host, "+mustURL(t, address).Host) {
 					t.Errorf("%s: %v", name, err)
 				}
@@ -76,32 +76,6 @@ func TestEndpointsElsewhere(t *testing.T) {
 	}
 }
 
-func TestWhatBelongsToADomain(t *testing.T) {
-	for _, test := range []struct {
-		domain, address string
-		want            bool
-	}{
-		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-1.identity.oraclecloud.com:443/oauth2/v1/token", true},
-		{"https://idcs-1.identity.oraclecloud.com", "https://IDCS-1.secure.identity.oraclecloud.com/oauth2/v1/token", true},
-		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-2.identity.oraclecloud.com/oauth2/v1/token", false},
-		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-1.identity.oraclecloud.com.evil.example/", false},
-		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-1.evil.example/", false},
-		{"https://idcs-1.identity.oraclecloud.com", "http://idcs-1.identity.oraclecloud.com/", false},
-		{"https://login.example.com", "https://login.example.com:8443/t", true},
-		{"https://login.example.com", "https://example.com/t", false},
-		{"https://login.example.com", "https://x.login.example.com/t", false},
-		{"https://login.example.com", "https://login.example.com@evil.example/t", false},
-	} {
-		d, err := NewDomain(store.Config{DomainURL: test.domain}, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d.owns(test.address) != test.want {
-			t.Errorf("%s at %s: %v", test.address, test.domain, !test.want)
-		}
-	}
-}
-
 // hostileWords are what a domain could want to have shown.
 const hostileWords = "\x1b]0;owned\x07\x1b[2J\u202e\u2028<script>alert(1)</script>\r\nSet-Cookie: x"
 
@@ -117,41 +91,41 @@ func TestAHostileDomainIsHarmless(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		op     domaintest.Operation
-		flow   Flow
+		flow   signin.Flow
 		status int
 		body   string
 		want   string
 	}{
-		{"discovery is a page", domaintest.Discovery, Browser, 200, "<html>" + hostileWords, "not an identity domain's"},
-		{"discovery is huge", domaintest.Discovery, Browser, 200, `{"issuer":"` + megabytes + `"}`, "not an identity domain's"},
-		{"discovery is deep", domaintest.Discovery, Browser, 200, `{"x":` + strings.Repeat("[", 20000), "not an identity domain's"},
-		{"discovery is a list", domaintest.Discovery, Browser, 200, `[]`, "not an identity domain's"},
-		{"an endpoint is a script", domaintest.Discovery, Browser, 200, `{"authorization_endpoint":"javascript:alert(1)"}`, "authorization_endpoint"},
-		{"an endpoint is an option", domaintest.Discovery, Browser, 200, `{"authorization_endpoint":"--new-window"}`, "authorization_endpoint"},
-		{"an endpoint is long", domaintest.Discovery, Browser, 200, `{"token_endpoint":"https://127.0.0.1/` + strings.Repeat("x", 10000) + `"}`, "token_endpoint"},
-		{"words that harm", domaintest.Token, Browser, 400, `{"error":"invalid_request","error_description":` + quote(hostileWords) + `}`, "invalid_request"},
-		{"a code that harms", domaintest.Token, Browser, 400, `{"error":` + quote(hostileWords) + `}`, "refused"},
-		{"a token is huge", domaintest.Token, Browser, 200, `{"access_token":"` + megabytes + `"}`, "not an identity domain's"},
-		{"a token ends a header", domaintest.Token, Device, 200, `{"access_token":"a\r\nX-Evil: 1","token_type":"Bearer"}`, "cannot be used"},
-		{"a token of 100 KB", domaintest.Token, Device, 200, `{"access_token":"` + megabytes[:100<<10] + `","token_type":"Bearer"}`, "cannot be used"},
-		{"a refresh token with a line break", domaintest.Token, Device, 200, `{"access_token":"a","refresh_token":"a\nb","token_type":"Bearer"}`, "cannot be used"},
-		{"a token of another type", domaintest.Token, Device, 200, `{"access_token":"a","token_type":"DPoP"}`, "not Bearer"},
-		{"a token of a type that harms", domaintest.Token, Device, 200, `{"access_token":"a","token_type":` + quote(hostileWords) + `}`, "not Bearer"},
-		{"no token", domaintest.Token, Browser, 200, `{}`, "not an identity domain's"},
-		{"a form instead of JSON", domaintest.Token, Browser, 200, `access_token=a&token_type=Bearer`, "not an identity domain's"},
-		{"an error with success", domaintest.Token, Device, 200, `{"error":"access_denied","access_token":"a"}`, "refused"},
-		{"no ID token", domaintest.Token, Browser, 200, `{"access_token":"a","token_type":"Bearer"}`, "there is none"},
-		{"an ID token without the nonce", domaintest.Token, Browser, 200, id("{" + good + "}"), "another sign-in"},
-		{"an ID token of another issuer", domaintest.Token, Browser, 200, id(`{"iss":"https://evil.example"}`), "another issuer"},
-		{"an ID token for another application", domaintest.Token, Browser, 200, id(`{"iss":"` + domaintest.GenericIssuer + `","aud":"x"}`), "another application"},
-		{"an ID token in the device flow", domaintest.Token, Device, 200, id(`{"iss":"` + domaintest.GenericIssuer + `","aud":"x"}`), "another application"},
-		{"the code is to be entered in a script", domaintest.Device, Device, 200, deviceAnswer("javascript:alert(1)"), "not an identity domain's"},
-		{"in a file", domaintest.Device, Device, 200, deviceAnswer("file:///etc/passwd"), "not an identity domain's"},
-		{"in an option", domaintest.Device, Device, 200, deviceAnswer("--incognito"), "not an identity domain's"},
-		{"at a name that looks like another", domaintest.Device, Device, 200, deviceAnswer("https://idcs.ex\u0430mple/"), "not an identity domain's"},
-		{"with a password", domaintest.Device, Device, 200, deviceAnswer("https://idcs.example@evil.example/"), "not an identity domain's"},
-		{"a user code that harms", domaintest.Device, Device, 200, `{"device_code":"d","user_code":` + quote(hostileWords) + `,"verification_uri":"https://x/"}`, "not an identity domain's"},
-		{"no device code", domaintest.Device, Device, 200, `{"user_code":"X","verification_uri":"https://x/"}`, "not an identity domain's"},
+		{"discovery is a page", domaintest.Discovery, signin.Browser, 200, "<html>" + hostileWords, "not an identity domain's"},
+		{"discovery is huge", domaintest.Discovery, signin.Browser, 200, `{"issuer":"` + megabytes + `"}`, "not an identity domain's"},
+		{"discovery is deep", domaintest.Discovery, signin.Browser, 200, `{"x":` + strings.Repeat("[", 20000), "not an identity domain's"},
+		{"discovery is a list", domaintest.Discovery, signin.Browser, 200, `[]`, "not an identity domain's"},
+		{"an endpoint is a script", domaintest.Discovery, signin.Browser, 200, `{"authorization_endpoint":"javascript:alert(1)"}`, "authorization_endpoint"},
+		{"an endpoint is an option", domaintest.Discovery, signin.Browser, 200, `{"authorization_endpoint":"--new-window"}`, "authorization_endpoint"},
+		{"an endpoint is long", domaintest.Discovery, signin.Browser, 200, `{"token_endpoint":"https://127.0.0.1/` + strings.Repeat("x", 10000) + `"}`, "token_endpoint"},
+		{"words that harm", domaintest.Token, signin.Browser, 400, `{"error":"invalid_request","error_description":` + quote(hostileWords) + `}`, "invalid_request"},
+		{"a code that harms", domaintest.Token, signin.Browser, 400, `{"error":` + quote(hostileWords) + `}`, "refused"},
+		{"a token is huge", domaintest.Token, signin.Browser, 200, `{"access_token":"` + megabytes + `"}`, "not an identity domain's"},
+		{"a token ends a header", domaintest.Token, signin.Device, 200, `{"access_token":"a\r\nX-Evil: 1","token_type":"Bearer"}`, "cannot be used"},
+		{"a token of 100 KB", domaintest.Token, signin.Device, 200, `{"access_token":"` + megabytes[:100<<10] + `","token_type":"Bearer"}`, "cannot be used"},
+		{"a refresh token with a line break", domaintest.Token, signin.Device, 200, `{"access_token":"a","refresh_token":"a\nb","token_type":"Bearer"}`, "cannot be used"},
+		{"a token of another type", domaintest.Token, signin.Device, 200, `{"access_token":"a","token_type":"DPoP"}`, "not Bearer"},
+		{"a token of a type that harms", domaintest.Token, signin.Device, 200, `{"access_token":"a","token_type":` + quote(hostileWords) + `}`, "not Bearer"},
+		{"no token", domaintest.Token, signin.Browser, 200, `{}`, "not an identity domain's"},
+		{"a form instead of JSON", domaintest.Token, signin.Browser, 200, `access_token=a&token_type=Bearer`, "not an identity domain's"},
+		{"an error with success", domaintest.Token, signin.Device, 200, `{"error":"access_denied","access_token":"a"}`, "refused"},
+		{"no ID token", domaintest.Token, signin.Browser, 200, `{"access_token":"a","token_type":"Bearer"}`, "there is none"},
+		{"an ID token without the nonce", domaintest.Token, signin.Browser, 200, id("{" + good + "}"), "another sign-in"},
+		{"an ID token of another issuer", domaintest.Token, signin.Browser, 200, id(`{"iss":"https://evil.example"}`), "another issuer"},
+		{"an ID token for another application", domaintest.Token, signin.Browser, 200, id(`{"iss":"` + domaintest.GenericIssuer + `","aud":"x"}`), "another application"},
+		{"an ID token in the device flow", domaintest.Token, signin.Device, 200, id(`{"iss":"` + domaintest.GenericIssuer + `","aud":"x"}`), "another application"},
+		{"the code is to be entered in a script", domaintest.Device, signin.Device, 200, deviceAnswer("javascript:alert(1)"), "not an identity domain's"},
+		{"in a file", domaintest.Device, signin.Device, 200, deviceAnswer("file:///etc/passwd"), "not an identity domain's"},
+		{"in an option", domaintest.Device, signin.Device, 200, deviceAnswer("--incognito"), "not an identity domain's"},
+		{"at a name that looks like another", domaintest.Device, signin.Device, 200, deviceAnswer("https://idcs.ex\u0430mple/"), "not an identity domain's"},
+		{"with a password", domaintest.Device, signin.Device, 200, deviceAnswer("https://idcs.example@evil.example/"), "not an identity domain's"},
+		{"a user code that harms", domaintest.Device, signin.Device, 200, `{"device_code":"d","user_code":` + quote(hostileWords) + `,"verification_uri":"https://x/"}`, "not an identity domain's"},
+		{"no device code", domaintest.Device, signin.Device, 200, `{"user_code":"X","verification_uri":"https://x/"}`, "not an identity domain's"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, store.ConfidentialApp)
@@ -159,11 +133,11 @@ func TestAHostileDomainIsHarmless(t *testing.T) {
 			opened := browserThatNotes(t)
 			w.answers(test.op, test.status, test.body)
 			s := w.session()
-			var prompt Prompt
+			var prompt signin.Prompt
 			run := func(t *testing.T) {
-				_, err := s.Connect(t.Context(), ConnectOptions{Flow: test.flow, OpenBrowser: true, Prompt: func(p Prompt) {
+				_, err := s.Connect(t.Context(), ConnectOptions{Flow: test.flow, OpenBrowser: true, Prompt: func(p signin.Prompt) {
 					prompt = p
-					if test.flow == Browser {
+					if test.flow == signin.Browser {
 						go browse(t.Context(), p.URL) //nolint:errcheck // the end is what counts
 					}
 				}})
@@ -177,12 +151,12 @@ func TestAHostileDomainIsHarmless(t *testing.T) {
 					}
 				}
 			}
-			if test.flow == Device {
+			if test.flow == signin.Device {
 				w.bubble(run)
 			} else {
 				run(t)
 			}
-			if prompt.URL != "" && !secureURL(prompt.URL) {
+			if prompt.URL != "" && !domain.SecureURL(prompt.URL) {
 				t.Errorf("prompt %+v", prompt)
 			}
 			if notes := opened(); test.op != domaintest.Token && notes != "" {
@@ -225,6 +199,7 @@ func deviceAnswer(address string) string {
 // TestADeviceAnswerWithoutMeasure: neither a pause of ages nor a code that is good
 // for years is believed, and a number that overflows stops nothing.
 func TestADeviceAnswerWithoutMeasure(t *testing.T) {
+	const longest = 30 * time.Minute
 	for _, numbers := range []string{
 		`"interval":9223372036854775807,"expires_in":9223372036854775807`, `"interval":10000000000,"expires_in":10000000000`,
 		`"interval":-1,"expires_in":-1`, `"interval":0,"expires_in":0`, `"interval":100000,"expires_in":100000`,
@@ -235,14 +210,14 @@ func TestADeviceAnswerWithoutMeasure(t *testing.T) {
 			w.bubble(func(t *testing.T) {
 				s := w.session()
 				began := time.Now()
-				prompt, ended := connecting(t, s, Device)
-				if wait := prompt.ExpiresAt.Sub(began); wait > deviceLongest {
+				prompt, ended := connecting(t, s, signin.Device)
+				if wait := prompt.ExpiresAt.Sub(began); wait > longest {
 					t.Errorf("waits %v", wait)
 				}
 				if err := <-ended; err != nil && !problem.Is(err, problem.LoginTimeout) {
 					t.Error(err)
 				}
-				if wait := time.Since(began); wait > deviceLongest {
+				if wait := time.Since(began); wait > longest {
 					t.Errorf("waited %v", wait)
 				}
 			})
@@ -349,7 +324,7 @@ func TestWhatTheDomainEchoesIsNotLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	if _, err := s.Connect(t.Context(), ConnectOptions{Flow: Device}); err == nil {
+	if _, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Device}); err == nil {
 		t.Error("signed in")
 	}
 	tokens := w.expired()
@@ -445,32 +420,16 @@ func TestLimitsOnWhatTheDomainAnswers(t *testing.T) {
 	}
 }
 
-// TestACallerNeedNotWaitForTheDiscoveryOfAnother gives up alone.
-func TestACallerNeedNotWaitForTheDiscoveryOfAnother(t *testing.T) {
+// TestARefreshKeepsThePerson: an ID token about somebody else is not let in, and
+// the tokens of the one who signed in are not lost.
+func TestARefreshKeepsThePerson(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	asked := make(chan struct{}, 1)
-	w.Change(func(o *domaintest.Options) {
-		o.Tamper = func(_ domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
-			select {
-			case asked <- struct{}{}:
-			default:
-			}
-			<-r.Context().Done()
-		}
-	})
-	s := w.session()
-	first, cancelFirst := context.WithCancel(t.Context())
-	defer cancelFirst()
-	done := make(chan error, 1)
-	go func() { _, err := s.domain.discover(first); done <- err }()
-	<-asked
-	second, cancelSecond := context.WithCancel(t.Context())
-	cancelSecond()
-	if _, err := s.domain.discover(second); err == nil {
-		t.Error("found something")
+	old := w.expired()
+	w.replaceIn(domaintest.Token, `"id_token":"`, `"id_token":"`+jwt(`{"sub":"mallory@example.com"}`)+`","was":"`)
+	if _, err := w.session().Token(t.Context(), ""); !problem.Is(err, problem.Domain) || !strings.Contains(err.Error(), "another person") {
+		t.Errorf("%v", err)
 	}
-	cancelFirst()
-	if err := <-done; err == nil {
-		t.Error("found something")
+	if saved := w.saved(); saved.Refresh != old.Refresh || saved.Subject != old.Subject {
+		t.Errorf("saved %+v", saved)
 	}
 }

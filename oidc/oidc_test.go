@@ -18,10 +18,10 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	_ = os.Unsetenv("CI") // where nobody could sign in
 	goleak.VerifyTestMain(m)
 }
+
+// allFlows are all flows.
+var allFlows = []signin.Flow{signin.Browser, signin.Device, signin.Paste}
 
 // A world is a stand-in domain and one user's machine.
 type world struct {
@@ -189,10 +192,6 @@ func readFile(t testing.TB, path string) string {
 // jwt is a token with the given claims and no signature worth the name.
 func jwt(claims string) string {
 	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".AAAA"
-}
-
-func withIDToken(raw string) *oauth2.Token {
-	return (&oauth2.Token{}).WithExtra(map[string]any{"id_token": raw})
 }
 
 // replaceIn has the domain put one text for another into its answers.

@@ -9,16 +9,17 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 const (
 	lockPoll     = 5 * time.Millisecond
-	lockTurns    = 5                   // polls, for each time that the lock itself is tried
-	lockPatience = 2 * exchangeTimeout // for another process's refresh
-	lockQuiet    = time.Second         // a longer wait is logged
-	saveTime     = 2 * time.Second     // for another process to save what the domain gave it
-	firstPause   = time.Second         // after a failed refresh
+	lockTurns    = 5                          // polls, for each time that the lock itself is tried
+	lockPatience = 2 * domain.ExchangeTimeout // for another process's refresh
+	lockQuiet    = time.Second                // a longer wait is logged
+	saveTime     = 2 * time.Second            // for another process to save what the domain gave it
+	firstPause   = time.Second                // after a failed refresh
 	longestPause = time.Minute
 	saveAgain    = 30 * time.Second // after a failed save
 )
@@ -127,7 +128,7 @@ func (s *Session) sendRefresh(old store.Tokens) error {
 		s.log.Info("session refreshed", "expiresAt", fresh.ExpiresAt, "took", time.Since(started))
 		s.keep(fresh)
 		return nil
-	case errors.Is(err, errInvalidGrant) && !old.Refresh.Empty():
+	case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():
 		return s.ended(old, err)
 	}
 	p := problem.From(err)
@@ -340,7 +341,7 @@ func (s *Session) pausing() *problem.Problem {
 // each failure, not the same for all, and as long as the domain asked. What the
 // person must correct is short, and what was not even sent has none, so that the
 // correction is noticed.
-func (s *Session) startPause(p *problem.Problem, o Outcome) {
+func (s *Session) startPause(p *problem.Problem, o domain.Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastFault = p

@@ -14,6 +14,8 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -22,7 +24,8 @@ import (
 // use. Every error of its methods is a [problem.Problem].
 type Session struct {
 	config   store.Config
-	domain   *Domain
+	domain   *domain.Domain
+	patience time.Duration // with a person at the sign-in page
 	file     *store.TokenFile
 	log      *slog.Logger
 	onChange func(Status)
@@ -68,12 +71,12 @@ type Token struct {
 // NewSession returns the session of a configuration. It makes no request and
 // reads no token before it is asked.
 func NewSession(config store.Config, places store.Places, log *slog.Logger) (*Session, error) {
-	domain, err := NewDomain(config, log)
+	d, err := domain.New(config, log)
 	if err != nil {
 		return nil, err
 	}
 	return &Session{
-		config: config, domain: domain, file: places.TokenFile(config), log: log,
+		config: config, domain: d, patience: signin.Patience, file: places.TokenFile(config), log: log,
 		onChange: func(Status) {}, turn: make(chan struct{}, 1),
 	}, nil
 }
@@ -84,7 +87,7 @@ func (s *Session) OnChange(f func(Status)) { s.onChange = f }
 
 // UseTransport makes the session reach its domain by another way than the network:
 // for simulations. It is to be called before the session is used.
-func (s *Session) UseTransport(t http.RoundTripper) { s.domain.transport = t }
+func (s *Session) UseTransport(t http.RoundTripper) { s.domain.UseTransport(t) }
 
 // Config returns the session's configuration.
 func (s *Session) Config() store.Config { return s.config }
@@ -135,7 +138,7 @@ func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
 		}
 	}
 	return Token{}, problem.New(problem.Domain,
-		fmt.Sprintf("The tokens of %s are over as soon as they come.", s.domain.url.Host),
+		fmt.Sprintf("The tokens of %s are over as soon as they come.", s.domain.Host()),
 		"Check this machine's clock.")
 }
 
@@ -364,12 +367,12 @@ func (s *Session) loginRequired() *problem.Problem {
 // that replaced a refused one: another refresh would not help. s.mu is held.
 func (s *Session) rejectedAgain() *problem.Problem {
 	hint := "Check scope: it must name the scope of the endpoint's own resource application, audience and scope name written together."
-	if c, err := parseClaims(s.held.Access.Reveal()); err == nil && len(c.Audience) > 0 {
-		hint += fmt.Sprintf(" The token's audience is %s.", printable(fmt.Sprint([]string(c.Audience)), 200))
+	if facts, ok := domain.DescribeToken(s.held.Access); ok && len(facts.Audience) > 0 {
+		hint += fmt.Sprintf(" The token's audience is %s.", domain.Printable(fmt.Sprint(facts.Audience), 200))
 	}
 	if skew := s.domain.ClockSkew(); skew.Abs() > 2*time.Minute {
 		hint = fmt.Sprintf("This machine's clock differs from the domain's by %s; correct it.", skew.Abs().Round(time.Second))
 	}
 	return problem.New(problem.Config, fmt.Sprintf("The endpoint %s rejects a token that %s has just issued.",
-		s.config.BaseURL, s.domain.url.Host), hint)
+		s.config.BaseURL, s.domain.Host()), hint)
 }

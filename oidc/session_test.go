@@ -16,6 +16,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -84,7 +85,7 @@ func TestOtherWindows(t *testing.T) {
 	if _, err := there.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
 		t.Fatal(err)
 	}
-	prompt, ended := connecting(t, here, Browser)
+	prompt, ended := connecting(t, here, signin.Browser)
 	if _, _, _, err := browse(t.Context(), prompt.URL); err != nil {
 		t.Fatal(err)
 	}
@@ -547,7 +548,7 @@ func TestDamagedFile(t *testing.T) {
 	if p := s.Status().Problem; p == nil || !strings.Contains(p.Message, "damaged") {
 		t.Errorf("problem %v", p)
 	}
-	prompt, ended := connecting(t, s, Browser)
+	prompt, ended := connecting(t, s, signin.Browser)
 	if _, _, _, err := browse(t.Context(), prompt.URL); err != nil {
 		t.Fatal(err)
 	}
@@ -628,7 +629,7 @@ func TestAKeyringThatIsNotThere(t *testing.T) {
 	w.config.TokenStore = store.KeyringStore
 	keyring.MockInitWithError(errors.New("gone"))
 	s := w.session()
-	_, err := s.Connect(t.Context(), ConnectOptions{Flow: Browser, Prompt: func(Prompt) { t.Error("the person is asked") }})
+	_, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) { t.Error("the person is asked") }})
 	if !problem.Is(err, problem.Store) || !strings.Contains(err.Error(), "keyring of this system cannot be used") {
 		t.Errorf("the sign-in: %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/qr"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -123,9 +124,9 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 	status, err := session.Connect(ctx, oidc.ConnectOptions{
 		Flow:        p.Flow,
 		OpenBrowser: p.OpenBrowser == nil || *p.OpenBrowser,
-		Prompt: func(p oidc.Prompt) {
+		Prompt: func(p signin.Prompt) {
 			shown := connectPrompt{p.Flow, p.URL, p.UserCode, nil, p.ExpiresAt.UTC().Truncate(time.Second), p.BrowserOpened}
-			if p.Flow == oidc.Device {
+			if p.Flow == signin.Device {
 				shown.QR = qr.Lines(cmp.Or(p.CompleteURL, p.URL))
 			}
 			s.notify("connect/prompt", shown)

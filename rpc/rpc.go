@@ -24,6 +24,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 )
 
 // Protocol is the version of this conversation.
@@ -70,7 +71,7 @@ type configInfo struct {
 	Path       string          `json:"path"`
 	BaseURL    string          `json:"baseURL"`
 	AuthMethod string          `json:"authMethod"`
-	Flows      []oidc.Flow     `json:"flows"`            // to be offered, the best one first
+	Flows      []signin.Flow   `json:"flows"`            // to be offered, the best one first
 	CAFile     string          `json:"caFile,omitempty"` // for the endpoint, too
 	CASum      string          `json:"caSum,omitempty"`  // the SHA-256 that it must have
 	Models     endpoint.Models `json:"models,omitempty"` // as far as the endpoint has told them
@@ -146,9 +147,9 @@ func NewStatusResult(s *oidc.Session, err error, logPath, version string) Status
 }
 
 type connectParams struct {
-	Flow        oidc.Flow `json:"flow"`
-	OpenBrowser *bool     `json:"openBrowser"` // true by default
-	Confirm     string    `json:"confirm"`     // the digest of a configuration that the person has just confirmed
+	Flow        signin.Flow `json:"flow"`
+	OpenBrowser *bool       `json:"openBrowser"` // true by default
+	Confirm     string      `json:"confirm"`     // the digest of a configuration that the person has just confirmed
 }
 
 type connectResult struct {
@@ -157,12 +158,12 @@ type connectResult struct {
 }
 
 type connectPrompt struct {
-	Flow          oidc.Flow `json:"flow"`
-	URL           string    `json:"url"`
-	UserCode      string    `json:"userCode,omitempty"`
-	QR            []string  `json:"qr,omitempty"` // the address for a camera, a line each
-	ExpiresAt     time.Time `json:"expiresAt"`
-	BrowserOpened bool      `json:"browserOpened"`
+	Flow          signin.Flow `json:"flow"`
+	URL           string      `json:"url"`
+	UserCode      string      `json:"userCode,omitempty"`
+	QR            []string    `json:"qr,omitempty"` // the address for a camera, a line each
+	ExpiresAt     time.Time   `json:"expiresAt"`
+	BrowserOpened bool        `json:"browserOpened"`
 }
 
 type answerParams struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -43,10 +44,10 @@ does everybody where no browser can be opened: over SSH, in a container, in CI.`
 					return err
 				}
 			}
-			if flow == string(oidc.Paste) {
+			if flow == string(signin.Paste) {
 				go readPasted(cmd, session)
 			}
-			status, err := a.connect(cmd, session, oidc.ConnectOptions{Flow: oidc.Flow(flow), OpenBrowser: !noBrowser})
+			status, err := a.connect(cmd, session, oidc.ConnectOptions{Flow: signin.Flow(flow), OpenBrowser: !noBrowser})
 			if err != nil {
 				return err
 			}
@@ -69,12 +70,12 @@ does everybody where no browser can be opened: over SSH, in a container, in CI.`
 func (a *app) connect(cmd *cobra.Command, session *oidc.Session, o oidc.ConnectOptions) (oidc.Status, error) {
 	w := cmd.ErrOrStderr()
 	stop := func() {}
-	o.Prompt = func(p oidc.Prompt) {
+	o.Prompt = func(p signin.Prompt) {
 		showPrompt(w, p)
 		switch {
-		case p.Flow == oidc.Paste: // the line is the person's
+		case p.Flow == signin.Paste: // the line is the person's
 		case isTerminal(w) && !a.verbose:
-			if p.Flow == oidc.Device {
+			if p.Flow == signin.Device {
 				showQR(w, cmp.Or(p.CompleteURL, p.URL))
 			}
 			stop = countdown(w, p.ExpiresAt)
@@ -87,11 +88,11 @@ func (a *app) connect(cmd *cobra.Command, session *oidc.Session, o oidc.ConnectO
 	return status, err
 }
 
-func showPrompt(w io.Writer, p oidc.Prompt) {
+func showPrompt(w io.Writer, p signin.Prompt) {
 	switch {
-	case p.Flow == oidc.Device:
+	case p.Flow == signin.Device:
 		fmt.Fprintf(w, "Open %s on any device and enter the code\n\n    %s\n\n", p.URL, p.UserCode)
-	case p.Flow == oidc.Paste:
+	case p.Flow == signin.Paste:
 		fmt.Fprintf(w, "Open this address in any browser and sign in:\n\n%s\n\n"+
 			"The browser then cannot open the last page. Paste its whole address here: ", p.URL)
 	case p.BrowserOpened:

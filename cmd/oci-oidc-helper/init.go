@@ -17,7 +17,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper/doctor"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -238,7 +238,7 @@ func (n *newConfig) question(key, words string) error {
 
 // settle asks for those of the keys that no flag gave, checks them, and asks again
 // where the check fails and a person is there.
-func (n *newConfig) settle(ask func() error, given bool, check func(context.Context, *oidc.Domain) error) error {
+func (n *newConfig) settle(ask func() error, given bool, check func(context.Context, *domain.Domain) error) error {
 	again := false
 	for {
 		if n.asker != nil && (!given || again) {
@@ -269,7 +269,7 @@ func (n *newConfig) settle(ask func() error, given bool, check func(context.Cont
 }
 
 // domain is the domain as far as it is configured.
-func (n *newConfig) domain() (*oidc.Domain, error) {
+func (n *newConfig) domain() (*domain.Domain, error) {
 	values := map[string]string{"client_id": "-", "llm_base_url": "https://endpoint.invalid", "client_secret": "-"}
 	maps.Copy(values, n.values)
 	if !n.secret.Empty() {
@@ -282,14 +282,14 @@ func (n *newConfig) domain() (*oidc.Domain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return oidc.NewDomain(config, n.log.Logger)
+	return domain.New(config, n.log.Logger)
 }
 
 func (n *newConfig) askDomain() error {
 	return n.settle(
 		func() error { return n.question("domain_url", "Domain URL, from the domain's page in the OCI console") },
 		n.values["domain_url"] != "",
-		func(ctx context.Context, d *oidc.Domain) error {
+		func(ctx context.Context, d *domain.Domain) error {
 			facts, err := d.Facts(ctx)
 			if err == nil && facts.Issuer == "" {
 				err = problem.New(problem.Domain, "That seems to be no identity domain: it has no discovery document.", "Check the Domain URL.")
@@ -316,7 +316,7 @@ func (n *newConfig) askApplication() error {
 			delete(n.values, "client_secret")
 		}
 		return err
-	}, given, func(ctx context.Context, d *oidc.Domain) error {
+	}, given, func(ctx context.Context, d *domain.Domain) error {
 		err := d.ProbeApplication(ctx)
 		if err == nil {
 			n.say("✓ The domain knows the application.")
@@ -340,7 +340,7 @@ func (n *newConfig) askAuthorization() error {
 			return err
 		}
 		return n.question("redirect_uri", "Redirect URL, as registered with the application")
-	}, n.values["scope"] != "" && n.values["redirect_uri"] != "", func(ctx context.Context, d *oidc.Domain) error {
+	}, n.values["scope"] != "" && n.values["redirect_uri"] != "", func(ctx context.Context, d *domain.Domain) error {
 		redirectURI := store.DefaultRedirectURI
 		if registered := strings.Fields(n.values["redirect_uri"]); len(registered) > 0 {
 			redirectURI = registered[0]
@@ -356,7 +356,7 @@ func (n *newConfig) askAuthorization() error {
 func (n *newConfig) askTokenStore() error {
 	return n.settle(func() error {
 		return n.question("token_store", "Save the tokens in a file that only you can read, or encrypted by the system's keyring: file or keyring")
-	}, n.values["token_store"] != "", func(context.Context, *oidc.Domain) error {
+	}, n.values["token_store"] != "", func(context.Context, *domain.Domain) error {
 		if n.values["token_store"] != string(store.KeyringStore) {
 			return nil
 		}

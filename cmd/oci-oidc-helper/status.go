@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
@@ -78,7 +78,7 @@ type statusReport struct {
 
 // domainClock is the domain's time, or "".
 func (a *app) domainClock(ctx context.Context, config store.Config) string {
-	domain, err := oidc.NewDomain(config, a.log.Logger)
+	domain, err := domain.New(config, a.log.Logger)
 	if err != nil {
 		return ""
 	}

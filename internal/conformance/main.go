@@ -8,6 +8,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,7 @@ type check struct {
 	what     string // is no longer checked
 	file     string
 	old, new string // what is put in its place
-	test     string // of the file's package
+	test     string // of the file's package, or of another one of its room
 }
 
 const (
@@ -51,6 +52,23 @@ const (
 	survived = "SURVIVED"
 	broken   = "BROKEN" // the changed program does not compile
 )
+
+// dir is where the test is: beside the file, or elsewhere in its room.
+func (c check) dir() string {
+	found := filepath.Dir(c.file)
+	room, _, _ := strings.Cut(c.file, "/")
+	declared := "\nfunc " + c.test + "("
+	_ = filepath.WalkDir(room, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), declared) {
+			found = filepath.Dir(path)
+		}
+		return nil
+	})
+	return found
+}
 
 // remove runs the test without the check.
 func (c check) remove() (verdict, output string) {
@@ -79,7 +97,7 @@ func (c check) remove() (verdict, output string) {
 		return broken, err.Error()
 	}
 	// A check whose lack makes the test wait is noticed, too.
-	test := exec.Command("go", "test", "-overlay", overlay, "-vet=off", "-count=1", "-failfast", "-timeout=90s", "-run", "^"+c.test+"$", "./"+filepath.Dir(c.file))
+	test := exec.Command("go", "test", "-overlay", overlay, "-vet=off", "-count=1", "-failfast", "-timeout=90s", "-run", "^"+c.test+"$", "./"+c.dir())
 	result, err := test.CombinedOutput()
 	switch {
 	case err == nil && !strings.Contains(string(result), "no tests to run"):

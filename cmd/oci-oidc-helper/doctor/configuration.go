@@ -14,7 +14,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 )
 
 func checkConfiguration(_ context.Context, p *patient) Finding {
@@ -23,7 +23,7 @@ func checkConfiguration(_ context.Context, p *patient) Finding {
 		return failWith(p, err)
 	}
 	p.config = &config
-	if p.domain, err = oidc.NewDomain(config, p.Log); err != nil {
+	if p.domain, err = domain.New(config, p.Log); err != nil {
 		return failWith(p, err)
 	}
 	return ok(config.Path, "domain "+config.DomainURL, "endpoint "+config.BaseURL,

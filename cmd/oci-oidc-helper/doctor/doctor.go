@@ -20,6 +20,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -105,8 +106,8 @@ var checks = []check{
 type patient struct {
 	Options
 	config *store.Config   // nil unless it is usable
-	domain *oidc.Domain    // nil without a configuration
-	facts  *oidc.Facts     // nil unless the domain answered
+	domain *domain.Domain  // nil without a configuration
+	facts  *domain.Facts   // nil unless the domain answered
 	known  bool            // the domain knows the application
 	skew   time.Duration   // of the domain's clock, ahead of ours
 	token  *oidc.Token     // nil unless there is a valid one

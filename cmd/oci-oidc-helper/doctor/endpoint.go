@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 )
 
 // checkEndpoint asks the endpoint for its models without a token, which it should
@@ -98,7 +98,7 @@ func (w *way) said() []string {
 
 // audience is what the token says of its use.
 func (p *patient) audience() []string {
-	facts, ok := oidc.DescribeToken(p.token.Access)
+	facts, ok := domain.DescribeToken(p.token.Access)
 	if !ok {
 		return []string{"the token does not tell its audience"}
 	}
@@ -108,7 +108,7 @@ func (p *patient) audience() []string {
 // meantForEndpoint reports whether the token is for more than the domain itself.
 // What audience the endpoint expects, it does not tell.
 func (p *patient) meantForEndpoint() bool {
-	facts, ok := oidc.DescribeToken(p.token.Access)
+	facts, ok := domain.DescribeToken(p.token.Access)
 	if !ok {
 		return true
 	}

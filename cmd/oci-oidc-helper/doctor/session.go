@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -22,7 +23,7 @@ func checkRedirectPort(ctx context.Context, p *patient) Finding {
 	}
 	var free, taken []string
 	for _, redirectURI := range p.config.RedirectURIs {
-		if oidc.CheckListener([]string{redirectURI}) == nil {
+		if signin.CheckListener([]string{redirectURI}) == nil {
 			free = append(free, redirectURI)
 			continue
 		}
@@ -37,7 +38,7 @@ func checkRedirectPort(ctx context.Context, p *patient) Finding {
 	if len(free) > 0 {
 		return ok(strings.Join(free, ", ")+" is free", taken...)
 	}
-	found := failWith(p, oidc.CheckListener(p.config.RedirectURIs), taken...)
+	found := failWith(p, signin.CheckListener(p.config.RedirectURIs), taken...)
 	if p.config.AuthMethod == store.MobileApp {
 		found.State = Warning // it signs in with a code
 	}

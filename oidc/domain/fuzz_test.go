@@ -1,7 +1,6 @@
-package oidc
+package domain
 
 import (
-	"bytes"
 	"io"
 	"log/slog"
 	"net/http"
@@ -25,7 +24,7 @@ var fuzzConfig = store.Config{
 
 // saysDomain is a domain that answers every request with one text.
 func saysDomain(t testing.TB, status int, header, body string) *Domain {
-	d, err := NewDomain(fuzzConfig, slog.New(slog.DiscardHandler))
+	d, err := New(fuzzConfig, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,16 +131,18 @@ func FuzzDeviceAnswer(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			d := saysDomain(t, max(0, status), "", body)
 			began := time.Now()
-			err := d.signInWithDevice(t.Context(), func(p Prompt) {
-				u, err := url.Parse(p.URL)
-				if err != nil || u.Scheme != "https" && !loopback(u.Hostname()) || strings.HasPrefix(p.URL, "-") ||
-					strings.ContainsFunc(p.URL+p.UserCode, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(p.URL, " ") || p.UserCode == "" {
-					t.Errorf("prompt %+v", p)
+			r, err := d.NewDeviceRequest(t.Context())
+			if err == nil {
+				u, errURL := url.Parse(r.URL)
+				if errURL != nil || u.Scheme != "https" && !loopback(u.Hostname()) || strings.HasPrefix(r.URL, "-") ||
+					strings.ContainsFunc(r.URL+r.UserCode, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(r.URL, " ") || r.UserCode == "" {
+					t.Errorf("to be shown: %+v", r)
 				}
-			}, func(tokens store.Tokens) error {
-				checkTokens(t, tokens)
-				return nil
-			})
+				var tokens store.Tokens
+				if tokens, err = d.AwaitDevice(t.Context(), r); err == nil {
+					checkTokens(t, tokens)
+				}
+			}
 			harmless(t, err)
 			if wait := time.Since(began); wait > deviceLongest+time.Minute {
 				t.Errorf("waited %v", wait)
@@ -170,8 +171,8 @@ func FuzzClaims(f *testing.F) {
 }
 
 // fuzzRequest is an authorization request whose state a fuzzer can know.
-func fuzzRequest(f *testing.F) *codeRequest {
-	r, err := saysDomain(f, 0, "", "").newCodeRequest(f.Context(), fuzzConfig.RedirectURIs[0])
+func fuzzRequest(f *testing.F) *CodeRequest {
+	r, err := saysDomain(f, 0, "", "").NewCodeRequest(f.Context(), fuzzConfig.RedirectURIs[0])
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -185,87 +186,13 @@ func FuzzPasted(f *testing.F) {
 	f.Add("?state=the-state-of-this-attempt&error=access_denied#")
 	f.Add("AQIDBA+/=")
 	f.Fuzz(func(t *testing.T, text string) {
-		code, err := r.parsePasted(text)
+		code, err := r.ParsePasted(text)
 		if (err == nil) == (code == "") {
 			t.Errorf("code %q, %v", code, err)
 		}
 		harmless(t, err, r.state, r.nonce, r.verifier)
 		if err == nil && strings.Contains(text, "?") && !strings.Contains(text, "state=") && !strings.Contains(text, "%") {
 			t.Errorf("%q was taken without a state", text)
-		}
-	})
-}
-
-// FuzzCallback sends what comes after the path to the listener's handler: what does
-// not carry the state changes nothing.
-func FuzzCallback(f *testing.F) {
-	r := fuzzRequest(f)
-	f.Add("code=AQ%3D&state=the-state-of-this-attempt")
-	f.Add("error=access_denied&error_description=%1b[2J&state=the-state-of-this-attempt")
-	f.Add("state=the-state-of-this-attempt&state=x&code=a;b")
-	f.Add("iss=evil&code=a&state=the-state-of-this-attempt")
-	f.Fuzz(func(t *testing.T, query string) {
-		c := &callback{
-			arrived: make(chan arrival, 1), redirect: mustURL(t, fuzzConfig.RedirectURIs[0]), startPath: "/start", resultPath: "/result",
-			ended: make(chan struct{}), shown: make(chan struct{}),
-		}
-		close(c.ended)
-		req, err := http.NewRequest(http.MethodGet, fuzzConfig.RedirectURIs[0], nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.URL.RawQuery = query
-		w := &answerOf{header: http.Header{}}
-		c.handler(r).ServeHTTP(w, req)
-		values := req.URL.Query()
-		mine := values.Get("state") == r.state
-		for _, several := range values {
-			mine = mine && len(several) == 1
-		}
-		select {
-		case a := <-c.arrived:
-			harmless(t, a.err, r.state, r.nonce, r.verifier)
-			if !mine || (a.err == nil) != (a.code != "") || w.status != http.StatusSeeOther || w.header.Get("Location") != "/result" {
-				t.Errorf("%q arrived as %+v, answered %d", query, a, w.status)
-			}
-		default:
-			if mine || w.status != http.StatusBadRequest {
-				t.Errorf("%q did not arrive, answered %d", query, w.status)
-			}
-		}
-		if strings.Contains(w.body.String(), "the-state") {
-			t.Error("the page tells the state")
-		}
-	})
-}
-
-// answerOf is an answer that stays here.
-type answerOf struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (a *answerOf) Header() http.Header            { return a.header }
-func (a *answerOf) WriteHeader(status int)         { a.status = status }
-func (a *answerOf) Write(text []byte) (int, error) { return a.body.Write(text) }
-
-func FuzzAnnouncement(f *testing.F) {
-	f.Add([]byte(`{"flow":"browser","url":"http://localhost:8888/x","expiresAt":"2030-01-01T00:00:00Z","browserOpened":true}`))
-	f.Add([]byte(`{"flow":"device","url":"https://x/","userCode":"A\u001b[31m"}`))
-	places := store.Places{Home: f.TempDir(), StateDir: f.TempDir()}
-	shared := places.TokenFile(fuzzConfig).SignIn("browser")
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if err := shared.Announce(text); err != nil {
-			t.Fatal(err)
-		}
-		p, ok := announced(shared)
-		if !ok {
-			return
-		}
-		if !secureURL(p.URL) || p.Flow != Browser && p.Flow != Device ||
-			strings.ContainsFunc(p.URL+p.UserCode, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Errorf("prompt %+v", p)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package oidc
+package domain
 
 import (
 	"context"
@@ -20,39 +20,56 @@ const (
 	devicePollMost   = 60 // seconds
 	deviceLifetime   = 5 * time.Minute
 	deviceLongest    = 30 * time.Minute
-	userCodeSize     = 40 // characters
 )
 
-// signInWithDevice makes the device flow (RFC 8628): show is called once with
-// what the person must be shown, keep with the tokens.
-func (d *Domain) signInWithDevice(ctx context.Context, show func(Prompt), keep func(store.Tokens) error) error {
+// UserCodeSize is the longest user code that is shown, in characters.
+const UserCodeSize = 40
+
+// A DeviceRequest is one device authorization (RFC 8628, 3.2): what the person must
+// be shown, and what its answer must match.
+type DeviceRequest struct {
+	URL         string // where the code is entered
+	CompleteURL string // the same with the code in it, or ""
+	UserCode    string
+	ExpiresAt   time.Time
+
+	client *client
+	check  answerCheck
+	grant  *oauth2.DeviceAuthResponse
+}
+
+// NewDeviceRequest asks for a code that a person enters on any machine.
+func (d *Domain) NewDeviceRequest(ctx context.Context) (*DeviceRequest, error) {
 	m, err := d.discover(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	client, err := d.client(m.endpoints())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	check, err := d.newAnswerCheck(ctx, m)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	client.Endpoint.DeviceAuthURL = m.Device
 	grant, err := d.requestDevice(ctx, client)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	show(Prompt{Flow: Device, URL: grant.VerificationURI, CompleteURL: grant.VerificationURIComplete, UserCode: grant.UserCode, ExpiresAt: grant.Expiry})
-	answer, err := d.pollDevice(ctx, client, grant)
+	return &DeviceRequest{
+		URL: grant.VerificationURI, CompleteURL: grant.VerificationURIComplete, UserCode: grant.UserCode, ExpiresAt: grant.Expiry,
+		client: client, check: check, grant: grant,
+	}, nil
+}
+
+// AwaitDevice waits until the person has entered the code, and returns the tokens.
+func (d *Domain) AwaitDevice(ctx context.Context, r *DeviceRequest) (store.Tokens, error) {
+	answer, err := d.pollDevice(ctx, r.client, r.grant)
 	if err != nil {
-		return err
+		return store.Tokens{}, err
 	}
-	tokens, err := d.signedIn(ctx, answer, check, "")
-	if err != nil {
-		return err
-	}
-	return keep(tokens)
+	return d.signedIn(ctx, answer, r.check, "")
 }
 
 // requestDevice asks for a code. Oracle wants response_type beside the
@@ -71,14 +88,14 @@ func (d *Domain) requestDevice(ctx context.Context, client *client) (*oauth2.Dev
 		}
 		return nil, p
 	}
-	grant.VerificationURI = secured(grant.VerificationURI)
-	if grant.DeviceCode == "" || !secureURL(grant.VerificationURI) {
+	grant.VerificationURI = Secured(grant.VerificationURI)
+	if grant.DeviceCode == "" || !SecureURL(grant.VerificationURI) {
 		return nil, d.nonsense(deviceStep, "no device code or no address to enter it", nil)
 	}
-	if grant.VerificationURIComplete = secured(grant.VerificationURIComplete); !secureURL(grant.VerificationURIComplete) {
+	if grant.VerificationURIComplete = Secured(grant.VerificationURIComplete); !SecureURL(grant.VerificationURIComplete) {
 		grant.VerificationURIComplete = ""
 	}
-	if grant.UserCode == "" || printable(grant.UserCode, userCodeSize) != grant.UserCode {
+	if grant.UserCode == "" || Printable(grant.UserCode, UserCodeSize) != grant.UserCode {
 		return nil, d.nonsense(deviceStep, "no code that a person can type", nil)
 	}
 	now := time.Now()
@@ -102,9 +119,9 @@ func (d *Domain) askForDevice(ctx context.Context, client, as *client) (*oauth2.
 	return grant, x, err
 }
 
-// secured turns the http: address that Oracle's domains give for their own page
+// Secured turns the http: address that Oracle's domains give for their own page
 // into the https: one, and escapes what does not belong into an address.
-func secured(address string) string {
+func Secured(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return ""

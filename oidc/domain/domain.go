@@ -1,4 +1,12 @@
-package oidc
+// Package domain speaks the protocol of an OCI IAM identity domain: discovery,
+// client authentication, authorization, device and token requests, ID tokens, and
+// what its refusals mean. It decides nothing and keeps nothing.
+//
+// It promises that what the domain says is harmless where it is shown or logged. It
+// refuses an endpoint that is neither https nor on this machine, or at another host
+// than the domain's. Oracle's domains differ from the specifications in places; each
+// such place says so where it is handled.
+package domain
 
 import (
 	"cmp"
@@ -32,7 +40,6 @@ type Domain struct {
 	config    store.Config
 	transport http.RoundTripper
 	log       *slog.Logger
-	patience  time.Duration // with a person at the sign-in page
 
 	metadata    atomic.Pointer[metadata] // once discovered
 	discovering chan struct{}            // held by who asks
@@ -40,14 +47,21 @@ type Domain struct {
 	skew atomic.Int64 // nanoseconds the domain's clock is ahead of ours
 }
 
-// NewDomain returns the domain of a configuration. It makes no request.
-func NewDomain(config store.Config, log *slog.Logger) (*Domain, error) {
+// New returns the domain of a configuration. It makes no request.
+func New(config store.Config, log *slog.Logger) (*Domain, error) {
 	u, err := url.Parse(config.DomainURL)
 	if err != nil {
 		return nil, problem.New(problem.Config, "domain_url is not a web address.", "Write it as https://host.").Because(err)
 	}
-	return &Domain{url: u, config: config, transport: config.Network, log: log, patience: codeLifetime, discovering: make(chan struct{}, 1)}, nil
+	return &Domain{url: u, config: config, transport: config.Network, log: log, discovering: make(chan struct{}, 1)}, nil
 }
+
+// Host is the domain's host and port, for messages.
+func (d *Domain) Host() string { return d.url.Host }
+
+// UseTransport reaches the domain by another way than the network: for simulations.
+// It is to be called before the domain is used.
+func (d *Domain) UseTransport(t http.RoundTripper) { d.transport = t }
 
 // metadata is what we need of the discovery document (OIDC Discovery 1.0, 3).
 type metadata struct {
@@ -190,7 +204,7 @@ func (d *Domain) complete(m *metadata) (*metadata, error) {
 		if *endpoint.url == "" {
 			*endpoint.url = d.url.String() + endpoint.path
 		}
-		if !secureURL(*endpoint.url) {
+		if !SecureURL(*endpoint.url) {
 			return nil, problem.New(problem.Domain,
 				fmt.Sprintf("The domain %s names a %s that is neither https nor on this machine.", d.url.Host, endpoint.name),
 				"Check domain_url; if it is right, ask your administrator.")
@@ -198,7 +212,7 @@ func (d *Domain) complete(m *metadata) (*metadata, error) {
 		if !d.owns(*endpoint.url) && endpoint.url != &m.Keys {
 			elsewhere, _ := url.Parse(*endpoint.url)
 			return nil, problem.New(problem.Domain,
-				fmt.Sprintf("The domain %s names a %s at another host, %s.", d.url.Host, endpoint.name, printable(elsewhere.Host, 100)),
+				fmt.Sprintf("The domain %s names a %s at another host, %s.", d.url.Host, endpoint.name, Printable(elsewhere.Host, 100)),
 				"If that is your domain's own address, set domain_url to it; if you do not know it, ask your administrator.")
 		}
 	}
@@ -211,7 +225,7 @@ func (d *Domain) complete(m *metadata) (*metadata, error) {
 // some places only, and so may the region in the name of the same tenant.
 func (d *Domain) owns(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || !secureURL(text) {
+	if err != nil || !SecureURL(text) {
 		return false
 	}
 	host, own := strings.ToLower(u.Hostname()), strings.ToLower(d.url.Hostname())
@@ -231,9 +245,9 @@ func oracleTenant(host string) string {
 // maxURLSize is the longest address that a domain may name, in bytes.
 const maxURLSize = 4 << 10
 
-// secureURL reports whether a secret may be sent to, or a person led to, the URL:
+// SecureURL reports whether a secret may be sent to, or a person led to, the URL:
 // https, or http to this machine.
-func secureURL(text string) bool {
+func SecureURL(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" || len(text) > maxURLSize {
 		return false

@@ -1,6 +1,8 @@
-package oidc
+package signin
 
-import "syscall"
+import (
+	"syscall"
+)
 
 // Windows has its own numbers for sockets; those of package syscall that look
 // like Unix's are Go's inventions.

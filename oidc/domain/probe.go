@@ -1,4 +1,4 @@
-package oidc
+package domain
 
 import (
 	"context"
@@ -38,17 +38,6 @@ func (d *Domain) Facts(ctx context.Context) (Facts, error) {
 	return Facts{m.Issuer, m.Authorization, m.Token, m.Device, m.Revocation}, nil
 }
 
-// CheckListener reports whether the redirect of a sign-in could be received now,
-// at one of the URIs. Its error is a problem of kind PortInUse.
-func CheckListener(redirectURIs []string) error {
-	c, _, err := listenAtOne(redirectURIs, "")
-	if err != nil {
-		return err
-	}
-	c.closeListeners()
-	return nil
-}
-
 // ProbeApplication reports whether the domain knows the application and its
 // secret: a code that is none must be refused as that (RFC 6749, 5.2).
 func (d *Domain) ProbeApplication(ctx context.Context) error {
@@ -75,7 +64,7 @@ func (d *Domain) probeGrant(ctx context.Context, form url.Values) error {
 	}
 	err = d.post(ctx, step, m.Token, client, form)
 	switch {
-	case errors.Is(err, errInvalidGrant):
+	case errors.Is(err, ErrInvalidGrant):
 		return nil
 	case err == nil:
 		return d.nonsense(step, "what was never issued was accepted", nil)
@@ -89,12 +78,12 @@ func (d *Domain) probeGrant(ctx context.Context, form url.Values) error {
 // a domain may say so only after the sign-in.
 func (d *Domain) ProbeAuthorization(ctx context.Context, redirectURI string) error {
 	const step = "ask for the sign-in page"
-	request, err := d.newCodeRequest(ctx, redirectURI)
+	request, err := d.NewCodeRequest(ctx, redirectURI)
 	if err != nil {
 		return err
 	}
 	ctx, x := d.exchange(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, request.url(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, request.URL(), nil)
 	if err != nil {
 		return d.fault(step, x, err)
 	}
@@ -114,7 +103,7 @@ func (d *Domain) ProbeAuthorization(ctx context.Context, redirectURI string) err
 	if err != nil || !strings.HasPrefix(location.String(), redirectURI+"?") {
 		return nil
 	}
-	if _, err = request.parse(location.Query()); errors.Is(err, errForeignState) {
+	if _, err = request.Parse(location.Query()); errors.Is(err, ErrForeignState) {
 		return nil // an answer that tells nothing
 	}
 	return err
@@ -159,9 +148,9 @@ func DescribeToken(access secret.Text) (facts TokenFacts, ok bool) {
 	if err != nil || json.Unmarshal(payload, &c) != nil {
 		return TokenFacts{}, false
 	}
-	facts = TokenFacts{Issuer: printable(c.Issuer, 200), Scope: printable(c.Scope, 500), ExpiresAt: c.Expiry.time()}
+	facts = TokenFacts{Issuer: Printable(c.Issuer, 200), Scope: Printable(c.Scope, 500), ExpiresAt: c.Expiry.time()}
 	for _, one := range c.Audience {
-		facts.Audience = append(facts.Audience, printable(one, 200))
+		facts.Audience = append(facts.Audience, Printable(one, 200))
 	}
 	return facts, true
 }

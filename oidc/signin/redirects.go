@@ -1,4 +1,4 @@
-package oidc
+package signin
 
 import (
 	"errors"
@@ -27,4 +27,15 @@ func listenAtOne(redirectURIs []string, endpoint string) (c *callback, redirectU
 	}
 	return nil, "", problem.New(problem.PortInUse, "None of the addresses of redirect_uri is free: "+strings.Join(reasons, " "),
 		"Stop one of those programs, or register another redirect URL in the application and add it to redirect_uri.").Because(errors.Join(refused...))
+}
+
+// CheckListener reports whether the redirect of a sign-in could be received now,
+// at one of the URIs. Its error is a problem of kind PortInUse.
+func CheckListener(redirectURIs []string) error {
+	c, _, err := listenAtOne(redirectURIs, "")
+	if err != nil {
+		return err
+	}
+	c.closeListeners()
+	return nil
 }

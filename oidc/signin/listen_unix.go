@@ -1,8 +1,10 @@
 //go:build unix
 
-package oidc
+package signin
 
-import "syscall"
+import (
+	"syscall"
+)
 
 var (
 	// noSuchAddress are the errors of listening on ::1 where there is no IPv6.

@@ -1,4 +1,4 @@
-package oidc
+package domain
 
 import (
 	"strings"
@@ -24,7 +24,7 @@ const (
 func (d *Domain) received(answer *oauth2.Token, endpoints store.Endpoints) (store.Tokens, error) {
 	switch {
 	case !strings.EqualFold(answer.Type(), "Bearer"):
-		return store.Tokens{}, unusable("its type is " + printable(answer.Type(), 40) + ", not Bearer")
+		return store.Tokens{}, unusable("its type is " + Printable(answer.Type(), 40) + ", not Bearer")
 	case !tokenText(answer.AccessToken), answer.RefreshToken != "" && !tokenText(answer.RefreshToken):
 		return store.Tokens{}, unusable("it is too long, or has characters that no token has")
 	}

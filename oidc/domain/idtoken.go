@@ -1,4 +1,4 @@
-package oidc
+package domain
 
 import (
 	"crypto/sha256"
@@ -55,9 +55,9 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 // person is who a token is about, in words.
 func (c claims) person() string {
 	if c.Subject != "" {
-		return printable(c.Subject, 200)
+		return Printable(c.Subject, 200)
 	}
-	return printable(c.Name, 200)
+	return Printable(c.Name, 200)
 }
 
 var errNotJWT = errors.New("not a JSON Web Token")

@@ -1,4 +1,4 @@
-package oidc
+package signin
 
 import (
 	"context"
@@ -17,7 +17,8 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/pages"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin/pages"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 	// page that says how the sign-in ended.
 	lastPageTime = 3 * time.Second
 	// callbackTimeout bounds one request of a browser.
-	callbackTimeout = exchangeTimeout + 5*time.Second
+	callbackTimeout = domain.ExchangeTimeout + 5*time.Second
 	// maxCallers is how many connections there may be at once; one more closes
 	// the oldest, so that a flood keeps nobody out.
 	maxCallers = 64
@@ -121,7 +122,7 @@ func isAny(err error, errnos []syscall.Errno) bool {
 }
 
 // serve begins to answer browsers on behalf of one request.
-func (c *callback) serve(request *codeRequest) {
+func (c *callback) serve(request *domain.CodeRequest) {
 	c.server = &http.Server{
 		Handler:           c.handler(request),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -136,7 +137,7 @@ func (c *callback) serve(request *codeRequest) {
 	}
 }
 
-func (c *callback) handler(request *codeRequest) http.Handler {
+func (c *callback) handler(request *domain.CodeRequest) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w.Header())
 		switch {
@@ -150,7 +151,7 @@ func (c *callback) handler(request *codeRequest) http.Handler {
 		case !visited(r.Header):
 			c.page(w, http.StatusForbidden, pages.Nothing)
 		case r.URL.EscapedPath() == c.startPath && !c.over():
-			http.Redirect(w, r, request.url(), http.StatusFound)
+			http.Redirect(w, r, request.URL(), http.StatusFound)
 		case r.URL.EscapedPath() == c.startPath:
 			c.showResult(w)
 		case r.URL.EscapedPath() == c.resultPath:
@@ -196,9 +197,9 @@ func (c *callers) note(conn net.Conn, state http.ConnState) {
 
 // receive takes the authorization response. One that does not carry this
 // attempt's state changes nothing.
-func (c *callback) receive(w http.ResponseWriter, r *http.Request, request *codeRequest) {
-	code, err := request.parse(r.URL.Query())
-	if errors.Is(err, errForeignState) {
+func (c *callback) receive(w http.ResponseWriter, r *http.Request, request *domain.CodeRequest) {
+	code, err := request.Parse(r.URL.Query())
+	if errors.Is(err, domain.ErrForeignState) {
 		c.page(w, http.StatusBadRequest, pages.OtherSignIn)
 		return
 	}

@@ -1,4 +1,4 @@
-package oidc
+package domain
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// errInvalidGrant is the cause of the one problem that ends a session.
-var errInvalidGrant = errors.New("invalid_grant")
+// ErrInvalidGrant is the cause of the one problem that ends a session.
+var ErrInvalidGrant = errors.New("invalid_grant")
 
 // fault says what a failed call means: step is what was tried, as a verb
 // ("refresh the session"). Nothing of the answer's body gets into it but the
@@ -104,7 +104,7 @@ func codeProblem(code, could, said string) *problem.Problem {
 
 func codeCause(code string) error {
 	if code == "invalid_grant" {
-		return errInvalidGrant
+		return ErrInvalidGrant
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func codeCause(code string) error {
 // said quotes what the domain said, for a message: ` (error, "description", ECID …)`.
 // What it was told, and might echo, is left out.
 func said(code, description, supportID string) string {
-	clean := func(text string, limit int) string { return printable(logging.Redact(text), limit) }
+	clean := func(text string, limit int) string { return Printable(logging.Redact(text), limit) }
 	var parts []string
 	if code = clean(code, 60); code != "" {
 		parts = append(parts, code)
@@ -129,8 +129,8 @@ func said(code, description, supportID string) string {
 	return " (" + strings.Join(parts, ", ") + ")"
 }
 
-// printable returns at most limit characters of text, without control characters.
-func printable(text string, limit int) string {
+// Printable returns at most limit characters of text, without control characters.
+func Printable(text string, limit int) string {
 	clean := strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

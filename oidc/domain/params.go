@@ -1,4 +1,4 @@
-package oidc
+package domain
 
 import (
 	"net/url"

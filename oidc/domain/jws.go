@@ -1,4 +1,4 @@
-package oidc
+package domain
 
 import (
 	"context"
@@ -126,7 +126,7 @@ func verifySignature(raw string, keys []signingKey) error {
 	}
 	algorithm, known := algorithms[header.Algorithm]
 	if !known {
-		return badIDToken("it is signed with " + printable(header.Algorithm, 20) + ", which proves nothing to us")
+		return badIDToken("it is signed with " + Printable(header.Algorithm, 20) + ", which proves nothing to us")
 	}
 	hash := algorithm.hash
 	digest := []byte(parts[0] + "." + parts[1])

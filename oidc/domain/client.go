@@ -1,4 +1,4 @@
-package oidc
+package domain
 
 import (
 	"bytes"
@@ -140,7 +140,7 @@ func parseKey(text secret.Text) (*rsa.PrivateKey, error) {
 	case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "":
 		return nil, bad("it is protected by a passphrase, which nobody could enter")
 	case !strings.HasSuffix(block.Type, "PRIVATE KEY"):
-		return nil, bad("it is a " + strings.ToLower(printable(block.Type, 40)) + " and not a private key")
+		return nil, bad("it is a " + strings.ToLower(Printable(block.Type, 40)) + " and not a private key")
 	}
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 	if err != nil {

@@ -1,4 +1,4 @@
-package oidc
+package domain
 
 import (
 	"bytes"
@@ -19,10 +19,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
-const (
-	exchangeTimeout = 30 * time.Second
-	maxAnswerSize   = 1 << 20 // bytes
-)
+// ExchangeTimeout bounds one call to a domain.
+const ExchangeTimeout = 30 * time.Second
+
+const maxAnswerSize = 1 << 20 // bytes
 
 // An exchange is one call to a domain, and what there is to know of it besides
 // its result. It is the transport of that call.
@@ -75,7 +75,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	rememberAsked(req, form)
-	ctx, cancel := context.WithTimeout(x.ctx, exchangeTimeout)
+	ctx, cancel := context.WithTimeout(x.ctx, ExchangeTimeout)
 	defer cancel()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { x.sent.Store(true) },
@@ -154,7 +154,7 @@ func (x *exchange) unknown() bool {
 }
 
 // supportID is what Oracle's support asks for.
-func (x *exchange) supportID() string { return printable(x.header.Get("X-ORACLE-DMS-ECID"), 100) }
+func (x *exchange) supportID() string { return Printable(x.header.Get("X-ORACLE-DMS-ECID"), 100) }
 
 // clockSkew is how far the domain's clock is ahead of ours, as far as the answer
 // tells.

@@ -1,4 +1,4 @@
-package oidc
+package signin
 
 import (
 	"os"
@@ -8,18 +8,19 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 )
 
 // browserPatience is how long a browser command has to fail: one that runs
 // longer is a browser that stays in the foreground.
 const browserPatience = 500 * time.Millisecond
 
-// openBrowser opens the address and reports whether that seems to have worked.
+// OpenBrowser opens the address and reports whether that seems to have worked.
 // Where no browser can be, none is tried: some systems would open one made of
 // text, in the middle of somebody's terminal. The browser gets the environment that
 // is given, and nothing of it reaches our own output.
-func openBrowser(address string, environ []string) bool {
-	if !place.Browser() || !secureURL(address) {
+func OpenBrowser(address string, environ []string) bool {
+	if !place.Browser() || !domain.SecureURL(address) {
 		return false
 	}
 	words := opener()

@@ -1,4 +1,4 @@
-package oidc
+package signin
 
 import (
 	"crypto/sha256"
@@ -15,56 +15,17 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/pages"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin/pages"
 )
-
-// signingIn begins a sign-in with the browser, and returns the right redirect that
-// the domain answers with, not followed yet.
-func signingIn(t *testing.T, w *world, s *Session) (redirect string, ended <-chan error) {
-	t.Helper()
-	prompt, ended := connecting(t, s, Browser)
-	redirect, err := w.Allow(t.Context(), authorizationURL(t, prompt))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return redirect, ended
-}
-
-// visit sends one request as it is, without following.
-func visit(t testing.TB, address string, change func(*http.Request)) *http.Response {
-	t.Helper()
-	req := mustRequest(t, http.MethodGet, address)
-	if change != nil {
-		change(req)
-	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { resp.Body.Close() })
-	return resp
-}
-
-// endsWell finishes the sign-in, which nothing before may have disturbed.
-func endsWell(t *testing.T, redirect string, ended <-chan error) {
-	t.Helper()
-	if status, body, last, err := browse(t.Context(), redirect); err != nil || status != http.StatusOK || !strings.Contains(body, "You are signed in") {
-		t.Errorf("%d %s %s %v", status, body, last, err)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
 
 // TestTheAuthorizationRequest: what is sent is the registered redirect letter for
 // letter, S256, and a state, a nonce and a verifier that nobody guesses.
 func TestTheAuthorizationRequest(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{})
 	seen := map[string]bool{}
 	for range 3 {
-		s := w.session()
-		redirect, ended := signingIn(t, w, s)
+		person := w.person()
+		redirect, ended := signingIn(t, w, person)
 		endsWell(t, redirect, ended)
 	}
 	for i, request := range w.Requests(domaintest.Authorize) {
@@ -98,8 +59,8 @@ func TestTheAuthorizationRequest(t *testing.T) {
 // TestOnlyAVisitCounts: a part of another page and a page loaded ahead are turned
 // away even with the right state; the person's own visit then succeeds.
 func TestOnlyAVisitCounts(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	redirect, ended := signingIn(t, w, w.session())
+	w := newWorld(t, domaintest.Options{})
+	redirect, ended := signingIn(t, w, w.person())
 	for _, header := range [][2]string{
 		{"Sec-Fetch-Dest", "iframe"}, {"Sec-Fetch-Dest", "image"}, {"Sec-Fetch-Dest", "empty"}, {"Sec-Fetch-Dest", "script"},
 		{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Purpose", "prefetch"},
@@ -117,8 +78,8 @@ func TestOnlyAVisitCounts(t *testing.T) {
 
 // TestOnlyTheRegisteredAddress: another spelling of the path is another path.
 func TestOnlyTheRegisteredAddress(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	redirect, ended := signingIn(t, w, w.session())
+	w := newWorld(t, domaintest.Options{})
+	redirect, ended := signingIn(t, w, w.person())
 	for _, path := range []string{"/Callback", "/callback/", "//callback", "/call%62ack", "/x/../callback", "/callback;x"} {
 		resp := visit(t, strings.Replace(redirect, "/callback", path, 1), nil)
 		if resp.StatusCode != http.StatusNotFound {
@@ -149,8 +110,8 @@ func TestOnlyTheRegisteredAddress(t *testing.T) {
 // TestErrorCallbacksNeedTheState: a page elsewhere cannot end a sign-in with an
 // error; the domain can.
 func TestErrorCallbacksNeedTheState(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	redirect, ended := signingIn(t, w, w.session())
+	w := newWorld(t, domaintest.Options{})
+	redirect, ended := signingIn(t, w, w.person())
 	state := mustURL(t, redirect).Query().Get("state")
 	for _, query := range []string{
 		"error=access_denied", "error=server_error&state=x", "error=access_denied&state=", "error=access_denied&state=" + state[1:],
@@ -163,7 +124,7 @@ func TestErrorCallbacksNeedTheState(t *testing.T) {
 	}
 	endsWell(t, redirect, ended)
 
-	redirect, ended = signingIn(t, w, w.session())
+	redirect, ended = signingIn(t, w, w.person())
 	state = mustURL(t, redirect).Query().Get("state")
 	status, body, last, err := browse(t.Context(), w.config.RedirectURIs[0]+"?error=access_denied&error_description="+
 		url.QueryEscape("<script>alert(1)</script>\x1b[2J "+state)+"&state="+state)
@@ -181,8 +142,8 @@ func TestErrorCallbacksNeedTheState(t *testing.T) {
 // TestTheFirstAnswerCounts: a state serves once. What comes after it sees how it
 // ended and changes nothing.
 func TestTheFirstAnswerCounts(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	redirect, ended := signingIn(t, w, w.session())
+	w := newWorld(t, domaintest.Options{})
+	redirect, ended := signingIn(t, w, w.person())
 	u := mustURL(t, redirect)
 	hold := make(chan struct{})
 	w.Change(func(o *domaintest.Options) {
@@ -223,8 +184,8 @@ func TestTheFirstAnswerCounts(t *testing.T) {
 // TestEveryPageIsHardened: exact headers, on the page that says how it ended as on
 // those that say that there is nothing.
 func TestEveryPageIsHardened(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	prompt, ended := connecting(t, w.session(), Browser)
+	w := newWorld(t, domaintest.Options{})
+	prompt, ended := connecting(t, w.person(), Browser)
 	authorization := authorizationURL(t, prompt)
 	redirect, err := w.Allow(t.Context(), authorization)
 	if err != nil {
@@ -273,8 +234,8 @@ func TestOnlyThisMachineCanCall(t *testing.T) {
 			t.Errorf("%s listens at %s", redirect, got)
 		}
 	}
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	redirect, ended := signingIn(t, w, w.session())
+	w := newWorld(t, domaintest.Options{})
+	redirect, ended := signingIn(t, w, w.person())
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -294,8 +255,8 @@ func TestOnlyThisMachineCanCall(t *testing.T) {
 // TestAFloodKeepsNobodyOut opens connections that say nothing, and some that say
 // too much; the person gets through, and the number of connections is bounded.
 func TestAFloodKeepsNobodyOut(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	redirect, ended := signingIn(t, w, w.session())
+	w := newWorld(t, domaintest.Options{})
+	redirect, ended := signingIn(t, w, w.person())
 	host := mustURL(t, redirect).Host
 	var flood []net.Conn
 	for range 5 * maxCallers {
@@ -334,12 +295,12 @@ func TestAFloodKeepsNobodyOut(t *testing.T) {
 // TestTwoDomainsWithOneIssuer: the answer of one domain does not pass for that of
 // the other, although both name the same issuer (RFC 9700, 4.4).
 func TestTwoDomainsWithOneIssuer(t *testing.T) {
-	honest, hostile := newWorld(t, domaintest.Options{}, store.ConfidentialApp), newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	honest, hostile := newWorld(t, domaintest.Options{}), newWorld(t, domaintest.Options{})
 	if honest.Options().Issuer != hostile.Options().Issuer {
 		t.Fatal("two issuers")
 	}
-	ofHonest, endedHonest := signingIn(t, honest, honest.session())
-	ofHostile, endedHostile := signingIn(t, hostile, hostile.session())
+	ofHonest, endedHonest := signingIn(t, honest, honest.person())
+	ofHostile, endedHostile := signingIn(t, hostile, hostile.person())
 	atHonest, atHostile := mustURL(t, honest.config.RedirectURIs[0]), mustURL(t, hostile.config.RedirectURIs[0])
 	// The answer of the one, brought to the listener of the other.
 	crossed := *atHonest
@@ -370,46 +331,37 @@ func TestTwoDomainsWithOneIssuer(t *testing.T) {
 // TestAnInjectedCodeIsOfNoUse: a code that somebody else got at the same domain for
 // the same client does not sign the person in as them (RFC 9700, 4.5).
 func TestAnInjectedCodeIsOfNoUse(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{})
 	for _, way := range []Flow{Browser, Paste} {
 		// Theirs was asked for with the same redirect, in a window of their own.
-		theirs := w.session()
+		theirs := w.person()
 		other, endedThere := connecting(t, theirs, Paste)
 		redirect, err := w.Allow(t.Context(), other.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		theirs.Close()
+		theirs.stop()
 		<-endedThere
 		code := mustURL(t, redirect).Query().Get("code")
 
-		s := w.session()
-		prompt, ended := connecting(t, s, way)
+		person := w.person()
+		prompt, ended := connecting(t, person, way)
 		if way == Paste {
 			// The code alone has no state; the domain refuses it, and another may be pasted.
-			if err := s.Answer(t.Context(), code); err == nil {
+			if err := person.answer(code); err == nil {
 				t.Error("a code of another attempt was taken")
 			}
-			s.Close()
+			person.stop()
 		} else {
 			query := url.Values{"code": {code}, "state": {mustURL(t, authorizationURL(t, prompt)).Query().Get("state")}}
 			if _, _, _, err := browse(t.Context(), w.config.RedirectURIs[0]+"?"+query.Encode()); err != nil {
 				t.Error(err)
 			}
 		}
-		if err := <-ended; err == nil || !w.saved().Empty() {
+		if err := <-ended; err == nil || w.kept != nil {
 			t.Errorf("%s: %v", way, err)
 		}
 	}
-}
-
-func mustURL(t testing.TB, text string) *url.URL {
-	t.Helper()
-	u, err := url.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
 }
 
 // TestEveryEndHasItsPage: what the browser shows says how it ended and for which
@@ -423,8 +375,8 @@ func TestEveryEndHasItsPage(t *testing.T) {
 		}
 	}
 	t.Run("another sign-in's answer, and the right one twice", func(t *testing.T) {
-		w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-		redirect, ended := signingIn(t, w, w.session())
+		w := newWorld(t, domaintest.Options{})
+		redirect, ended := signingIn(t, w, w.person())
 		other := mustURL(t, redirect)
 		other.RawQuery = "code=c&state=of-another"
 		shows(t, w, other.String(), pages.OtherSignIn)
@@ -439,10 +391,10 @@ func TestEveryEndHasItsPage(t *testing.T) {
 		}
 	})
 	t.Run("too late", func(t *testing.T) {
-		w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-		s := w.session()
-		s.domain.patience = 10 * time.Millisecond
-		prompt, ended := connecting(t, s, Browser)
+		w := newWorld(t, domaintest.Options{})
+		person := w.person()
+		person.Patience = 10 * time.Millisecond
+		prompt, ended := connecting(t, person, Browser)
 		time.Sleep(20 * time.Millisecond)
 		shows(t, w, prompt.URL, pages.TimedOut)
 		if err := <-ended; !problem.Is(err, problem.LoginTimeout) {
@@ -450,8 +402,8 @@ func TestEveryEndHasItsPage(t *testing.T) {
 		}
 	})
 	t.Run("a page elsewhere", func(t *testing.T) {
-		w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-		redirect, ended := signingIn(t, w, w.session())
+		w := newWorld(t, domaintest.Options{})
+		redirect, ended := signingIn(t, w, w.person())
 		text, err := io.ReadAll(visit(t, redirect, func(r *http.Request) { r.Host = "evil.example" }).Body)
 		if err != nil || strings.Contains(string(text), mustURL(t, w.LLMBaseURL).Host) {
 			t.Errorf("it is told of the endpoint: %v %s", err, text)

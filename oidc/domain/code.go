@@ -1,0 +1,181 @@
+package domain
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+const (
+	codeStep = "sign in"
+	// shortestCode is what a code has in characters, at least: what is shorter
+	// could be guessed (RFC 6749, 10.10).
+	shortestCode = 16
+)
+
+// A CodeRequest is one authorization request (RFC 6749, 4.1.1; RFC 7636): what
+// its answer must match. It is good for one answer.
+type CodeRequest struct {
+	client   *client
+	metadata *metadata
+	page     url.Values // more parameters for the sign-in page
+	check    answerCheck
+	state    string
+	nonce    string
+	verifier string
+}
+
+// NewCodeRequest begins a sign-in whose answer comes to a registered redirect URI.
+func (d *Domain) NewCodeRequest(ctx context.Context, redirectURI string) (*CodeRequest, error) {
+	m, err := d.discover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := d.client(m.endpoints())
+	if err != nil {
+		return nil, err
+	}
+	check, err := d.newAnswerCheck(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	client.Endpoint.AuthURL, client.RedirectURL = m.Authorization, redirectURI
+	r := &CodeRequest{
+		client: client, metadata: m, page: d.signInPage(), check: check,
+		state: rand.Text(), nonce: rand.Text(), verifier: oauth2.GenerateVerifier(),
+	}
+	secret.Remember(r.state, r.nonce, r.verifier)
+	return r, nil
+}
+
+// URL is the domain's sign-in page for this request. S256 is always sent, though
+// Oracle's discovery documents do not mention it.
+func (r *CodeRequest) URL() string {
+	address := r.client.AuthCodeURL(r.state, oauth2.S256ChallengeOption(r.verifier), oauth2.SetAuthURLParam("nonce", r.nonce))
+	if len(r.page) > 0 {
+		address += "&" + r.page.Encode()
+	}
+	return address
+}
+
+// RedirectURI is where the answer comes to.
+func (r *CodeRequest) RedirectURI() string { return r.client.RedirectURL }
+
+// ErrForeignState is the error of a response that is not the answer to the request.
+var ErrForeignState = errors.New("the state is not this attempt's")
+
+// Parse reads an authorization response (RFC 6749, 4.1.2). A response without
+// this request's state, or with a parameter twice (3.1), is ErrForeignState,
+// whatever else it says; one that carries an error is a problem.
+func (r *CodeRequest) Parse(query url.Values) (code string, err error) {
+	for _, values := range query {
+		if len(values) > 1 {
+			return "", ErrForeignState
+		}
+	}
+	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(r.state)) != 1 {
+		return "", ErrForeignState
+	}
+	// RFC 9207, checked where it is sent or promised: Oracle's domains do neither.
+	if iss := query.Get("iss"); (iss != "" || r.metadata.SendsIssuer) && iss != r.metadata.Issuer {
+		return "", problem.New(problem.Domain, "Could not sign in: the answer came from another identity domain.", "Sign in again.")
+	}
+	if errorCode := query.Get("error"); errorCode != "" {
+		return "", codeProblem(errorCode, "Could not "+codeStep+": ", said(errorCode, query.Get("error_description"), ""))
+	}
+	if code = query.Get("code"); code == "" {
+		return "", problem.New(problem.Domain, "Could not sign in: the answer holds no code.", "Sign in again.")
+	}
+	return code, nil
+}
+
+// ParsePasted reads what a person pasted: the address of the page that could not
+// be opened, its query, or the code alone.
+func (r *CodeRequest) ParsePasted(text string) (code string, err error) {
+	text = strings.TrimSpace(text)
+	hint := "Paste the whole address that the browser shows after the sign-in; it begins with " + r.client.RedirectURL + "."
+	if text == "" || len(text) > 16<<10 {
+		return "", problem.New(problem.LoginDenied, "Nothing usable was pasted.", hint).Because(ErrForeignState)
+	}
+	query := text
+	if _, after, isURL := strings.Cut(text, "?"); isURL {
+		query, _, _ = strings.Cut(after, "#")
+	} else if !strings.Contains(text, "code=") && !strings.Contains(text, "error=") {
+		if len(text) < shortestCode || strings.ContainsAny(text, ": \t\r\n") {
+			return "", problem.New(problem.LoginDenied, "The pasted text is neither the address nor a code.", hint).Because(ErrForeignState)
+		}
+		return text, nil
+	}
+	values, err := url.ParseQuery(query)
+	if err == nil {
+		code, err = r.Parse(values)
+	}
+	var p *problem.Problem
+	if err != nil && !errors.As(err, &p) {
+		return "", problem.New(problem.LoginDenied, "The pasted address is not the answer to this sign-in.", hint).Because(ErrForeignState)
+	}
+	return code, err
+}
+
+// Redeem exchanges the code for tokens (RFC 6749, 4.1.3).
+func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (store.Tokens, error) {
+	ctx, x := d.exchangeAs(ctx, r.client, d.resources())
+	answer, err := r.client.Exchange(ctx, code, oauth2.VerifierOption(r.verifier))
+	d.learnClock(x)
+	if err != nil {
+		p := d.fault(codeStep, x, err)
+		var refused *oauth2.RetrieveError
+		if errors.Is(p, ErrInvalidGrant) && errors.As(err, &refused) {
+			p.Kind = problem.LoginDenied
+			p.Message = "Could not " + codeStep + ": the domain does not accept the code" + said(refused.ErrorCode, refused.ErrorDescription, x.supportID()) + "."
+			p.Hint = "It may have been used already, or be too old; sign in again."
+		}
+		return store.Tokens{}, p
+	}
+	return d.signedIn(ctx, answer, r.check, r.nonce)
+}
+
+// An answerCheck is what the answer of a sign-in is checked against.
+type answerCheck struct {
+	metadata  *metadata
+	signature *signatureCheck
+	asked     time.Time // when the sign-in began
+}
+
+func (d *Domain) newAnswerCheck(ctx context.Context, m *metadata) (answerCheck, error) {
+	signature, err := d.newSignatureCheck(ctx, m)
+	return answerCheck{m, signature, time.Now()}, err
+}
+
+// signedIn checks the answer of a sign-in and makes tokens of it.
+func (d *Domain) signedIn(ctx context.Context, answer *oauth2.Token, check answerCheck, nonce string) (store.Tokens, error) {
+	m := check.metadata
+	subject, err := d.checkIDToken(answer, m.Issuer, nonce)
+	if err == nil {
+		err = d.checkAge(answer, check.asked)
+	}
+	if raw, _ := answer.Extra("id_token").(string); err == nil {
+		err = check.signature.verify(ctx, raw)
+	}
+	if err != nil {
+		return store.Tokens{}, err
+	}
+	tokens, err := d.received(answer, m.endpoints())
+	if err != nil {
+		return store.Tokens{}, err
+	}
+	if subject != "" {
+		tokens.Subject = subject
+	}
+	return tokens, nil
+}

@@ -1,0 +1,110 @@
+package domain
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+func TestDiscovery(t *testing.T) {
+	for _, test := range []struct {
+		name, document, nested string // "" for 404
+		want                   string // what is wrong
+		token                  string // path of the token endpoint
+	}{
+		{"standard", `{"token_endpoint":"BASE/t"}`, "", "", "/t"},
+		{"Oracle's own", "", `{"openid-configuration":{"token_endpoint":"BASE/t"}}`, "", "/t"},
+		{"none at all", "", "", "", "/oauth2/v1/token"},
+		{"nothing in it", `{}`, "", "", "/oauth2/v1/token"},
+		{"an endpoint in the clear", `{"token_endpoint":"http://idcs.example/t"}`, "", "neither https nor on this machine", ""},
+		{"an endpoint of another kind", `{"authorization_endpoint":"file:///etc/passwd"}`, "", "authorization_endpoint", ""},
+		{"not JSON", `<html>`, "", "not an identity domain's", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var base string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				text := map[string]string{"/.well-known/openid-configuration": test.document, "/.well-known/idcs-configuration": test.nested}[r.URL.Path]
+				if text == "" {
+					http.NotFound(w, r)
+					return
+				}
+				_, _ = io.WriteString(w, strings.ReplaceAll(text, "BASE", base))
+			}))
+			defer server.Close()
+			base = server.URL
+			m, err := newDomain(t, store.Config{DomainURL: base}).discover(t.Context())
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("%v", err)
+			}
+			if err == nil && m.Token != base+test.token {
+				t.Errorf("token endpoint %s", m.Token)
+			}
+		})
+	}
+}
+
+func TestWhatBelongsToADomain(t *testing.T) {
+	for _, test := range []struct {
+		domain, address string
+		want            bool
+	}{
+		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-1.identity.oraclecloud.com:443/oauth2/v1/token", true},
+		{"https://idcs-1.identity.oraclecloud.com", "https://IDCS-1.secure.identity.oraclecloud.com/oauth2/v1/token", true},
+		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-2.identity.oraclecloud.com/oauth2/v1/token", false},
+		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-1.identity.oraclecloud.com.evil.example/", false},
+		{"https://idcs-1.identity.oraclecloud.com", "https://idcs-1.evil.example/", false},
+		{"https://idcs-1.identity.oraclecloud.com", "http://idcs-1.identity.oraclecloud.com/", false},
+		{"https://login.example.com", "https://login.example.com:8443/t", true},
+		{"https://login.example.com", "https://example.com/t", false},
+		{"https://login.example.com", "https://x.login.example.com/t", false},
+		{"https://login.example.com", "https://login.example.com@evil.example/t", false},
+	} {
+		if d := newDomain(t, store.Config{DomainURL: test.domain}); d.owns(test.address) != test.want {
+			t.Errorf("%s at %s: %v", test.address, test.domain, !test.want)
+		}
+	}
+}
+
+// TestACallerNeedNotWaitForTheDiscoveryOfAnother gives up alone.
+func TestACallerNeedNotWaitForTheDiscoveryOfAnother(t *testing.T) {
+	server, config := standIn(t, domaintest.Options{})
+	asked := make(chan struct{}, 1)
+	server.Change(func(o *domaintest.Options) {
+		o.Tamper = func(_ domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			<-r.Context().Done()
+		}
+	})
+	d := newDomain(t, config)
+	first, cancelFirst := context.WithCancel(t.Context())
+	defer cancelFirst()
+	done := make(chan error, 1)
+	go func() { _, err := d.discover(first); done <- err }()
+	<-asked
+	second, cancelSecond := context.WithCancel(t.Context())
+	cancelSecond()
+	if _, err := d.discover(second); err == nil {
+		t.Error("found something")
+	}
+	cancelFirst()
+	if err := <-done; err == nil {
+		t.Error("found something")
+	}
+}
+
+// Below an issuer with a path, the document is looked for there.
+func TestDiscoveryBelowAnIssuer(t *testing.T) {
+	d := newDomain(t, store.Config{DomainURL: "https://idcs.example", Issuer: "https://idcs.example/realms/x"})
+	if paths := d.discoveryPaths(); paths[0] != "/realms/x/.well-known/openid-configuration" {
+		t.Errorf("looked for at %v", paths)
+	}
+}

@@ -1,0 +1,65 @@
+package domain
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/oauth2"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// standIn starts a domain and returns the configuration of its public client.
+func standIn(t testing.TB, options domaintest.Options) (*domaintest.Server, store.Config) {
+	t.Helper()
+	server := domaintest.New(t, options)
+	return server, parse(t, map[string]any{
+		"domain_url": server.URL, "llm_base_url": server.LLMBaseURL, "auth_method": "mobile_app", "client_id": domaintest.MobileClient,
+	})
+}
+
+func parse(t testing.TB, values map[string]any) store.Config {
+	t.Helper()
+	text, err := json.Marshal(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	places := store.Places{Home: home, ConfigDirs: []string{home}}
+	config, err := places.ParseConfig(filepath.Join(home, store.ConfigName), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+func newDomain(t testing.TB, config store.Config) *Domain {
+	t.Helper()
+	d, err := New(config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// way is another way to the domain than the network.
+type way func(*http.Request) (*http.Response, error)
+
+func (w way) RoundTrip(req *http.Request) (*http.Response, error) { return w(req) }
+
+// jwt is a token with the given claims and no signature worth the name.
+func jwt(claims string) string {
+	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".AAAA"
+}
+
+func withIDToken(raw string) *oauth2.Token {
+	return (&oauth2.Token{}).WithExtra(map[string]any{"id_token": raw})
+}

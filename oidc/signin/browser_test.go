@@ -1,0 +1,58 @@
+package signin
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// TestOpenBrowser: it is given addresses alone.
+func TestOpenBrowser(t *testing.T) {
+	t.Setenv("CI", "")
+	opened := browserThatNotes(t)
+	for _, address := range []string{"", "--help", "file:///etc/passwd", "javascript:alert(1)", "http://idcs.example/", "https://u:p@idcs.example/", "https:opaque"} {
+		if OpenBrowser(address, nil) {
+			t.Errorf("%q would be opened", address)
+		}
+	}
+	const good = "https://idcs.example/ui/v1/device"
+	if notes := opened(); notes != "" || !OpenBrowser(good, nil) || opened() != good+"|" {
+		t.Errorf("opened %q, then %q", notes, opened())
+	}
+}
+
+// A browser that would show itself in the terminal must not be tried.
+func TestNoBrowserIsTriedWhereNoneCanBe(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"xdg-open", "open", "wslview"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
+	t.Setenv("BROWSER", "")
+	t.Setenv("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
+	if OpenBrowser("http://127.0.0.1:8888/", nil) {
+		t.Error("a browser was opened over SSH")
+	}
+}
+
+// browserThatNotes is what openBrowser starts: it returns what was to be opened.
+func browserThatNotes(t *testing.T) func() string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("a shell script is no program on Windows")
+	}
+	notes := filepath.Join(t.TempDir(), "notes")
+	program := filepath.Join(t.TempDir(), "browser")
+	writeFile(t, program, "#!/bin/sh\nprintf '%s|' \"$@\" > "+notes+"\n")
+	if err := os.Chmod(program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("BROWSER", program)
+	return func() string {
+		text, _ := os.ReadFile(notes)
+		return string(text)
+	}
+}
