@@ -118,7 +118,7 @@ FUZZTIME := 1000x
 
 fuzz: | build
 	$(call step,each fuzzer for $(FUZZTIME))
-	@for room in oidc oidc/domain oidc/signin rpc store internal/endpoint internal/logging internal/network internal/secret; do \
+	@for room in oidc oidc/domain oidc/signin guard rpc store/config store/tokens internal/endpoint internal/logging internal/network internal/secret; do \
 		program=$(CURDIR)/build/$${room##*/}.fuzz; \
 		go test -c -fuzz=. -o $$program ./$$room; \
 		for fuzzer in $$($$program -test.list '^Fuzz'); do \

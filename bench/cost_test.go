@@ -13,6 +13,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/machine"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // builtHelper is the program as it is published, and the environment of somebody
@@ -113,7 +114,7 @@ func TestTheCostOfAStart(t *testing.T) {
 			var opened []string
 			for _, line := range regexp.MustCompile(`(?m)openat\(AT_FDCWD, "([^"]*)".* = \d+$`).FindAllStringSubmatch(string(text), -1) {
 				switch name := line[1]; {
-				case name == m.Places.TokenFile(m.Config).Path():
+				case name == tokens.Open(m.Places, m.Config).Path():
 					opened = append(opened, "tokens")
 				case strings.HasPrefix(name, m.Places.StateDir):
 					// The endpoint's models are looked after behind.

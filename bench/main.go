@@ -19,6 +19,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/machine"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/report"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // parts are what can be measured, the quick ones first.
@@ -134,7 +135,7 @@ func (b *bench) goPeer(name string) string {
 }
 
 // tokenFile is where the session is saved.
-func (b *bench) tokenFile() string { return b.machine.Places.TokenFile(b.machine.Config).Path() }
+func (b *bench) tokenFile() string { return tokens.Open(b.machine.Places, b.machine.Config).Path() }
 
 // explain is an error with what the program said.
 func explain(err error) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 const (
@@ -55,7 +56,7 @@ func (b *bench) sources(names ...string) (all []source, err error) {
 		if err := m.SignIn(); err != nil {
 			return nil, err
 		}
-		home.Environ = append(home.Environ, "OCI_OIDC_HELPER="+b.helper, "BENCH_TOKENS="+m.Places.TokenFile(m.Config).Path(), "BENCH_ENDPOINT="+m.Config.BaseURL)
+		home.Environ = append(home.Environ, "OCI_OIDC_HELPER="+b.helper, "BENCH_TOKENS="+tokens.Open(m.Places, m.Config).Path(), "BENCH_ENDPOINT="+m.Config.BaseURL)
 		all = append(all, source{name, home, m})
 	}
 	return all, nil
@@ -78,7 +79,7 @@ func agent(request domaintest.ChatRequest) domaintest.ChatAnswer {
 
 // configure writes what OpenCode is told: our plugin, another one, or a key.
 func (s source) configure(stopwatch bool, plugins ...string) error {
-	tokens, _, err := s.Places.TokenFile(s.Config).Load()
+	tokens, _, err := tokens.Open(s.Places, s.Config).Load()
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (s source) configureAlone() error {
 // clock in seconds.
 func (s source) start() (figures []float64, err error) {
 	kept := endpoint.Models{domaintest.DefaultModel: {}}
-	if err := s.Places.ModelsFile(s.Config).Save(kept, time.Now().Add(-time.Hour)); err != nil {
+	if err := tokens.OpenModels(s.Places, s.Config).Save(kept, time.Now().Add(-time.Hour)); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), runLimit)

@@ -18,7 +18,6 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 // A trouble is what can go wrong with a request of somebody who is signed in, and
@@ -45,7 +44,7 @@ var troubles = []trouble{
 		domain.Change(func(o *domaintest.Options) { o.Clients[0].Secret = "renewed" })
 	}, "the domain does not accept the application", "Check client_id", false},
 	{"a project has a configuration", problem.Untrusted, func(me *computer, _ *domaintest.Server) {
-		me.write(me.Project, store.ConfigName, config{
+		me.write(me.Project, "oci-auth.config.jsonc", config{
 			Domain: "https://idcs.example.com", Client: "c", Endpoint: "https://llm.example.com/v1", Method: "public_app",
 			Redirect: "http://localhost:8888/callback", Scope: "openid", LogLevel: "VERBOSE",
 		})

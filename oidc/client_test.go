@@ -23,7 +23,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // keyClient is an application that proves itself with a key.
@@ -39,20 +39,20 @@ var testKey = sync.OnceValue(func() *rsa.PrivateKey {
 
 // newClientWorld is newWorld for an application of any method, whose configuration
 // differs from the default one by some keys.
-func newClientWorld(t *testing.T, options domaintest.Options, method store.AuthMethod, keys map[string]any) *world {
+func newClientWorld(t *testing.T, options domaintest.Options, method config.AuthMethod, keys map[string]any) *world {
 	t.Helper()
 	options.Clients = []domaintest.Client{
 		{ID: domaintest.ConfidentialClient, Secret: domaintest.ConfidentialSecret},
 		{ID: domaintest.MobileClient},
 		{ID: keyClient, PublicKey: &testKey().PublicKey, KeyID: "alias"},
 	}
-	w := newWorld(t, options, store.MobileApp)
+	w := newWorld(t, options, config.MobileApp)
 	text := map[string]any{
 		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "auth_method": method, "client_id": domaintest.MobileClient,
 		"redirect_uri": w.config.RedirectURIs, "scope": "openid offline_access " + domaintest.DefaultScope,
 	}
 	switch {
-	case keys["client_key"] != nil || method == store.PrivateKeyJWT:
+	case keys["client_key"] != nil || method == config.PrivateKeyJWT:
 		file := filepath.Join(w.places.Home, "key.pem")
 		writeFile(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(testKey())})))
 		text["client_id"], text["client_key"], text["client_key_id"] = keyClient, "{file:"+file+"}", "alias"
@@ -91,7 +91,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 	for _, flow := range []signin.Flow{signin.Browser, signin.Device} {
 		t.Run(string(flow), func(t *testing.T) {
 			t.Parallel()
-			w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: flow == signin.Device}, store.PrivateKeyJWT, nil)
+			w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: flow == signin.Device}, config.PrivateKeyJWT, nil)
 			w.Clock.Advance(-2 * time.Hour) // it is the domain's clock that counts
 			s := w.session()
 			if err := w.signsIn(s, flow); err != nil {
@@ -121,7 +121,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 // A public client sends no secret, and PKCE with S256.
 func TestPublicApp(t *testing.T) {
 	for _, flow := range []signin.Flow{signin.Browser, signin.Device} {
-		w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, store.PublicApp, nil)
+		w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, config.PublicApp, nil)
 		s := w.session()
 		if err := w.signsIn(s, flow); err != nil {
 			t.Fatal(err)
@@ -141,7 +141,7 @@ func TestPublicApp(t *testing.T) {
 // ahead of the old one's end, pauses after failures.
 func TestClientCredentials(t *testing.T) {
 	for _, proof := range []map[string]any{nil, {"client_key": true}} {
-		w := newClientWorld(t, domaintest.Options{}, store.ClientCredentials, proof)
+		w := newClientWorld(t, domaintest.Options{}, config.ClientCredentials, proof)
 		s := w.session()
 		if status := s.Status(); !status.SignedIn || !status.Refreshable || status.Subject != w.config.ClientID {
 			t.Errorf("before the first token: %+v", status)
@@ -173,7 +173,7 @@ func TestClientCredentials(t *testing.T) {
 }
 
 func TestClientCredentialsInTime(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{ExpiresIn: 600}, store.ClientCredentials, nil)
+	w := newClientWorld(t, domaintest.Options{ExpiresIn: 600}, config.ClientCredentials, nil)
 	w.bubble(func(t *testing.T) {
 		s := w.session()
 		first := w.mustToken(s, "")
@@ -191,7 +191,7 @@ func TestClientCredentialsInTime(t *testing.T) {
 }
 
 func TestClientCredentialsThatAreRefused(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{}, store.ClientCredentials, map[string]any{"client_secret": "wrong"})
+	w := newClientWorld(t, domaintest.Options{}, config.ClientCredentials, map[string]any{"client_secret": "wrong"})
 	s := w.session()
 	for range 3 { // the last two are spared the domain
 		if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Config) || strings.Contains(err.Error(), "/connect") {
@@ -209,7 +209,7 @@ func TestClientCredentialsThatAreRefused(t *testing.T) {
 // The first redirect whose port is free, and no other.
 func TestRedirectList(t *testing.T) {
 	registered := []string{domaintest.FreeRedirect(), domaintest.FreeRedirect()}
-	w := newClientWorld(t, domaintest.Options{AutoApprove: true}, store.PublicApp, map[string]any{"redirect_uri": registered})
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true}, config.PublicApp, map[string]any{"redirect_uri": registered})
 	take := func(redirectURI string) {
 		u, err := url.Parse(redirectURI)
 		if err != nil {
@@ -241,7 +241,7 @@ func TestRedirectList(t *testing.T) {
 }
 
 func TestMoreParameters(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true, ResourceIndicators: true}, store.PublicApp, map[string]any{
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true, ResourceIndicators: true}, config.PublicApp, map[string]any{
 		"login_hint": "maria & co", "prompt": "login", "max_age": 60, "audience": "a b", "resource": "https://llm.example.com",
 		"extra_params": map[string]string{"ui_locales": "de", "tenant": "t/1"},
 		"scope":        "openid offline_access " + domaintest.DefaultScope + " urn:opc:resource:expiry=300",
@@ -283,7 +283,7 @@ func TestMoreParameters(t *testing.T) {
 
 // The domain may not have asked for the password again, whatever it was told.
 func TestMaxAge(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{AutoApprove: true, PasswordAge: 3600}, store.PublicApp, map[string]any{"max_age": 7200})
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true, PasswordAge: 3600}, config.PublicApp, map[string]any{"max_age": 7200})
 	s := w.session()
 	if err := w.signsIn(s, signin.Browser); err != nil {
 		t.Fatal(err)
@@ -295,7 +295,7 @@ func TestMaxAge(t *testing.T) {
 }
 
 func TestIssuer(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{AutoApprove: true}, store.PublicApp, map[string]any{"issuer": "https://other.example.com/"})
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true}, config.PublicApp, map[string]any{"issuer": "https://other.example.com/"})
 	if err := w.signsIn(w.session(), signin.Browser); !problem.Is(err, problem.Domain) || !strings.Contains(err.Error(), "another issuer") {
 		t.Errorf("another issuer's token: %v", err)
 	}
@@ -306,7 +306,7 @@ func TestIssuer(t *testing.T) {
 }
 
 func TestStrictIDToken(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{AutoApprove: true, PublicSigningKeys: true}, store.PublicApp, map[string]any{"strict_id_token": true})
+	w := newClientWorld(t, domaintest.Options{AutoApprove: true, PublicSigningKeys: true}, config.PublicApp, map[string]any{"strict_id_token": true})
 	s := w.session()
 	if err := w.signsIn(s, signin.Browser); err != nil {
 		t.Fatal(err)
@@ -334,7 +334,7 @@ func TestStrictIDToken(t *testing.T) {
 
 // A key file that changes or goes away is noticed at the next request.
 func TestKeyFileGoesAway(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{}, store.ClientCredentials, map[string]any{"client_key": true})
+	w := newClientWorld(t, domaintest.Options{}, config.ClientCredentials, map[string]any{"client_key": true})
 	if err := os.Remove(filepath.Join(w.places.Home, "key.pem")); err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +346,7 @@ func TestKeyFileGoesAway(t *testing.T) {
 
 // A confidential client proves itself at the device endpoint only where it must.
 func TestDeviceEndpointThatWantsProof(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{AutoApproveDevices: true}, store.ConfidentialApp, nil)
+	w := newClientWorld(t, domaintest.Options{AutoApproveDevices: true}, config.ConfidentialApp, nil)
 	s := w.session()
 	network := w.config.Network
 	s.UseTransport(way(func(req *http.Request) (*http.Response, error) {

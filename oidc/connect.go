@@ -7,7 +7,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // Flows are those that the application can do, the one that suits it and this
@@ -56,7 +56,7 @@ func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error)
 
 func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) error {
 	shared := s.file.SignIn(string(o.Flow))
-	store.LetKeyringAsk()
+	tokens.LetKeyringAsk()
 	if err := s.writable(); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 	}
 	made := signin.Attempt{
 		Domain: s.domain, Config: s.config, Patience: s.patience, Answers: a.pasted,
-		Keep: func(tokens store.Tokens) error { return s.begin(ctx, tokens) },
+		Keep: func(tokens tokens.Tokens) error { return s.begin(ctx, tokens) },
 		Show: func(p signin.Prompt) {
 			// The other flows are meant for a browser elsewhere.
 			p.BrowserOpened = o.OpenBrowser && p.Flow == signin.Browser && signin.OpenBrowser(p.URL, s.config.Environ())
@@ -133,24 +133,24 @@ func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 	}
 	s.mu.Lock()
 	s.notice()
-	tokens := s.held.Tokens
+	tok := s.held.Tokens
 	s.mu.Unlock()
-	if !tokens.Refresh.Empty() {
-		if err := s.domain.Revoke(ctx, tokens); err != nil {
+	if !tok.Refresh.Empty() {
+		if err := s.domain.Revoke(ctx, tok); err != nil {
 			s.log.Warn("the domain did not confirm the sign-out", "problem", problem.From(err))
 		} else {
 			revoked = true
 		}
 	}
 	err = s.file.Erase()
-	if store.KeyringFault(err) && tokens.Refresh.Empty() {
+	if tokens.KeyringFault(err) && tok.Refresh.Empty() {
 		problem.From(err).Hint += " The session was not ended at the domain, because nobody could read its refresh token."
 	}
-	if !s.file.Stamp().Same(store.Stamp{}) {
+	if !s.file.Stamp().Same(tokens.Stamp{}) {
 		return revoked, err
 	}
 	s.mu.Lock()
-	s.hold(store.Tokens{}, store.Stamp{})
+	s.hold(tokens.Tokens{}, tokens.Stamp{})
 	s.foreign, s.lastFault = nil, nil
 	s.mu.Unlock()
 	s.log.Info("signed out", "revoked", revoked)
@@ -160,7 +160,7 @@ func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 
 // begin saves the tokens of a new sign-in. A file of a newer version is left
 // unharmed.
-func (s *Session) begin(ctx context.Context, tokens store.Tokens) error {
+func (s *Session) begin(ctx context.Context, tokens tokens.Tokens) error {
 	unlock, _, err := s.lock(ctx, nil)
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func (s *Session) begin(ctx context.Context, tokens store.Tokens) error {
 // writable refuses a file of a newer version, which is left as it is. Any other
 // trouble with the disk leaves the tokens in memory.
 func (s *Session) writable() error {
-	if _, _, err := s.file.Load(); store.Newer(err) {
+	if _, _, err := s.file.Load(); tokens.Newer(err) {
 		return err
 	}
 	return nil

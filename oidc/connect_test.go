@@ -16,7 +16,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // connecting begins a sign-in and returns its prompt, and where its end arrives.
@@ -37,7 +38,7 @@ func connecting(t *testing.T, s *Session, flow signin.Flow) (signin.Prompt, <-ch
 }
 
 func TestSignInWithBrowser(t *testing.T) {
-	for _, method := range []store.AuthMethod{store.ConfidentialApp, store.MobileApp} {
+	for _, method := range []config.AuthMethod{config.ConfidentialApp, config.MobileApp} {
 		t.Run(string(method), func(t *testing.T) {
 			w := newWorld(t, domaintest.Options{AutoApprove: true}, method)
 			s := w.session()
@@ -74,7 +75,7 @@ func TestSignInWithBrowser(t *testing.T) {
 }
 
 func TestSignInWithDevice(t *testing.T) {
-	for _, method := range []store.AuthMethod{store.ConfidentialApp, store.MobileApp} {
+	for _, method := range []config.AuthMethod{config.ConfidentialApp, config.MobileApp} {
 		t.Run(string(method), func(t *testing.T) {
 			w := newWorld(t, domaintest.Options{SlowDown: 1}, method)
 			w.bubble(func(t *testing.T) {
@@ -129,7 +130,7 @@ func TestSignInThatFails(t *testing.T) {
 		{"nobody pastes", signin.Paste, nil, problem.LoginTimeout, "Nobody finished"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 			s := w.session()
 			if test.act == nil {
 				s.patience = 10 * time.Millisecond
@@ -211,7 +212,7 @@ func mustURL(t testing.TB, text string) *url.URL {
 }
 
 func TestStrayRequests(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
 	prompt, ended := connecting(t, s, signin.Browser)
 	authorization, err := url.Parse(authorizationURL(t, prompt))
@@ -264,7 +265,7 @@ func TestStrayRequests(t *testing.T) {
 }
 
 func TestPaste(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
 	if err := s.Answer(t.Context(), "x"); err == nil {
 		t.Error("an answer without a sign-in was taken")
@@ -306,7 +307,7 @@ func TestPaste(t *testing.T) {
 }
 
 func TestPortInUse(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	u, err := url.Parse(w.config.RedirectURIs[0])
 	if err != nil {
 		t.Fatal(err)
@@ -329,7 +330,7 @@ func TestPortInUse(t *testing.T) {
 }
 
 func TestANewSignInEndsTheOneBefore(t *testing.T) {
-	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
 	s := w.session()
 	_, first := connecting(t, s, signin.Browser)
 	prompt, second := connecting(t, s, signin.Browser)
@@ -348,7 +349,7 @@ func TestANewSignInEndsTheOneBefore(t *testing.T) {
 func TestTwoWindowsSignInAtOnce(t *testing.T) {
 	for _, flow := range []signin.Flow{signin.Browser, signin.Device} {
 		t.Run(string(flow), func(t *testing.T) {
-			w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+			w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
 			here, there := w.session(), w.session()
 			prompt, ended := connecting(t, here, flow)
 			same, endedToo := connecting(t, there, flow)
@@ -372,7 +373,7 @@ func TestTwoWindowsSignInAtOnce(t *testing.T) {
 }
 
 func TestTheOtherWindowGivesUp(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	here, there := w.session(), w.session()
 	_, ended := connecting(t, here, signin.Browser)
 	_, endedToo := connecting(t, there, signin.Browser)
@@ -389,7 +390,7 @@ func TestTheOtherWindowGivesUp(t *testing.T) {
 }
 
 func TestACallerCanGiveUp(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	for _, flow := range allFlows {
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := w.session().Connect(ctx, ConnectOptions{Flow: flow, Prompt: func(signin.Prompt) { cancel() }})
@@ -400,7 +401,7 @@ func TestACallerCanGiveUp(t *testing.T) {
 }
 
 func TestDisconnect(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	s, other := w.session(), w.session()
 	w.mustToken(other, "")
@@ -416,9 +417,9 @@ func TestDisconnect(t *testing.T) {
 }
 
 func TestANewerFileIsNotReplaced(t *testing.T) {
-	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
 	w.signedIn()
-	path := w.places.TokenFile(w.config).Path()
+	path := tokens.Open(w.places, w.config).Path()
 	writeFile(t, path, `{"version": 99}`)
 	s := w.session()
 	_, err := s.Connect(t.Context(), ConnectOptions{Prompt: func(signin.Prompt) { t.Error("prompted") }})
@@ -438,8 +439,8 @@ func TestANewerFileIsNotReplaced(t *testing.T) {
 
 // TestAWindowThatHangs keeps its lock, and nobody waits for it for ever.
 func TestAWindowThatHangs(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	unlock, ok, err := w.places.TokenFile(w.config).SignIn(string(signin.Browser)).TryLock()
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	unlock, ok, err := tokens.Open(w.places, w.config).SignIn(string(signin.Browser)).TryLock()
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -453,7 +454,7 @@ func TestAWindowThatHangs(t *testing.T) {
 }
 
 func TestPastedDenialEndsTheSignIn(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
 	prompt, ended := connecting(t, s, signin.Paste)
 	redirect, err := w.Deny(t.Context(), prompt.URL)
@@ -469,7 +470,7 @@ func TestPastedDenialEndsTheSignIn(t *testing.T) {
 }
 
 func TestNobodyReadsAPasteDuringTheDeviceFlow(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
 	_, ended := connecting(t, s, signin.Device)
 	if err := s.Answer(t.Context(), "x"); err == nil {
@@ -488,7 +489,7 @@ func TestTheBrowserGetsNoSecret(t *testing.T) {
 	t.Setenv("CI", "")
 	t.Setenv("MY_CLIENT_SECRET", domaintest.ConfidentialSecret)
 	t.Setenv("SOMETHING_ELSE", "is there")
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.configure(map[string]any{
 		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "redirect_uri": domaintest.FreeRedirect(),
 		"client_id": domaintest.ConfidentialClient, "client_secret": "{env:MY_CLIENT_SECRET}",
@@ -524,15 +525,15 @@ func TestTheBrowserGetsNoSecret(t *testing.T) {
 
 func TestFlowsSuitTheApplicationAndTheMachine(t *testing.T) {
 	for _, c := range []struct {
-		method  store.AuthMethod
+		method  config.AuthMethod
 		browser string // the variable BROWSER
 		want    []signin.Flow
 	}{
-		{store.ConfidentialApp, "browser", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
-		{store.MobileApp, "browser", []signin.Flow{signin.Device, signin.Browser, signin.Paste}},
-		{store.PublicApp, "browser", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
-		{store.ConfidentialApp, "", []signin.Flow{signin.Device, signin.Paste, signin.Browser}},
-		{store.MobileApp, "", []signin.Flow{signin.Device, signin.Paste, signin.Browser}},
+		{config.ConfidentialApp, "browser", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
+		{config.MobileApp, "browser", []signin.Flow{signin.Device, signin.Browser, signin.Paste}},
+		{config.PublicApp, "browser", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
+		{config.ConfidentialApp, "", []signin.Flow{signin.Device, signin.Paste, signin.Browser}},
+		{config.MobileApp, "", []signin.Flow{signin.Device, signin.Paste, signin.Browser}},
 	} {
 		t.Setenv("BROWSER", c.browser)
 		t.Setenv("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
@@ -547,7 +548,7 @@ func TestFlowsSuitTheApplicationAndTheMachine(t *testing.T) {
 func TestNobodyIsAskedInCI(t *testing.T) {
 	t.Setenv("CI", "true")
 	for _, flow := range append(allFlows, "") {
-		s := newWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, store.ConfidentialApp).session()
+		s := newWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, config.ConfidentialApp).session()
 		_, err := s.Connect(t.Context(), ConnectOptions{Flow: flow, OpenBrowser: true, Prompt: func(p signin.Prompt) { t.Errorf("somebody is asked: %+v", p) }})
 		if !problem.Is(err, problem.LoginRequired) || !strings.Contains(err.Error(), "CI") {
 			t.Errorf("flow %q: %v", flow, err)

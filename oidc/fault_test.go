@@ -15,7 +15,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // way is another way to the domain than the network.
@@ -64,7 +64,7 @@ func TestUnreachable(t *testing.T) {
 		}, problem.Network, "cut the connection", true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 			w.bubble(func(t *testing.T) {
 				tokens := w.expired()
 				s := w.session()
@@ -109,7 +109,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	defer elsewhere.Close()
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	defer server.Close()
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	tokens := w.expired()
 	tokens.Endpoints.Token = server.URL
 	w.save(tokens)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // followPoll is how often a window looks for the end of another's sign-in.
@@ -14,7 +14,7 @@ const followPoll = 100 * time.Millisecond
 
 // follow waits with a sign-in that another process makes: it shows that one's
 // prompt, and ends well when new tokens are there.
-func (s *Session) follow(ctx context.Context, shared store.SignIn, show func(signin.Prompt)) error {
+func (s *Session) follow(ctx context.Context, shared tokens.SignIn, show func(signin.Prompt)) error {
 	s.log.Info("another window is at the same sign-in")
 	s.mu.Lock()
 	s.notice()

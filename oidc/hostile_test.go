@@ -21,7 +21,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // answers has the domain answer one operation with a text of the test.
@@ -48,7 +49,7 @@ func TestEndpointsElsewhere(t *testing.T) {
 	at := strings.Replace(elsewhere.URL, "127.0.0.1", "localhost", 1)
 	for _, name := range []string{"authorization_endpoint", "token_endpoint", "device_authorization_endpoint", "revocation_endpoint"} {
 		for _, address := range []string{at + "/x", "https://evil.example/x"} {
-			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 			w.answers(domaintest.Discovery, http.StatusOK, fmt.Sprintf(`{"issuer":"i",%q:%q}`, name, address))
 			for _, flow := range allFlows {
 				_, err := w.session().Connect(t.Context(), ConnectOptions{Flow: flow, Prompt: func(signin.Prompt) { t.Errorf("%s: prompted", name) }})
@@ -59,15 +60,15 @@ func TestEndpointsElsewhere(t *testing.T) {
 		}
 	}
 	// Nor can the file of the saved tokens.
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	tokens := w.expired()
-	tokens.Endpoints = store.Endpoints{Token: at, Revocation: at}
-	w.save(tokens)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	tok := w.expired()
+	tok.Endpoints = tokens.Endpoints{Token: at, Revocation: at}
+	w.save(tok)
 	s := w.session()
 	w.mustToken(s, "")
-	tokens = w.saved()
-	tokens.Endpoints = store.Endpoints{Token: at, Revocation: at}
-	w.save(tokens)
+	tok = w.saved()
+	tok.Endpoints = tokens.Endpoints{Token: at, Revocation: at}
+	w.save(tok)
 	if revoked, err := s.Disconnect(t.Context()); !revoked || err != nil {
 		t.Errorf("%v, %v", revoked, err)
 	}
@@ -128,7 +129,7 @@ func TestAHostileDomainIsHarmless(t *testing.T) {
 		{"no device code", domaintest.Device, signin.Device, 200, `{"user_code":"X","verification_uri":"https://x/"}`, "not an identity domain's"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, store.ConfidentialApp)
+			w := newWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, config.ConfidentialApp)
 			before := w.signedIn()
 			opened := browserThatNotes(t)
 			w.answers(test.op, test.status, test.body)
@@ -205,7 +206,7 @@ func TestADeviceAnswerWithoutMeasure(t *testing.T) {
 		`"interval":-1,"expires_in":-1`, `"interval":0,"expires_in":0`, `"interval":100000,"expires_in":100000`,
 	} {
 		t.Run(numbers, func(t *testing.T) {
-			w := newWorld(t, domaintest.Options{AutoApproveDevices: true}, store.ConfidentialApp)
+			w := newWorld(t, domaintest.Options{AutoApproveDevices: true}, config.ConfidentialApp)
 			w.replaceIn(domaintest.Device, `{"expires_in":300,`, "{"+numbers+",")
 			w.bubble(func(t *testing.T) {
 				s := w.session()
@@ -228,7 +229,7 @@ func TestADeviceAnswerWithoutMeasure(t *testing.T) {
 // TestWhatWasToldIsNotEchoed: an error answer that repeats what it was sent does
 // not get it into a message, as it is or as it was written.
 func TestWhatWasToldIsNotEchoed(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.Change(func(o *domaintest.Options) {
 		o.Tamper = func(op domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
 			if op != domaintest.Token {
@@ -283,7 +284,7 @@ func TestWhatWasToldIsNotEchoed(t *testing.T) {
 // was told and has told, where only an error of net/http quotes it.
 func TestWhatTheDomainEchoesIsNotLogged(t *testing.T) {
 	const deviceCode = "2f6c0a1e-77f5-4d5b-9f0e-8a51d4c2b7e9"
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	var mu sync.Mutex
 	told := []string{deviceCode}
 	w.Change(func(o *domaintest.Options) {
@@ -396,7 +397,7 @@ func TestLimitsOnWhatTheDomainAnswers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 			old := w.expired()
 			hostile := httptest.NewServer(answer)
 			defer hostile.Close()
@@ -423,7 +424,7 @@ func TestLimitsOnWhatTheDomainAnswers(t *testing.T) {
 // TestARefreshKeepsThePerson: an ID token about somebody else is not let in, and
 // the tokens of the one who signed in are not lost.
 func TestARefreshKeepsThePerson(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	old := w.expired()
 	w.replaceIn(domaintest.Token, `"id_token":"`, `"id_token":"`+jwt(`{"sub":"mallory@example.com"}`)+`","was":"`)
 	if _, err := w.session().Token(t.Context(), ""); !problem.Is(err, problem.Domain) || !strings.Contains(err.Error(), "another person") {

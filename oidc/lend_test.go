@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // TestLend has a row for each age of a token of one hour: for how long it is lent.
@@ -25,7 +26,7 @@ func TestLend(t *testing.T) {
 		{"from the future", -2 * time.Minute, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 			tokens := w.signedIn()
 			tokens.IssuedAt, tokens.ExpiresAt = tokens.IssuedAt.Add(-test.age), tokens.IssuedAt.Add(time.Hour-test.age)
 			w.save(tokens)
@@ -47,7 +48,7 @@ func TestLend(t *testing.T) {
 }
 
 func TestWhatIsNotTheSessionsIsNotLent(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	s := w.session()
 	old := w.mustToken(s, "")
@@ -73,7 +74,7 @@ func TestWhatIsNotTheSessionsIsNotLent(t *testing.T) {
 // TestALentTokenIsTakenBack when another process signs out, and nobody looks at
 // the file once nothing is lent.
 func TestALentTokenIsTakenBack(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		w.signedIn()
 		s := w.session()
@@ -84,7 +85,7 @@ func TestALentTokenIsTakenBack(t *testing.T) {
 		until := s.Lend(token)
 
 		time.Sleep(time.Minute)
-		if err := w.places.TokenFile(w.config).Erase(); err != nil {
+		if err := tokens.Open(w.places, w.config).Erase(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(lendLook)
@@ -107,7 +108,7 @@ func TestALentTokenIsTakenBack(t *testing.T) {
 // it asks behind each use and after each change, and only the first use waits.
 func TestHoursOfLending(t *testing.T) {
 	for _, expiresIn := range []int{300, 3600} {
-		w := newWorld(t, domaintest.Options{ExpiresIn: expiresIn}, store.ConfidentialApp)
+		w := newWorld(t, domaintest.Options{ExpiresIn: expiresIn}, config.ConfidentialApp)
 		w.bubble(func(t *testing.T) {
 			w.signedIn()
 			s := w.session()

@@ -24,6 +24,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // TestModel drives sessions through random schedules: calls and rejections in
@@ -61,11 +63,11 @@ func runSchedule(t *testing.T, seed uint64) {
 			t: t, rand: rand.New(rand.NewPCG(seed, 0)),
 			domain: &modelDomain{used: map[string]bool{}, expiry: map[string]time.Time{}},
 			places: store.Places{Home: home, StateDir: home},
-			config: store.Config{DomainURL: "https://idcs.example", ClientID: "c", AuthMethod: store.MobileApp,
-				Scope: store.DefaultScope, RedirectURIs: []string{store.DefaultRedirectURI}, BaseURL: "https://llm.example"},
+			config: config.Config{DomainURL: "https://idcs.example", ClientID: "c", AuthMethod: config.MobileApp,
+				Scope: config.DefaultScope, RedirectURIs: []string{config.DefaultRedirectURI}, BaseURL: "https://llm.example"},
 			log: slog.New(slog.NewTextHandler(&log, nil)),
 		}
-		m.file = m.places.TokenFile(m.config)
+		m.file = tokens.Open(m.places, m.config)
 		m.domain.life = []time.Duration{time.Minute, time.Hour, 8 * time.Hour}[m.rand.IntN(3)]
 		for range 3 {
 			m.sessions = append(m.sessions, m.start())
@@ -102,8 +104,8 @@ type model struct {
 	rand     *rand.Rand
 	domain   *modelDomain
 	places   store.Places
-	config   store.Config
-	file     *store.TokenFile
+	config   config.Config
+	file     *tokens.File
 	log      *slog.Logger
 	sessions []*Session
 }
@@ -217,9 +219,9 @@ func (m *model) signIn(s *Session) {
 	access, refresh := m.domain.issue()
 	m.domain.mu.Unlock()
 	now := time.Now().Round(0)
-	err := s.begin(context.Background(), store.Tokens{
+	err := s.begin(context.Background(), tokens.Tokens{
 		Access: secret.New(access), Refresh: secret.New(refresh), IssuedAt: now, ExpiresAt: now.Add(m.domain.life),
-		Endpoints: store.Endpoints{Token: "https://idcs.example/token", Revocation: "https://idcs.example/revoke"},
+		Endpoints: tokens.Endpoints{Token: "https://idcs.example/token", Revocation: "https://idcs.example/revoke"},
 	})
 	if err != nil {
 		m.t.Error(err)

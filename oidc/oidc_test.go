@@ -23,6 +23,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 func TestMain(m *testing.M) {
@@ -39,11 +41,11 @@ type world struct {
 	t      testing.TB
 	issued domaintest.Tokens
 	places store.Places
-	config store.Config
+	config config.Config
 }
 
 // newWorld starts a domain and writes a configuration for the given client.
-func newWorld(t testing.TB, options domaintest.Options, method store.AuthMethod) *world {
+func newWorld(t testing.TB, options domaintest.Options, method config.AuthMethod) *world {
 	t.Helper()
 	home := t.TempDir()
 	w := &world{Server: domaintest.New(t, options), t: t, places: store.Places{
@@ -55,7 +57,7 @@ func newWorld(t testing.TB, options domaintest.Options, method store.AuthMethod)
 		"redirect_uri": domaintest.FreeRedirect(),
 		"scope":        "openid offline_access " + domaintest.DefaultScope,
 	}
-	if method == store.ConfidentialApp {
+	if method == config.ConfidentialApp {
 		text["client_id"], text["client_secret"] = domaintest.ConfidentialClient, domaintest.ConfidentialSecret
 	}
 	w.configure(text)
@@ -73,10 +75,10 @@ func (w *world) configure(text map[string]any) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(w.places.Home, store.ConfigName), encoded, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(w.places.Home, config.Name), encoded, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	if w.config, err = w.places.LoadConfig(w.places.Home); err != nil {
+	if w.config, err = config.Load(w.places, w.places.Home); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -107,28 +109,28 @@ func (w *world) session() *Session {
 }
 
 // signedIn saves tokens as a sign-in would have done it just now.
-func (w *world) signedIn() store.Tokens {
+func (w *world) signedIn() tokens.Tokens {
 	w.t.Helper()
 	now := time.Now().Round(0)
-	tokens := store.Tokens{
+	tokens := tokens.Tokens{
 		Access: secret.New(w.issued.AccessToken), Type: "Bearer", Refresh: secret.New(w.issued.RefreshToken),
 		IssuedAt: now, ExpiresAt: now.Add(time.Duration(w.issued.ExpiresIn) * time.Second),
-		Subject: "maria@example.com", Endpoints: store.Endpoints{Token: w.URL + "/oauth2/v1/token"},
+		Subject: "maria@example.com", Endpoints: tokens.Endpoints{Token: w.URL + "/oauth2/v1/token"},
 	}
 	w.save(tokens)
 	return tokens
 }
 
-func (w *world) save(tokens store.Tokens) {
+func (w *world) save(tok tokens.Tokens) {
 	w.t.Helper()
-	if _, err := w.places.TokenFile(w.config).Save(tokens); err != nil {
+	if _, err := tokens.Open(w.places, w.config).Save(tok); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) saved() store.Tokens {
+func (w *world) saved() tokens.Tokens {
 	w.t.Helper()
-	tokens, _, err := w.places.TokenFile(w.config).Load()
+	tokens, _, err := tokens.Open(w.places, w.config).Load()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -136,7 +138,7 @@ func (w *world) saved() store.Tokens {
 }
 
 // expired saves tokens whose access token is over.
-func (w *world) expired() store.Tokens {
+func (w *world) expired() tokens.Tokens {
 	w.t.Helper()
 	tokens := w.signedIn()
 	tokens.IssuedAt = tokens.IssuedAt.Add(-2 * time.Hour)

@@ -10,7 +10,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 const (
@@ -117,7 +117,7 @@ func (s *Session) refresh(replaced string) error {
 
 // sendRefresh sends the refresh token, or what else brings new tokens. The lock is
 // held.
-func (s *Session) sendRefresh(old store.Tokens) error {
+func (s *Session) sendRefresh(old tokens.Tokens) error {
 	if !old.RefreshSentAt.IsZero() {
 		s.log.Warn("an earlier refresh had no answer; its refresh token is tried once more", "sentAt", old.RefreshSentAt)
 	}
@@ -144,7 +144,7 @@ func (s *Session) sendRefresh(old store.Tokens) error {
 
 // ended believes the domain that the session is over, unless another process has
 // new tokens: then the domain only refused the old one.
-func (s *Session) ended(old store.Tokens, cause error) error {
+func (s *Session) ended(old tokens.Tokens, cause error) error {
 	if s.refreshedByOther(old) {
 		return nil
 	}
@@ -167,7 +167,7 @@ func (s *Session) ended(old store.Tokens, cause error) error {
 
 // refreshedByOther takes over tokens that another process got with the refresh token
 // of the old ones.
-func (s *Session) refreshedByOther(old store.Tokens) bool {
+func (s *Session) refreshedByOther(old tokens.Tokens) bool {
 	fresh, stamp, err := s.file.Load()
 	if err != nil || fresh.Refresh.Empty() || !fresh.IssuedAt.After(old.IssuedAt) {
 		return false
@@ -182,7 +182,7 @@ func (s *Session) refreshedByOther(old store.Tokens) bool {
 // keep saves tokens and makes them the current ones. Where they cannot be saved
 // they live in memory, which is better than losing them, and are saved later.
 // The lock is held.
-func (s *Session) keep(tokens store.Tokens) {
+func (s *Session) keep(tokens tokens.Tokens) {
 	stamp, err := s.file.Save(tokens)
 	s.mu.Lock()
 	if err != nil {

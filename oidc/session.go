@@ -17,16 +17,18 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // A Session is a person signed in at one domain with one client, in this process
 // and in every other that has the same configuration. It is safe for concurrent
 // use. Every error of its methods is a [problem.Problem].
 type Session struct {
-	config   store.Config
+	config   config.Config
 	domain   *domain.Domain
 	patience time.Duration // with a person at the sign-in page
-	file     *store.TokenFile
+	file     *tokens.File
 	log      *slog.Logger
 	onChange func(Status)
 
@@ -55,9 +57,9 @@ type Session struct {
 
 // held are the tokens in memory, with what is asked of them at every call.
 type held struct {
-	store.Tokens
-	stamp       store.Stamp // of the file they were read from or written to
-	fingerprint string      // of the access token
+	tokens.Tokens
+	stamp       tokens.Stamp // of the file they were read from or written to
+	fingerprint string       // of the access token
 	margin      time.Duration
 }
 
@@ -70,13 +72,13 @@ type Token struct {
 
 // NewSession returns the session of a configuration. It makes no request and
 // reads no token before it is asked.
-func NewSession(config store.Config, places store.Places, log *slog.Logger) (*Session, error) {
+func NewSession(config config.Config, places store.Places, log *slog.Logger) (*Session, error) {
 	d, err := domain.New(config, log)
 	if err != nil {
 		return nil, err
 	}
 	return &Session{
-		config: config, domain: d, patience: signin.Patience, file: places.TokenFile(config), log: log,
+		config: config, domain: d, patience: signin.Patience, file: tokens.Open(places, config), log: log,
 		onChange: func(Status) {}, turn: make(chan struct{}, 1),
 	}, nil
 }
@@ -90,7 +92,7 @@ func (s *Session) OnChange(f func(Status)) { s.onChange = f }
 func (s *Session) UseTransport(t http.RoundTripper) { s.domain.UseTransport(t) }
 
 // Config returns the session's configuration.
-func (s *Session) Config() store.Config { return s.config }
+func (s *Session) Config() config.Config { return s.config }
 
 // Secrets are the tokens in memory that an agent may not have.
 func (s *Session) Secrets() []secret.Text {
@@ -274,32 +276,32 @@ func (s *Session) notice() bool {
 }
 
 // noticeFault is notice for a file that cannot be used. s.mu is held.
-func (s *Session) noticeFault(stamp store.Stamp, err error) bool {
+func (s *Session) noticeFault(stamp tokens.Stamp, err error) bool {
 	p := problem.From(err)
 	if s.lastFault == nil || s.lastFault.Message != p.Message { // which may be asked often
 		s.log.Warn("the saved tokens are not used", "problem", p)
 	}
 	s.lastFault = p
 	switch {
-	case store.Newer(err):
+	case tokens.Newer(err):
 		changed := !s.held.Empty()
-		s.hold(store.Tokens{}, stamp)
+		s.hold(tokens.Tokens{}, stamp)
 		s.foreign, s.lastFault = p, p
 		return changed
-	case store.Damaged(err):
+	case tokens.Damaged(err):
 		s.held.stamp = stamp
 		s.unsaved = !s.held.Empty() // and so written again
-	case store.KeyLost(err):
+	case tokens.KeyLost(err):
 		s.held.stamp = stamp
 		s.foreign = p
-	case store.KeyringFault(err):
+	case tokens.KeyringFault(err):
 		s.foreign = p // and asked again
 	}
 	return false
 }
 
 // hold makes tokens the current ones. s.mu is held.
-func (s *Session) hold(tokens store.Tokens, stamp store.Stamp) {
+func (s *Session) hold(tokens tokens.Tokens, stamp tokens.Stamp) {
 	before := s.held.fingerprint
 	s.held = held{Tokens: tokens, stamp: stamp, margin: margin(tokens)}
 	if !tokens.Access.Empty() {
@@ -334,7 +336,7 @@ func (h *held) early(now time.Time) bool {
 
 // margin is how long before the expiry a refresh begins: a fifth of the lifetime,
 // five minutes at most, and not the same for all.
-func margin(t store.Tokens) time.Duration {
+func margin(t tokens.Tokens) time.Duration {
 	fifth := min(t.ExpiresAt.Sub(t.IssuedAt)/5, 5*time.Minute)
 	return time.Duration(float64(fifth) * (0.75 + rand.Float64()/2))
 }

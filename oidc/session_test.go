@@ -17,11 +17,12 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 func TestNoSession(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
 	for range 3 {
 		_, err := s.Token(t.Context(), "")
@@ -35,7 +36,7 @@ func TestNoSession(t *testing.T) {
 }
 
 func TestOneRefreshForAll(t *testing.T) {
-	w := newWorld(t, domaintest.Options{TokenLatency: 50 * time.Millisecond}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{TokenLatency: 50 * time.Millisecond}, config.ConfidentialApp)
 	old := w.expired()
 	sessions := make([]*Session, 10) // as many processes
 	for i := range sessions {
@@ -69,7 +70,7 @@ func TestOneRefreshForAll(t *testing.T) {
 }
 
 func TestTheOldRefreshTokenStaysWhereNoneCame(t *testing.T) {
-	w := newWorld(t, domaintest.Options{Rotation: domaintest.Omit}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{Rotation: domaintest.Omit}, config.ConfidentialApp)
 	old := w.expired()
 	w.mustToken(w.session(), "")
 	if saved := w.saved(); saved.Refresh != old.Refresh || saved.Subject != old.Subject {
@@ -78,7 +79,7 @@ func TestTheOldRefreshTokenStaysWhereNoneCame(t *testing.T) {
 }
 
 func TestOtherWindows(t *testing.T) {
-	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
 	here, there := w.session(), w.session()
 	var changes []Status
 	there.OnChange(func(s Status) { changes = append(changes, s) })
@@ -114,7 +115,7 @@ func TestOtherWindows(t *testing.T) {
 }
 
 func TestRejectedByTheEndpoint(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	s := w.session()
 	first := w.mustToken(s, "")
@@ -152,7 +153,7 @@ func TestRejectedByTheEndpoint(t *testing.T) {
 }
 
 func TestStatusAfterTheEnd(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	w.RevokeRefreshTokens()
 	s := w.session()
@@ -166,7 +167,7 @@ func TestStatusAfterTheEnd(t *testing.T) {
 }
 
 func TestSkewedClocksAreNamed(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	w.Clock.Advance(2 * time.Hour)
 	s := w.session()
@@ -180,7 +181,7 @@ func TestSkewedClocksAreNamed(t *testing.T) {
 // TestADayOfRequests asks every 30 s for 24 hours: nobody ever waits.
 func TestADayOfRequests(t *testing.T) {
 	for _, expiresIn := range []int{60, 3600, 27261} {
-		w := newWorld(t, domaintest.Options{ExpiresIn: expiresIn}, store.ConfidentialApp)
+		w := newWorld(t, domaintest.Options{ExpiresIn: expiresIn}, config.ConfidentialApp)
 		w.bubble(func(t *testing.T) {
 			w.signedIn()
 			s := w.session()
@@ -200,7 +201,7 @@ func TestADayOfRequests(t *testing.T) {
 }
 
 func TestNobodyUsesIt(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		w.signedIn()
 		s := w.session()
@@ -214,7 +215,7 @@ func TestNobodyUsesIt(t *testing.T) {
 }
 
 func TestAClockThatIsSetBack(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	tokens := w.signedIn()
 	tokens.IssuedAt = tokens.IssuedAt.Add(2 * time.Hour)
 	tokens.ExpiresAt = tokens.ExpiresAt.Add(2 * time.Hour)
@@ -252,7 +253,7 @@ func TestFaults(t *testing.T) {
 		{"an endless answer", domaintest.Huge, problem.Domain, true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 			w.bubble(func(t *testing.T) {
 				// While the token is valid: nobody notices.
 				tokens := w.signedIn()
@@ -309,7 +310,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		w.expired()
 		s := w.session()
@@ -330,7 +331,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 
 func TestTheDomainEndsTheSession(t *testing.T) {
 	for _, status := range []int{400, 401} {
-		w := newWorld(t, domaintest.Options{ReuseStatus: status}, store.ConfidentialApp)
+		w := newWorld(t, domaintest.Options{ReuseStatus: status}, config.ConfidentialApp)
 		w.expired()
 		w.RevokeRefreshTokens()
 		s := w.session()
@@ -349,19 +350,19 @@ func TestTheDomainEndsTheSession(t *testing.T) {
 }
 
 func TestAnotherProcessWonTheRace(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	tokens := w.expired()
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	tok := w.expired()
 	s := w.session()
 	// A process without our lock, such as one on a machine that shares the home,
 	// uses the token up and saves its successor while we wait for the answer.
-	fresh, _, err := s.domain.Refresh(t.Context(), tokens)
+	fresh, _, err := s.domain.Refresh(t.Context(), tok)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Change(func(o *domaintest.Options) { o.TokenLatency = 200 * time.Millisecond })
 	go func() {
 		_ = w.WaitFor(t.Context(), domaintest.Token, 2)
-		_, _ = w.places.TokenFile(w.config).Save(fresh)
+		_, _ = tokens.Open(w.places, w.config).Save(fresh)
 	}()
 	if token := w.mustToken(s, ""); token.Access != fresh.Access {
 		t.Error("another token")
@@ -371,7 +372,7 @@ func TestAnotherProcessWonTheRace(t *testing.T) {
 // Between finding a token that is over and refreshing it, another process may have
 // done so: its token is taken, and not refreshed once more.
 func TestAnotherProcessWasFasterStill(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	tokens := w.expired()
 	for name, call := range map[string]func(*Session) (Token, error){
 		"token":   func(s *Session) (Token, error) { return s.Token(t.Context(), "") },
@@ -398,7 +399,7 @@ func TestAnotherProcessWasFasterStill(t *testing.T) {
 }
 
 func TestConfigurationChangedAtTheDomain(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	tokens := w.expired()
 	w.Change(func(o *domaintest.Options) { o.Clients[0].Secret = "renewed" })
 	_, err := w.session().Token(t.Context(), "")
@@ -413,7 +414,7 @@ func TestConfigurationChangedAtTheDomain(t *testing.T) {
 // TestUnwritableDisk keeps the session in memory, says so, and saves it when that
 // is possible again.
 func TestUnwritableDisk(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		tokens := w.expired()
 		s := w.session()
@@ -455,12 +456,12 @@ func (w *world) expiredInMemory(s *Session) string {
 
 // TestAFileDamagedUnderALivingSession: what is in memory is kept, and written again.
 func TestAFileDamagedUnderALivingSession(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	s := w.session()
 	token := w.mustToken(s, "")
 	for _, damage := range []string{"", `{"version":1,"acc`} {
-		writeFile(t, w.places.TokenFile(w.config).Path(), damage)
+		writeFile(t, tokens.Open(w.places, w.config).Path(), damage)
 		if w.mustToken(s, "").Access != token.Access {
 			t.Error("another token")
 		}
@@ -476,11 +477,11 @@ func TestAFileDamagedUnderALivingSession(t *testing.T) {
 
 // TestAFileThatCannotBeRead for a moment ends nothing.
 func TestAFileThatCannotBeRead(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	s := w.session()
 	token := w.mustToken(s, "")
-	path := w.places.TokenFile(w.config).Path()
+	path := tokens.Open(w.places, w.config).Path()
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
 	}
@@ -502,8 +503,8 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 }
 
 func TestTheLockIsNotWaitedForWithoutEnd(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
-	unlock, ok, err := w.places.TokenFile(w.config).TryLock()
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	unlock, ok, err := tokens.Open(w.places, w.config).TryLock()
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -519,7 +520,7 @@ func TestTheLockIsNotWaitedForWithoutEnd(t *testing.T) {
 }
 
 func TestACorrectionIsNoticedAtOnce(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.expired()
 	path := filepath.Join(w.places.Home, "secret")
 	w.configure(map[string]any{
@@ -535,8 +536,8 @@ func TestACorrectionIsNoticedAtOnce(t *testing.T) {
 }
 
 func TestDamagedFile(t *testing.T) {
-	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
-	path := w.places.TokenFile(w.config).Path()
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
+	path := tokens.Open(w.places, w.config).Path()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -563,12 +564,12 @@ func TestDamagedFile(t *testing.T) {
 func TestTwoFormsDoNotQuarrel(t *testing.T) {
 	keyring.MockInit()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	plain := w.session()
-	w.config.TokenStore = store.KeyringStore
+	w.config.TokenStore = config.KeyringStore
 	encrypted := w.session()
 	saved := w.signedIn() // in the keyring's form
-	file := w.places.TokenFile(w.config)
+	file := tokens.Open(w.places, w.config)
 	forms := 0
 	for range 20 {
 		for _, s := range []*Session{encrypted, plain} {
@@ -599,14 +600,14 @@ func TestTwoFormsDoNotQuarrel(t *testing.T) {
 func TestAFormIsChangedOfWhatIsThere(t *testing.T) {
 	keyring.MockInit()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
-	w := newWorld(t, domaintest.Options{}, store.ConfidentialApp)
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
-	file := w.places.TokenFile(w.config)
+	file := tokens.Open(w.places, w.config)
 	unlock, ok, err := file.TryLock()
 	if !ok {
 		t.Fatal(err)
 	}
-	w.config.TokenStore = store.KeyringStore
+	w.config.TokenStore = config.KeyringStore
 	s := w.session()
 	w.mustToken(s, "") // begins, and waits for the lock
 	newer := w.saved()
@@ -616,7 +617,7 @@ func TestAFormIsChangedOfWhatIsThere(t *testing.T) {
 	}
 	unlock()
 	s.behind.Wait()
-	if got := w.saved(); got.Access != newer.Access || !w.places.TokenFile(w.config).Encrypted() {
+	if got := w.saved(); got.Access != newer.Access || !tokens.Open(w.places, w.config).Encrypted() {
 		t.Errorf("saved: %+v", got)
 	}
 }
@@ -625,8 +626,8 @@ func TestAFormIsChangedOfWhatIsThere(t *testing.T) {
 // begin a sign-in whose tokens could not be saved.
 func TestAKeyringThatIsNotThere(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
-	w := newWorld(t, domaintest.Options{AutoApprove: true}, store.ConfidentialApp)
-	w.config.TokenStore = store.KeyringStore
+	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
+	w.config.TokenStore = config.KeyringStore
 	keyring.MockInitWithError(errors.New("gone"))
 	s := w.session()
 	_, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) { t.Error("the person is asked") }})
@@ -637,9 +638,9 @@ func TestAKeyringThatIsNotThere(t *testing.T) {
 	keyring.MockInit()
 	w.signedIn()
 	// A file that no process has had the key of.
-	text, _ := os.ReadFile(w.places.TokenFile(w.config).Path())
+	text, _ := os.ReadFile(tokens.Open(w.places, w.config).Path())
 	other := regexp.MustCompile(`\.[0-9a-f]{16}"`).ReplaceAll(text, []byte(`.00"`))
-	writeFile(t, w.places.TokenFile(w.config).Path(), string(other))
+	writeFile(t, tokens.Open(w.places, w.config).Path(), string(other))
 	keyring.MockInitWithError(errors.New("gone"))
 	if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Store) || !strings.Contains(err.Error(), "encrypted") {
 		t.Errorf("a token: %v", err)
@@ -651,17 +652,17 @@ func TestAKeyringThatIsNotThere(t *testing.T) {
 	if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) || !strings.Contains(err.Error(), "does not hold their key") {
 		t.Errorf("a lost key: %v", err)
 	}
-	writeFile(t, w.places.TokenFile(w.config).Path(), string(text)) // as when the keyring is back
+	writeFile(t, tokens.Open(w.places, w.config).Path(), string(text)) // as when the keyring is back
 	token := w.mustToken(s, "")
 
 	// Another machine, with a keyring of its own, has written into the home directory that
 	// they share: what is in memory serves, and the two do not take turns in writing.
-	writeFile(t, w.places.TokenFile(w.config).Path(), string(other))
+	writeFile(t, tokens.Open(w.places, w.config).Path(), string(other))
 	if w.mustToken(s, "").Access != token.Access || s.Status().Problem == nil {
 		t.Error("not kept, or not told")
 	}
 	s.behind.Wait()
-	if now, _ := os.ReadFile(w.places.TokenFile(w.config).Path()); string(now) != string(other) {
+	if now, _ := os.ReadFile(tokens.Open(w.places, w.config).Path()); string(now) != string(other) {
 		t.Error("written again")
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // renew gets new tokens without a person.
-func (s *Session) renew(old store.Tokens) (store.Tokens, domain.Outcome, error) {
+func (s *Session) renew(old tokens.Tokens) (tokens.Tokens, domain.Outcome, error) {
 	if s.config.AuthMethod.Unattended() {
 		return s.domain.ClientCredentials(context.Background())
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // BenchmarkGetToken is one getToken after the other over pipes in memory: what the
@@ -47,15 +48,15 @@ func TestTheCostOfGetToken(t *testing.T) {
 func newAsker(tb testing.TB) (ask func() []byte) {
 	server := domaintest.New(tb, domaintest.Options{})
 	places := configured(tb, server)
-	path := places.ConfigPaths("")[1]
+	path := config.Paths(places, "")[1]
 	text, err := os.ReadFile(path)
 	if err == nil {
-		err = os.WriteFile(path, bytes.Replace(text, []byte("VERBOSE"), []byte(store.DefaultLogLevel), 1), 0o600)
+		err = os.WriteFile(path, bytes.Replace(text, []byte("VERBOSE"), []byte(config.DefaultLogLevel), 1), 0o600)
 	}
 	if err != nil {
 		tb.Fatal(err)
 	}
-	config, err := places.LoadConfig(places.Home)
+	config, err := config.Load(places, places.Home)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func newAsker(tb testing.TB) (ask func() []byte) {
 		tb.Fatal(err)
 	}
 	now := time.Now()
-	_, err = places.TokenFile(config).Save(store.Tokens{Access: secret.New(issued.AccessToken), Type: "Bearer",
+	_, err = tokens.Open(places, config).Save(tokens.Tokens{Access: secret.New(issued.AccessToken), Type: "Bearer",
 		Refresh: secret.New(issued.RefreshToken), IssuedAt: now, ExpiresAt: now.Add(time.Hour)})
 	if err != nil {
 		tb.Fatal(err)

@@ -1,10 +1,14 @@
 package rpc
 
-import "context"
+import (
+	"context"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard"
+)
 
 // guard judges a tool call of an agent before it is made.
 func (s *server) guard(_ context.Context, p guardParams) (any, error) {
-	reason := s.Places.NewGuard(s.directoryOf(p.Directory)).Deny(p.Tool, p.Args)
+	reason := guard.New(s.Places, s.directoryOf(p.Directory)).Deny(p.Tool, p.Args)
 	if reason != "" {
 		s.Log.Warn("an agent's tool call was denied", "tool", p.Tool, "reason", reason)
 	}
@@ -43,7 +47,7 @@ func (s *server) directoryOf(named string) string {
 // knowSecrets makes known the secrets as they are now; the latest of those that they
 // have replaced are known already.
 func (s *server) knowSecrets(directory string) {
-	s.known.Add(s.Places.Secrets(directory)...)
+	s.known.Add(guard.Secrets(s.Places, directory)...)
 	s.mu.Lock()
 	session := s.session
 	s.mu.Unlock()

@@ -9,11 +9,12 @@ import (
 
 	"github.com/sourcegraph/jsonrpc2"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/qr"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 type noParams struct{}
@@ -26,14 +27,14 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 		s.mu.Unlock()
 	}
 	result := initializeResult{Protocol: Protocol, Helper: helperInfo{s.Version, platform()}}
-	protected := s.Places.Protected(s.directoryOf(""))
+	protected := guard.ProtectedIn(s.Places, s.directoryOf(""))
 	result.Protected, result.ReadOnly = append(protected.Trees, protected.Files...), protected.ReadOnly
 	session, err := s.open()
 	s.told = &told{session}
 	if err != nil {
 		s.Log.Warn("no usable configuration", "problem", problem.From(err))
 		result.Problem = newProblemInfo(problem.From(err))
-		if u := store.AsUnconfirmed(err); u != nil {
+		if u := config.AsUnconfirmed(err); u != nil {
 			result.Confirm = &confirmInfo{u.Digest, u.Config.Path, u.Domain(), u.Endpoint()}
 		}
 		return result, nil
@@ -114,7 +115,7 @@ func (s *server) status(context.Context, noParams) (any, error) {
 
 func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 	session, err := s.open()
-	if u := store.AsUnconfirmed(err); u != nil && p.Confirm != "" {
+	if u := config.AsUnconfirmed(err); u != nil && p.Confirm != "" {
 		session, err = s.confirm(u, p.Confirm)
 	}
 	if err != nil {
@@ -140,13 +141,13 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 }
 
 // confirm takes a person's yes to what they were shown, and to nothing else.
-func (s *server) confirm(u *store.Unconfirmed, digest string) (*oidc.Session, error) {
+func (s *server) confirm(u *config.Unconfirmed, digest string) (*oidc.Session, error) {
 	if u.Digest != digest {
 		return nil, problem.New(problem.Untrusted,
 			fmt.Sprintf("The configuration %s has changed since you were asked: it signs in at %s and sends the token to %s now.", u.Config.Path, u.Domain(), u.Endpoint()),
 			"Start OpenCode again, to be asked again.")
 	}
-	if err := s.Places.Confirm(u); err != nil {
+	if err := config.Confirm(s.Places, u); err != nil {
 		return nil, err
 	}
 	s.Log.Info("the person has confirmed the project's configuration", "path", u.Config.Path, "domain", u.Domain(), "endpoint", u.Endpoint())

@@ -8,6 +8,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 const (
@@ -31,14 +32,14 @@ func FetchModels(ctx context.Context, session *oidc.Session, places store.Places
 	if err != nil {
 		return nil, err
 	}
-	_ = places.ModelsFile(config).Save(models, time.Now())
+	_ = tokens.OpenModels(places, config).Save(models, time.Now())
 	return models, nil
 }
 
 // knownModels are those that the disk has. If they are old, they are asked for
 // behind, for the next time.
 func (s *server) knownModels(session *oidc.Session) endpoint.Models {
-	models, askedAt := s.Places.ModelsFile(session.Config()).Load()
+	models, askedAt := tokens.OpenModels(s.Places, session.Config()).Load()
 	if age := time.Since(askedAt); age < 0 || age > modelsAge {
 		if _, ok, _ := session.Ready(""); ok {
 			s.askForModels(session)
@@ -81,7 +82,7 @@ func (s *server) askForModels(session *oidc.Session) <-chan struct{} {
 // awaitModels asks for them unless that was done since, and waits as long as a
 // person may be kept waiting.
 func (s *server) awaitModels(ctx context.Context, session *oidc.Session, since time.Time) {
-	if _, askedAt := s.Places.ModelsFile(session.Config()).Load(); askedAt.After(since) {
+	if _, askedAt := tokens.OpenModels(s.Places, session.Config()).Load(); askedAt.After(since) {
 		return
 	}
 	select {

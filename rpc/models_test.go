@@ -9,6 +9,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // signInAtOnce connects with a browser that needs no person.
@@ -41,13 +43,13 @@ func (p *peer) models() string {
 }
 
 // kept is the file of the only configuration of places.
-func kept(t *testing.T, places store.Places) store.ModelsFile {
+func kept(t *testing.T, places store.Places) tokens.ModelsFile {
 	t.Helper()
-	config, err := places.LoadConfig(t.TempDir())
+	config, err := config.Load(places, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return places.ModelsFile(config)
+	return tokens.OpenModels(places, config)
 }
 
 func TestModelsAreThereAfterTheSignIn(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func TestMain(m *testing.M) {
@@ -149,7 +150,7 @@ func configured(t testing.TB, server *domaintest.Server) store.Places {
 	if err := os.MkdirAll(places.ConfigDirs[0], 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(places.ConfigDirs[0], store.ConfigName), text, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(places.ConfigDirs[0], config.Name), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return places
@@ -315,7 +316,7 @@ func TestAWholeSession(t *testing.T) {
 func TestConfigurationThatComesLater(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	places := configured(t, server)
-	path := filepath.Join(places.ConfigDirs[0], store.ConfigName)
+	path := filepath.Join(places.ConfigDirs[0], config.Name)
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +324,7 @@ func TestConfigurationThatComesLater(t *testing.T) {
 	project := t.TempDir()
 	m := p.call("initialize", fmt.Sprintf(`{"protocol":1,"directory":%q}`, project), nil)
 	trouble, _ := m.Result["problem"].(map[string]any)
-	for _, searched := range []string{path, filepath.Join(project, store.ConfigName)} {
+	for _, searched := range []string{path, filepath.Join(project, config.Name)} {
 		if text, _ := trouble["message"].(string); !strings.Contains(text, searched) {
 			t.Errorf("%s is not named in %v", searched, trouble)
 		}
@@ -348,7 +349,7 @@ func TestConfigurationThatComesLater(t *testing.T) {
 func TestATokenIsForTheEndpointThatWasTold(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	places := configured(t, server)
-	path := filepath.Join(places.ConfigDirs[0], store.ConfigName)
+	path := filepath.Join(places.ConfigDirs[0], config.Name)
 	first, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -427,7 +428,7 @@ func TestAnotherConfigurationTakesBack(t *testing.T) {
 	places := configured(t, server)
 	p := converse(t, places)
 	p.call("initialize", `{"protocol":1}`, nil)
-	path := filepath.Join(places.ConfigDirs[0], store.ConfigName)
+	path := filepath.Join(places.ConfigDirs[0], config.Name)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -476,7 +477,7 @@ func TestThePipelinesOrder(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	places := configured(t, server)
 	project := t.TempDir()
-	if err := os.WriteFile(filepath.Join(project, store.ConfigName), []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(project, config.Name), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := converse(t, places)

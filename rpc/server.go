@@ -19,6 +19,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // Options are what a conversation needs to know of its process.
@@ -268,20 +269,20 @@ func (s *server) finish() {
 func (s *server) open() (*oidc.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	config, err := s.Places.LoadConfig(s.directory)
-	if store.AsUnconfirmed(err) != nil && s.session != nil {
+	cfg, err := config.Load(s.Places, s.directory)
+	if config.AsUnconfirmed(err) != nil && s.session != nil {
 		s.calls.Go(s.session.Close) // no token is lent for it either
 		s.session = nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if s.session != nil && s.session.Config().Equal(config) {
+	if s.session != nil && s.session.Config().Equal(cfg) {
 		return s.session, nil
 	}
-	s.Log.Configure(config.LogLevel, config.LogFile, config.LogBound)
-	s.Log.Info("configuration read", "path", config.Path, "domain", config.DomainURL, "endpoint", config.BaseURL, "authMethod", config.AuthMethod)
-	session, err := oidc.NewSession(config, s.Places, s.Log.Logger)
+	s.Log.Configure(cfg.LogLevel, cfg.LogFile, cfg.LogBound)
+	s.Log.Info("configuration read", "path", cfg.Path, "domain", cfg.DomainURL, "endpoint", cfg.BaseURL, "authMethod", cfg.AuthMethod)
+	session, err := oidc.NewSession(cfg, s.Places, s.Log.Logger)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // TestAProjectsConfiguration: a signed-in person's session is of no use to a
@@ -27,14 +27,14 @@ func TestAProjectsConfiguration(t *testing.T) {
 		t.Fatalf("%+v", m.Error)
 	}
 
-	own, err := os.ReadFile(filepath.Join(places.ConfigDirs[0], store.ConfigName))
+	own, err := os.ReadFile(filepath.Join(places.ConfigDirs[0], config.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	write := func(endpoint string) {
 		t.Helper()
 		foreign := strings.Replace(string(own), server.LLMBaseURL, endpoint, 1)
-		if err := os.WriteFile(filepath.Join(project, store.ConfigName), []byte(foreign), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(project, config.Name), []byte(foreign), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

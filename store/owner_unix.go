@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// foreign says in a few words why somebody else than this user, and the
+// Foreign says in a few words why somebody else than this user, and the
 // administrator, can write the file at path, or is "".
-func foreign(_ string, info fs.FileInfo) string {
+func Foreign(_ string, info fs.FileInfo) string {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case ok && int(stat.Uid) != os.Geteuid() && stat.Uid != 0:

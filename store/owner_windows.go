@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// foreign says in a few words why somebody else than this user, and the
+// Foreign says in a few words why somebody else than this user, and the
 // administrator, can write the file at path, or is "". What Windows does not tell, as
 // on a disk without access lists, is not held against the file.
-func foreign(path string, _ fs.FileInfo) string {
+func Foreign(path string, _ fs.FileInfo) string {
 	sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
 	if err != nil {
 		return ""

@@ -23,5 +23,5 @@ func rename(from, to string) error {
 	return err
 }
 
-// syncDir does nothing: Windows journals a rename itself.
-func syncDir(string) {}
+// SyncDir does nothing: Windows journals a rename itself.
+func SyncDir(string) {}

@@ -1,11 +1,9 @@
-// Package store is everything on disk: where files live, the configuration, the
-// client secret, the saved tokens with their lock and, if they are encrypted, their
-// key in the system's keyring, and who may read them.
+// Package store keeps the files of this user: where they live, and that they are
+// private, locked, and replaced as a whole.
 //
-// It promises that a file of ours is never half-written, never readable by
-// another user, and never erased before its successor is safe. It refuses what
-// it does not understand with a message that names the file and the line.
-// It knows nothing of the network.
+// It promises that a file of ours is never half-written, never readable by another
+// user, and never erased before its successor is safe. It knows neither what is in
+// the files nor the network.
 package store
 
 import (
@@ -17,10 +15,7 @@ import (
 	"github.com/adrg/xdg"
 )
 
-const appName = "opencode-oci-oidc"
-
-// ConfigName is the name of the configuration file.
-const ConfigName = "oci-auth.config.jsonc"
+const AppName = "opencode-oci-oidc"
 
 // Places are the directories and files of one user on this machine.
 type Places struct {
@@ -43,7 +38,7 @@ func FindPlaces() Places {
 	home, _ := os.UserHomeDir()
 	p := Places{
 		Home:     home,
-		StateDir: filepath.Join(xdg.StateHome, appName),
+		StateDir: filepath.Join(xdg.StateHome, AppName),
 
 		TrustedProject: os.Getenv("OCI_OIDC_TRUST_PROJECT"),
 	}
@@ -54,7 +49,7 @@ func FindPlaces() Places {
 		p.StateDir = ""
 	}
 	if runtime.GOOS == "windows" {
-		p.LogFile = filepath.Join(xdg.StateHome, appName, "plugin.log")
+		p.LogFile = filepath.Join(xdg.StateHome, AppName, "plugin.log")
 	}
 	// OpenCode looks below XDG_CONFIG_HOME, and below ~/.config on every
 	// platform; xdg.ConfigHome would be elsewhere on macOS and Windows.
@@ -81,19 +76,9 @@ func (p *Places) addConfigDir(base string) {
 	p.ConfigDirs = append(p.ConfigDirs, dir)
 }
 
-// ConfigPaths are the paths at which the configuration of a project directory
-// is looked for, in that order.
-func (p Places) ConfigPaths(directory string) []string {
-	var paths []string
-	for _, dir := range append([]string{directory}, p.ConfigDirs...) {
-		paths = append(paths, filepath.Join(dir, ConfigName))
-	}
-	return paths
-}
-
-// expand returns path with a leading ~ replaced by the home directory, and made
+// Expand returns path with a leading ~ replaced by the home directory, and made
 // absolute below base.
-func (p Places) expand(path, base string) string {
+func (p Places) Expand(path, base string) string {
 	if path == "~" || strings.HasPrefix(path, "~/") || strings.HasPrefix(path, `~\`) {
 		return filepath.Join(p.Home, path[1:])
 	}

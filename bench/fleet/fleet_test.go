@@ -25,6 +25,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 var (
@@ -176,14 +178,14 @@ type realClient struct{ *oidc.Session }
 
 func newReal(t *testing.T, d *domain, person, dir string) []client {
 	places := store.Places{Home: dir, StateDir: dir}
-	config := store.Config{
-		DomainURL: "https://idcs.example", ClientID: "c", RedirectURIs: []string{store.DefaultRedirectURI}, Scope: store.DefaultScope,
-		BaseURL: "https://llm.example", AuthMethod: store.MobileApp,
+	config := config.Config{
+		DomainURL: "https://idcs.example", ClientID: "c", RedirectURIs: []string{config.DefaultRedirectURI}, Scope: config.DefaultScope,
+		BaseURL: "https://llm.example", AuthMethod: config.MobileApp,
 	}
 	yesterday := time.Now().Add(-16 * time.Hour)
-	_, err := places.TokenFile(config).Save(store.Tokens{
+	_, err := tokens.Open(places, config).Save(tokens.Tokens{
 		Access: secret.New("of yesterday"), Refresh: secret.New(d.signIn(person)), IssuedAt: yesterday, ExpiresAt: yesterday.Add(tokenLife),
-		Endpoints: store.Endpoints{Token: "https://idcs.example/token"},
+		Endpoints: tokens.Endpoints{Token: "https://idcs.example/token"},
 	})
 	if err != nil {
 		t.Error(err)

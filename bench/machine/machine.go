@@ -11,6 +11,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // A Machine has one home directory.
@@ -18,7 +20,7 @@ type Machine struct {
 	Home   string
 	Server *domaintest.Server
 	Places store.Places
-	Config store.Config
+	Config config.Config
 }
 
 // New sets up a machine in the empty directory home, with a configuration and no
@@ -60,10 +62,10 @@ func (m *Machine) configure() error {
 	if err := os.MkdirAll(m.Places.ConfigDirs[0], 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(m.Places.ConfigDirs[0], store.ConfigName), text, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(m.Places.ConfigDirs[0], config.Name), text, 0o600); err != nil {
 		return err
 	}
-	m.Config, err = m.Places.LoadConfig(m.Home)
+	m.Config, err = config.Load(m.Places, m.Home)
 	return err
 }
 
@@ -74,16 +76,16 @@ func (m *Machine) SignIn() error {
 		return err
 	}
 	now := time.Now()
-	return m.Save(store.Tokens{
+	return m.Save(tokens.Tokens{
 		Access: secret.New(issued.AccessToken), Type: "Bearer", Refresh: secret.New(issued.RefreshToken),
 		IssuedAt: now, ExpiresAt: now.Add(time.Duration(issued.ExpiresIn) * time.Second),
-		Subject: domaintest.DefaultUser.Name, Endpoints: store.Endpoints{Token: m.Server.URL + "/oauth2/v1/token"},
+		Subject: domaintest.DefaultUser.Name, Endpoints: tokens.Endpoints{Token: m.Server.URL + "/oauth2/v1/token"},
 	})
 }
 
 // Expire makes the saved access token one that expired a moment ago.
 func (m *Machine) Expire() error {
-	tokens, _, err := m.Places.TokenFile(m.Config).Load()
+	tokens, _, err := tokens.Open(m.Places, m.Config).Load()
 	if err != nil {
 		return err
 	}
@@ -93,7 +95,7 @@ func (m *Machine) Expire() error {
 }
 
 // Save saves tokens.
-func (m *Machine) Save(tokens store.Tokens) error {
-	_, err := m.Places.TokenFile(m.Config).Save(tokens)
+func (m *Machine) Save(tok tokens.Tokens) error {
+	_, err := tokens.Open(m.Places, m.Config).Save(tok)
 	return err
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func (a *app) configCommand() *cobra.Command {
@@ -36,10 +36,10 @@ func (a *app) configPathCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			path := a.places.FindConfig(directory)
+			path := config.Find(a.places, directory)
 			if path == "" {
 				// Its problem names the paths that were searched.
-				_, err := a.places.LoadConfig(directory)
+				_, err := config.Load(a.places, directory)
 				return err
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), path)
@@ -58,14 +58,14 @@ that is not confirmed yet is shown, and the exit code is 2.`,
 		Example: `  oci-oidc-helper config show`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := a.config()
-			u := store.AsUnconfirmed(err)
+			cfg, err := a.config()
+			u := config.AsUnconfirmed(err)
 			if u != nil {
-				config = u.Config
+				cfg = u.Config
 			} else if err != nil {
 				return err
 			}
-			if _, write := cmd.OutOrStdout().Write(config.Redacted()); write != nil {
+			if _, write := cmd.OutOrStdout().Write(cfg.Redacted()); write != nil {
 				return write
 			}
 			return err
@@ -84,43 +84,43 @@ is asked; doctor asks the domain, too.`,
   oci-oidc-helper config validate oci-auth.config.jsonc`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var config store.Config
+			var cfg config.Config
 			var err error
 			if len(args) == 0 {
-				config, err = a.config()
+				cfg, err = a.config()
 			} else {
-				config, err = a.configFile(args[0])
+				cfg, err = a.configFile(args[0])
 			}
 			said := "is right."
-			if u := store.AsUnconfirmed(err); u != nil && len(args) > 0 { // it may be meant for another place
-				config, said, err = u.Config, "is right, but not confirmed for a project.", nil
+			if u := config.AsUnconfirmed(err); u != nil && len(args) > 0 { // it may be meant for another place
+				cfg, said, err = u.Config, "is right, but not confirmed for a project.", nil
 			} else if err == nil {
-				_, err = config.Proof().Read()
+				_, err = cfg.Proof().Read()
 			}
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), config.Path, said)
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), cfg.Path, said)
 			return err
 		},
 	}
 }
 
 // config loads the configuration of the project directory.
-func (a *app) config() (store.Config, error) {
+func (a *app) config() (config.Config, error) {
 	directory, err := a.projectDirectory()
 	if err != nil {
-		return store.Config{}, err
+		return config.Config{}, err
 	}
-	return a.places.LoadConfig(directory)
+	return config.Load(a.places, directory)
 }
 
-func (a *app) configFile(path string) (store.Config, error) {
+func (a *app) configFile(path string) (config.Config, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
-		return store.Config{}, problem.New(problem.Config, "The file cannot be found.", "Name it with its whole path.").Because(err)
+		return config.Config{}, problem.New(problem.Config, "The file cannot be found.", "Name it with its whole path.").Because(err)
 	}
-	return a.places.LoadConfigFile(absolute)
+	return config.LoadFile(a.places, absolute)
 }
 
 func (a *app) projectDirectory() (string, error) {

@@ -10,7 +10,8 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 func (a *app) connectCommand() *cobra.Command {
@@ -29,7 +30,7 @@ does everybody where no browser can be opened: over SSH, in a container, in CI.`
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			session, err := a.session(cmd)
-			if u := store.AsUnconfirmed(err); u != nil && isTerminal(cmd.InOrStdin()) {
+			if u := config.AsUnconfirmed(err); u != nil && isTerminal(cmd.InOrStdin()) {
 				if err = a.confirm(cmd, u, false); err == nil {
 					session, err = a.session(cmd)
 				}
@@ -40,7 +41,7 @@ does everybody where no browser can be opened: over SSH, in a container, in CI.`
 			defer session.Close()
 			// Before anybody goes to the trouble of signing in for nothing.
 			if !session.Config().AuthMethod.Unattended() {
-				if err := a.places.TokenFile(session.Config()).CheckWritable(); err != nil {
+				if err := tokens.Open(a.places, session.Config()).CheckWritable(); err != nil {
 					return err
 				}
 			}

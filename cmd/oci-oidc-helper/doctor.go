@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper/doctor"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -35,7 +36,7 @@ of the log, without secrets, names and hosts. Read it before you send it.`,
 			if err != nil {
 				return err
 			}
-			if config, err := a.places.LoadConfig(directory); err == nil {
+			if config, err := config.Load(a.places, directory); err == nil {
 				a.log.Configure(config.LogLevel, config.LogFile, config.LogBound)
 			}
 			options := doctor.Options{Places: a.places, Directory: directory, Version: helperVersion(), Log: a.logger(cmd)}

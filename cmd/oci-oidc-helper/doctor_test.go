@@ -32,6 +32,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // TestDoctorNamesTheCause breaks a computer on which all is well in one way a row,
@@ -231,9 +233,9 @@ func TestDoctorNamesTheCause(t *testing.T) {
 
 // Where all is well the doctor has nothing to say, in either kind of application.
 func TestDoctorOfAHealthyComputer(t *testing.T) {
-	for _, method := range []store.AuthMethod{store.ConfidentialApp, store.MobileApp} {
+	for _, method := range []config.AuthMethod{config.ConfidentialApp, config.MobileApp} {
 		c := newComputer(t)
-		if method == store.MobileApp {
+		if method == config.MobileApp {
 			c.keys["client_id"], c.keys["auth_method"] = domaintest.MobileClient, "mobile_app"
 			delete(c.keys, "client_secret")
 			c.server.AllowRedirect(domaintest.MobileClient, c.keys["redirect_uri"])
@@ -342,7 +344,7 @@ func (c *computer) signIn() {
 	issued, err := c.server.Issue(domaintest.ConfidentialClient, c.keys["scope"])
 	c.check(err)
 	now := time.Now()
-	_, err = c.tokenFile().Save(store.Tokens{
+	_, err = c.tokenFile().Save(tokens.Tokens{
 		Access: secret.New(issued.AccessToken), Type: issued.TokenType, Refresh: secret.New(issued.RefreshToken),
 		IssuedAt: now, ExpiresAt: now.Add(time.Duration(issued.ExpiresIn) * time.Second), Subject: domaintest.DefaultUser.Name,
 	})
@@ -426,7 +428,7 @@ func (c *computer) openCode(text string) { c.write(".config/opencode/opencode.js
 func (c *computer) configure() {
 	text := []byte(c.raw)
 	if c.keys == nil {
-		c.remove(".config/opencode/" + store.ConfigName)
+		c.remove(".config/opencode/" + config.Name)
 		return
 	}
 	if c.raw == "" {
@@ -434,7 +436,7 @@ func (c *computer) configure() {
 		text, err = json.MarshalIndent(c.keys, "", "  ")
 		c.check(err)
 	}
-	c.write(".config/opencode/"+store.ConfigName, string(text))
+	c.write(".config/opencode/"+config.Name, string(text))
 }
 
 // commit puts the directory of a file into a git repository, with it.
@@ -452,11 +454,11 @@ func (c *computer) commit(name string) {
 }
 
 // tokenFile is where the session of the configuration is saved.
-func (c *computer) tokenFile() *store.TokenFile {
+func (c *computer) tokenFile() *tokens.File {
 	places := store.Places{Home: c.home, ConfigDirs: []string{c.path(".config/opencode")}, StateDir: c.path("state/opencode-oci-oidc")}
-	config, err := places.LoadConfig(c.home)
+	config, err := config.Load(places, c.home)
 	c.check(err)
-	return places.TokenFile(config)
+	return tokens.Open(places, config)
 }
 
 func (c *computer) writeTokens(text string) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // withoutATerminal are the examples that ask a person, and what they say to a test.
@@ -39,21 +40,21 @@ func TestExamplesWork(t *testing.T) {
 	}
 	c := newComputer(t)
 	c.setenv("EDITOR", "true")
-	config, err := os.ReadFile(c.path(".config/opencode/" + store.ConfigName))
+	cfg, err := os.ReadFile(c.path(".config/opencode/" + config.Name))
 	c.check(err)
 	here := strings.NewReplacer("https://llm.example.com/v1", c.server.LLMBaseURL)
 	all := append(examples((&app{places: store.FindPlaces(), log: logging.Open("")}).rootCommand(nil)), completions...)
 	for _, example := range all {
 		t.Run(example, func(t *testing.T) {
 			if strings.Contains(example, " init") {
-				c.remove(".config/opencode/" + store.ConfigName)
+				c.remove(".config/opencode/" + config.Name)
 				defer c.configure()
 			} else if _, _, code := c.run("status", "--json"); code != 0 || !strings.Contains(c.mustRun("status", "--json"), `"signedIn": true`) {
 				c.mustRun("connect")
 			}
-			if strings.Contains(example, "validate "+store.ConfigName) {
-				c.write("shell/"+store.ConfigName, string(config))
-				defer c.remove("shell/" + store.ConfigName)
+			if strings.Contains(example, "validate "+config.Name) {
+				c.write("shell/"+config.Name, string(cfg))
+				defer c.remove("shell/" + config.Name)
 			}
 			stdout, stderr, code := c.shell(here.Replace(example), strings.Contains(example, "--follow"))
 			if want, asks := withoutATerminal[example]; asks {

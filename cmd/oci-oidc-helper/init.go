@@ -18,7 +18,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // A newConfig is what init asks for and writes.
@@ -73,7 +74,7 @@ What a flag gives is not asked for. Without a terminal nothing is asked at all.`
 			return n.run()
 		},
 	}
-	for _, key := range store.ConfigKeys {
+	for _, key := range config.Keys {
 		if name, ok := initFlags[key.Name]; ok {
 			flags[key.Name] = cmd.Flags().String(name, "", key.About)
 		}
@@ -94,7 +95,7 @@ func (n *newConfig) run() error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, store.ConfigName)
+	path := filepath.Join(dir, config.Name)
 	if err := n.mayWrite(path, "the configuration"); err != nil {
 		return err
 	}
@@ -110,9 +111,9 @@ func (n *newConfig) run() error {
 	if err := n.saveSecret(); err != nil {
 		return err
 	}
-	text := store.ConfigText(n.values)
-	_, err = n.places.ProjectConfig(path, text)
-	written := store.AsUnconfirmed(err)
+	text := config.Format(n.values)
+	_, err = config.ParseProject(n.places, path, text)
+	written := config.AsUnconfirmed(err)
 	if err != nil && written == nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (n *newConfig) run() error {
 	}
 	n.say("Wrote %s.", path)
 	if written != nil { // the person's own answers
-		if err := n.places.Confirm(written); err != nil {
+		if err := config.Confirm(n.places, written); err != nil {
 			return err
 		}
 	}
@@ -180,9 +181,9 @@ func (n *newConfig) missing() error {
 			n.values[key] = "{file:" + absolute + "}"
 		}
 	}
-	for _, key := range store.ConfigKeys {
+	for _, key := range config.Keys {
 		if n.values[key.Name] != "" {
-			if err := n.places.CheckValue(key.Name, n.values[key.Name]); err != nil {
+			if err := config.CheckValue(n.places, key.Name, n.values[key.Name]); err != nil {
 				return err
 			}
 		}
@@ -191,7 +192,7 @@ func (n *newConfig) missing() error {
 		return nil
 	}
 	var flags []string
-	for _, key := range store.ConfigKeys {
+	for _, key := range config.Keys {
 		if key.Required && n.values[key.Name] == "" {
 			flags = append(flags, "--"+initFlags[key.Name])
 		}
@@ -211,13 +212,13 @@ func (n *newConfig) confidential() bool {
 	return !n.method().Public() && n.values["client_key"] == ""
 }
 
-func (n *newConfig) method() store.AuthMethod { return store.AuthMethod(n.values["auth_method"]) }
+func (n *newConfig) method() config.AuthMethod { return config.AuthMethod(n.values["auth_method"]) }
 
 // question asks for the value of a key until it has the right form. An empty answer
 // leaves the default.
 func (n *newConfig) question(key, words string) error {
 	preset := n.values[key]
-	for _, k := range store.ConfigKeys {
+	for _, k := range config.Keys {
 		if k.Name == key && preset == "" && !(key == "scope" && n.method().Unattended()) {
 			preset = k.Default
 		}
@@ -227,7 +228,7 @@ func (n *newConfig) question(key, words string) error {
 		if err != nil {
 			return err
 		}
-		if err := n.places.CheckValue(key, answer); err != nil {
+		if err := config.CheckValue(n.places, key, answer); err != nil {
 			n.say("  %s", problem.From(err).Message)
 			continue
 		}
@@ -278,7 +279,7 @@ func (n *newConfig) domain() (*domain.Domain, error) {
 	if !n.confidential() {
 		delete(values, "client_secret")
 	}
-	config, err := n.places.ParseConfig(store.ConfigName, store.ConfigText(values))
+	config, err := config.Parse(n.places, config.Name, config.Format(values))
 	if err != nil {
 		return nil, err
 	}
@@ -341,7 +342,7 @@ func (n *newConfig) askAuthorization() error {
 		}
 		return n.question("redirect_uri", "Redirect URL, as registered with the application")
 	}, n.values["scope"] != "" && n.values["redirect_uri"] != "", func(ctx context.Context, d *domain.Domain) error {
-		redirectURI := store.DefaultRedirectURI
+		redirectURI := config.DefaultRedirectURI
 		if registered := strings.Fields(n.values["redirect_uri"]); len(registered) > 0 {
 			redirectURI = registered[0]
 		}
@@ -357,10 +358,10 @@ func (n *newConfig) askTokenStore() error {
 	return n.settle(func() error {
 		return n.question("token_store", "Save the tokens in a file that only you can read, or encrypted by the system's keyring: file or keyring")
 	}, n.values["token_store"] != "", func(context.Context, *domain.Domain) error {
-		if n.values["token_store"] != string(store.KeyringStore) {
+		if n.values["token_store"] != string(config.KeyringStore) {
 			return nil
 		}
-		_, err := n.places.TokenFile(store.Config{TokenStore: store.KeyringStore}).CheckKeyring()
+		_, err := tokens.Open(n.places, config.Config{TokenStore: config.KeyringStore}).CheckKeyring()
 		if err == nil {
 			n.say("✓ The keyring answers.")
 		}
@@ -386,11 +387,11 @@ func (n *newConfig) saveSecret() error {
 	if n.secret.Empty() {
 		return nil
 	}
-	path, reference := n.places.SecretPath()
-	err := store.SaveSecret(path, n.secret, n.force)
+	path, reference := config.SecretPath(n.places)
+	err := config.SaveSecret(path, n.secret, n.force)
 	if errors.Is(err, fs.ErrExist) {
 		if err = n.mayWrite(path, "another client secret"); err == nil {
-			err = store.SaveSecret(path, n.secret, true)
+			err = config.SaveSecret(path, n.secret, true)
 		}
 	}
 	if err != nil {

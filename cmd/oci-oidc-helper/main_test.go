@@ -15,7 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // The tests are the scripts in testdata/script: real processes of the helper
@@ -113,7 +113,7 @@ func configure(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	dir := filepath.Join(ts.Getenv("HOME"), ".config", "opencode")
 	ts.Check(os.MkdirAll(dir, 0o700))
-	ts.Check(os.WriteFile(filepath.Join(dir, store.ConfigName), text, 0o600))
+	ts.Check(os.WriteFile(filepath.Join(dir, config.Name), text, 0o600))
 }
 
 // domain JSON tells the stand-in what its control handler understands.

@@ -16,6 +16,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 func (a *app) modelsCommand() *cobra.Command {
@@ -35,7 +36,7 @@ where opencode.json lists none: as they are known, or asked for where they are n
 				return err
 			}
 			defer session.Close()
-			models, askedAt := a.places.ModelsFile(session.Config()).Load()
+			models, askedAt := tokens.OpenModels(a.places, session.Config()).Load()
 			if refresh || len(models) == 0 {
 				if models, err = rpc.FetchModels(cmd.Context(), session, a.places); err != nil {
 					return err
@@ -63,12 +64,12 @@ func showModels(w io.Writer, models endpoint.Models) {
 		if known := models[id].Limit; known != nil {
 			limit = *known
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", id, tokens(limit.Context), tokens(limit.Output))
+		fmt.Fprintf(table, "%s\t%s\t%s\n", id, tok(limit.Context), tok(limit.Output))
 	}
 	_ = table.Flush()
 }
 
-func tokens(n int) string {
+func tok(n int) string {
 	if n == 0 {
 		return "?"
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -37,7 +38,7 @@ The exit code is 4 where nobody is signed in; with --json it is 0.`,
 			}
 			if err == nil {
 				defer session.Close()
-				tokens := a.places.TokenFile(session.Config())
+				tokens := tokens.Open(a.places, session.Config())
 				status.TokensPath, status.TokensEncrypted = tokens.Path(), tokens.Encrypted()
 				if err := tokens.CheckWritable(); err != nil {
 					status.MemoryOnly = problem.From(err).Message
@@ -77,7 +78,7 @@ type statusReport struct {
 }
 
 // domainClock is the domain's time, or "".
-func (a *app) domainClock(ctx context.Context, config store.Config) string {
+func (a *app) domainClock(ctx context.Context, config config.Config) string {
 	domain, err := domain.New(config, a.log.Logger)
 	if err != nil {
 		return ""

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func (a *app) configTrustCommand() *cobra.Command {
@@ -31,11 +31,11 @@ OCI_OIDC_TRUST_PROJECT=DIRECTORY confirms whatever stands in that directory.`,
 			if forget {
 				return a.forget(cmd)
 			}
-			config, err := a.config()
-			u := store.AsUnconfirmed(err)
+			cfg, err := a.config()
+			u := config.AsUnconfirmed(err)
 			if u == nil {
 				if err == nil {
-					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s holds already.\n", config.Path)
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s holds already.\n", cfg.Path)
 				}
 				return err
 			}
@@ -48,7 +48,7 @@ OCI_OIDC_TRUST_PROJECT=DIRECTORY confirms whatever stands in that directory.`,
 }
 
 // confirm shows a person what a project's configuration wants, and asks.
-func (a *app) confirm(cmd *cobra.Command, u *store.Unconfirmed, yes bool) error {
+func (a *app) confirm(cmd *cobra.Command, u *config.Unconfirmed, yes bool) error {
 	w := cmd.ErrOrStderr()
 	showUnconfirmed(w, u)
 	if !yes && !isTerminal(cmd.InOrStdin()) {
@@ -63,14 +63,14 @@ func (a *app) confirm(cmd *cobra.Command, u *store.Unconfirmed, yes bool) error 
 			return problem.New(problem.Untrusted, fmt.Sprintf("%s was not confirmed.", u.Config.Path), "Remove the file if you do not know why it is there.")
 		}
 	}
-	if err := a.places.Confirm(u); err != nil {
+	if err := config.Confirm(a.places, u); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "%s is confirmed, until it changes.\n", u.Config.Path)
 	return err
 }
 
-func showUnconfirmed(w io.Writer, u *store.Unconfirmed) {
+func showUnconfirmed(w io.Writer, u *config.Unconfirmed) {
 	changed := ""
 	if u.Changed {
 		changed = ", and has changed since you confirmed it"
@@ -85,8 +85,8 @@ func (a *app) forget(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(directory, store.ConfigName)
-	found, err := a.places.Forget(path)
+	path := filepath.Join(directory, config.Name)
+	found, err := config.Forget(a.places, path)
 	if err != nil {
 		return err
 	}

@@ -95,15 +95,15 @@ var checks = []check{
 	{"what was answered is not logged", "oidc/domain/transport.go", `	rememberAnswered(body)
 `, ``, "TestWhatTheDomainEchoesIsNotLogged"},
 	{"state, nonce and verifier are not logged", "oidc/domain/code.go", `secret.Remember(r.state, r.nonce, r.verifier)`, `secret.Remember()`, "TestWhatTheDomainEchoesIsNotLogged"},
-	{"a project reads no other program's variables", "store/trust.go", `!strings.HasPrefix(variable, "OCI_CLI_")`, `variable != ""`, "TestAProjectsFilesAreConfined"},
+	{"a project reads no other program's variables", "store/config/trust.go", `!strings.HasPrefix(variable, "OCI_CLI_")`, `variable != ""`, "TestAProjectsFilesAreConfined"},
 	{"a project's CAs are the confirmed ones", "internal/network/files.go", `s.CASum != "" && hex`, `s.CASum == "?" && hex`, "TestOnlyTheConfirmedCAs"},
-	{"a project's CAs are bound", "store/trust.go", `if c.Network.CAFile != "" {`, `if c.Network.CAFile == "?" {`, "TestAProjectsCAsAreTheConfirmedOnes"},
-	{"a project reads no other files", "store/trust.go", `case !written && !p.cage(check.path).holds(`, `case !written && path == "" && !p.cage(check.path).holds(`, "TestAProjectsFilesAreConfined"},
+	{"a project's CAs are bound", "store/config/trust.go", `if c.Network.CAFile != "" {`, `if c.Network.CAFile == "?" {`, "TestAProjectsCAsAreTheConfirmedOnes"},
+	{"a project reads no other files", "store/config/trust.go", `case !written && !cageOf(p, check.path).holds(`, `case !written && path == "" && !cageOf(p, check.path).holds(`, "TestAProjectsFilesAreConfined"},
 	{"nobody looks inside", "cmd/oci-oidc-helper/main.go", `	keepPrivate()
 `, ``, "TestNobodyLooksInside"},
 	{"what is remembered is bounded", "internal/secret/known.go", `if len(one.text) > longest {`, `if len(one.text) > 1<<30 {`, "TestEndlessSecrets"},
 	{"a project's log stays there", "internal/logging/file.go", `if f.bound && !linkless(f.path) {`, `if f.bound && f.path == "" {`, "TestALogStaysWhereItBelongs"},
-	{"a project's log is bound to it", "store/trust.go", `c.LogFile, c.LogBound = resolve(c.LogFile), true`, `c.LogFile = resolve(c.LogFile)`, "TestAProjectsLogStaysThere"},
+	{"a project's log is bound to it", "store/config/trust.go", `c.LogFile, c.LogBound = store.Resolve(c.LogFile), true`, `c.LogFile = store.Resolve(c.LogFile)`, "TestAProjectsLogStaysThere"},
 	{"a secret is not logged", "internal/logging/redact.go", `secret.Redact(text)`, `text + secret.Redact("")`, "TestKnownSecretsStayOut"},
 	{"control characters", "oidc/domain/fault.go", `if unicode.IsPrint(r) {`, `if r != 0 || unicode.IsPrint(r) {`, "TestWhatTheDomainSaysIsHarmless"},
 	{"an answer's size", "oidc/domain/transport.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},
@@ -122,8 +122,8 @@ var checks = []check{
 	if done {`, "TestOneRefreshForAll"},
 	{"only invalid_grant ends a session", "oidc/refresh.go", `case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():`, `case err != nil || errors.Is(err, domain.ErrInvalidGrant):`, "TestFaults"},
 	{"invalid_grant ends it", "oidc/refresh.go", `case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():`, `case errors.Is(err, domain.ErrInvalidGrant) && old.Refresh.Empty():`, "TestTheDomainEndsTheSession"},
-	{"signing out revokes", "oidc/connect.go", `if !tokens.Refresh.Empty() {
-		if err := s.domain.Revoke`, `if tokens.Refresh.Empty() {
+	{"signing out revokes", "oidc/connect.go", `if !tok.Refresh.Empty() {
+		if err := s.domain.Revoke`, `if tok.Refresh.Empty() {
 		if err := s.domain.Revoke`, "TestDisconnect"},
 
 	// The conversation with the shim.

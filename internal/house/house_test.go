@@ -11,8 +11,18 @@ import (
 
 const module = "github.com/opencode-oci-oidc/opencode-oci-oidc/"
 
-// The rooms, outermost first: each may import those behind it.
-var rooms = []string{"cmd", "rpc", "oidc", "oidc/signin", "oidc/domain", "store"}
+// The rooms, outermost first: each may import those in the lines after its own.
+// Rooms in one line do not know each other.
+var rooms = [][]string{
+	{"cmd"},
+	{"rpc"},
+	{"oidc", "guard"},
+	{"oidc/signin"},
+	{"oidc/domain"},
+	{"store/tokens"},
+	{"store/config"},
+	{"store"},
+}
 
 // Those that may drive the stand-in domain, besides the tests of every room.
 var testers = []string{"demo", "bench", "e2e"}
@@ -20,34 +30,48 @@ var testers = []string{"demo", "bench", "e2e"}
 // forbidden says why from may not import to, two package paths inside the
 // module, or "" if it may. inTest says that a test file does it.
 func forbidden(from, to string, inTest bool) string {
-	fromRoom, toRoom := room(from), room(to)
-	inner := slices.Index(rooms, toRoom)
+	outer, inner := level(from), level(to)
 	switch {
 	case to == "oidc/domaintest":
-		if !inTest && !slices.Contains(testers, fromRoom) {
+		if !inTest && !slices.Contains(testers, top(from)) {
 			return "the stand-in domain is for tests, the demo and the measurements"
 		}
-	case slices.Contains(testers, toRoom):
-		if !slices.Contains(testers, fromRoom) {
+	case to == "store/storetest":
+		if !inTest {
+			return "it makes the files of tests"
+		}
+	case slices.Contains(testers, top(to)):
+		if !slices.Contains(testers, top(from)) {
 			return "nothing in the product is built on its tests"
 		}
-	case fromRoom == "internal" && inner >= 0:
+	case top(from) == "internal" && inner >= 0:
 		return "internal packages are used by all rooms and use none"
-	case inner >= 0 && slices.Index(rooms, fromRoom) > inner:
-		return "imports run one way: " + strings.Join(rooms, " → ")
+	case outer >= 0 && inner >= 0 && (outer > inner || outer == inner && room(from) != room(to) || top(from) == "guard" && top(to) == "oidc"):
+		return "imports run one way: cmd → rpc → (oidc → oidc/signin → oidc/domain), guard → store/tokens → store/config → store → internal"
 	}
 	return ""
 }
 
-// room is the room that a package is in: the longest name that the path begins with.
-func room(path string) string {
-	room, _, _ := strings.Cut(path, "/")
-	for _, one := range rooms {
-		if path == one || strings.HasPrefix(path, one+"/") {
-			room = one
+// room is the innermost room that a package is in, or "".
+func room(path string) (room string) {
+	for _, line := range rooms {
+		for _, one := range line {
+			if (path == one || strings.HasPrefix(path, one+"/")) && len(one) > len(room) {
+				room = one
+			}
 		}
 	}
 	return room
+}
+
+// level is the line of rooms that a package belongs to, or -1.
+func level(path string) int {
+	return slices.IndexFunc(rooms, func(line []string) bool { return slices.Contains(line, room(path)) })
+}
+
+func top(path string) string {
+	top, _, _ := strings.Cut(path, "/")
+	return top
 }
 
 func TestImportsRunOneWay(t *testing.T) {
@@ -94,6 +118,15 @@ func TestForbidden(t *testing.T) {
 		{"oidc/domaintest", "oidc/domain", true, false},
 		{"store", "oidc", false, true},
 		{"store", "oidc", true, true},
+		{"guard", "store/tokens", false, false},
+		{"guard", "oidc", false, true},
+		{"guard", "oidc/domain", false, true},
+		{"oidc", "guard", false, true},
+		{"store", "store/config", false, true},
+		{"store/config", "store/tokens", false, true},
+		{"store/tokens", "store/config", false, false},
+		{"store/tokens", "store/storetest", true, false},
+		{"guard", "store/storetest", false, true},
 		{"oidc", "rpc", false, true},
 		{"internal/logging", "store", false, true},
 		{"internal/logging", "internal/secret", false, false},

@@ -8,7 +8,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 const (
@@ -21,19 +21,19 @@ const (
 
 // received turns a token answer (RFC 6749, 5.1) into tokens: the expiry counts
 // from now, because the domain's clock may differ from ours.
-func (d *Domain) received(answer *oauth2.Token, endpoints store.Endpoints) (store.Tokens, error) {
+func (d *Domain) received(answer *oauth2.Token, endpoints tokens.Endpoints) (tokens.Tokens, error) {
 	switch {
 	case !strings.EqualFold(answer.Type(), "Bearer"):
-		return store.Tokens{}, unusable("its type is " + Printable(answer.Type(), 40) + ", not Bearer")
+		return tokens.Tokens{}, unusable("its type is " + Printable(answer.Type(), 40) + ", not Bearer")
 	case !tokenText(answer.AccessToken), answer.RefreshToken != "" && !tokenText(answer.RefreshToken):
-		return store.Tokens{}, unusable("it is too long, or has characters that no token has")
+		return tokens.Tokens{}, unusable("it is too long, or has characters that no token has")
 	}
 	now := time.Now().Round(0) // the wall clock alone: a monotonic one stands still in sleep
 	lifetime := time.Duration(answer.ExpiresIn) * time.Second
 	if lifetime <= 0 {
 		lifetime = defaultLifetime
 	}
-	tokens := store.Tokens{
+	tokens := tokens.Tokens{
 		Access:    secret.New(answer.AccessToken),
 		Type:      answer.Type(),
 		Refresh:   secret.New(answer.RefreshToken),

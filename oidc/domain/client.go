@@ -23,7 +23,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // A client is the registered application as it asks the domain. The oauth2.Config
@@ -42,7 +42,7 @@ type client struct {
 
 // client returns the application for the given endpoints. Its error is a problem
 // of kind Config.
-func (d *Domain) client(endpoints store.Endpoints) (*client, error) {
+func (d *Domain) client(endpoints tokens.Endpoints) (*client, error) {
 	c := &client{
 		Config: oauth2.Config{
 			ClientID:    d.config.ClientID,

@@ -13,7 +13,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 const (
@@ -128,7 +128,7 @@ func (r *CodeRequest) ParsePasted(text string) (code string, err error) {
 }
 
 // Redeem exchanges the code for tokens (RFC 6749, 4.1.3).
-func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (store.Tokens, error) {
+func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (tokens.Tokens, error) {
 	ctx, x := d.exchangeAs(ctx, r.client, d.resources())
 	answer, err := r.client.Exchange(ctx, code, oauth2.VerifierOption(r.verifier))
 	d.learnClock(x)
@@ -140,7 +140,7 @@ func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (store
 			p.Message = "Could not " + codeStep + ": the domain does not accept the code" + said(refused.ErrorCode, refused.ErrorDescription, x.supportID()) + "."
 			p.Hint = "It may have been used already, or be too old; sign in again."
 		}
-		return store.Tokens{}, p
+		return tokens.Tokens{}, p
 	}
 	return d.signedIn(ctx, answer, r.check, r.nonce)
 }
@@ -158,7 +158,7 @@ func (d *Domain) newAnswerCheck(ctx context.Context, m *metadata) (answerCheck, 
 }
 
 // signedIn checks the answer of a sign-in and makes tokens of it.
-func (d *Domain) signedIn(ctx context.Context, answer *oauth2.Token, check answerCheck, nonce string) (store.Tokens, error) {
+func (d *Domain) signedIn(ctx context.Context, answer *oauth2.Token, check answerCheck, nonce string) (tokens.Tokens, error) {
 	m := check.metadata
 	subject, err := d.checkIDToken(answer, m.Issuer, nonce)
 	if err == nil {
@@ -168,14 +168,14 @@ func (d *Domain) signedIn(ctx context.Context, answer *oauth2.Token, check answe
 		err = check.signature.verify(ctx, raw)
 	}
 	if err != nil {
-		return store.Tokens{}, err
+		return tokens.Tokens{}, err
 	}
-	tokens, err := d.received(answer, m.endpoints())
+	tok, err := d.received(answer, m.endpoints())
 	if err != nil {
-		return store.Tokens{}, err
+		return tokens.Tokens{}, err
 	}
 	if subject != "" {
-		tokens.Subject = subject
+		tok.Subject = subject
 	}
-	return tokens, nil
+	return tok, nil
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 const (
@@ -64,10 +64,10 @@ func (d *Domain) NewDeviceRequest(ctx context.Context) (*DeviceRequest, error) {
 }
 
 // AwaitDevice waits until the person has entered the code, and returns the tokens.
-func (d *Domain) AwaitDevice(ctx context.Context, r *DeviceRequest) (store.Tokens, error) {
+func (d *Domain) AwaitDevice(ctx context.Context, r *DeviceRequest) (tokens.Tokens, error) {
 	answer, err := d.pollDevice(ctx, r.client, r.grant)
 	if err != nil {
-		return store.Tokens{}, err
+		return tokens.Tokens{}, err
 	}
 	return d.signedIn(ctx, answer, r.check, "")
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func TestDiscovery(t *testing.T) {
@@ -38,7 +38,7 @@ func TestDiscovery(t *testing.T) {
 			}))
 			defer server.Close()
 			base = server.URL
-			m, err := newDomain(t, store.Config{DomainURL: base}).discover(t.Context())
+			m, err := newDomain(t, config.Config{DomainURL: base}).discover(t.Context())
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("%v", err)
 			}
@@ -65,7 +65,7 @@ func TestWhatBelongsToADomain(t *testing.T) {
 		{"https://login.example.com", "https://x.login.example.com/t", false},
 		{"https://login.example.com", "https://login.example.com@evil.example/t", false},
 	} {
-		if d := newDomain(t, store.Config{DomainURL: test.domain}); d.owns(test.address) != test.want {
+		if d := newDomain(t, config.Config{DomainURL: test.domain}); d.owns(test.address) != test.want {
 			t.Errorf("%s at %s: %v", test.address, test.domain, !test.want)
 		}
 	}
@@ -103,7 +103,7 @@ func TestACallerNeedNotWaitForTheDiscoveryOfAnother(t *testing.T) {
 
 // Below an issuer with a path, the document is looked for there.
 func TestDiscoveryBelowAnIssuer(t *testing.T) {
-	d := newDomain(t, store.Config{DomainURL: "https://idcs.example", Issuer: "https://idcs.example/realms/x"})
+	d := newDomain(t, config.Config{DomainURL: "https://idcs.example", Issuer: "https://idcs.example/realms/x"})
 	if paths := d.discoveryPaths(); paths[0] != "/realms/x/.well-known/openid-configuration" {
 		t.Errorf("looked for at %v", paths)
 	}

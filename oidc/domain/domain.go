@@ -28,7 +28,8 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // A Domain speaks the protocol of one identity domain on behalf of one
@@ -37,7 +38,7 @@ import (
 // Every error of its methods is a [problem.Problem].
 type Domain struct {
 	url       *url.URL // origin
-	config    store.Config
+	config    config.Config
 	transport http.RoundTripper
 	log       *slog.Logger
 
@@ -48,7 +49,7 @@ type Domain struct {
 }
 
 // New returns the domain of a configuration. It makes no request.
-func New(config store.Config, log *slog.Logger) (*Domain, error) {
+func New(config config.Config, log *slog.Logger) (*Domain, error) {
 	u, err := url.Parse(config.DomainURL)
 	if err != nil {
 		return nil, problem.New(problem.Config, "domain_url is not a web address.", "Write it as https://host.").Because(err)
@@ -83,11 +84,11 @@ type metadata struct {
 	} `json:"mtls_endpoint_aliases"`
 }
 
-func (m *metadata) endpoints() store.Endpoints {
+func (m *metadata) endpoints() tokens.Endpoints {
 	// HTTP Basic is what every server must know (RFC 6749, 2.3.1), unless it says
 	// otherwise.
 	inForm := slices.Contains(m.SecretWays, "client_secret_post") && !slices.Contains(m.SecretWays, "client_secret_basic")
-	return store.Endpoints{Token: m.Token, Revocation: m.Revocation, SecretInForm: inForm}
+	return tokens.Endpoints{Token: m.Token, Revocation: m.Revocation, SecretInForm: inForm}
 }
 
 // discover returns the domain's metadata, asking for it once.
@@ -283,43 +284,43 @@ type Outcome struct {
 
 // Refresh exchanges a refresh token (RFC 6749, 6). Where the answer brings no new
 // one, the old one stays. With known endpoints no discovery is made.
-func (d *Domain) Refresh(ctx context.Context, old store.Tokens) (tokens store.Tokens, outcome Outcome, err error) {
+func (d *Domain) Refresh(ctx context.Context, old tokens.Tokens) (tok tokens.Tokens, outcome Outcome, err error) {
 	endpoints := old.Endpoints
 	// An assertion also needs the issuer and the domain's clock.
 	if !d.owns(endpoints.Token) || !d.config.ClientKey.None() {
 		m, err := d.discover(ctx)
 		if err != nil {
-			return store.Tokens{}, Outcome{}, err
+			return tokens.Tokens{}, Outcome{}, err
 		}
 		endpoints = m.endpoints()
 	}
 	client, err := d.client(endpoints)
 	if err != nil {
-		return store.Tokens{}, Outcome{}, err
+		return tokens.Tokens{}, Outcome{}, err
 	}
 	ctx, x := d.exchangeAs(ctx, client, d.resources())
 	answer, err := client.TokenSource(ctx, &oauth2.Token{RefreshToken: old.Refresh.Reveal()}).Token()
 	d.learnClock(x)
 	if err != nil {
 		outcome = Outcome{Sent: x.sent.Load(), Unknown: x.unknown(), RetryAfter: x.retryAfter()}
-		return store.Tokens{}, outcome, d.fault("refresh the session", x, err)
+		return tokens.Tokens{}, outcome, d.fault("refresh the session", x, err)
 	}
-	tokens, err = d.received(answer, endpoints)
+	tok, err = d.received(answer, endpoints)
 	if err == nil {
 		err = d.checkSamePerson(answer, old.Subject)
 	}
 	if err != nil {
-		return store.Tokens{}, Outcome{Sent: true, Unknown: true}, err
+		return tokens.Tokens{}, Outcome{Sent: true, Unknown: true}, err
 	}
 	if old.Subject != "" {
-		tokens.Subject = old.Subject
+		tok.Subject = old.Subject
 	}
-	return tokens, Outcome{}, nil
+	return tok, Outcome{}, nil
 }
 
 // Revoke ends a refresh token at the domain (RFC 7009). Oracle's domains take
 // refresh tokens only; an access token lives on until it expires.
-func (d *Domain) Revoke(ctx context.Context, tokens store.Tokens) error {
+func (d *Domain) Revoke(ctx context.Context, tokens tokens.Tokens) error {
 	const step = "revoke the session at the domain"
 	endpoints := tokens.Endpoints
 	if !d.owns(endpoints.Revocation) || !d.config.ClientKey.None() {

@@ -13,12 +13,13 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // standIn starts a domain and returns the configuration of its public client.
-func standIn(t testing.TB, options domaintest.Options) (*domaintest.Server, store.Config) {
+func standIn(t testing.TB, options domaintest.Options) (*domaintest.Server, config.Config) {
 	t.Helper()
 	server := domaintest.New(t, options)
 	return server, parse(t, map[string]any{
@@ -26,7 +27,7 @@ func standIn(t testing.TB, options domaintest.Options) (*domaintest.Server, stor
 	})
 }
 
-func parse(t testing.TB, values map[string]any) store.Config {
+func parse(t testing.TB, values map[string]any) config.Config {
 	t.Helper()
 	text, err := json.Marshal(values)
 	if err != nil {
@@ -34,14 +35,14 @@ func parse(t testing.TB, values map[string]any) store.Config {
 	}
 	home := t.TempDir()
 	places := store.Places{Home: home, ConfigDirs: []string{home}}
-	config, err := places.ParseConfig(filepath.Join(home, store.ConfigName), text)
+	config, err := config.Parse(places, filepath.Join(home, config.Name), text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return config
 }
 
-func newDomain(t testing.TB, config store.Config) *Domain {
+func newDomain(t testing.TB, config config.Config) *Domain {
 	t.Helper()
 	d, err := New(config, slog.New(slog.DiscardHandler))
 	if err != nil {

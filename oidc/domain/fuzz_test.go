@@ -13,13 +13,14 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // fuzzConfig is for a domain that answers what a fuzzer makes up.
-var fuzzConfig = store.Config{
+var fuzzConfig = config.Config{
 	DomainURL: "https://idcs.example", ClientID: "client", RedirectURIs: []string{"http://localhost:8888/callback"},
-	Scope: "openid offline_access", AuthMethod: store.MobileApp,
+	Scope: "openid offline_access", AuthMethod: config.MobileApp,
 }
 
 // saysDomain is a domain that answers every request with one text.
@@ -63,7 +64,7 @@ func harmless(t *testing.T, err error, secrets ...string) {
 }
 
 // checkTokens fails the test if tokens that were taken cannot be used.
-func checkTokens(t *testing.T, tokens store.Tokens) {
+func checkTokens(t *testing.T, tokens tokens.Tokens) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, "http://x/", nil)
 	if err != nil {
@@ -88,7 +89,7 @@ func FuzzTokenAnswer(f *testing.F) {
 	f.Add(0, "", `{"tokenResponses":[{"access_token":"a"}]}`)
 	f.Fuzz(func(t *testing.T, status int, header, body string) {
 		d := saysDomain(t, max(0, status), header, body)
-		old := store.Tokens{Refresh: secret.New("the-old-refresh-token"), Endpoints: store.Endpoints{Token: "https://idcs.example/t"}, Subject: "s"}
+		old := tokens.Tokens{Refresh: secret.New("the-old-refresh-token"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}, Subject: "s"}
 		tokens, outcome, err := d.Refresh(t.Context(), old)
 		harmless(t, err, "the-old-refresh-token")
 		if err == nil {
@@ -138,7 +139,7 @@ func FuzzDeviceAnswer(f *testing.F) {
 					strings.ContainsFunc(r.URL+r.UserCode, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(r.URL, " ") || r.UserCode == "" {
 					t.Errorf("to be shown: %+v", r)
 				}
-				var tokens store.Tokens
+				var tokens tokens.Tokens
 				if tokens, err = d.AwaitDevice(t.Context(), r); err == nil {
 					checkTokens(t, tokens)
 				}

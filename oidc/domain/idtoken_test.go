@@ -9,14 +9,14 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func TestIDToken(t *testing.T) {
 	const rest = `"exp":99999999999,"nonce":"n","sub":"s"`
 	half := sha256.Sum256([]byte("the access token"))
 	hash := base64.RawURLEncoding.EncodeToString(half[:16])
-	d := newDomain(t, store.Config{ClientID: "confidential-client", Scope: "openid"})
+	d := newDomain(t, config.Config{ClientID: "confidential-client", Scope: "openid"})
 	for _, test := range []struct {
 		name, raw, want string
 	}{

@@ -8,19 +8,19 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // ClientCredentials gets a token for the application itself (RFC 6749, 4.4). It
 // uses nothing up, so that it may be repeated.
-func (d *Domain) ClientCredentials(ctx context.Context) (store.Tokens, Outcome, error) {
+func (d *Domain) ClientCredentials(ctx context.Context) (tokens.Tokens, Outcome, error) {
 	m, err := d.discover(ctx)
 	if err != nil {
-		return store.Tokens{}, Outcome{}, err
+		return tokens.Tokens{}, Outcome{}, err
 	}
 	client, err := d.client(m.endpoints())
 	if err != nil {
-		return store.Tokens{}, Outcome{}, err
+		return tokens.Tokens{}, Outcome{}, err
 	}
 	ctx, x := d.exchangeAs(ctx, client, d.beginning())
 	grant := clientcredentials.Config{
@@ -34,14 +34,14 @@ func (d *Domain) ClientCredentials(ctx context.Context) (store.Tokens, Outcome, 
 		if p.Kind == problem.LoginRequired { // nobody could sign in
 			p.Kind, p.Hint = problem.Domain, "Check that the application has the Client Credentials grant; if it has, ask your administrator."
 		}
-		return store.Tokens{}, outcome, p
+		return tokens.Tokens{}, outcome, p
 	}
-	tokens, err := d.received(answer, m.endpoints())
+	tok, err := d.received(answer, m.endpoints())
 	if err != nil {
-		return store.Tokens{}, Outcome{Sent: true}, err
+		return tokens.Tokens{}, Outcome{Sent: true}, err
 	}
-	if tokens.Subject == "" {
-		tokens.Subject = client.ClientID
+	if tok.Subject == "" {
+		tok.Subject = client.ClientID
 	}
-	return tokens, Outcome{}, nil
+	return tok, Outcome{}, nil
 }

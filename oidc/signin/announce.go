@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // Announce tells the other processes what the person is shown. The lock of the
 // sign-in is held. A pasted answer is for one process alone and is not announced.
-func Announce(shared store.SignIn, p Prompt) error {
+func Announce(shared tokens.SignIn, p Prompt) error {
 	if p.Flow == Paste {
 		return nil
 	}
@@ -21,7 +21,7 @@ func Announce(shared store.SignIn, p Prompt) error {
 }
 
 // Announced reads another process's prompt. The browser, if any, was that one's.
-func Announced(shared store.SignIn) (p Prompt, ok bool) {
+func Announced(shared tokens.SignIn) (p Prompt, ok bool) {
 	if json.Unmarshal(shared.Announced(), &p) != nil {
 		return Prompt{}, false
 	}

@@ -10,12 +10,14 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // fuzzConfig is for a domain that is silent.
-var fuzzConfig = store.Config{
+var fuzzConfig = config.Config{
 	DomainURL: "https://idcs.example", ClientID: "client", RedirectURIs: []string{"http://localhost:8888/callback"},
-	Scope: "openid offline_access", AuthMethod: store.MobileApp,
+	Scope: "openid offline_access", AuthMethod: config.MobileApp,
 }
 
 // silent has no document at any address.
@@ -101,7 +103,7 @@ func FuzzAnnouncement(f *testing.F) {
 	f.Add([]byte(`{"flow":"browser","url":"http://localhost:8888/x","expiresAt":"2030-01-01T00:00:00Z","browserOpened":true}`))
 	f.Add([]byte(`{"flow":"device","url":"https://x/","userCode":"A\u001b[31m"}`))
 	places := store.Places{Home: f.TempDir(), StateDir: f.TempDir()}
-	shared := places.TokenFile(fuzzConfig).SignIn("browser")
+	shared := tokens.Open(places, fuzzConfig).SignIn("browser")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if err := shared.Announce(text); err != nil {
 			t.Fatal(err)

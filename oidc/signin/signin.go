@@ -16,7 +16,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // A Flow is a way to sign in.
@@ -31,13 +32,13 @@ const (
 
 // Flows are those that an application can do, the one that suits it and this machine
 // best first. There is none where no person is needed.
-func Flows(method store.AuthMethod) []Flow {
+func Flows(method config.AuthMethod) []Flow {
 	switch {
 	case method.Unattended():
 		return []Flow{}
 	case !place.Browser():
 		return []Flow{Device, Paste, Browser}
-	case method == store.MobileApp: // its redirect is not always registered
+	case method == config.MobileApp: // its redirect is not always registered
 		return []Flow{Device, Browser, Paste}
 	default:
 		return []Flow{Browser, Device, Paste}
@@ -60,11 +61,11 @@ const Patience = 5 * time.Minute
 // An Attempt is one sign-in.
 type Attempt struct {
 	Domain   *domain.Domain
-	Config   store.Config
-	Patience time.Duration            // with a person at the sign-in page
-	Answers  <-chan Answer            // what the person pastes; nil if nobody can
-	Show     func(Prompt)             // called once with what the person must be shown
-	Keep     func(store.Tokens) error // called with the tokens, before the browser is told of success
+	Config   config.Config
+	Patience time.Duration             // with a person at the sign-in page
+	Answers  <-chan Answer             // what the person pastes; nil if nobody can
+	Show     func(Prompt)              // called once with what the person must be shown
+	Keep     func(tokens.Tokens) error // called with the tokens, before the browser is told of success
 }
 
 // An Answer is what a person pasted, and where to say what is wrong with it.

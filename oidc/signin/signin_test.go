@@ -17,7 +17,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 func TestMain(m *testing.M) {
@@ -29,15 +30,15 @@ func TestMain(m *testing.M) {
 type world struct {
 	*domaintest.Server
 	t      testing.TB
-	config store.Config
-	kept   []store.Tokens // of the sign-ins that ended well
+	config config.Config
+	kept   []tokens.Tokens // of the sign-ins that ended well
 }
 
 func newWorld(t testing.TB, options domaintest.Options) *world {
 	t.Helper()
 	w := &world{Server: domaintest.New(t, options), t: t}
-	w.config = store.Config{
-		DomainURL: w.URL, BaseURL: w.LLMBaseURL, AuthMethod: store.MobileApp, ClientID: domaintest.MobileClient,
+	w.config = config.Config{
+		DomainURL: w.URL, BaseURL: w.LLMBaseURL, AuthMethod: config.MobileApp, ClientID: domaintest.MobileClient,
 		RedirectURIs: []string{domaintest.FreeRedirect()}, Scope: "openid offline_access " + domaintest.DefaultScope,
 	}
 	w.AllowRedirect(w.config.ClientID, w.config.RedirectURIs[0])
@@ -63,7 +64,7 @@ func (w *world) person() *person {
 	w.t.Cleanup(p.stop)
 	p.Attempt = Attempt{
 		Domain: d, Config: w.config, Patience: Patience, Answers: p.answers,
-		Keep: func(tokens store.Tokens) error { w.kept = append(w.kept, tokens); return nil },
+		Keep: func(tokens tokens.Tokens) error { w.kept = append(w.kept, tokens); return nil },
 	}
 	return p
 }

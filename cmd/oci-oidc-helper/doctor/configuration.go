@@ -15,10 +15,11 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func checkConfiguration(_ context.Context, p *patient) Finding {
-	config, err := p.Places.LoadConfig(p.Directory)
+	config, err := config.Load(p.Places, p.Directory)
 	if err != nil {
 		return failWith(p, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 func checkStateDir(_ context.Context, p *patient) Finding {
@@ -46,7 +47,7 @@ func checkSavedTokens(_ context.Context, p *patient) Finding {
 	if p.config == nil {
 		return skip(noConfiguration)
 	}
-	file := p.Places.TokenFile(*p.config)
+	file := tokens.Open(p.Places, *p.config)
 	tokens, _, err := file.Load()
 	if err != nil {
 		return failWith(p, err)
@@ -69,14 +70,14 @@ func checkKeyring(_ context.Context, p *patient) Finding {
 		return skip(noConfiguration)
 	}
 	began := time.Now()
-	state, err := p.Places.TokenFile(*p.config).CheckKeyring()
+	state, err := tokens.Open(p.Places, *p.config).CheckKeyring()
 	took := time.Since(began).Round(time.Millisecond)
 	switch {
 	case err != nil:
 		return failWith(p, err)
-	case state == store.KeyringUnused:
+	case state == tokens.KeyringUnused:
 		return ok("not used: token_store is file")
-	case state == store.KeyringHasKey:
+	case state == tokens.KeyringHasKey:
 		return ok(fmt.Sprintf("answers, and holds the key of the saved tokens; asked in %s", took))
 	default:
 		return ok(fmt.Sprintf("answers; the key is made when tokens are saved; asked in %s", took))
@@ -92,7 +93,7 @@ func checkLock(_ context.Context, p *patient) Finding {
 	case !exists(p.Places.StateDir):
 		return ok("is made at the first sign-in")
 	}
-	unlock, free, err := p.Places.TokenFile(*p.config).TryLock()
+	unlock, free, err := tokens.Open(p.Places, *p.config).TryLock()
 	switch {
 	case err != nil:
 		return failWith(p, err)

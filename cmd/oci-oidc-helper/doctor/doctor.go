@@ -22,6 +22,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // A State is how a check ended.
@@ -105,7 +107,7 @@ var checks = []check{
 // patient is whom the checks examine, and what they learned so far.
 type patient struct {
 	Options
-	config *store.Config   // nil unless it is usable
+	config *config.Config  // nil unless it is usable
 	domain *domain.Domain  // nil without a configuration
 	facts  *domain.Facts   // nil unless the domain answered
 	known  bool            // the domain knows the application
@@ -113,7 +115,7 @@ type patient struct {
 	token  *oidc.Token     // nil unless there is a valid one
 	files  []*openCodeFile // OpenCode's configurations
 	reach  bool            // the domain was reached
-	saved  store.Tokens    // as they are on the disk
+	saved  tokens.Tokens   // as they are on the disk
 }
 
 // Run makes all checks.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // The clocks' difference, beyond which something is said and something fails.
@@ -186,7 +186,7 @@ func checkDevice(ctx context.Context, p *patient) Finding {
 		return ok("the domain gives codes for signing in on another device")
 	}
 	found := failWith(p, err)
-	if p.config.AuthMethod != store.MobileApp && !problem.From(err).Retryable {
+	if p.config.AuthMethod != config.MobileApp && !problem.From(err).Retryable {
 		found.State = Warning // the browser is its first way
 	}
 	return found

@@ -10,7 +10,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // checkRedirectPort tries to listen where a sign-in would, and says who does.
@@ -39,7 +39,7 @@ func checkRedirectPort(ctx context.Context, p *patient) Finding {
 		return ok(strings.Join(free, ", ")+" is free", taken...)
 	}
 	found := failWith(p, signin.CheckListener(p.config.RedirectURIs), taken...)
-	if p.config.AuthMethod == store.MobileApp {
+	if p.config.AuthMethod == config.MobileApp {
 		found.State = Warning // it signs in with a code
 	}
 	return found

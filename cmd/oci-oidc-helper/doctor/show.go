@@ -11,6 +11,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // A Printer shows findings to a person as they come.
@@ -64,7 +65,7 @@ func (r Report) Bundle(places store.Places, directory string) string {
 		printer.Show(finding)
 	}
 	logFile := places.LogFile
-	config, err := places.LoadConfig(directory)
+	config, err := config.Load(places, directory)
 	if err == nil {
 		logFile = config.LogFile
 		fmt.Fprintf(&text, "\nConfiguration\n%s", config.Redacted())
@@ -74,7 +75,7 @@ func (r Report) Bundle(places store.Places, directory string) string {
 }
 
 // anonymous takes out who and where the person is.
-func anonymous(text string, places store.Places, config store.Config) string {
+func anonymous(text string, places store.Places, config config.Config) string {
 	var pairs []string
 	hosts := map[string]string{config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]", hostOf(config.BaseURL): "[endpoint]"}
 	for _, name := range network.ProxyVariables[:3] {

@@ -1,0 +1,347 @@
+// Package guard judges what an agent's tools may touch: it denies calls that would open
+// a file with a secret or print a token, and knows the secrets that the results of
+// calls are searched for.
+package guard
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+)
+
+// A Guard keeps an agent's tools away from what is [Protected]. It prevents
+// mistakes; a shell that runs as the same user can always find another way.
+type Guard struct {
+	places    store.Places
+	directory string
+	kept      []place // trees and files: nothing at or below them may be opened
+	inside    []place // the files that there are at or below kept
+	readOnly  []place
+	allowed   bool // oci-oidc-helper token
+}
+
+// maxInside bounds how many files of the kept trees are looked at.
+const maxInside = 1000
+
+// New returns the guard for a project directory. Its rules are read from
+// the disk as it is now.
+func New(p store.Places, directory string) *Guard {
+	protected := ProtectedIn(p, directory)
+	c, err := config.Load(p, directory)
+	g := &Guard{places: p, directory: directory, allowed: err == nil && c.AgentToken}
+	for _, path := range append(protected.Trees, protected.Files...) {
+		g.kept = append(g.kept, placeOf(path))
+	}
+	for _, path := range protected.ReadOnly {
+		g.readOnly = append(g.readOnly, placeOf(path))
+	}
+	for _, root := range g.kept {
+		_ = filepath.WalkDir(root.path, func(path string, entry fs.DirEntry, err error) error {
+			if len(g.inside) == maxInside {
+				return fs.SkipAll
+			}
+			if err == nil && !entry.IsDir() {
+				info, _ := os.Stat(path)
+				g.inside = append(g.inside, place{path, info})
+			}
+			return nil
+		})
+	}
+	return g
+}
+
+// toolArgs are the arguments of OpenCode's tools that name files.
+type toolArgs struct {
+	FilePath  string `json:"filePath"`
+	Path      string `json:"path"`
+	Pattern   string `json:"pattern"`
+	Include   string `json:"include"`
+	Command   string `json:"command"`
+	Workdir   string `json:"workdir"`
+	PatchText string `json:"patchText"`
+}
+
+// harmlessTools open no file that their arguments name.
+var harmlessTools = []string{
+	"task", "skill", "todowrite", "todoread", "question", "webfetch", "websearch", "oci_oidc_status", "oci_oidc_refresh",
+}
+
+// Deny returns why a tool call may not go on, or "" when it may.
+func (g *Guard) Deny(tool string, args json.RawMessage) string {
+	var a toolArgs
+	// An argument of another type leaves the others readable.
+	_ = json.Unmarshal(args, &a)
+	switch tool {
+	case "read", "lsp":
+		return g.denyPath(g.absolute(a.FilePath), false)
+	case "edit", "write", "multiedit":
+		return g.denyPath(g.absolute(a.FilePath), true)
+	case "list":
+		return g.denyPath(g.absolute(a.Path), false)
+	case "apply_patch", "patch":
+		return g.denyPatch(a.PatchText)
+	case "glob":
+		return g.denyGlob(a.Pattern, g.absolute(a.Path))
+	case "grep":
+		return g.denyGrep(a.Include, g.absolute(a.Path))
+	case "bash":
+		directory := g.absolute(a.Workdir)
+		if reason := g.denyPath(directory, false); reason != "" {
+			return reason
+		}
+		return g.denyShell(a.Command, directory)
+	default:
+		if slices.Contains(harmlessTools, tool) {
+			return ""
+		}
+		var all any
+		_ = json.Unmarshal(args, &all)
+		return g.denyUnknown("", all)
+	}
+}
+
+// denyUnknown judges the arguments of a tool that is not OpenCode's own: whatever
+// may be a path or a command.
+func (g *Guard) denyUnknown(key string, value any) string {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, value := range value {
+			if reason := g.denyUnknown(key, value); reason != "" {
+				return reason
+			}
+		}
+	case []any:
+		for _, value := range value {
+			if reason := g.denyUnknown(key, value); reason != "" {
+				return reason
+			}
+		}
+	case string:
+		switch strings.ToLower(key) {
+		case "command", "cmd", "script", "shell", "args":
+			return g.denyShell(value, g.directory)
+		case "code":
+			return g.denyCode(value, g.directory)
+		}
+		if len(value) <= 4096 && !strings.Contains(value, "\n") {
+			return g.denyPath(g.absolute(value), false)
+		}
+	}
+	return ""
+}
+
+// denyPath judges an absolute path that a tool opens.
+func (g *Guard) denyPath(path string, write bool) string {
+	if innards().MatchString(filepath.ToSlash(path)) {
+		return reasonFor(path)
+	}
+	opened := placeOf(path)
+	if innards().MatchString(filepath.ToSlash(opened.path)) {
+		return reasonFor(path)
+	}
+	for _, parent := range opened.parents() {
+		for _, kept := range g.kept {
+			if parent.is(kept) {
+				return reasonFor(kept.path)
+			}
+		}
+	}
+	// A hard link has no way back to the other name.
+	for _, file := range g.inside {
+		if opened.is(file) {
+			return reasonFor(file.path)
+		}
+	}
+	if write {
+		return g.denyWrite(opened)
+	}
+	return ""
+}
+
+// denyWrite judges a place that a tool changes.
+func (g *Guard) denyWrite(changed place) string {
+	for _, file := range g.readOnly {
+		if changed.is(file) {
+			return fmt.Sprintf("opencode-oci-oidc lets agents read %s, but not change it. Show the person what to change.", file.path)
+		}
+	}
+	return ""
+}
+
+// innards are what Linux shows of a process: its environment, memory, open files,
+// and its view of the disk. The process may be named by anything.
+var innards = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^/proc/[^/]+/(.*/)?(environ|mem|fd|root|cwd|map_files|auxv|syscall)(/|$)`)
+})
+
+// denyPatch judges the files that a patch names, in OpenCode's form or diff's.
+func (g *Guard) denyPatch(text string) string {
+	for _, match := range patchedFile().FindAllStringSubmatch(text, -1) {
+		name := strings.TrimSpace(match[1])
+		for _, name := range []string{name, strings.TrimPrefix(strings.TrimPrefix(name, "a/"), "b/")} {
+			if reason := g.denyPath(g.absolute(name), true); reason != "" {
+				return reason
+			}
+		}
+	}
+	return ""
+}
+
+var patchedFile = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^\s*(?:\*\*\* (?:(?:Add|Update|Delete) File|Move to):|---|\+\+\+) (.+)$`)
+})
+
+// denyGlob judges a pattern of file names below a directory. What is found are names
+// alone, but who asks for those of the secrets wants to open them.
+func (g *Guard) denyGlob(pattern, from string) string {
+	pattern = g.places.Expand(pattern, from)
+	if reason := g.denyPath(literalPrefix(pattern), false); reason != "" {
+		return reason
+	}
+	if reason := g.denyPath(from, false); reason != "" {
+		return reason
+	}
+	pattern = g.resolvePattern(pattern)
+	for _, file := range g.inside {
+		if matchPath(pattern, file.path) {
+			return reasonFor(file.path) + " Look in a directory that does not contain it."
+		}
+	}
+	return ""
+}
+
+// denyGrep judges a directory whose files a tool reads, but only those whose names
+// match include, if there is one.
+func (g *Guard) denyGrep(include, from string) string {
+	if reason := g.denyPath(from, false); reason != "" {
+		return reason
+	}
+	return g.denyDescent(from, func(file string) bool {
+		return include == "" || matchName(include, filepath.Base(file))
+	}, "include")
+}
+
+// denyDescent judges a directory whose files are all read, but for those that
+// reads does not hold for. The option is the one that limits them.
+func (g *Guard) denyDescent(from string, reads func(file string) bool, option string) string {
+	root := placeOf(from)
+	for _, file := range g.inside {
+		if slices.ContainsFunc(file.parents(), root.is) && reads(file.path) {
+			return fmt.Sprintf("%s Search a directory that does not contain it, or leave it out with %s.", reasonFor(file.path), option)
+		}
+	}
+	return ""
+}
+
+// absolute returns the absolute path of what a tool is given.
+func (g *Guard) absolute(name string) string {
+	return g.places.Expand(strings.TrimPrefix(name, "file://"), g.directory)
+}
+
+func reasonFor(path string) string {
+	return fmt.Sprintf("opencode-oci-oidc keeps %s from agents, because it may hold a secret.", path)
+}
+
+// literalPrefix is the part of a glob pattern before its first wildcard.
+func literalPrefix(pattern string) string {
+	if i := strings.IndexAny(pattern, "*?[{"); i >= 0 {
+		pattern = pattern[:i]
+	}
+	return pattern
+}
+
+// resolvePattern follows the links of the directories that an absolute pattern names
+// before its first wildcard.
+func (g *Guard) resolvePattern(pattern string) string {
+	prefix := literalPrefix(pattern)
+	if len(prefix) == len(pattern) {
+		return store.Resolve(pattern)
+	}
+	directory := filepath.Dir(prefix + "x")
+	return filepath.Join(store.Resolve(directory), pattern[min(len(pattern), len(directory)):])
+}
+
+// matchName reports whether a file's name matches an include pattern, such as *.go,
+// *.{js,ts}, src/**/*.go or !name.
+func matchName(pattern, name string) bool {
+	if rest, negated := strings.CutPrefix(pattern, "!"); negated {
+		return !matchName(rest, name)
+	}
+	for _, one := range expandBraces(pattern) {
+		if matched, err := path.Match(strings.ToLower(path.Base(one)), strings.ToLower(name)); matched || err != nil {
+			return true // what cannot be read may match
+		}
+	}
+	return false
+}
+
+// matchPath reports whether a file is at or below what an absolute glob pattern
+// matches.
+func matchPath(pattern, file string) bool {
+	names := strings.Split(strings.ToLower(filepath.ToSlash(file)), "/")
+	for _, one := range expandBraces(strings.ToLower(filepath.ToSlash(pattern))) {
+		if matchParts(strings.Split(one, "/"), names, true) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchParts is matchPath for the parts of a path. In a shell, a wildcard does not
+// begin with a dot.
+func matchParts(patterns, names []string, dots bool) bool {
+	for i, pattern := range patterns {
+		if pattern == "**" {
+			return i == len(patterns)-1 || slices.ContainsFunc(indices(names[min(i, len(names)):]), func(skip int) bool {
+				return matchParts(patterns[i+1:], names[i+skip:], dots)
+			})
+		}
+		if i >= len(names) {
+			return false
+		}
+		if !dots && strings.HasPrefix(names[i], ".") && strings.HasPrefix(pattern, "*") {
+			return false
+		}
+		if matched, err := path.Match(pattern, names[i]); !matched && err == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func indices(names []string) []int {
+	all := make([]int, len(names))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// expandBraces returns the patterns that {a,b} in one stands for, up to some dozens.
+func expandBraces(pattern string) []string {
+	done, todo := []string{}, []string{pattern}
+	for len(todo) > 0 && len(done)+len(todo) < 64 {
+		one := todo[0]
+		todo = todo[1:]
+		end := strings.IndexByte(one, '}')
+		start := strings.LastIndexByte(one[:max(end, 0)], '{')
+		if start < 0 || !strings.Contains(one[start:end], ",") {
+			done = append(done, one)
+			continue
+		}
+		for _, choice := range strings.Split(one[start+1:end], ",") {
+			todo = append(todo, one[:start]+choice+one[end+1:])
+		}
+	}
+	return append(done, todo...)
+}

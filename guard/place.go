@@ -1,0 +1,43 @@
+package guard
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// A place is a path that exists or not, its links resolved.
+type place struct {
+	path string
+	info os.FileInfo // nil where there is nothing
+}
+
+func placeOf(path string) place {
+	path = store.Resolve(path)
+	info, err := os.Stat(path)
+	if err != nil {
+		info = nil
+	}
+	return place{path, info}
+}
+
+// parents returns the place and all directories that it is in, innermost first.
+func (p place) parents() []place {
+	all := []place{p}
+	for dir := filepath.Dir(p.path); dir != all[len(all)-1].path; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			info = nil
+		}
+		all = append(all, place{dir, info})
+	}
+	return all
+}
+
+// is reports whether two places are one, on a file system that may not tell cases
+// apart and may have several names for a file: where both exist, identity decides.
+func (p place) is(other place) bool {
+	return strings.EqualFold(p.path, other.path) || p.info != nil && other.info != nil && os.SameFile(p.info, other.info)
+}

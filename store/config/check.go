@@ -1,0 +1,177 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/tidwall/jsonc"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+)
+
+// configCheck collects what is wrong with a configuration file, with its lines.
+type configCheck struct {
+	path   string
+	text   []byte
+	at     map[string]int // offset of each key
+	lines  []string       // what is wrong, a line each
+	broken bool           // the text is not even an object
+	plain  []byte         // text with its comments blanked out
+	own    bool           // the person's own, which may name any variable of the environment
+}
+
+// has reports whether the file has the key.
+func (c *configCheck) has(key string) bool {
+	_, ok := c.at[key]
+	return ok
+}
+
+// add notes what is wrong with a key.
+func (c *configCheck) add(key, what string) {
+	line := c.path
+	if offset, ok := c.at[key]; ok {
+		line += fmt.Sprintf(":%d", lineOf(c.text, offset))
+	}
+	c.lines = append(c.lines, fmt.Sprintf("%s: %s: %s", line, key, what))
+}
+
+// fail notes that the text cannot be read on from an offset.
+func (c *configCheck) fail(offset int, what string) {
+	c.broken = true
+	rest := bytes.TrimLeft(c.plain[min(offset, len(c.plain)):], " \t\r\n,")
+	if bytes.LastIndex(c.text, []byte("/*")) > bytes.LastIndex(c.text, []byte("*/")) {
+		what += " (is a comment not closed with */?)"
+	}
+	if len(rest) == 0 && len(c.at) > 0 {
+		what = "the file ends before the closing }"
+	}
+	c.lines = append(c.lines, fmt.Sprintf("%s:%d: %s", c.path, lineOf(c.text, len(c.plain)-len(rest)), what))
+}
+
+func (c *configCheck) problem() *problem.Problem {
+	return problem.New(problem.Config, strings.Join(c.lines, "\n"), "Correct the file; it is read again at the next call.")
+}
+
+func lineOf(text []byte, offset int) int {
+	return 1 + bytes.Count(text[:min(offset, len(text))], []byte("\n"))
+}
+
+// decodeObject reads JSON with comments and trailing commas into the fields of
+// *into, and notes unknown, repeated and mistyped keys. own says that the person
+// wrote it.
+func decodeObject(path string, text []byte, own bool, into *configFile) *configCheck {
+	c := &configCheck{path: path, text: text, own: own, at: map[string]int{}}
+	c.plain = text
+	if !utf8.Valid(text) {
+		c.fail(0, "the file is not UTF-8 text; save it as UTF-8")
+		return c
+	}
+	fields := fieldsOf(into)
+	// ToJSON blanks comments out, so that offsets still are those of the file.
+	plain := jsonc.ToJSON(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+	mark := len(text) - len(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+	c.plain = append(bytes.Repeat([]byte(" "), mark), plain...)
+	d := json.NewDecoder(bytes.NewReader(plain))
+	offset := func() int { return mark + int(d.InputOffset()) }
+
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		c.fail(0, "expected { and the configuration's keys")
+		return c
+	}
+	for d.More() {
+		token, err := d.Token()
+		key, isKey := token.(string)
+		if err != nil || !isKey {
+			c.fail(offset(), "expected a key in quotes; is a comma or a quote missing in the line before?")
+			return c
+		}
+		at := offset()
+		var value any
+		if err := d.Decode(&value); err != nil {
+			c.fail(at, fmt.Sprintf("the value of %s cannot be read: %s", key, syntax(err)))
+			return c
+		}
+		_, repeated := c.at[key]
+		c.at[key] = at
+		c.setField(fields, key, value, repeated)
+	}
+	if _, err := d.Token(); err != nil {
+		c.fail(offset(), "expected a comma and the next key, or the closing }")
+		return c
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		c.fail(offset(), "there is more after the closing }")
+	}
+	return c
+}
+
+func (c *configCheck) setField(fields map[string]reflect.Value, key string, value any, repeated bool) {
+	field, known := fields[key]
+	switch {
+	case !known && repeated:
+	case !known:
+		names := make([]string, 0, len(fields))
+		for name := range fields {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		c.add(key, "unknown key"+didYouMean(key, names))
+	case repeated:
+		c.add(key, "stands twice; remove one")
+	default:
+		if what := setValue(field.Addr().Interface(), c.filledIn(key, value)); what != "" {
+			c.add(key, what)
+		}
+	}
+}
+
+func fieldsOf(into any) map[string]reflect.Value {
+	v := reflect.ValueOf(into).Elem()
+	fields := make(map[string]reflect.Value, v.NumField())
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		fields[name] = v.Field(i)
+	}
+	return fields
+}
+
+func syntax(err error) string {
+	switch text := err.Error(); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the file ends in the middle of it"
+	case strings.Contains(text, "escape"):
+		return `a \ in text is written \\, and paths may be written with /`
+	case strings.Contains(text, "string literal"):
+		return "the text is not closed with a quote on its line"
+	default:
+		return "it must be text in quotes"
+	}
+}
+
+// didYouMean returns ", did you mean X?" for the candidate nearest to word, or
+// nothing where none is near. Case, dashes and underscores do not count.
+func didYouMean(word string, candidates []string) string {
+	plain := func(s string) string {
+		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
+	}
+	best, nearest := "", 1+len(word)/3
+	for _, candidate := range candidates {
+		if distance := levenshtein.ComputeDistance(plain(word), plain(candidate)); distance <= nearest {
+			if best == "" || distance < nearest {
+				best, nearest = candidate, distance
+			}
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %s?", best)
+}

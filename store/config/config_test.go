@@ -1,0 +1,266 @@
+package config
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
+)
+
+const minimal = `{
+  // the company's domain
+  "domain_url": "https://idcs-0123.identity.oraclecloud.com:443/",
+  "client_id": "0a1b2c", /* not a secret */
+  "client_secret": "{file:~/.secrets/oci}",
+  "llm_base_url": "https://llm.example.com/v1/",
+}
+`
+
+func TestDefaults(t *testing.T) {
+	p := storetest.Places(t)
+	dir := p.ConfigDirs[0]
+	storetest.WriteFile(t, filepath.Join(dir, Name), minimal)
+	storetest.WriteFile(t, filepath.Join(p.Home, ".secrets", "oci"), "  s3cret\n")
+	c, err := Load(p, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Path:         filepath.Join(dir, Name),
+		DomainURL:    "https://idcs-0123.identity.oraclecloud.com:443",
+		ClientID:     "0a1b2c",
+		ClientSecret: SecretRef{key: "client_secret", file: filepath.Join(p.Home, ".secrets", "oci")},
+		RedirectURIs: []string{"http://localhost:8888/callback"},
+		Scope:        "openid profile offline_access",
+		BaseURL:      "https://llm.example.com/v1",
+		AuthMethod:   ConfidentialApp,
+		LogLevel:     slog.LevelInfo,
+		LogFile:      p.LogFile,
+		TokenStore:   FileStore,
+	}
+	if !c.Equal(want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+	if text, err := c.ClientSecret.Read(); err != nil || text.Reveal() != "s3cret" {
+		t.Errorf("secret %q, %v", text.Reveal(), err)
+	}
+}
+
+// TestExample: the file that ships in the package is right but for its placeholders,
+// and says of each of them where it is.
+func TestExample(t *testing.T) {
+	text, err := os.ReadFile("../../npm-shim/oci-auth.config.example.jsonc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := storetest.Places(t)
+	_, err = parseConfig(p, "example", text)
+	for _, key := range []string{"domain_url", "client_id", "llm_base_url"} {
+		if err == nil || !strings.Contains(err.Error(), key+": is still the placeholder <your-") && !strings.Contains(err.Error(), key+": is still the placeholder https://<your-") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	filled := strings.NewReplacer("<your-domain>", "idcs-0", "<your-client-id>", "c", "<your-llm-endpoint>", "llm.example.com").Replace(string(text))
+	c, err := parseConfig(p, "example", []byte(filled))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.RedirectURIs[0] != DefaultRedirectURI || c.Scope != DefaultScope || c.AuthMethod != ConfidentialApp || c.LogFile != p.LogFile {
+		t.Errorf("the example's defaults are others: %+v", c)
+	}
+}
+
+func TestSearchOrder(t *testing.T) {
+	p, dir := storetest.Places(t), t.TempDir()
+	user, project := filepath.Join(p.ConfigDirs[0], Name), filepath.Join(dir, Name)
+
+	_, err := Load(p, dir)
+	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), user) || !strings.Contains(err.Error(), project) {
+		t.Errorf("without a file: %v", err)
+	}
+	storetest.WriteFile(t, user, minimal)
+	if c, err := Load(p, dir); err != nil || c.Path != user {
+		t.Errorf("user's file: %q, %v", c.Path, err)
+	}
+	storetest.WriteFile(t, project, minimal)
+	if c, err := Load(p, dir); err != nil || c.Path != project {
+		t.Errorf("project's file: %q, %v", c.Path, err)
+	}
+	storetest.WriteFile(t, project, "{")
+	if _, err := Load(p, dir); !problem.Is(err, problem.Config) {
+		t.Errorf("a broken project file must not be passed over: %v", err)
+	}
+}
+
+func TestFindPlacesHonoursTheEnvironment(t *testing.T) {
+	home, other := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", other)
+	paths := Paths(store.FindPlaces(), "/project")
+	want := []string{"/project/" + Name, other + "/opencode/" + Name, home + "/.config/opencode/" + Name}
+	if strings.Join(paths, " ") != strings.Join(want, " ") {
+		t.Errorf("got  %v\nwant %v", paths, want)
+	}
+}
+
+// TestRefused has one fault a row: an edit of the minimal file, and what its
+// message must say.
+func TestRefused(t *testing.T) {
+	for _, test := range []struct{ name, old, new, want string }{
+		{"unknown key", `"client_id"`, `"client_idd"`, ":4: client_idd: unknown key, did you mean client_id?"},
+		{"camel case", `"client_id"`, `"clientId"`, "did you mean client_id?"},
+		{"nothing near", `"client_id"`, `"colour"`, ":4: colour: unknown key\n"},
+		{"missing", `"client_id": "0a1b2c",`, ``, "client_id: is missing"},
+		{"placeholder", `0a1b2c`, `<your-client-id>`, ":4: client_id: is still the placeholder <your-client-id>"},
+		{"placeholder in a URL", `idcs-0123`, `idcs-<your-domain>`, ":3: domain_url: is still the placeholder"},
+		{"http domain", `https://idcs`, `http://idcs`, ":3: domain_url: is http: for idcs-0123"},
+		{"http endpoint", `https://llm`, `http://llm`, ":6: llm_base_url: is http: for llm.example.com"},
+		{"not a URL", `https://llm.example.com/v1/`, `llm.example.com`, ":6: llm_base_url: is not a web address"},
+		{"password in the URL", `https://llm`, `https://u:p@llm`, "llm_base_url: holds a user name or password"},
+		{"path in the domain", `.com:443/`, `.com/oauth2`, "domain_url: has a path"},
+		{"number", `"0a1b2c"`, `12`, ":4: client_id: must be text in quotes"},
+		{"twice", `"client_id"`, `"client_id": "x", "client_id"`, "client_id: stands twice"},
+		{"secret missing", `"client_secret": "{file:~/.secrets/oci}",`, ``, "client_secret: is missing, and a confidential_app has one"},
+		{"secret placeholder", `{file:~/.secrets/oci}`, `<your-client-secret>`, ":5: client_secret: is still a placeholder"},
+		{"secret file unclosed", `{file:~/.secrets/oci}`, `{file:~/.secrets/oci`, ":5: client_secret: begins with {file:"},
+		{"method", `"client_id"`, `"auth_method": "mobile", "client_id"`, `auth_method: is "mobile"; write one of confidential_app, mobile_app, public_app, private_key_jwt, client_credentials`},
+		{"level", `"client_id"`, `"log_level": "WARNING", "client_id"`, `log_level: is "WARNING"; write one of NONE, ERROR, WARN`},
+		{"foreign redirect", `"client_id"`, `"redirect_uri": "https://example.com/cb", "client_id"`, "redirect_uri: is \"https://example.com/cb\", but must be on this machine"},
+		{"empty scope", `"client_id"`, `"scope": " ", "client_id"`, "scope: is empty"},
+		{"a secret for a public app", `"client_id"`, `"auth_method": "public_app", "client_id"`, ":5: client_secret: is set, but a public_app has none"},
+		{"a secret for a mobile app", `"client_id"`, `"auth_method": "mobile_app", "client_id"`, ":5: client_secret: is set, but a mobile_app has none"},
+		{"a key for a mobile app", `"client_secret"`, `"auth_method": "mobile_app", "client_key"`, ":5: client_key: is set, but a mobile_app has none"},
+		{"a secret and a key", `"client_id"`, `"client_key": "{env:K}", "client_id"`, ":4: client_key: is set beside client_secret"},
+		{"private_key_jwt with a secret", `"client_id"`, `"auth_method": "private_key_jwt", "client_id"`, ":5: client_secret: is set, but with private_key_jwt"},
+		{"private_key_jwt without a key", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "private_key_jwt"`, "client_key: is missing, and private_key_jwt needs one"},
+		{"a key's ID without a key", `"client_id"`, `"client_key_id": "k", "client_id"`, ":4: client_key_id: names the key in client_key, but there is none"},
+		{"credentials without a secret", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "client_credentials"`, "client_secret: is missing, and client_credentials needs one, or client_key"},
+		{"credentials with a hint", `"client_id"`, `"auth_method": "client_credentials", "login_hint": "m", "client_id"`, ":4: login_hint: is for people who sign in"},
+		{"an empty environment", `"{file:~/.secrets/oci}"`, `"{env:}"`, `:5: client_secret: begins with {env: but is not of the form "{env:NAME}"`},
+		{"a variable that is not set", `0a1b2c`, `a-{env:OCI_OIDC_NOT_SET}`, ":4: client_id: names the environment variable OCI_OIDC_NOT_SET, which is not set"},
+		{"no redirects", `"client_id"`, `"redirect_uri": [], "client_id"`, "redirect_uri: is an empty list"},
+		{"a number among redirects", `"client_id"`, `"redirect_uri": ["http://localhost:1/", 2], "client_id"`, "redirect_uri: must be text in quotes, or a list of them"},
+		{"a foreign redirect among others", `"client_id"`, `"redirect_uri": ["http://localhost:1/", "https://example.com"], "client_id"`, `redirect_uri: is "https://example.com", but must be on this machine`},
+		{"a redirect twice", `"client_id"`, `"redirect_uri": ["http://localhost:1/", "http://localhost:1/"], "client_id"`, "twice; remove one"},
+		{"a parameter of the protocol", `"client_id"`, `"extra_params": {"State": "x"}, "client_id"`, ":4: extra_params: has state, which the sign-in sets itself"},
+		{"a parameter with a key", `"client_id"`, `"extra_params": {"prompt": "x"}, "client_id"`, ":4: extra_params: has prompt, which is a key of its own"},
+		{"parameters that are none", `"client_id"`, `"extra_params": {"a": 1}, "client_id"`, ":4: extra_params: must be names and texts"},
+		{"max_age in quotes", `"client_id"`, `"max_age": "60", "client_id"`, ":4: max_age: must be a whole number"},
+		{"max_age without openid", `"client_id"`, `"max_age": 60, "scope": "a", "client_id"`, ":4: max_age: needs openid in scope"},
+		{"strictness in quotes", `"client_id"`, `"strict_id_token": "true", "client_id"`, ":4: strict_id_token: must be true or false"},
+		{"prompt", `"client_id"`, `"prompt": "logon", "client_id"`, "did you mean login?"},
+		{"none and more", `"client_id"`, `"prompt": "none login", "client_id"`, "none stands alone"},
+		{"a resource that is none", `"client_id"`, `"resource": "llm", "client_id"`, ":4: resource: is \"llm\", but must be an absolute URI"},
+		{"a life in minutes", `"client_id"`, `"scope": "a urn:opc:resource:expiry=5m", "client_id"`, ":4: scope: has urn:opc:resource:expiry=5m, but the life of a token is told in seconds"},
+		{"issuer", `"client_id"`, `"issuer": "idcs", "client_id"`, ":4: issuer: is not a web address"},
+		{"no comma", `"0a1b2c", `, `"0a1b2c"`, ":5: "},
+		{"unclosed text", `/v1/",`, `/v1/`, ":6: the value of llm_base_url cannot be read"},
+		{"garbage after comments", minimal, "// a\n// b\nhello", ":3: expected {"},
+		{"comment without an end", "/* not a secret */", "/* not a secret", "is a comment not closed with */?"},
+		{"backslashes", `0a1b2c`, `C:\Users`, ":4: the value of client_id cannot be read: a \\ in text is written"},
+		{"a port that is none", ".com:443/", ".com:99999/", "domain_url: is not a web address"},
+		{"no host", "https://llm.example.com", "https://:8443", "llm_base_url: is not a web address"},
+		{"https redirect", `"client_id"`, `"redirect_uri": "https://localhost:8888/callback", "client_id"`, "but must begin with http:"},
+		{"unknown form of the secret", "{file:~/.secrets/oci}", "{vault:X}", "client_secret: has a form that is not known"},
+		{"empty secret file name", "{file:~/.secrets/oci}", "{file: }", "client_secret: begins with {file:"},
+		{"no end", "\n}\n", "\n", "the file ends before the closing }"},
+		{"two objects", "\n}\n", "\n} {}\n", ":7: there is more after the closing }"},
+		{"no object", minimal, "[]", ":1: expected {"},
+		{"nothing", minimal, "", ":1: expected {"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := strings.Replace(minimal, test.old, test.new, 1)
+			_, err := parseConfig(storetest.Places(t), "/p/"+Name, []byte(text))
+			if !problem.Is(err, problem.Config) || !strings.Contains(err.Error()+"\n", test.want) {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+			if err != nil && !strings.HasPrefix(err.Error(), "/p/"+Name+":") {
+				t.Errorf("the file is not named first: %v", err)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAreToldAtOnce(t *testing.T) {
+	_, err := parseConfig(storetest.Places(t), "/p/c", []byte(`{"domain": "x"}`))
+	for _, key := range []string{"domain: unknown key", "domain_url", "client_id", "llm_base_url", "client_secret"} {
+		if err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s is not told of in: %v", key, err)
+		}
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	for _, test := range []struct{ name, old, new string }{
+		{"byte order mark", "{\n", "\xef\xbb\xbf{\n"},
+		{"windows lines", "\n", "\r\n"},
+		{"http on loopback", "https://llm.example.com", "http://127.0.0.1:4000"},
+		{"level in small letters", `"client_id"`, `"log_level": "debug", "client_id"`},
+		{"schema", `"client_id"`, `"$schema": "./x.json", "client_id"`},
+		{"public without a secret", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "public_app"`},
+		{"a key", `"client_secret": "{file:~/.secrets/oci}"`, `"client_key": "{env:KEY}", "client_key_id": "k"`},
+		{"private_key_jwt", `"client_secret"`, `"auth_method": "private_key_jwt", "client_key"`},
+		{"two redirects", `"client_id"`, `"redirect_uri": ["http://localhost:1/", "http://127.0.0.1:2/"], "client_id"`},
+		{"all for the sign-in page", `"client_id"`, `"login_hint": "m", "prompt": "login consent", "max_age": 0, "client_id"`},
+		{"an expiry", `"client_id"`, `"scope": "https://a/b urn:opc:resource:expiry=300", "client_id"`},
+		{"mobile without a secret", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "mobile_app"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := strings.ReplaceAll(minimal, test.old, test.new)
+			if _, err := parseConfig(storetest.Places(t), "/p/c", []byte(text)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestMoreWaysToBeAClient reads what the plain cases leave out.
+func TestMoreWaysToBeAClient(t *testing.T) {
+	t.Setenv("OCI_OIDC_TEST_CLIENT", "0a1b2c")
+	t.Setenv("OCI_OIDC_TEST_SECRET", " s3cret\n")
+	c, err := parseConfig(storetest.Places(t), "/p/c", []byte(`{
+		"domain_url": "https://idcs-0123.identity.oraclecloud.com",
+		"llm_base_url": "https://llm.example.com/v1",
+		"auth_method": "client_credentials",
+		"client_id": "{env:OCI_OIDC_TEST_CLIENT}",
+		"client_secret": "{env:OCI_OIDC_TEST_SECRET}",
+		"resource": "https://llm.example.com",
+		"extra_params": {"tenant": "{env:OCI_OIDC_TEST_CLIENT}"},
+	}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ClientID != "0a1b2c" || c.Scope != "" || c.ExtraParams["tenant"] != "0a1b2c" || len(c.Resources) != 1 {
+		t.Errorf("%+v", c)
+	}
+	if text, err := c.Proof().Read(); err != nil || text.Reveal() != "s3cret" {
+		t.Errorf("secret %q, %v", text.Reveal(), err)
+	}
+	t.Setenv("OCI_OIDC_TEST_SECRET", "")
+	if _, err := c.Proof().Read(); !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "OCI_OIDC_TEST_SECRET, which client_secret names, is not set") {
+		t.Errorf("an unset variable: %v", err)
+	}
+	if shown := string(c.Redacted()); !strings.Contains(shown, `"client_secret": "{env:OCI_OIDC_TEST_SECRET}"`) || !strings.Contains(shown, `"resource": "https://llm.example.com"`) {
+		t.Errorf("shown as %s", shown)
+	}
+}
+
+func TestSecretFileFaults(t *testing.T) {
+	dir := t.TempDir()
+	storetest.WriteFile(t, filepath.Join(dir, "empty"), " \n")
+	for _, test := range []struct{ name, path, want string }{
+		{"missing", filepath.Join(dir, "none"), "does not exist"},
+		{"empty", filepath.Join(dir, "empty"), "holds no secret"},
+		{"directory", dir, "it is not a file"},
+	} {
+		_, err := SecretRef{key: "client_secret", file: test.path}.Read()
+		if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}

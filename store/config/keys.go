@@ -1,0 +1,236 @@
+package config
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+)
+
+// SchemaURL is where editors find the JSON Schema of the configuration: in the
+// published package.
+const SchemaURL = "https://unpkg.com/opencode-oci-oidc/oci-auth.config.schema.json"
+
+// A Key is what there is to know of one key of the configuration. The
+// comments of a new configuration and the JSON Schema are made of it.
+type Key struct {
+	Name     string
+	Type     ValueType
+	About    string   // for a person, in one or more sentences
+	Default  string   // "" for none
+	Required bool     // whatever the other keys say
+	Values   []string // all that are allowed; nil where any text may stand
+	Pattern  string   // a regular expression that every value matches; "" for none
+	Example  string   // a value that shows the form
+	Trust    Trust    // what it can do in a project's configuration
+}
+
+// A ValueType is what may stand as a key's value. The zero one is text.
+type ValueType int
+
+// The types of values.
+const (
+	Text    ValueType = iota
+	Texts             // one text, or a list of them
+	Flag              // true or false
+	Number            // a whole one, 0 or more
+	Mapping           // an object of texts
+)
+
+// value is text, as it stands in a [Key] or was typed, as a value of its type.
+func (k Key) value(text string) any {
+	switch words := strings.Fields(text); {
+	case k.Type == Texts && len(words) > 1:
+		return words
+	case k.Type == Text || k.Type == Texts || !json.Valid([]byte(text)):
+		return text
+	default:
+		return json.RawMessage(text)
+	}
+}
+
+// schema is the type as JSON Schema has it; item is what holds of each text.
+func (t ValueType) schema(item map[string]any) map[string]any {
+	item["type"] = "string"
+	switch t {
+	case Texts:
+		list := map[string]any{"type": "array", "items": item, "minItems": 1}
+		return map[string]any{"anyOf": []any{item, list}}
+	case Flag:
+		return map[string]any{"type": "boolean"}
+	case Number:
+		return map[string]any{"type": "integer", "minimum": 0}
+	case Mapping:
+		names := map[string]any{"not": map[string]any{"enum": slices.Concat(ownParams, keyParams)}}
+		return map[string]any{"type": "object", "additionalProperties": item, "propertyNames": names}
+	default:
+		return item
+	}
+}
+
+const (
+	originPattern = `^(https://|http://(localhost|127\.|\[::1\]))[^/?#@<>]+/?$`
+	webPattern    = `^(https://|http://(localhost|127\.|\[::1\]))[^?#@<>]+$`
+	uriPattern    = `^[a-zA-Z][a-zA-Z0-9+.-]*:[^#<>\s]+$`
+	loopPattern   = `^http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?(/[^?#]*)?$`
+)
+
+// Keys are all keys, in the order in which a person fills them in.
+var Keys = []Key{
+	{Name: "domain_url", Trust: TrustValue, Required: true, Pattern: originPattern,
+		About:   "The address of the identity domain, without a path, from its page in the OCI console.",
+		Example: "https://idcs-00000000000000000000000000000000.identity.oraclecloud.com"},
+	{Name: "client_id", Trust: TrustValue, Required: true, Pattern: `^[^\s<>]+$`,
+		About:   "The client ID of the integrated application in that domain.",
+		Example: "0123456789abcdef0123456789abcdef"},
+	{Name: "client_secret", Trust: TrustSecret,
+		About: "The client secret, for a confidential application only: best \"{file:PATH}\", a file that only you can read " +
+			"(chmod 600), or \"{env:NAME}\", an environment variable, or else the text itself.",
+		Example: "{file:~/.secrets/oci-client-secret}"},
+	{Name: "client_key", Trust: TrustSecret,
+		About: "A private key instead of the client secret (private_key_jwt, RS256): \"{file:PATH}\" or \"{env:NAME}\", " +
+			"an RSA key in PEM (PKCS#1 or PKCS#8).",
+		Example: "{file:~/.secrets/oci-client-key.pem}"},
+	{Name: "client_key_id", Trust: TrustValue,
+		About: "The key's ID (kid): the alias under which its certificate was imported into the application. " +
+			"Oracle's domains want it beside client_key.",
+		Example: "opencode"},
+	{Name: "auth_method", Trust: TrustValue, Default: string(ConfidentialApp), Values: methodNames,
+		About: "What kind of application it is: a confidential_app has a client secret or client_key, private_key_jwt only " +
+			"the key; a mobile_app has neither and signs in with a code, a public_app has neither and signs in with the " +
+			"browser; client_credentials is for CI and servers: the application itself, without a person."},
+	{Name: "redirect_uri", Trust: TrustValue, Type: Texts, Default: DefaultRedirectURI, Pattern: loopPattern,
+		About: "Where the browser brings the answer: on this machine, and registered with the application letter for letter. " +
+			"A list is tried in its order, where another program has a port."},
+	{Name: "scope", Trust: TrustValue, Default: DefaultScope,
+		About: "What to ask the domain for, separated by spaces. offline_access lets the session last beyond one token; " +
+			"the endpoint usually wants a scope of its own, added here: the resource's audience and the scope's name written together. " +
+			"With client_credentials there is no default."},
+	{Name: "resource", Trust: TrustValue, Type: Texts, Pattern: uriPattern,
+		About:   "What the token is for (RFC 8707), where the domain wants it beside scope: an absolute URI, or a list.",
+		Example: "https://llm.example.com"},
+	{Name: "audience", Trust: TrustValue,
+		About:   "What the token is for, as some providers other than Oracle's want it said.",
+		Example: "https://llm.example.com"},
+	{Name: "login_hint", Trust: TrustValue,
+		About:   "The user name to fill in at the sign-in page.",
+		Example: "maria@example.com"},
+	{Name: "prompt", Trust: TrustValue, Pattern: `^(none|(login|consent|select_account)( (login|consent|select_account))*)$`,
+		About:   "What the sign-in page does in any case: login, consent, select_account, or none.",
+		Example: "login"},
+	{Name: "max_age", Trust: TrustValue, Type: Number,
+		About:   "How long ago, in seconds, the person may have entered their password when they sign in here. It is checked.",
+		Example: "28800"},
+	{Name: "extra_params", Trust: TrustValue, Type: Mapping,
+		About:   "More parameters for the domain, sent when a session is begun. Those of the protocol itself are refused.",
+		Example: `{"ui_locales": "de"}`},
+	{Name: "issuer", Trust: TrustValue, Pattern: webPattern,
+		About: "The issuer that tokens must name, where it is another than the one in the domain's discovery document. " +
+			"If it is on the domain's own host and has a path, the document is looked for there.",
+		Example: "https://identity.oraclecloud.com/"},
+	{Name: "strict_id_token", Trust: TrustValue, Type: Flag, Default: "false",
+		About: "Verify the signature of ID tokens. The domain's signing keys must be public: " +
+			"\"Configure client access\" in its settings."},
+	{Name: "llm_base_url", Trust: TrustValue, Required: true, Pattern: webPattern,
+		About:   "The OpenAI-compatible endpoint. The token goes to its origin and nowhere else.",
+		Example: "https://llm.example.com/v1"},
+	{Name: "ca_file", Trust: TrustContent,
+		About: "A file with your company's CA in PEM form, trusted beside the system's: where connections are inspected. " +
+			"It holds for the domain and for the endpoint.",
+		Example: "~/.config/opencode/company-ca.pem"},
+	{Name: "tls_client_cert", Trust: TrustSecretFile,
+		About:   "A file with a client certificate in PEM form, shown to a domain that asks for one (mTLS).",
+		Example: "~/.secrets/oci-client.crt"},
+	{Name: "tls_client_key", Trust: TrustSecretFile,
+		About:   "The file with its private key in PEM form, without a passphrase, unless that is in the same file.",
+		Example: "~/.secrets/oci-client.key"},
+	{Name: "token_store", Trust: TrustValue, Default: string(FileStore), Values: tokenStores,
+		About: "How the tokens are saved: in a file that only you can read, or (keyring) in that file encrypted, " +
+			"with a key in the keyring of your operating system."},
+	{Name: "log_level", Trust: TrustHarmless, Default: DefaultLogLevel, Values: logging.Levels,
+		About: "How much is logged. NONE writes nothing, VERBOSE most."},
+	{Name: "log_file", Trust: TrustWritten,
+		About: "Another place for the log than ~/oci-oidc-debug.log (Linux, macOS) or " +
+			`%LOCALAPPDATA%\opencode-oci-oidc\plugin.log (Windows).`,
+		Example: "~/oci-oidc-debug.log"},
+	{Name: "allow_agent_token", Trust: TrustOwn, Type: Flag, Default: "false",
+		About: "Let OpenCode's agent run \"oci-oidc-helper token\" in its shell, and so get at the access token."},
+	{Name: "$schema", Trust: TrustHarmless, About: "The JSON Schema of this file, for editors.", Example: SchemaURL},
+}
+
+// Schema returns the JSON Schema (draft 2020-12) of the configuration file.
+func Schema() []byte {
+	properties := map[string]map[string]any{}
+	required := []string{}
+	for _, key := range Keys {
+		item := map[string]any{}
+		if key.Pattern != "" {
+			item["pattern"] = key.Pattern
+		}
+		if key.Values != nil {
+			item["enum"] = key.Values
+		}
+		p := key.Type.schema(item)
+		p["description"] = key.About
+		if key.Default != "" {
+			p["default"] = key.value(key.Default)
+		}
+		if key.Example != "" {
+			p["examples"] = []any{key.value(key.Example)}
+		}
+		properties[key.Name] = p
+		if key.Required {
+			required = append(required, key.Name)
+		}
+	}
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(map[string]any{
+		"$schema":              "https://json-schema.org/draft/2020-12/schema",
+		"$id":                  SchemaURL,
+		"title":                Name,
+		"description":          "The settings of opencode-oci-oidc: where to sign in, as what, and for which endpoint.",
+		"type":                 "object",
+		"properties":           properties,
+		"required":             required,
+		"additionalProperties": false,
+		// Editors that understand it let comments and trailing commas stand.
+		"allowTrailingCommas": true,
+		"allOf":               methodSchema(),
+		"dependentRequired":   map[string]any{"tls_client_key": []string{"tls_client_cert"}},
+	})
+	return []byte(text.String())
+}
+
+// methodSchema says what each method needs and has no use for.
+func methodSchema() []any {
+	needs := func(key string) any { return map[string]any{"required": []string{key}} }
+	lacks := func(keys ...string) any {
+		none := map[string]any{}
+		for _, key := range keys {
+			none[key] = false
+		}
+		return map[string]any{"properties": none}
+	}
+	methods := func(then any, methods ...AuthMethod) any {
+		is := map[string]any{"auth_method": map[string]any{"enum": methods}}
+		return map[string]any{"if": map[string]any{"required": []string{"auth_method"}, "properties": is}, "then": then}
+	}
+	return []any{
+		methods(lacks("client_secret", "client_key"), MobileApp, PublicApp),
+		methods(needs("client_key"), PrivateKeyJWT),
+		methods(lacks("client_secret"), PrivateKeyJWT),
+		methods(lacks("login_hint", "prompt", "max_age", "strict_id_token"), ClientCredentials),
+		map[string]any{
+			"if":   map[string]any{"properties": map[string]any{"auth_method": map[string]any{"enum": []AuthMethod{ConfidentialApp, ClientCredentials}}}},
+			"then": map[string]any{"anyOf": []any{needs("client_secret"), needs("client_key"), needs("tls_client_cert")}},
+		},
+		map[string]any{
+			"if":   needs("client_secret"),
+			"then": lacks("client_key"),
+		},
+	}
+}

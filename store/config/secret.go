@@ -1,0 +1,133 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// A SecretRef is the client secret or key as the configuration gives it: the text
+// itself, or the file or environment variable that holds it. Its zero value is
+// "no secret".
+type SecretRef struct {
+	key  string // of the configuration
+	text secret.Text
+	file string
+	env  string
+	cage cage // where the file must be; none for the person's own configuration
+}
+
+// secretRef parses the value of client_secret or client_key.
+func secretRef(p store.Places, c *configCheck, key, value string) SecretRef {
+	file, isFile := reference(value, "file")
+	env, isEnv := reference(value, "env")
+	switch {
+	case value == "":
+		return SecretRef{}
+	case isPlaceholder(value):
+		c.add(key, fmt.Sprintf(`is still a placeholder; put "{file:~/.secrets/oci-%s}" there, and the %s in that file`,
+			strings.ReplaceAll(key, "_", "-"), nameOf(key)))
+	case isFile && file != "":
+		return SecretRef{key: key, file: p.Expand(file, filepath.Dir(c.path))}
+	case isEnv && env != "":
+		return SecretRef{key: key, env: env}
+	case strings.HasPrefix(value, "{file:"):
+		c.add(key, `begins with {file: but is not of the form "{file:~/.secrets/name}"`)
+	case strings.HasPrefix(value, "{env:"):
+		c.add(key, `begins with {env: but is not of the form "{env:NAME}"`)
+	case strings.HasPrefix(value, "{") && strings.HasSuffix(value, "}"):
+		c.add(key, fmt.Sprintf(`has a form that is not known; write "{file:~/.secrets/name}", "{env:NAME}" or the %s itself`, nameOf(key)))
+	default:
+		return SecretRef{key: key, text: secret.New(value)}
+	}
+	return SecretRef{}
+}
+
+// reference returns what a value of the form {kind:what} refers to.
+func reference(value, kind string) (what string, ok bool) {
+	rest, begins := strings.CutPrefix(value, "{"+kind+":")
+	what, ends := strings.CutSuffix(rest, "}")
+	return strings.TrimSpace(what), begins && ends
+}
+
+// Name is what a person calls it: "client secret" or "client key".
+func (r SecretRef) Name() string { return nameOf(r.key) }
+
+// nameOf is what a person calls the value of a key.
+func nameOf(key string) string { return strings.ReplaceAll(key, "_", " ") }
+
+// None reports whether no secret is configured.
+func (r SecretRef) None() bool { return r.key == "" }
+
+// File returns the path of the secret's file, or "" when it is elsewhere.
+func (r SecretRef) File() string { return r.file }
+
+// Env returns the environment variable that holds the secret, or "".
+func (r SecretRef) Env() string { return r.env }
+
+// shown is the reference as it stands in the configuration; a text is left out.
+func (r SecretRef) shown() string {
+	switch {
+	case r.None():
+		return ""
+	case r.file != "":
+		return "{file:" + r.file + "}"
+	case r.env != "":
+		return "{env:" + r.env + "}"
+	default:
+		return "[redacted]"
+	}
+}
+
+// Read returns the secret, without the white space around it in its file. It is
+// read at every call, so that an exchanged secret is used at once. Its error is a
+// problem of kind Config.
+func (r SecretRef) Read() (secret.Text, error) {
+	switch {
+	case r.file != "":
+		return r.readFile()
+	case r.env == "":
+		return r.text, nil
+	}
+	value := strings.TrimSpace(os.Getenv(r.env))
+	if value == "" {
+		return secret.Text{}, problem.New(problem.Config,
+			fmt.Sprintf("The environment variable %s, which %s names, is not set.", r.env, r.key),
+			"Set it where OpenCode, or this program, is started.")
+	}
+	return secret.New(value), nil
+}
+
+func (r SecretRef) readFile() (secret.Text, error) {
+	name := nameOf(r.key)
+	if r.cage != (cage{}) && !r.cage.holds(r.file) {
+		return secret.Text{}, problem.New(problem.Untrusted,
+			fmt.Sprintf("The %s's file %s leads out of the project, to %s.", name, r.file, store.Resolve(r.file)),
+			"A project's configuration may read only the project's own files and those in ~/.secrets.")
+	}
+	text, err := store.ReadLimited(r.file, maxConfigSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return secret.Text{}, problem.New(problem.Config,
+			fmt.Sprintf("The %s's file %s does not exist.", name, r.file),
+			fmt.Sprintf("Put the %s of your application in it, readable by you alone.", name)).Because(err)
+	}
+	if err != nil {
+		return secret.Text{}, problem.New(problem.Config,
+			fmt.Sprintf("The %s's file %s cannot be read: %s.", name, r.file, store.PlainCause(err)),
+			"Make it a file that you can read.").Because(err)
+	}
+	value := strings.TrimSpace(string(text))
+	if value == "" || isPlaceholder(value) {
+		return secret.Text{}, problem.New(problem.Config,
+			fmt.Sprintf("The %s's file %s holds no %s.", name, r.file, strings.TrimPrefix(name, "client ")),
+			fmt.Sprintf("Put the %s of your application in it.", name))
+	}
+	return secret.New(value), nil
+}

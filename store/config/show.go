@@ -1,0 +1,121 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// FindConfig returns the path of the configuration that holds in a project
+// directory, whether or not it is right, or "" when there is none.
+func Find(p store.Places, directory string) string {
+	for _, path := range Paths(p, directory) {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// LoadConfigFile reads the configuration at path. Its errors are those of
+// [Load].
+func LoadFile(p store.Places, path string) (Config, error) {
+	text, err := store.ReadLimited(path, maxConfigSize)
+	if err != nil {
+		return Config{}, problem.New(problem.Config,
+			fmt.Sprintf("The configuration %s cannot be read: %s.", path, store.PlainCause(err)),
+			"Name a file that you can read.").Because(err)
+	}
+	return ParseProject(p, path, text)
+}
+
+// Redacted returns the configuration as it holds, defaults included, in JSON. A
+// secret that stands in it is left out; the file of one is named.
+func (c Config) Redacted() []byte {
+	file := configFile{
+		Schema:        SchemaURL,
+		DomainURL:     c.DomainURL,
+		ClientID:      c.ClientID,
+		ClientSecret:  c.ClientSecret.shown(),
+		ClientKey:     c.ClientKey.shown(),
+		ClientKeyID:   c.ClientKeyID,
+		RedirectURI:   c.RedirectURIs,
+		Scope:         c.Scope,
+		Resource:      c.Resources,
+		Audience:      c.Audience,
+		LoginHint:     c.LoginHint,
+		Prompt:        c.Prompt,
+		MaxAge:        c.MaxAge,
+		ExtraParams:   c.ExtraParams,
+		Issuer:        c.Issuer,
+		StrictIDToken: c.StrictIDToken,
+		BaseURL:       c.BaseURL,
+		AuthMethod:    string(c.AuthMethod),
+		CAFile:        c.Network.CAFile,
+		TLSCert:       c.Network.ClientCert,
+		TLSKey:        c.Network.ClientKey,
+		LogLevel:      logging.LevelName(c.LogLevel),
+		LogFile:       c.LogFile,
+		AgentToken:    c.AgentToken,
+		TokenStore:    string(c.TokenStore),
+	}
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(file)
+	return []byte(text.String())
+}
+
+// Named are the files that a configuration names, whether or not it is right.
+type Named struct {
+	Secrets     []string // files with a secret
+	Log         string   // "" for the usual place
+	HoldsSecret bool     // a secret stands in the configuration itself, or may
+}
+
+// ReadNamed reads them from the configuration at path; none where there is no file.
+func ReadNamed(p store.Places, path string) (named Named) {
+	text, err := store.ReadLimited(path, maxConfigSize)
+	if err != nil {
+		return Named{}
+	}
+	var file configFile
+	check := decodeObject(path, text, true, &file)
+	named.HoldsSecret = check.broken
+	for key, value := range map[string]string{"client_secret": file.ClientSecret, "client_key": file.ClientKey} {
+		ref := secretRef(p, check, key, value)
+		named.HoldsSecret = named.HoldsSecret || !ref.text.Empty()
+		if ref.file != "" {
+			named.Secrets = append(named.Secrets, ref.file)
+		}
+	}
+	// A certificate may have its key with it.
+	for _, name := range []string{file.TLSKey, file.TLSCert} {
+		if name != "" {
+			named.Secrets = append(named.Secrets, p.Expand(name, filepath.Dir(path)))
+		}
+	}
+	if file.LogFile != "" {
+		named.Log = p.Expand(file.LogFile, filepath.Dir(path))
+	}
+	return named
+}
+
+// Secrets are the secrets of a configuration, as far as they can be read.
+func (c Config) Secrets() (secrets []secret.Text) {
+	if text, err := c.Proof().Read(); err == nil && !text.Empty() {
+		secrets = append(secrets, text)
+	}
+	if text, err := store.ReadLimited(c.Network.ClientKey, maxConfigSize); err == nil {
+		secrets = append(secrets, secret.New(string(text)))
+	}
+	return secrets
+}

@@ -1,0 +1,340 @@
+package config
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// A Trust says what a key can do in a configuration that somebody else wrote: one
+// that lies in a project's directory. The person confirms a digest of all keys that
+// are not harmless, so what is not classified yet is confirmed, too.
+type Trust int
+
+// What keys can do.
+const (
+	_               Trust = iota
+	TrustValue            // the value itself matters
+	TrustSecret           // a secret: {file:PATH}, {env:NAME}, or the text itself, which is the writer's own
+	TrustSecretFile       // the path of a file with a secret
+	TrustContent          // the path of a file, whose content matters
+	TrustWritten          // the path of a file that is written
+	TrustOwn              // is for the person's own configuration alone
+	TrustHarmless         // may change without being confirmed
+)
+
+// mayUse reports whether a project's configuration may use an environment variable:
+// one that begins with OCI_, but for those in which Oracle's CLI and SDKs have secrets
+// of their own.
+func mayUse(variable string) bool {
+	return strings.HasPrefix(variable, "OCI_") && !strings.HasPrefix(variable, "OCI_CLI_") && !strings.HasPrefix(variable, "OCI_RESOURCE_PRINCIPAL_")
+}
+
+// foreignVariable is what is wrong with another one.
+const foreignVariable = "names a variable of the environment that does not begin with OCI_, or belongs to Oracle's own tools" +
+	"; a project's configuration may use no other"
+
+// An Unconfirmed is a configuration in a project directory that is right, but that
+// the person has not confirmed. It is the cause of a problem of kind Untrusted.
+type Unconfirmed struct {
+	Config  Config // for showing it
+	Digest  string // of all that is to be confirmed
+	Changed bool   // the person has confirmed what the file said before
+}
+
+func (u *Unconfirmed) Error() string { return "not confirmed: " + u.Digest }
+
+// AsUnconfirmed returns the unconfirmed configuration that is err's cause, or nil.
+func AsUnconfirmed(err error) *Unconfirmed {
+	var u *Unconfirmed
+	_ = errors.As(err, &u)
+	return u
+}
+
+// Domain is the origin of the domain that the configuration signs in at.
+func (u *Unconfirmed) Domain() string { return u.Config.DomainURL }
+
+// Endpoint is the origin that the configuration sends the token and the prompts to.
+func (u *Unconfirmed) Endpoint() string {
+	endpoint, err := url.Parse(u.Config.BaseURL)
+	if err != nil {
+		return u.Config.BaseURL
+	}
+	return endpoint.Scheme + "://" + endpoint.Host
+}
+
+func (u *Unconfirmed) problem(p store.Places) *problem.Problem {
+	what := "is not confirmed"
+	if u.Changed {
+		what = "has changed since you confirmed it"
+	}
+	hint := fmt.Sprintf(`If you trust both, confirm it: "opencode auth login -p oci-oidc" or "oci-oidc-helper config trust" in %s. `+
+		"If you do not know why it is there, remove it.", filepath.Dir(u.Config.Path))
+	if p.TrustedProject != "" {
+		hint += fmt.Sprintf(" (OCI_OIDC_TRUST_PROJECT does not hold for it: it is %s, and must name this directory with its whole path, "+
+			"and the file must be no link, and be yours alone to write.)", p.TrustedProject)
+	}
+	return problem.New(problem.Untrusted, fmt.Sprintf("The project's configuration %s %s: it signs in at %s and sends the token to %s.",
+		u.Config.Path, what, u.Domain(), u.Endpoint()), hint).Because(u)
+}
+
+// ProjectConfig checks the text of a configuration at path in a project directory. It
+// holds if it is the person's own, says the same as their own, or was confirmed. Its
+// errors are those of [Load].
+func ParseProject(p store.Places, path string, text []byte) (Config, error) {
+	if Own(p, path) {
+		return parseConfig(p, path, text)
+	}
+	// What it says is not told before it is known to say the same.
+	if config, check, file := parse(p, path, text, true); len(check.lines) == 0 && digest(p, path, file) == ownDigest(p) {
+		return config, nil
+	}
+	config, check, file := parse(p, path, text, false)
+	if check.broken {
+		return Config{}, check.problem()
+	}
+	if confine(p, check, file); len(check.lines) > 0 {
+		return Config{}, check.problem()
+	}
+	config, digest := config.confined(p), digest(p, path, file)
+	if trustsDirectory(p, path) || confirmed(p, digest) {
+		return config, nil
+	}
+	u := &Unconfirmed{Config: config, Digest: digest, Changed: confirmedBefore(p, path)}
+	return Config{}, u.problem(p)
+}
+
+// digest is a checksum of what a configuration at path says beyond the defaults, as
+// far as it is not harmless. A key that is new in a later version changes none.
+func digest(p store.Places, path string, file *configFile) string {
+	defaults := defaults(p)
+	said := map[string]any{}
+	values, usual := fieldsOf(file), fieldsOf(&defaults)
+	for _, key := range Keys {
+		value := values[key.Name].Interface()
+		if key.Trust == TrustHarmless || reflect.DeepEqual(value, usual[key.Name].Interface()) {
+			continue
+		}
+		text, _ := value.(string)
+		switch reads, _ := key.file(text); {
+		case key.Trust == TrustSecret && reads == "" && !strings.HasPrefix(text, "{"):
+			value = "text"
+		case key.Trust == TrustContent:
+			value = []string{p.Expand(reads, filepath.Dir(path)), contentSum(p.Expand(reads, filepath.Dir(path)))}
+		case reads != "":
+			value = p.Expand(reads, filepath.Dir(path))
+		}
+		said[key.Name] = value
+	}
+	canonical, _ := json.Marshal(said) // sorts the keys
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:])
+}
+
+// contentSum is a checksum of a file's content, or "" for what cannot be read.
+func contentSum(path string) string {
+	text, err := store.ReadLimited(path, network.MaxFileSize)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// file returns the path that a value of the key names, as it is written, or "". The
+// other result is whether the file is written.
+func (k Key) file(value string) (path string, written bool) {
+	switch k.Trust {
+	case TrustSecret:
+		if file, ok := reference(value, "file"); ok {
+			return file, false
+		}
+		return "", false
+	case TrustSecretFile, TrustContent:
+		return value, false
+	case TrustWritten:
+		return value, true
+	default:
+		return "", false
+	}
+}
+
+// confine notes what a project's configuration may not name: files elsewhere than in
+// the project or in ~/.secrets, and other programs' variables.
+func confine(p store.Places, check *configCheck, file *configFile) {
+	values := fieldsOf(file)
+	for _, key := range Keys {
+		text, _ := values[key.Name].Interface().(string)
+		if key.Trust == TrustOwn && check.has(key.Name) {
+			check.add(key.Name, "is for your own configuration alone; write it there")
+		}
+		path, written := key.file(text)
+		switch name, isEnv := reference(text, "env"); {
+		case key.Trust == TrustSecret && isEnv && !mayUse(name):
+			check.add(key.Name, foreignVariable)
+		case path == "" || key.Trust == TrustContent: // which is confirmed itself
+		case written && !mayWrite(p, check.path, path):
+			check.add(key.Name, fmt.Sprintf("names %s, and a project's configuration may put the log only into the project; "+
+				"write it in your own configuration, or remove it", p.Expand(path, filepath.Dir(check.path))))
+		case !written && !cageOf(p, check.path).holds(p.Expand(path, filepath.Dir(check.path))):
+			check.add(key.Name, fmt.Sprintf("names %s, and a project's configuration may read only the project's own files and those in ~/.secrets; "+
+				"put the file there, or write this in your own configuration", p.Expand(path, filepath.Dir(check.path))))
+		}
+	}
+}
+
+// mayWrite reports whether a project's configuration may have the log at path.
+func mayWrite(p store.Places, config, path string) bool {
+	path = p.Expand(path, filepath.Dir(config))
+	cage := cageOf(p, config)
+	return path == p.LogFile || cage.project != "" && store.Within(store.Resolve(path), store.Resolve(cage.project))
+}
+
+// A cage is where a project's configuration may read files. The zero cage is none.
+type cage struct {
+	project string // "" where it would hold the home directory
+	secrets string
+}
+
+func cageOf(p store.Places, config string) cage {
+	c := cage{project: filepath.Dir(config), secrets: filepath.Join(p.Home, ".secrets")}
+	if p.Home == "" {
+		c.secrets = c.project
+	} else if store.Within(store.Resolve(p.Home), store.Resolve(c.project)) {
+		c.project = ""
+	}
+	return c
+}
+
+// holds reports whether the cage has path in it. Links in the project are followed
+// before they are judged; those in ~/.secrets are the person's own.
+func (c cage) holds(path string) bool {
+	real := store.Resolve(path)
+	return store.Within(path, c.secrets) || store.Within(real, store.Resolve(c.secrets)) || c.project != "" && store.Within(real, store.Resolve(c.project))
+}
+
+// confined returns the configuration with its secrets and its log bound to the cage,
+// and its CAs to what they are now, also when they are read and written later.
+func (c Config) confined(p store.Places) Config {
+	c.ClientSecret.cage = cageOf(p, c.Path)
+	c.ClientKey.cage = c.ClientSecret.cage
+	if c.LogFile != p.LogFile {
+		c.LogFile, c.LogBound = store.Resolve(c.LogFile), true
+	}
+	if c.Network.CAFile != "" {
+		c.Network.CASum = cmp.Or(contentSum(c.Network.CAFile), "unreadable") // which no file has
+	}
+	return c
+}
+
+// isOwn reports whether path is in the person's own configuration directories.
+func Own(p store.Places, path string) bool {
+	return slices.ContainsFunc(p.ConfigDirs, func(dir string) bool { return store.SamePath(dir, filepath.Dir(path)) })
+}
+
+// ownDigest is the digest of the person's own configuration, or "".
+func ownDigest(p store.Places) string {
+	for _, dir := range p.ConfigDirs {
+		path := filepath.Join(dir, Name)
+		text, err := store.ReadLimited(path, maxConfigSize)
+		if err != nil {
+			continue
+		}
+		_, check, file := parse(p, path, text, true)
+		if len(check.lines) > 0 {
+			return ""
+		}
+		return digest(p, path, file)
+	}
+	return ""
+}
+
+// trustsDirectory reports whether OCI_OIDC_TRUST_PROJECT names the directory of the
+// configuration at path, whatever that says. A link, or a file that others can
+// write, may be anybody's.
+func trustsDirectory(p store.Places, path string) bool {
+	if !filepath.IsAbs(p.TrustedProject) || store.Resolve(p.TrustedProject) != store.Resolve(filepath.Dir(path)) {
+		return false
+	}
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular() && store.Foreign(path, info) == ""
+}
+
+// trustedDir holds a file for each confirmed digest.
+func trustedDir(p store.Places) string { return filepath.Join(p.StateDir, "trusted") }
+
+// A confirmation is what is written down of one, for a person who looks.
+type confirmation struct {
+	Path        string    `json:"path"`
+	Domain      string    `json:"domain"`
+	Endpoint    string    `json:"endpoint"`
+	ConfirmedAt time.Time `json:"confirmedAt"`
+}
+
+func confirmed(p store.Places, digest string) bool {
+	if p.StateDir == "" {
+		return false
+	}
+	info, err := os.Lstat(filepath.Join(trustedDir(p), digest+".json"))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// confirmedBefore reports whether something was confirmed that stood at path.
+func confirmedBefore(p store.Places, path string) bool {
+	return len(confirmations(p, path)) > 0
+}
+
+// confirmations are the files of those that were given for path.
+func confirmations(p store.Places, path string) (files []string) {
+	all, _ := filepath.Glob(filepath.Join(trustedDir(p), "*.json"))
+	for _, file := range all {
+		var c confirmation
+		text, err := store.ReadLimited(file, maxConfigSize)
+		if err == nil && json.Unmarshal(text, &c) == nil && c.Path == path {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// Confirm remembers that the person trusts the configuration, wherever it stands,
+// until it says something else. Its error is a problem of kind Store.
+func Confirm(p store.Places, u *Unconfirmed) error {
+	err := store.ErrNoHome
+	if p.StateDir != "" {
+		text, _ := json.MarshalIndent(confirmation{u.Config.Path, u.Domain(), u.Endpoint(), time.Now().UTC().Truncate(time.Second)}, "", "  ")
+		err = store.Replace(filepath.Join(trustedDir(p), u.Digest+".json"), append(text, '\n'))
+	}
+	if err != nil {
+		return problem.New(problem.Store, fmt.Sprintf("The confirmation could not be saved in %s: %s.", trustedDir(p), store.PlainCause(err)),
+			"Make the directory writable by you, or set OCI_OIDC_TRUST_PROJECT to the project's directory.").Because(err)
+	}
+	return nil
+}
+
+// Forget takes back what was confirmed for the configuration at path, and reports
+// whether there was anything.
+func Forget(p store.Places, path string) (bool, error) {
+	files := confirmations(p, path)
+	for _, file := range files {
+		if err := os.Remove(file); err != nil {
+			return true, problem.New(problem.Store, fmt.Sprintf("The confirmation %s could not be removed: %s.", file, store.PlainCause(err)),
+				"Delete the file by hand.").Because(err)
+		}
+	}
+	return len(files) > 0, nil
+}

@@ -1,0 +1,119 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// Format returns a configuration with these values and a comment on every key.
+// Keys without a value stand in comments, with their default.
+func Format(values map[string]string) []byte {
+	var text bytes.Buffer
+	text.WriteString("// The configuration of opencode-oci-oidc.\n{\n")
+	fmt.Fprintf(&text, "  \"$schema\": %s,\n", quoted(SchemaURL))
+	for _, key := range Keys {
+		if key.Name == "$schema" {
+			continue
+		}
+		text.WriteString("\n" + wrapped(key.About, "  // ", 96))
+		if value := values[key.Name]; value != "" {
+			fmt.Fprintf(&text, "  %s: %s,\n", quoted(key.Name), quoted(key.value(value)))
+			continue
+		}
+		shown := key.Default
+		if shown == "" {
+			shown = key.Example
+		}
+		fmt.Fprintf(&text, "  // %s: %s,\n", quoted(key.Name), quoted(key.value(shown)))
+	}
+	text.WriteString("}\n")
+	return text.Bytes()
+}
+
+func quoted(value any) string {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value)
+	return strings.TrimSpace(out.String())
+}
+
+// wrapped breaks text into lines of at most width characters that begin with prefix.
+func wrapped(text, prefix string, width int) string {
+	var out strings.Builder
+	line := prefix
+	for word := range strings.FieldsSeq(text) {
+		if len(line)+len(word) > width {
+			out.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = prefix
+		}
+		line += word + " "
+	}
+	return out.String() + strings.TrimRight(line, " ") + "\n"
+}
+
+// ParseConfig checks the text of a configuration that is to stand at path. Its
+// errors are those of [Load].
+func Parse(p store.Places, path string, text []byte) (Config, error) {
+	return parseConfig(p, path, text)
+}
+
+// CheckValue says what is wrong with one value of a configuration, in a problem of
+// kind Config.
+func CheckValue(p store.Places, key, value string) error {
+	check := &configCheck{}
+	switch key {
+	case "domain_url":
+		check.originURL(key, value)
+	case "llm_base_url":
+		check.baseURL(value)
+	case "redirect_uri":
+		check.redirectURIs(strings.Fields(value))
+	case "scope":
+		check.scope(value, ConfidentialApp)
+	case "auth_method":
+		check.authMethod(value)
+	case "token_store":
+		check.tokenStore(value)
+	case "client_secret", "client_key":
+		secretRef(p, check, key, value)
+	default:
+		check.required(key, value)
+	}
+	if len(check.lines) == 0 {
+		return nil
+	}
+	return problem.New(problem.Config, strings.TrimPrefix(check.lines[0], ": ")+".", "Write another one.")
+}
+
+// SecretPath is where a client secret is put, and how a configuration refers to it.
+func SecretPath(p store.Places) (path, reference string) {
+	return filepath.Join(p.Home, ".secrets", "oci-client-secret"), "{file:~/.secrets/oci-client-secret}"
+}
+
+// SaveSecret puts a client secret in a file that only its owner reads. Another
+// secret in it is replaced only with replace; without, the error is fs.ErrExist.
+func SaveSecret(path string, value secret.Text, replace bool) error {
+	before, err := store.ReadLimited(path, maxConfigSize)
+	switch {
+	case err == nil && strings.TrimSpace(string(before)) == value.Reveal():
+		return os.Chmod(path, 0o600)
+	case !errors.Is(err, fs.ErrNotExist) && !replace:
+		return fs.ErrExist
+	}
+	if err := store.Replace(path, []byte(value.Reveal()+"\n")); err != nil {
+		return problem.New(problem.Store, fmt.Sprintf("The client secret could not be saved in %s: %s.", path, store.PlainCause(err)),
+			"Make the directory writable by you.").Because(err)
+	}
+	return nil
+}

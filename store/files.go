@@ -1,0 +1,95 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// ErrNoHome is the error where no directory can be named.
+var ErrNoHome = errors.New("there is no home directory; set HOME or XDG_STATE_HOME")
+
+// makePrivateDir makes the directory of path, for its owner alone.
+func makePrivateDir(path string) error {
+	if !filepath.IsAbs(path) {
+		return ErrNoHome
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	return keepPrivate(dir, info)
+}
+
+// Replace writes a file for its owner alone, or leaves the old one: the text
+// is safe on the disk before it takes the old one's name. Only one process at a
+// time may call it for a path, so that what a killed one left behind has a known
+// name and is removed.
+func Replace(path string, text []byte) error {
+	if err := makePrivateDir(path); err != nil {
+		return err
+	}
+	name := path + ".tmp"
+	_ = os.Remove(name)
+	temp, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(text)
+	err = errors.Join(err, temp.Sync(), temp.Close())
+	if err == nil {
+		err = rename(name, path)
+	}
+	if err != nil {
+		_ = os.Remove(name)
+		return err
+	}
+	SyncDir(filepath.Dir(path))
+	return nil
+}
+
+// Writable reports whether files can be made in a directory, or in what is there of
+// it. The mode would not tell of a read-only file system.
+func Writable(dir string) error {
+	if dir == "" {
+		return ErrNoHome
+	}
+	probe, err := os.CreateTemp(dir, ".opencode-oci-oidc-*")
+	if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
+		return Writable(parent)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// PlainCause is the part of a file error that a person needs.
+func PlainCause(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// ReadLimited reads the file at path, which must be a regular file (or a link
+// to one) of at most limit bytes.
+func ReadLimited(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is not a file")}
+	case info.Size() > limit:
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is larger than %d bytes", limit)}
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,75 @@
+package tokens
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+)
+
+// A ModelsFile is where the models that an endpoint has told are kept. They may
+// differ from session to session. Its methods may be called by several processes at
+// once.
+type ModelsFile struct{ path string }
+
+// OpenModels returns the file for the session and the endpoint of a configuration.
+func OpenModels(p store.Places, c config.Config) ModelsFile {
+	session := strings.TrimSuffix(filepath.Base(Open(p, c).Path()), ".json")
+	key := sha256.Sum256([]byte(session + " " + c.BaseURL))
+	return ModelsFile{filepath.Join(p.StateDir, "models", hex.EncodeToString(key[:])+".json")}
+}
+
+// Path returns the file's path.
+func (f ModelsFile) Path() string { return f.path }
+
+// maxModelsSize bounds what is read of such a file, in bytes.
+const maxModelsSize = 1 << 20
+
+// modelsVersion is the version of the file's shape. Another one is asked for anew.
+const modelsVersion = 1
+
+type modelsFile struct {
+	Version int             `json:"version"`
+	AskedAt time.Time       `json:"askedAt"`
+	Models  endpoint.Models `json:"models"`
+}
+
+// Load returns the models and when the endpoint told them; none when there is no
+// file that can be used.
+func (f ModelsFile) Load() (endpoint.Models, time.Time) {
+	var file modelsFile
+	text, err := store.ReadLimited(f.path, maxModelsSize)
+	if err != nil || json.Unmarshal(text, &file) != nil || file.Version != modelsVersion {
+		return nil, time.Time{}
+	}
+	return file.Models, file.AskedAt
+}
+
+// Save keeps the models. Its error is a problem of kind Store.
+func (f ModelsFile) Save(models endpoint.Models, askedAt time.Time) error {
+	unlock, ok, err := store.TryLock(strings.TrimSuffix(f.path, ".json") + ".lock")
+	if err != nil {
+		return err
+	}
+	if !ok { // another process saves what it was told just now
+		return nil
+	}
+	defer unlock()
+	text, err := json.Marshal(modelsFile{modelsVersion, askedAt.UTC(), models})
+	if err == nil {
+		err = store.Replace(f.path, append(text, '\n'))
+	}
+	if err != nil {
+		return problem.New(problem.Store, fmt.Sprintf("The models could not be kept in %s: %s.", f.path, store.PlainCause(err)),
+			"Make room on the disk and the directory writable.").Because(err)
+	}
+	return nil
+}

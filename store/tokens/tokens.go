@@ -1,0 +1,402 @@
+// Package tokens keeps the tokens of each session in a file, plain or encrypted with a
+// key in the system's keyring, and with it what belongs to a session: the sign-in that
+// is under way, and the models that the endpoint has listed.
+//
+// A file is replaced as a whole under its lock. One that is damaged, written by a newer
+// version, or not the person's own is left as it is.
+package tokens
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+)
+
+// Tokens are what is saved for a session.
+type Tokens struct {
+	Access    secret.Text
+	Type      string      // of the access token: "Bearer"
+	Refresh   secret.Text // empty when the domain gave none
+	IssuedAt  time.Time   // when the answer arrived, by this machine's clock
+	ExpiresAt time.Time   // of the access token, by this machine's clock
+	Subject   string      // who signed in
+	Endpoints Endpoints   // of the domain, so that a refresh needs no discovery
+
+	// RefreshSentAt is when a refresh was sent whose answer never came: the
+	// refresh token may be used up. Zero when there is no such doubt.
+	RefreshSentAt time.Time
+}
+
+// Endpoints are what a refresh and a sign-out need of the domain's discovery
+// document.
+type Endpoints struct {
+	Token      string `json:"token"`
+	Revocation string `json:"revocation,omitempty"`
+
+	SecretInForm bool `json:"secretInForm,omitempty"` // the domain knows no HTTP Basic
+}
+
+// Empty reports whether nobody is signed in.
+func (t Tokens) Empty() bool { return t.Access.Empty() && t.Refresh.Empty() }
+
+// tokensVersion is the version of the file's shape, in which a version before there
+// were encrypted ones reads it, too. A file of a higher version than [sealedVersion] is
+// left alone.
+const tokensVersion = 1
+
+// tokensFile is the file as it is written.
+type tokensFile struct {
+	Version       int        `json:"version"`
+	Domain        string     `json:"domain"` // for a person who looks into the file
+	ClientID      string     `json:"clientId"`
+	Subject       string     `json:"subject"`
+	AccessToken   string     `json:"accessToken"`
+	TokenType     string     `json:"tokenType"`
+	RefreshToken  string     `json:"refreshToken,omitempty"`
+	IssuedAt      time.Time  `json:"issuedAt"`
+	ExpiresAt     time.Time  `json:"expiresAt"`
+	RefreshSentAt *time.Time `json:"refreshSentAt,omitempty"`
+	Endpoints     Endpoints  `json:"endpoints"`
+}
+
+// maxTokensSize bounds what is read of a token file, in bytes.
+const maxTokensSize = 1 << 20
+
+// A File is where the tokens of one session are saved. Its methods may be
+// called by several processes at once; Save and Erase belong under its lock.
+type File struct {
+	path     string
+	domain   string
+	clientID string
+	store    config.TokenStore // as the configuration wants it
+	own      bool              // the configuration is the person's own
+}
+
+// Open returns the file for the session that a configuration describes:
+// what makes two sessions the same is the domain, the client, the scope and the
+// method, and what else says for whom and for what the tokens are.
+func Open(p store.Places, c config.Config) *File {
+	scopes := strings.Fields(c.Scope)
+	slices.Sort(scopes)
+	parts := []any{
+		canonicalOrigin(c.DomainURL), c.ClientID, strings.Join(slices.Compact(scopes), " "), string(c.AuthMethod),
+	}
+	// Only where it is set, so that sessions from before there were such keys stay.
+	if more := (tokenTarget{c.Audience, c.Resources, c.ExtraParams}); more.Audience != "" || len(more.Resources)+len(more.ExtraParams) > 0 {
+		parts = append(parts, more)
+	}
+	canonical, _ := json.Marshal(parts)
+	key := sha256.Sum256(canonical)
+	file := &File{domain: c.DomainURL, clientID: c.ClientID, store: c.TokenStore, own: config.Own(p, c.Path)}
+	if p.StateDir != "" { // or else it would be one of the working directory's
+		file.path = filepath.Join(p.StateDir, hex.EncodeToString(key[:])+".json")
+	}
+	return file
+}
+
+// A tokenTarget is what a configuration asks of a token besides its scope.
+type tokenTarget struct {
+	Audience    string
+	Resources   []string
+	ExtraParams map[string]string
+}
+
+// canonicalOrigin removes what does not distinguish origins: case and the
+// scheme's own port, which Oracle's domains show in some places only.
+func canonicalOrigin(origin string) string {
+	origin = strings.ToLower(origin)
+	if rest, ok := strings.CutPrefix(origin, "https://"); ok {
+		return "https://" + strings.TrimSuffix(rest, ":443")
+	}
+	return strings.TrimSuffix(origin, ":80")
+}
+
+// Path returns the file's path, or "" where there is no place for it.
+func (f *File) Path() string { return f.path }
+
+// A Stamp tells whether the file is still the one that was read or written.
+// The zero stamp is that of no file.
+type Stamp struct {
+	info    os.FileInfo
+	unknown bool // the disk did not tell
+	other   bool
+}
+
+// OtherForm reports whether what was loaded is encrypted and should not be, or the
+// other way round: the next Save changes that.
+func (s Stamp) OtherForm() bool { return s.other }
+
+// Stamp returns the file's present stamp, at the cost of one stat.
+func (f *File) Stamp() Stamp {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return Stamp{unknown: !errors.Is(err, fs.ErrNotExist)}
+	}
+	return Stamp{info: info}
+}
+
+// Same reports whether the present stamp s is of the same content as an earlier
+// one: each write makes a new file. A disk that does not tell has not changed.
+func (s Stamp) Same(earlier Stamp) bool {
+	if s.unknown || earlier.unknown {
+		return s.unknown
+	}
+	if s.info == nil || earlier.info == nil {
+		return s.info == nil && earlier.info == nil
+	}
+	return os.SameFile(s.info, earlier.info) &&
+		s.info.ModTime().Equal(earlier.info.ModTime()) && s.info.Size() == earlier.info.Size()
+}
+
+// Load reads the saved tokens; without a file they are empty. A file that is
+// damaged, written by a newer version, a link, or another user's is a problem of kind
+// Store, and stays as it is.
+func (f *File) Load() (Tokens, Stamp, error) {
+	stamp := f.Stamp()
+	if why := f.notOurs(); why != "" {
+		return Tokens{}, stamp, problem.New(problem.Store, fmt.Sprintf("The saved tokens %s are not used: %s.", f.path, why),
+			"Remove the file, and sign in again.")
+	}
+	text, err := store.ReadLimited(f.path, maxTokensSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Tokens{}, Stamp{}, nil
+	}
+	if err != nil {
+		return Tokens{}, stamp, problem.New(problem.Store,
+			fmt.Sprintf("The saved tokens %s cannot be read: %s.", f.path, store.PlainCause(err)),
+			"Make the file readable by you.").Because(err)
+	}
+	tokens, keyName, err := f.parse(text)
+	if err != nil {
+		return Tokens{}, stamp, f.describe(err)
+	}
+	stamp.other = f.seals(keyName) != (keyName != "")
+	return tokens, stamp, nil
+}
+
+// notOurs says in a few words why the file may be somebody else's, or is "". A sign-in
+// puts a new file in its place.
+func (f *File) notOurs() string {
+	info, err := os.Lstat(f.path)
+	switch {
+	case err != nil:
+		return ""
+	case info.Mode()&fs.ModeSymlink != 0:
+		return "it is a link"
+	default:
+		return store.Foreign(f.path, info)
+	}
+}
+
+// errNewer is the fault of a file that a newer version wrote.
+var errNewer = errors.New("written by a newer version")
+
+func (f *File) describe(err error) *problem.Problem {
+	switch {
+	case errors.Is(err, errNewer):
+		return problem.New(problem.Store,
+			fmt.Sprintf("The saved tokens %s were written by a newer version of oci-oidc-helper.", f.path),
+			"Update opencode-oci-oidc, or delete the file and sign in again.").Because(err)
+	case errors.Is(err, errNoKey):
+		return problem.New(problem.LoginRequired,
+			fmt.Sprintf("The saved tokens %s are encrypted, and the keyring of this system does not hold their key any more.", f.path),
+			`Sign in again: /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`).Because(err)
+	case KeyringFault(err):
+		p := keyringProblem(err)
+		p.Message = "The saved tokens are encrypted. " + p.Message
+		return p
+	}
+	return problem.New(problem.Store,
+		fmt.Sprintf("The saved tokens %s are damaged.", f.path), "Sign in again.").Because(err)
+}
+
+// Damaged reports whether err says that a token file has no meaning, so that a
+// new sign-in may replace it.
+func Damaged(err error) bool { return errors.Is(err, errDamaged) }
+
+// KeyLost reports whether err says that the key of an encrypted token file is gone, so
+// that a new sign-in may replace it.
+func KeyLost(err error) bool { return errors.Is(err, errNoKey) }
+
+// Newer reports whether err says that a newer version wrote a token file, which
+// is then left alone.
+func Newer(err error) bool { return errors.Is(err, errNewer) }
+
+var errDamaged = errors.New("damaged")
+
+// parse reads the text of a token file, and the name of the key that it is encrypted
+// with, or "". Its errors carry none of it.
+func (f *File) parse(text []byte) (tokens Tokens, keyName string, err error) {
+	if tokens, err = parseTokens(text); err == nil { // nearly always
+		return tokens, "", nil
+	}
+	var head struct {
+		Version int    `json:"version"`
+		Key     string `json:"key"`
+	}
+	if json.Unmarshal(text, &head) != nil {
+		return Tokens{}, "", fmt.Errorf("%w: not a JSON object", errDamaged)
+	}
+	switch {
+	case head.Version > sealedVersion:
+		return Tokens{}, "", errNewer
+	case head.Version < sealedVersion:
+		head.Key = ""
+	default:
+		if text, err = f.open(text); err != nil {
+			return Tokens{}, "", err
+		}
+	}
+	tokens, err = parseTokens(text)
+	return tokens, head.Key, err
+}
+
+// parseTokens reads the tokens themselves.
+func parseTokens(text []byte) (Tokens, error) {
+	var file tokensFile
+	if json.Unmarshal(text, &file) != nil || file.Version != tokensVersion {
+		return Tokens{}, fmt.Errorf("%w: not of version %d", errDamaged, tokensVersion)
+	}
+	if file.AccessToken == "" || file.ExpiresAt.IsZero() || strings.ContainsAny(file.AccessToken, "\r\n\x00") {
+		return Tokens{}, fmt.Errorf("%w: no access token with an expiry", errDamaged)
+	}
+	tokens := Tokens{
+		Access:    secret.New(file.AccessToken),
+		Type:      file.TokenType,
+		Refresh:   secret.New(file.RefreshToken),
+		IssuedAt:  file.IssuedAt,
+		ExpiresAt: file.ExpiresAt,
+		Subject:   file.Subject,
+		Endpoints: file.Endpoints,
+	}
+	if file.RefreshSentAt != nil {
+		tokens.RefreshSentAt = *file.RefreshSentAt
+	}
+	return tokens, nil
+}
+
+// TryLock takes the lock that keeps every other process from changing the file,
+// or reports that another one has it. The lock is a file of its own, because
+// Windows cannot replace a locked one, and is never removed, because two
+// processes could then hold two different ones. It ends with the process, and
+// with the returned unlock.
+//
+// Its error is a problem of kind Store: there is no lock to be had here, for
+// instance below a read-only home.
+func (f *File) TryLock() (unlock func(), ok bool, err error) {
+	return store.TryLock(strings.TrimSuffix(f.path, ".json") + ".lock")
+}
+
+// Save writes the tokens, in the form that the configuration wants, so that a crash at
+// any moment leaves the old file or the new one, whole: a new key is in the keyring
+// before a file needs it, and an old one until no file does. Its error is a problem of
+// kind Store.
+func (f *File) Save(t Tokens) (Stamp, error) {
+	file := tokensFile{
+		Version:      tokensVersion,
+		Domain:       f.domain,
+		ClientID:     f.clientID,
+		Subject:      t.Subject,
+		AccessToken:  t.Access.Reveal(),
+		TokenType:    t.Type,
+		RefreshToken: t.Refresh.Reveal(),
+		IssuedAt:     t.IssuedAt.UTC(),
+		ExpiresAt:    t.ExpiresAt.UTC(),
+		Endpoints:    t.Endpoints,
+	}
+	if !t.RefreshSentAt.IsZero() {
+		sentAt := t.RefreshSentAt.UTC()
+		file.RefreshSentAt = &sentAt
+	}
+	text, err := json.MarshalIndent(file, "", "  ")
+	keyName := f.keyName()
+	if err == nil && f.seals(keyName) {
+		text, err = f.seal(text, keyName)
+	}
+	if KeyringFault(err) {
+		p := keyringProblem(err)
+		p.Message = "The tokens could not be saved. " + p.Message
+		return Stamp{}, p
+	}
+	if err == nil {
+		err = store.Replace(f.path, append(text, '\n'))
+	}
+	if err == nil && keyName != "" && !f.seals(keyName) {
+		_ = keys.remove(keyName) // it opens nothing any more
+	}
+	if err != nil {
+		return Stamp{}, problem.New(problem.Store,
+			fmt.Sprintf("The tokens could not be saved in %s: %s.", f.path, store.PlainCause(err)),
+			"Make room on the disk and the directory writable; until then the session lives in this process only.").Because(err)
+	}
+	return f.Stamp(), nil
+}
+
+// CheckWritable reports whether tokens can be saved, and leaves nothing behind. Its
+// error is a problem of kind Store.
+func (f *File) CheckWritable() error {
+	const hint = "Name a directory that you can write to in XDG_STATE_HOME. Until then a session lives in memory alone: sign in with /connect inside of OpenCode."
+	if f.path == "" {
+		return problem.New(problem.Store, "There is no place to save tokens: there is no home directory.", hint)
+	}
+	if err := store.Writable(filepath.Dir(f.path)); err != nil {
+		return problem.New(problem.Store,
+			fmt.Sprintf("No tokens can be saved in %s: %s.", filepath.Dir(f.path), store.PlainCause(err)), hint).Because(err)
+	}
+	return f.CheckKeyringToSave()
+}
+
+// Erase removes the file, what a killed process left of it, and the key that it was
+// encrypted with. Its error is a problem of kind Store.
+func (f *File) Erase() error {
+	keyName := f.keyName()
+	_ = os.Remove(f.path + ".tmp")
+	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return problem.New(problem.Store,
+			fmt.Sprintf("The saved tokens %s could not be erased: %s.", f.path, store.PlainCause(err)),
+			"Delete the file by hand.").Because(err)
+	}
+	store.SyncDir(filepath.Dir(f.path))
+	if keyName == "" {
+		return nil
+	}
+	if err := keys.remove(keyName); err != nil {
+		p := keyringProblem(err)
+		p.Message = "The saved tokens are erased, but their key is left in the keyring. " + p.Message
+		p.Hint = fmt.Sprintf("It opens nothing any more. Its name is %s, of %s.", keyName, keyringService)
+		return p
+	}
+	return nil
+}
+
+// Secrets are the secrets of all saved sessions, with their access tokens or without.
+// What cannot be read is left out.
+func Secrets(p store.Places, withoutAccess bool) (secrets []secret.Text) {
+	files, _ := filepath.Glob(filepath.Join(p.StateDir, "*.json"))
+	for _, path := range files {
+		text, err := store.ReadLimited(path, maxTokensSize)
+		if err != nil {
+			continue
+		}
+		if tokens, keyName, err := (&File{path: path}).parse(text); err == nil {
+			secrets = append(secrets, tokens.Refresh, keys.text(keyName))
+			if !withoutAccess {
+				secrets = append(secrets, tokens.Access)
+			}
+		}
+	}
+	return slices.DeleteFunc(secrets, secret.Text.Empty)
+}

@@ -1,0 +1,254 @@
+package tokens
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
+)
+
+func testTokens() Tokens {
+	return Tokens{
+		Access: secret.New("eyJ.a.b"), Type: "Bearer", Refresh: secret.New("AQIDBA+/="),
+		IssuedAt:  time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
+		ExpiresAt: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
+		Subject:   "jane@example.com",
+		Endpoints: Endpoints{Token: "https://idcs/oauth2/v1/token", Revocation: "https://idcs/oauth2/v1/revoke"},
+	}
+}
+
+func testFile(t testing.TB) *File {
+	return Open(storetest.Places(t), config.Config{DomainURL: "https://idcs", ClientID: "c", Scope: "a b", AuthMethod: config.MobileApp})
+}
+
+func TestTokensComeBack(t *testing.T) {
+	f := testFile(t)
+	if tokens, stamp, err := f.Load(); err != nil || !tokens.Empty() || !stamp.Same(f.Stamp()) {
+		t.Fatalf("without a file: %+v, %v", tokens, err)
+	}
+	want := testTokens()
+	want.RefreshSentAt = want.IssuedAt
+	saved, err := f.Save(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, stamp, err := f.Load()
+	if err != nil || got != want {
+		t.Errorf("got  %+v\nwant %+v, %v", got, want, err)
+	}
+	if !stamp.Same(saved) {
+		t.Error("the stamp differs from the one at saving")
+	}
+	if _, err := f.Save(want); err != nil {
+		t.Fatal(err)
+	}
+	if stamp.Same(f.Stamp()) {
+		t.Error("a second write is not noticed")
+	}
+	if err := f.Erase(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Erase(); err != nil {
+		t.Errorf("erasing twice: %v", err)
+	}
+	if tokens, _, err := f.Load(); err != nil || !tokens.Empty() {
+		t.Errorf("after erasing: %+v, %v", tokens, err)
+	}
+}
+
+func TestTokensAreTheOwnersOnly(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no file modes")
+	}
+	f := testFile(t)
+	if err := os.MkdirAll(filepath.Dir(f.Path()), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Save(testTokens()); err != nil {
+		t.Fatal(err)
+	}
+	unlock, ok, err := f.TryLock()
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	unlock()
+	err = filepath.Walk(filepath.Dir(f.Path()), func(path string, info os.FileInfo, err error) error {
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %o", path, info.Mode().Perm())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatAKilledProcessLeftIsRemoved(t *testing.T) {
+	f := testFile(t)
+	storetest.WriteFile(t, f.Path()+".tmp", "half-written")
+	if _, err := f.Save(testTokens()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(filepath.Dir(f.Path()))
+	if err != nil || len(files) != 1 {
+		t.Errorf("left: %v, %v", files, err)
+	}
+}
+
+func TestUnreadableTokens(t *testing.T) {
+	for _, test := range []struct {
+		name, text string
+		damaged    bool
+	}{
+		{"empty", "", true},
+		{"cut", `{"version":1,"accessToken":"x`, true},
+		{"no token", `{"version":1,"expiresAt":"2026-11-23T10:00:00Z"}`, true},
+		{"no expiry", `{"version":1,"accessToken":"x"}`, true},
+		{"header injection", `{"version":1,"accessToken":"x\r\ny","expiresAt":"2026-11-23T10:00:00Z"}`, true},
+		{"older than the first", `{"accessToken":"x","expiresAt":"2026-11-23T10:00:00Z"}`, true},
+		{"encrypted, for another session", `{"version":2,"key":"0123456789abcdef.00","sealed":"AAAA"}`, true},
+		{"encrypted, without a key's name", `{"version":2,"sealed":"AAAA"}`, true},
+		{"newer", `{"version":3,"somewhere":"else"}`, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := testFile(t)
+			storetest.WriteFile(t, f.Path(), test.text)
+			tokens, stamp, err := f.Load()
+			if !tokens.Empty() || !problem.Is(err, problem.Store) || Damaged(err) != test.damaged {
+				t.Errorf("%+v, damaged %v: %v", tokens, Damaged(err), err)
+			}
+			if left, _ := os.ReadFile(f.Path()); !bytes.Equal(left, []byte(test.text)) || !stamp.Same(f.Stamp()) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func TestLockIsExclusive(t *testing.T) {
+	f := testFile(t)
+	unlock, ok, err := f.TryLock()
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if _, again, err := f.TryLock(); again || err != nil {
+		t.Errorf("taken twice: %v, %v", again, err)
+	}
+	unlock()
+	unlock, ok, err = f.TryLock()
+	if err != nil || !ok {
+		t.Fatalf("not free after unlock: %v, %v", ok, err)
+	}
+	unlock()
+}
+
+func TestUnwritableDirectory(t *testing.T) {
+	f := testFile(t)
+	// A file where the directory should be stops root too.
+	storetest.WriteFile(t, filepath.Dir(f.Path()), "")
+	if _, err := f.Save(testTokens()); !problem.Is(err, problem.Store) {
+		t.Errorf("Save: %v", err)
+	}
+	if _, _, err := f.TryLock(); !problem.Is(err, problem.Store) {
+		t.Errorf("TryLock: %v", err)
+	}
+}
+
+func TestWhatMakesASession(t *testing.T) {
+	p := storetest.Places(t)
+	base := config.Config{DomainURL: "https://idcs", ClientID: "c", Scope: "a b", AuthMethod: config.MobileApp}
+	path := Open(p, base).Path()
+	// Whoever is signed in stays so: the name is that of the first version.
+	if want := "1f3150b06b107af5dc0687461ef48a36c44ca45845576a0aa6d65ab20291dd02.json"; filepath.Base(path) != want {
+		t.Errorf("the session is kept in %s, want %s", filepath.Base(path), want)
+	}
+	for _, test := range []struct {
+		name string
+		edit func(*config.Config)
+		same bool
+	}{
+		{"port of the scheme", func(c *config.Config) { c.DomainURL = "https://IDCS:443" }, true},
+		{"order of scopes", func(c *config.Config) { c.Scope = "b a" }, true},
+		{"redirect", func(c *config.Config) { c.RedirectURIs = []string{"http://localhost:1/"} }, true},
+		{"another port", func(c *config.Config) { c.DomainURL = "https://idcs:8443" }, false},
+		{"client", func(c *config.Config) { c.ClientID = "d" }, false},
+		{"scope", func(c *config.Config) { c.Scope = "a" }, false},
+		{"resource", func(c *config.Config) { c.Resources = []string{"https://a"} }, false},
+		{"audience", func(c *config.Config) { c.Audience = "a" }, false},
+		{"parameter", func(c *config.Config) { c.ExtraParams = map[string]string{"tenant": "a"} }, false},
+		{"no parameter", func(c *config.Config) { c.ExtraParams = map[string]string{} }, true},
+		{"hint", func(c *config.Config) { c.LoginHint = "a" }, true},
+		{"method", func(c *config.Config) { c.AuthMethod = config.ConfidentialApp }, false},
+	} {
+		c := base
+		test.edit(&c)
+		if same := Open(p, c).Path() == path; same != test.same {
+			t.Errorf("%s: same session %v, want %v", test.name, same, test.same)
+		}
+	}
+}
+
+// Saved tokens that somebody else may have put there are not used, and stay.
+func TestSavedTokensAreOnlyOurOwn(t *testing.T) {
+	p := storetest.Places(t)
+	f := Open(p, config.Config{DomainURL: "https://idcs-0123.identity.oraclecloud.com"})
+	if _, err := f.Save(Tokens{Access: secret.New("token"), ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(why string) {
+		t.Helper()
+		if tokens, _, err := f.Load(); !problem.Is(err, problem.Store) || !strings.Contains(err.Error(), why) || !tokens.Empty() {
+			t.Errorf("want %q: %v", why, err)
+		}
+	}
+	if err := os.Chmod(f.Path(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if store.Foreign(f.Path(), fileInfo(t, f.Path())) != "" {
+		refused("others can write it")
+	}
+	elsewhere := filepath.Join(t.TempDir(), "tokens")
+	if err := os.Chmod(f.Path(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(f.Path(), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, f.Path()); err != nil {
+		t.Skip("links cannot be made here:", err)
+	}
+	refused("it is a link")
+	if os.Geteuid() == 0 {
+		if err := os.Remove(f.Path()); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Rename(elsewhere, f.Path()), os.Chown(f.Path(), 12345, -1)); err != nil {
+			t.Fatal(err)
+		}
+		refused("another user")
+	}
+	if _, err := f.Save(Tokens{Access: secret.New("token"), ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if tokens, _, err := f.Load(); err != nil || tokens.Empty() {
+		t.Errorf("after a new sign-in: %v", err)
+	}
+}
+
+func fileInfo(t *testing.T, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
