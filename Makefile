@@ -42,7 +42,7 @@ help:
 	@echo '  make fuzz       each fuzzer for FUZZTIME, such as 10m'
 	@echo '  make vuln       known vulnerabilities and signatures of what is used'
 	@echo 'make mutate     removes each check of CONFORMANCE.md and runs its test: half an hour'
-	@echo 'make pictures   the pictures of the README, taken anew'
+	@echo 'make pictures   the pictures of README.md and docs/, taken again'
 	@echo 'make bench      the measurements'
 	@echo 'make release-snapshot   all that a release publishes, into dist/'
 	@echo 'make release-check      builds that twice and compares the bytes'
@@ -152,7 +152,7 @@ demo: $(HELPER) $(OPENCODE)/.demo
 demo-tui: $(HELPER) $(OPENCODE)/.demo
 	@go run ./demo --tui
 
-# The README's, of the real TUI and the real browser.
+# Those of README.md and docs/, of the real TUI and the real browser.
 pictures: $(HELPER) $(OPENCODE)/.demo e2e/browser/node_modules/.installed
 	@e2e/install-tools
 	@go test ./e2e -run '^TestPictures$$' -count=1 -pictures '$(CURDIR)/demo/pictures'

@@ -237,7 +237,7 @@ func TestWhatOpenCodeMakesOfACancelledRequest(t *testing.T) {
 }
 
 // TestEveryKindOfProblemIsTried: each kind that there is has been before OpenCode here,
-// and the README says of it what OpenCode does.
+// and docs/troubleshooting.md says of it what OpenCode does.
 func TestEveryKindOfProblemIsTried(t *testing.T) {
 	passes := map[problem.Kind]map[bool]bool{
 		problem.Cancelled: {false: true}, // TestWhatOpenCodeMakesOfACancelledRequest
@@ -255,25 +255,25 @@ func TestEveryKindOfProblemIsTried(t *testing.T) {
 	for _, c := range failures {
 		tried(c.kind, false)
 	}
-	readme, err := os.ReadFile("../README.md")
+	document, err := os.ReadFile("../docs/troubleshooting.md")
 	check(t, err)
-	_, table, _ := strings.Cut(string(readme), "| kind of problem |")
+	_, table, _ := strings.Cut(string(document), "| kind of problem |")
 	table, _, _ = strings.Cut(table, "\n\n")
-	var inReadme []problem.Kind
+	var documented []problem.Kind
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (.+) \\| (.+) \\| (.+) \\|$").FindAllStringSubmatch(table, -1) {
 		kind, again := problem.Kind(row[1]), row[4]
-		inReadme = append(inReadme, kind)
+		documented = append(documented, kind)
 		want := passes[kind]
 		if no := again == "no"; no == want[true] {
-			t.Errorf("README: %s is tried again: %s; in OpenCode: %v", kind, again, want)
+			t.Errorf("docs/troubleshooting.md: %s is tried again: %s; in OpenCode: %v", kind, again, want)
 		}
 		if yes := again == "yes"; yes && want[false] {
-			t.Errorf("README: %s is tried again: %s; in OpenCode not always", kind, again)
+			t.Errorf("docs/troubleshooting.md: %s is tried again: %s; in OpenCode not always", kind, again)
 		}
 	}
 	kinds := kindsOfProblem(t)
-	if !slices.Equal(inReadme, kinds) {
-		t.Errorf("README has %v, want %v", inReadme, kinds)
+	if !slices.Equal(documented, kinds) {
+		t.Errorf("docs/troubleshooting.md has %v, want %v", documented, kinds)
 	}
 	for _, kind := range kinds {
 		if passes[kind] == nil {

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the schema that the package ships
 const (
 	schemaFile  = "../../npm-shim/oci-auth.config.schema.json"
 	exampleFile = "../../npm-shim/oci-auth.config.example.jsonc"
-	readmeFile  = "../../README.md"
+	keysFile    = "../../docs/configuration.md"
 )
 
 // The shipped schema is made of Keys; "go generate ./store/config" writes it.
@@ -155,16 +155,16 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	}
 }
 
-// The README's table names every key, and the same defaults.
-func TestReadmeTable(t *testing.T) {
-	rows := regexp.MustCompile("(?m)^\\| `([a-z_$]+)` \\| ([^|]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(readFile(t, readmeFile), -1)
+// The table in docs/configuration.md names every key, and the same defaults.
+func TestTableOfKeys(t *testing.T) {
+	rows := regexp.MustCompile("(?m)^\\| `([a-z_$]+)` \\| ([^|]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(readFile(t, keysFile), -1)
 	defaults := map[string]string{}
 	for _, row := range rows {
 		defaults[row[1]] = row[2]
 		if key := configKey(t, row[1]); key.Values != nil {
 			for _, value := range key.Values {
 				if !strings.Contains(row[3], "`"+value+"`") {
-					t.Errorf("the README's row of %s lacks %s", key.Name, value)
+					t.Errorf("the row of %s lacks %s", key.Name, value)
 				}
 			}
 		}
@@ -173,9 +173,9 @@ func TestReadmeTable(t *testing.T) {
 		got, ok := defaults[key.Name]
 		switch {
 		case !ok:
-			t.Errorf("the README's table lacks %s", key.Name)
+			t.Errorf("the table lacks %s", key.Name)
 		case key.Required && got != "required", key.Default != "" && got != "`"+key.Default+"`":
-			t.Errorf("the README says %q of %s", got, key.Name)
+			t.Errorf("the table says %q of %s", got, key.Name)
 		}
 	}
 }

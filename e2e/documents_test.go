@@ -17,18 +17,18 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// elsewhere are the commands of the README that this test does not run, by how
-// they begin, and why.
+// elsewhere are the commands in the documents that this test does not run, by their
+// first words, and why.
 var elsewhere = map[string]string{
 	"git clone":                          "a clone is what the tests run in",
 	"opencode plugin opencode-oci-oidc@": "TestInstalledFromARegistryAndUpgraded",
 	"ssh -L":                             "needs a second machine",
 }
 
-// TestReadme runs what the README shows: each block of commands as one script, each
-// command of a console by itself, and the programs in JavaScript, all on the
-// computer of a person who is signed in.
-func TestReadme(t *testing.T) {
+// TestDocuments runs what README.md and docs/ show: each block of commands as one
+// script, each command of a console by itself, the programs in JavaScript, and
+// OpenCode with each opencode.json, all on the computer of a person who is signed in.
+func TestDocuments(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"bash", "curl", "node"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -41,8 +41,8 @@ func TestReadme(t *testing.T) {
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true})
 	r := newReader(t, domain)
 	r.run("sh", "oci-oidc-helper connect")
-	for _, block := range readmeBlocks(t) {
-		t.Run(fmt.Sprintf("line %d", block.line), func(t *testing.T) {
+	for _, block := range documentBlocks(t) {
+		t.Run(fmt.Sprintf("%s line %d", filepath.Base(block.path), block.line), func(t *testing.T) {
 			r.t = t
 			switch block.kind {
 			case "sh":
@@ -53,6 +53,10 @@ func TestReadme(t *testing.T) {
 			case "console":
 				for _, command := range block.commands() {
 					r.run("sh", command)
+				}
+			case "json":
+				if strings.Contains(block.text, "https://opencode.ai/config.json") {
+					r.hasYourModel(block.text)
 				}
 			case "js":
 				if answer := r.run("js", block.text); !strings.Contains(answer, greeting) {
@@ -65,33 +69,40 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// A block is what stands between two fences.
+// A block is the text between two fences.
 type block struct {
+	path       string
 	line       int // of the opening fence
 	kind, text string
 }
 
-var fenced = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
+var fenced = regexp.MustCompile("(?ms)^ *```([a-z]*)\n(.*?)^ *```$")
 
-func readmeBlocks(t *testing.T) (blocks []block) {
+func documentBlocks(t *testing.T) (blocks []block) {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
+	paths, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, at := range fenced.FindAllSubmatchIndex(readme, -1) {
-		blocks = append(blocks, block{
-			line: 1 + bytes.Count(readme[:at[0]], []byte("\n")),
-			kind: string(readme[at[2]:at[3]]), text: string(readme[at[4]:at[5]]),
-		})
+	for _, path := range append([]string{"../README.md"}, paths...) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range fenced.FindAllSubmatchIndex(text, -1) {
+			blocks = append(blocks, block{
+				path: path, line: 1 + bytes.Count(text[:at[0]], []byte("\n")),
+				kind: string(text[at[2]:at[3]]), text: strings.TrimLeft(string(text[at[4]:at[5]]), " "),
+			})
+		}
 	}
-	if len(blocks) < 20 {
-		t.Fatalf("the README has only %d blocks", len(blocks))
+	if len(blocks) < 30 {
+		t.Fatalf("the documents have only %d blocks", len(blocks))
 	}
 	return blocks
 }
 
-// commands are what a console shows behind the prompt.
+// commands are those that a console shows after its prompt.
 func (b block) commands() (commands []string) {
 	for line := range strings.Lines(b.text) {
 		if command, ok := strings.CutPrefix(line, "$ "); ok {
@@ -101,7 +112,7 @@ func (b block) commands() (commands []string) {
 	return commands
 }
 
-// A reader of the README follows it, with real values in place of the examples.
+// A reader follows the documents, with real values in place of the examples.
 type reader struct {
 	*computer
 	t      *testing.T
@@ -124,7 +135,7 @@ func newReader(t *testing.T, domain *domaintest.Server) *reader {
 	check(err)
 	check(os.Symlink(program, filepath.Join(bin, "opencode")))
 	check(os.WriteFile(browser, []byte("#!/bin/sh\nexec curl -sSL -c jar -b jar -o page \"$1\"\n"), 0o700))
-	// What is to be made is made before the tests.
+	// make has built everything before the tests.
 	check(os.WriteFile(filepath.Join(bin, "make"), []byte("#!/bin/sh\n"), 0o700))
 	for _, folder := range []string{"npm-shim", "build"} {
 		there, err := filepath.Abs("../" + folder)
@@ -174,4 +185,31 @@ func (r *reader) run(language, script string) string {
 		r.t.Errorf("%s\n%v\n%s", script, err, output)
 	}
 	return string(output)
+}
+
+var pluginEntry = regexp.MustCompile(`"opencode-oci-oidc@[^"]*"`)
+
+// hasYourModel fails the test unless OpenCode lists the model that an opencode.json of
+// the documents names.
+func (r *reader) hasYourModel(text string) {
+	r.t.Helper()
+	path := filepath.Join(r.ConfigDir(), "opencode.json")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	shim, err := filepath.Abs("../npm-shim")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	after := pluginEntry.ReplaceAllString(text, fmt.Sprintf("%q", "file://"+shim))
+	if err := os.WriteFile(path, []byte(after), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	if said := r.run("sh", "opencode models oci-oidc"); strings.TrimSpace(said) != "oci-oidc/your-model" {
+		r.t.Errorf("OpenCode lists %q", said)
+	}
+	if err := os.WriteFile(path, before, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
 }
