@@ -13,6 +13,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // documents are the texts for people, by path.
@@ -53,7 +54,7 @@ func TestConfigurationsInDocuments(t *testing.T) {
 				continue
 			}
 			configurations++
-			c.write(".config/opencode/"+store.ConfigName, values.Replace(block[1]))
+			c.write(".config/opencode/"+config.Name, values.Replace(block[1]))
 			if stdout, stderr, code := c.run("config", "validate"); code != exitOK {
 				t.Errorf("%s: the helper refuses\n%s\n%s%s", path, block[1], stdout, stderr)
 			}
