@@ -4,6 +4,7 @@
 package guard
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -73,19 +74,20 @@ type toolArgs struct {
 
 // harmlessTools open no file that their arguments name.
 var harmlessTools = []string{
-	"task", "skill", "todowrite", "todoread", "question", "webfetch", "websearch", "oci_oidc_status", "oci_oidc_refresh",
+	"task", "subagent", "skill", "todowrite", "todoread", "question", "webfetch", "websearch", "oci_oidc_status", "oci_oidc_refresh",
 }
 
-// Deny returns why a tool call may not go on, or "" when it may.
+// Deny returns why a tool call may not go on, or "" when it may. It knows the tools of
+// OpenCode 1 and 2, which name the same arguments differently.
 func (g *Guard) Deny(tool string, args json.RawMessage) string {
 	var a toolArgs
 	// An argument of another type leaves the others readable.
 	_ = json.Unmarshal(args, &a)
 	switch tool {
 	case "read", "lsp":
-		return g.denyPath(g.absolute(a.FilePath), false)
+		return g.denyPath(g.absolute(cmp.Or(a.FilePath, a.Path)), false)
 	case "edit", "write", "multiedit":
-		return g.denyPath(g.absolute(a.FilePath), true)
+		return g.denyPath(g.absolute(cmp.Or(a.FilePath, a.Path)), true)
 	case "list":
 		return g.denyPath(g.absolute(a.Path), false)
 	case "apply_patch", "patch":
@@ -94,7 +96,7 @@ func (g *Guard) Deny(tool string, args json.RawMessage) string {
 		return g.denyGlob(a.Pattern, g.absolute(a.Path))
 	case "grep":
 		return g.denyGrep(a.Include, g.absolute(a.Path))
-	case "bash":
+	case "bash", "shell":
 		directory := g.absolute(a.Workdir)
 		if reason := g.denyPath(directory, false); reason != "" {
 			return reason
@@ -108,6 +110,28 @@ func (g *Guard) Deny(tool string, args json.RawMessage) string {
 		_ = json.Unmarshal(args, &all)
 		return g.denyUnknown("", all)
 	}
+}
+
+// DenyPermission returns why a permission of OpenCode 2 may not be given, or "" when it
+// may. OpenCode resolves links in the paths that it asks for, which the arguments of the
+// tool call hide.
+func (g *Guard) DenyPermission(action string, resources []string) string {
+	for _, resource := range resources {
+		var args toolArgs
+		switch action {
+		case "read", "edit":
+			args.Path = resource
+		case "shell":
+			args.Command = resource
+		default:
+			continue // a pattern or a name: the call itself says what it is about
+		}
+		text, _ := json.Marshal(args)
+		if reason := g.Deny(action, text); reason != "" {
+			return reason
+		}
+	}
+	return ""
 }
 
 // denyUnknown judges the arguments of a tool that is not OpenCode's own: whatever

@@ -324,3 +324,44 @@ func BenchmarkGuard(b *testing.B) {
 		New(p, p.Home).Deny("bash", args)
 	}
 }
+
+// TestGuardOfOpenCode2: version 2 has the same tools under other names, with other names
+// of their arguments, and asks for permissions with the paths alone.
+func TestGuardOfOpenCode2(t *testing.T) {
+	p, project := guarded(t)
+	g := New(p, project)
+	for path, denied := range map[string]bool{
+		"~/.secrets/other": true, "link/other": true, "hard.json": true, filepath.Join(p.Home, "elsewhere", "oci.txt"): true,
+		"src/main.go": false, "README.md": false,
+	} {
+		for _, tool := range []string{"read", "edit", "write"} {
+			if reason := deny(g, tool, map[string]string{"path": path}); (reason != "") != denied {
+				t.Errorf("%s of %s: %q, want denied: %v", tool, path, reason, denied)
+			}
+		}
+		for _, action := range []string{"read", "edit"} {
+			if reason := g.DenyPermission(action, []string{"src/main.go", path}); (reason != "") != denied {
+				t.Errorf("the permission to %s %s: %q, want denied: %v", action, path, reason, denied)
+			}
+		}
+		if reason := deny(g, "patch", map[string]string{"patchText": "*** Begin Patch\n*** Update File: " + path + "\n@@\n"}); (reason != "") != denied {
+			t.Errorf("a patch of %s: %q, want denied: %v", path, reason, denied)
+		}
+	}
+	for command, denied := range map[string]bool{"cat ~/.sec\"\"rets/other": true, "cat link/other": true, "go test ./...": false} {
+		if reason := deny(g, "shell", map[string]string{"command": command}); (reason != "") != denied {
+			t.Errorf("shell %q: %q, want denied: %v", command, reason, denied)
+		}
+		if reason := g.DenyPermission("shell", []string{command}); (reason != "") != denied {
+			t.Errorf("the permission for shell %q: %q, want denied: %v", command, reason, denied)
+		}
+	}
+	if reason := deny(g, "subagent", map[string]string{"agent": "general", "prompt": "Look into ~/.secrets."}); reason != "" {
+		t.Errorf("a subagent: %q", reason)
+	}
+	for _, action := range []string{"glob", "grep", "webfetch", "subagent"} {
+		if reason := g.DenyPermission(action, []string{"secrets"}); reason != "" {
+			t.Errorf("the permission to %s: %q", action, reason)
+		}
+	}
+}

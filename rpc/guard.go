@@ -6,11 +6,18 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard"
 )
 
-// guard judges a tool call of an agent before it is made.
+// guard judges a tool call of an agent before it is made, or a permission before it is
+// given.
 func (s *server) guard(_ context.Context, p guardParams) (any, error) {
-	reason := guard.New(s.Places, s.directoryOf(p.Directory)).Deny(p.Tool, p.Args)
+	g := guard.New(s.Places, s.directoryOf(p.Directory))
+	reason := ""
+	if p.Permission != "" {
+		reason = g.DenyPermission(p.Permission, p.Resources)
+	} else {
+		reason = g.Deny(p.Tool, p.Args)
+	}
 	if reason != "" {
-		s.Log.Warn("an agent's tool call was denied", "tool", p.Tool, "reason", reason)
+		s.Log.Warn("an agent's tool call was denied", "tool", p.Tool, "permission", p.Permission, "reason", reason)
 	}
 	return guardResult{reason}, nil
 }

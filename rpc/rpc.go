@@ -178,6 +178,10 @@ type guardParams struct {
 	Tool      string          `json:"tool"`
 	Args      json.RawMessage `json:"args"`
 	Directory string          `json:"directory"`
+
+	// What OpenCode 2 asks for, instead of a tool call.
+	Permission string   `json:"permission"`
+	Resources  []string `json:"resources"`
 }
 
 type guardResult struct {

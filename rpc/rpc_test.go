@@ -291,6 +291,9 @@ func TestAWholeSession(t *testing.T) {
 	if m = p.call("guard", `{"tool":"read","args":{"filePath":"~/.secrets/x"}}`, nil); m.Result["deny"] == nil {
 		t.Errorf("guard: %+v", m.Result)
 	}
+	if m = p.call("guard", `{"permission":"read","resources":["README.md","~/.secrets/x"]}`, nil); m.Result["deny"] == nil {
+		t.Errorf("guard of a permission: %+v", m.Result)
+	}
 	newer, _ := p.call("getToken", "", nil).Result["accessToken"].(string)
 	for _, secret := range []string{token, newer} { // the one before the refresh still works, too
 		p.call("redact", `{"tool":"bash","texts":["nothing"]}`, nil)
