@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -45,9 +46,6 @@ does everybody where no browser can be opened: over SSH, in a container, in CI.`
 					return err
 				}
 			}
-			if flow == string(signin.Paste) {
-				go readPasted(cmd, session)
-			}
 			status, err := a.connect(cmd, session, oidc.ConnectOptions{Flow: signin.Flow(flow), OpenBrowser: !noBrowser})
 			if err != nil {
 				return err
@@ -70,11 +68,19 @@ does everybody where no browser can be opened: over SSH, in a container, in CI.`
 // terminal also the time that is left, and a code for a phone's camera.
 func (a *app) connect(cmd *cobra.Command, session *oidc.Session, o oidc.ConnectOptions) (oidc.Status, error) {
 	w := cmd.ErrOrStderr()
+	ctx, giveUp := context.WithCancelCause(cmd.Context())
+	defer giveUp(nil)
 	stop := func() {}
 	o.Prompt = func(p signin.Prompt) {
+		if p.Flow == signin.Paste { // the line is the person's
+			in, restore := pasteInput(cmd.InOrStdin(), w)
+			stop = restore
+			showPrompt(w, p)
+			go readPasted(cmd, session, in, giveUp)
+			return
+		}
 		showPrompt(w, p)
 		switch {
-		case p.Flow == signin.Paste: // the line is the person's
 		case isTerminal(w) && !a.verbose:
 			if p.Flow == signin.Device {
 				showQR(w, cmp.Or(p.CompleteURL, p.URL))
@@ -84,7 +90,7 @@ func (a *app) connect(cmd *cobra.Command, session *oidc.Session, o oidc.ConnectO
 			fmt.Fprintf(w, "Waiting for you; this is good for %s.\n", words(time.Until(p.ExpiresAt).Round(time.Minute)))
 		}
 	}
-	status, err := session.Connect(cmd.Context(), o)
+	status, err := session.Connect(ctx, o)
 	stop()
 	return status, err
 }

@@ -601,12 +601,18 @@ func (c *computer) environ() []string {
 	return env
 }
 
-// run runs the helper as a person does, in a directory without a project.
-func (c *computer) run(args ...string) (stdout, stderr string, code int) {
+// helper is the helper as a person runs it, in a directory without a project.
+func (c *computer) helper(args ...string) *exec.Cmd {
 	c.mkdir("project", 0o700)
 	command := exec.Command(filepath.Join(helperDir(c.T), "oci-oidc-helper"), args...)
 	command.Dir = c.path("project")
 	command.Env = c.environ()
+	return command
+}
+
+// run runs the helper and waits for its end.
+func (c *computer) run(args ...string) (stdout, stderr string, code int) {
+	command := c.helper(args...)
 	var out, errs bytes.Buffer
 	command.Stdout, command.Stderr = &out, &errs
 	_ = command.Run()

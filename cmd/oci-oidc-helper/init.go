@@ -452,13 +452,23 @@ func (n *newConfig) enterInOpenCode(change openCodeChange) error {
 	return nil
 }
 
-// writeWhole writes a file or leaves the old one, with its mode.
+// writeWhole writes a file or leaves the old one, with its mode. Where path is a link,
+// that is the file behind it: people keep their configurations in a repository.
 func writeWhole(path string, text []byte) error {
 	mode := fs.FileMode(0o600)
+	file, err := filepath.EvalSymlinks(path)
+	switch info, there := os.Lstat(path); {
+	case err == nil:
+		path = file
+	case there == nil && info.Mode()&fs.ModeSymlink != 0:
+		target, _ := os.Readlink(path)
+		return problem.New(problem.Store, fmt.Sprintf("%s is a link to %s, where no file can be reached.", path, target),
+			"Correct or remove the link, then start again.").Because(err)
+	}
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
 	}
-	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	err = os.MkdirAll(filepath.Dir(path), 0o755)
 	temp := path + ".tmp"
 	if err == nil {
 		err = os.WriteFile(temp, text, mode)

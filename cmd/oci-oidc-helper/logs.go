@@ -48,9 +48,13 @@ func (a *app) logsCommand() *cobra.Command {
 				err = showTail(cmd.OutOrStdout(), file, lines)
 			}
 			if follow {
-				return followFile(cmd.Context(), cmd.OutOrStdout(), path, file)
+				err = followFile(cmd.Context(), cmd.OutOrStdout(), path, file)
+			} else {
+				_ = file.Close()
 			}
-			_ = file.Close()
+			if out, ok := cmd.OutOrStdout().(*output); ok && closedPipe(err) {
+				out.err, err = nil, nil // head and less may have enough
+			}
 			return err
 		},
 	}

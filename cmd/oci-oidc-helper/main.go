@@ -24,9 +24,10 @@ import (
 // The exit codes.
 const (
 	exitOK      = 0
-	exitTrouble = 1 // any problem not named below
-	exitUsage   = 2 // the command line or the configuration is wrong
-	exitSignIn  = 4 // a sign-in is needed, or was refused
+	exitTrouble = 1   // any problem not named below
+	exitUsage   = 2   // the command line or the configuration is wrong
+	exitSignIn  = 4   // a sign-in is needed, or was refused
+	exitSignal  = 128 // and the number of the signal that stopped the command
 )
 
 func main() {
@@ -39,15 +40,25 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a.log = logging.Open(a.places.LogFile)
 	defer a.log.Close()
 
+	ctx := endedBy(endSignals...)
+	out := &output{Writer: stdout}
 	root := a.rootCommand(args)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(interruptible()); err != nil {
-		return report(stderr, err)
+	err := root.ExecuteContext(ctx)
+	if lost := out.problem(); lost != nil && (err == nil || !errors.As(err, new(*problem.Problem))) {
+		err = lost
 	}
-	return exitOK
+	if err == nil {
+		return exitOK
+	}
+	code := report(stderr, err)
+	if stop := (interruption{}); errors.As(context.Cause(ctx), &stop) && problem.Is(err, problem.Cancelled) {
+		code = stop.exitCode()
+	}
+	return code
 }
 
 // report tells a person what went wrong, and what to do next.
@@ -94,7 +105,8 @@ opencode-oci-oidc runs it with --stdio; the commands below are for you.
 The configuration is oci-auth.config.jsonc in the project directory, else in
 OpenCode's own configuration directory.
 
-Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.`,
+Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed or
+refused, 128 and the number of the signal that stopped the command.`,
 		Example: `  oci-oidc-helper connect
   oci-oidc-helper status
   echo '{"jsonrpc":"2.0","id":1,"method":"status"}' | oci-oidc-helper --stdio`,
@@ -102,8 +114,8 @@ Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
-			if cmd.Name() != "token" && cmd.Name() != "version" && !stdio { // whose start counts
-				cmd.Context().Done() // listens for ^C
+			if !stdio {
+				sayWhyItGoesOn(cmd.Context(), cmd.ErrOrStderr())
 			}
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -2,16 +2,25 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 )
 
-// readPasted hands over what a person pastes, a line each, until one is right.
-func readPasted(cmd *cobra.Command, session *oidc.Session) {
-	lines := bufio.NewScanner(cmd.InOrStdin())
+// pasteLimit bounds a pasted line, in bytes.
+const pasteLimit = 1 << 20
+
+// readPasted hands over what a person pastes, a line each, until one is right. When the
+// input has ended, nobody can paste any more, and it gives up the sign-in.
+func readPasted(cmd *cobra.Command, session *oidc.Session, in io.Reader, giveUp context.CancelCauseFunc) {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, pasteLimit)
 	for lines.Scan() {
 		err := session.Answer(cmd.Context(), lines.Text())
 		if err == nil {
@@ -19,4 +28,58 @@ func readPasted(cmd *cobra.Command, session *oidc.Session) {
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "%v\n", err)
 	}
+	giveUp(problem.New(problem.Cancelled, "The sign-in was given up: standard input has ended, so that nobody can paste the address.",
+		`Run "oci-oidc-helper connect --flow paste" at a terminal, or sign in with --flow device.`).Because(lines.Err()))
+}
+
+// pasteInput is where pasted lines are read from: in, or an editor of lines if that is a
+// terminal, which is as it was after restore.
+func pasteInput(in io.Reader, out io.Writer) (lines io.Reader, restore func()) {
+	if file, ok := in.(*os.File); ok {
+		if restore, err := keyByKey(int(file.Fd())); err == nil {
+			return &lineEditor{in: bufio.NewReader(file), out: out}, restore
+		}
+	}
+	return in, func() {}
+}
+
+// Keys of a terminal.
+const (
+	endOfInput = 4 // ^D
+	backspace  = 8
+	rubout     = 127
+)
+
+// A lineEditor reads a terminal whose own lines are off, and so their limit: Linux cuts a
+// line at 4,095 bytes, macOS at 1,024, and the address that a browser was sent to may be
+// longer. It shows what is typed, and knows no keys but those that erase.
+type lineEditor struct {
+	in   *bufio.Reader
+	out  io.Writer
+	line []byte // to be handed out
+	text []byte // as it is typed
+}
+
+func (e *lineEditor) Read(p []byte) (int, error) {
+	for len(e.line) == 0 {
+		key, err := e.in.ReadByte()
+		switch {
+		case err != nil:
+			return 0, err
+		case key == endOfInput && len(e.text) == 0:
+			return 0, io.EOF
+		case key == '\n' || key == '\r' || len(e.text) == pasteLimit:
+			fmt.Fprintln(e.out)
+			e.line, e.text = append(e.text, '\n'), nil
+		case (key == backspace || key == rubout) && len(e.text) > 0:
+			fmt.Fprint(e.out, "\b \b")
+			e.text = e.text[:len(e.text)-1]
+		case key > ' ' && key < rubout: // all that an address has
+			_, _ = e.out.Write([]byte{key})
+			e.text = append(e.text, key)
+		}
+	}
+	n := copy(p, e.line)
+	e.line = e.line[n:]
+	return n, nil
 }

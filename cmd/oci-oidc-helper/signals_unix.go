@@ -8,8 +8,10 @@ import (
 )
 
 var (
-	// groupSignals reach the helper because it shares OpenCode's process group. A
-	// reader that has gone is noticed at the end of the input.
-	groupSignals = []os.Signal{os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE}
-	endSignals   = []os.Signal{syscall.SIGTERM}
+	caughtSignals = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE}
+	// endSignals end a command.
+	endSignals = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	// stdioEndSignals end --stdio. The others reach it because it shares OpenCode's process
+	// group; when OpenCode has gone, its input ends.
+	stdioEndSignals = []os.Signal{syscall.SIGTERM}
 )

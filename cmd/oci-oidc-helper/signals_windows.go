@@ -6,7 +6,10 @@ import (
 )
 
 var (
-	// groupSignals are what ^C in OpenCode's console sends to the helper, too.
-	groupSignals = []os.Signal{os.Interrupt}
-	endSignals   = []os.Signal{syscall.SIGTERM}
+	// caughtSignals: a console's window that is closed, and a log-off, are SIGTERM here.
+	caughtSignals = []os.Signal{os.Interrupt, syscall.SIGTERM}
+	// endSignals end a command.
+	endSignals = []os.Signal{os.Interrupt, syscall.SIGTERM}
+	// stdioEndSignals end --stdio, which ^C in OpenCode's console reaches, too.
+	stdioEndSignals = []os.Signal{syscall.SIGTERM}
 )

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os/signal"
 	"runtime/debug"
 	"time"
 
@@ -14,10 +13,9 @@ import (
 // process group of OpenCode are not meant for it; nothing but JSON-RPC goes to
 // standard output, nothing at all to standard error.
 func (a *app) stdio(cmd *cobra.Command) error {
-	signal.Ignore(groupSignals...)
 	time.AfterFunc(settled, keepSmall)
 	a.log.Info("helper started", "version", helperVersion())
-	rpc.Serve(endedBy(endSignals...), cmd.InOrStdin(), cmd.OutOrStdout(), rpc.Options{Version: helperVersion(), Places: a.places, Log: a.log})
+	rpc.Serve(endedBy(stdioEndSignals...), cmd.InOrStdin(), cmd.OutOrStdout(), rpc.Options{Version: helperVersion(), Places: a.places, Log: a.log})
 	a.log.Info("helper ended")
 	return nil
 }

@@ -16,6 +16,9 @@ import (
 
 // isTerminal reports whether a person is at the other end of a stream.
 func isTerminal(stream any) bool {
+	if out, ok := stream.(*output); ok {
+		stream = out.Writer
+	}
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -32,7 +33,8 @@ Formats:
   env              OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_API_BASE, for a
                    shell's eval
   exec-credential  an ExecCredential (client.authentication.k8s.io/v1), as kubectl
-                   and others take it from a credential plugin`,
+                   and others take it from a credential plugin; v1beta1 where
+                   KUBERNETES_EXEC_INFO asks for that`,
 		Example: `  curl -H "Authorization: Bearer $(oci-oidc-helper token)" https://llm.example.com/v1/models
   oci-oidc-helper token --format header | curl -H @- https://llm.example.com/v1/models
   eval "$(oci-oidc-helper token --format env)"
@@ -96,12 +98,39 @@ var tokenFormats = map[string]func(io.Writer, *oidc.Session, oidc.Token) error{
 		return err
 	},
 	"exec-credential": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
+		version, err := execCredentialVersion(os.Getenv("KUBERNETES_EXEC_INFO"))
+		if err != nil {
+			return err
+		}
 		return printJSON(w, map[string]any{
-			"apiVersion": "client.authentication.k8s.io/v1",
+			"apiVersion": version,
 			"kind":       "ExecCredential",
 			"status":     map[string]string{"expirationTimestamp": wireTime(t.ExpiresAt), "token": t.Access.Reveal()},
 		})
 	},
+}
+
+// execCredentialVersion is the API version that kubectl wants of a credential plugin: it
+// refuses any other than the one that it asks for, in a JSON text in its environment.
+func execCredentialVersion(info string) (string, error) {
+	const group = "client.authentication.k8s.io/"
+	if info == "" { // another program
+		return group + "v1", nil
+	}
+	var asked struct {
+		APIVersion string `json:"apiVersion"`
+	}
+	if err := json.Unmarshal([]byte(info), &asked); err != nil {
+		return "", problem.New(problem.Config, "The variable KUBERNETES_EXEC_INFO holds no ExecCredential in JSON.",
+			"kubectl sets it; unset it elsewhere.").Because(err)
+	}
+	switch asked.APIVersion {
+	case group + "v1", group + "v1beta1":
+		return asked.APIVersion, nil
+	default:
+		return "", problem.New(problem.Config, fmt.Sprintf("An ExecCredential of the version %q was asked for, which is not known.", asked.APIVersion),
+			"Write apiVersion: "+group+"v1 at the user's exec in your kubeconfig.")
+	}
 }
 
 func printJSON(w io.Writer, value any) error {

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+)
+
+// An output is standard output that remembers the first write that failed, so that no
+// command ends well whose result nobody got.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(text []byte) (int, error) {
+	n, err := o.Writer.Write(text)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// problem is what there is to say of the output, or nil.
+func (o *output) problem() *problem.Problem {
+	if o.err == nil {
+		return nil
+	}
+	why := o.err
+	if path := (*os.PathError)(nil); errors.As(why, &path) {
+		why = path.Err
+	}
+	return problem.New(problem.Store, "The output could not be written: "+why.Error()+".",
+		"Give it a place that has room, and a reader that waits for it.").Because(o.err)
+}
+
+// closedPipe reports whether err says that the reader has gone: it may have read enough.
+func closedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

@@ -1,0 +1,142 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A command whose result reached nobody says so and fails, but not as one that was
+// called wrongly.
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t)
+	c.mustRun("models")
+	c.write("log", strings.Repeat("time=2026-01-01 level=INFO msg=x\n", 10_000))
+	for _, row := range []struct {
+		name   string
+		stdout func() io.Writer
+		says   string
+	}{
+		{"full", func() io.Writer {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				t.Skip("there is no /dev/full here, which is always full")
+			}
+			t.Cleanup(func() { _ = full.Close() })
+			return full
+		}, "The output could not be written: no space left on device."},
+		{"closed", func() io.Writer { return closedPipeEnd(t) }, "The output could not be written: broken pipe."},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			stdout := row.stdout()
+			for _, command := range []string{"token", "token --format header", "token --format json", "token --format env", "token --format exec-credential",
+				"status", "status --json", "models", "models --json", "doctor", "doctor --json", "config path", "config show", "config validate", "version", "manual", "--help"} {
+				helper := c.helper(strings.Fields(command)...)
+				var stderr bytes.Buffer
+				helper.Stdout, helper.Stderr = stdout, &stderr
+				_ = helper.Run()
+				if code := helper.ProcessState.ExitCode(); code != exitTrouble || !strings.Contains(stderr.String(), row.says) || strings.Contains(stderr.String(), "--help") {
+					t.Errorf("%s: exit code %d: %s", command, code, stderr.String())
+				}
+			}
+		})
+	}
+	// head and less may leave when they have read enough.
+	c.keys["log_file"] = c.path("log")
+	c.configure()
+	helper := c.helper("logs", "--lines", "10000")
+	var stderr bytes.Buffer
+	helper.Stdout, helper.Stderr = closedPipeEnd(t), &stderr
+	if err := helper.Run(); err != nil || stderr.Len() > 0 {
+		t.Errorf("logs: %v: %s", err, stderr.String())
+	}
+}
+
+// closedPipeEnd is the writing end of a pipe whose reader has gone.
+func closedPipeEnd(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Close()
+	t.Cleanup(func() { _ = w.Close() })
+	return w
+}
+
+// A configuration that is a link, as people have it who keep theirs in a repository, is
+// changed in the repository.
+func TestInitFollowsLinks(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t)
+	args := []string{"init", "--force", "--offline", "--redirect-uri", c.keys["redirect_uri"], "--domain-url", c.server.URL, "--client-id", "x", "--auth-method", "mobile_app",
+		"--llm-base-url", c.server.LLMBaseURL, "--model", "a-model"}
+	for _, name := range []string{"opencode.json", "oci-auth.config.jsonc"} {
+		c.remove(".config/opencode/opencode.jsonc")
+		c.remove(".config/opencode/" + name)
+		c.write("dotfiles/"+name, "{}")
+		if name == "oci-auth.config.jsonc" {
+			c.write(".config/opencode/opencode.json", "{}")
+		}
+		c.check(os.Symlink(filepath.Join("..", "..", "dotfiles", name), c.path(".config/opencode/"+name)))
+		c.mustRun(args...)
+		info, err := os.Lstat(c.path(".config/opencode/" + name))
+		if err != nil || info.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("%s is no link any more: %v %v", name, info, err)
+		}
+		if text, _ := os.ReadFile(c.path("dotfiles/" + name)); len(text) < 10 {
+			t.Errorf("%s was not changed: %s", name, text)
+		}
+		c.remove(".config/opencode/" + name)
+		c.check(os.Symlink("/nowhere/else", c.path(".config/opencode/"+name)))
+		if _, said, code := c.run(args...); code != exitTrouble || !strings.Contains(said, "is a link to /nowhere/else, where no file can be reached") {
+			t.Errorf("a dangling link: exit code %d: %s", code, said)
+		}
+		c.remove(".config/opencode/" + name)
+	}
+}
+
+// Where nobody can paste, a sign-in with a pasted address ends at once.
+func TestNobodyPastes(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t)
+	for name, stdin := range map[string]string{"nothing": "", "a wrong line": "http://localhost/callback?code=1&state=2\n", "half a line": "http"} {
+		helper := c.helper("connect", "--flow", "paste")
+		var stderr bytes.Buffer
+		helper.Stdin, helper.Stderr = strings.NewReader(stdin), &stderr
+		_ = helper.Run()
+		if code := helper.ProcessState.ExitCode(); code != exitTrouble || !strings.Contains(stderr.String(), "standard input has ended") {
+			t.Errorf("%s: exit code %d: %s", name, code, stderr.String())
+		}
+	}
+}
+
+// kubectl takes no other version than the one that it asks for.
+func TestExecCredentialAsKubectlAsks(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t)
+	for _, row := range []struct{ asked, answered, says string }{
+		{"", `"client.authentication.k8s.io/v1"`, ""},
+		{`{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":true}}`, `"client.authentication.k8s.io/v1"`, ""},
+		{`{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"interactive":false}}`, `"client.authentication.k8s.io/v1beta1"`, ""},
+		{`{"apiVersion":"client.authentication.k8s.io/v1alpha1"}`, "", `version "client.authentication.k8s.io/v1alpha1"`},
+		{`{}`, "", `version ""`},
+		{`yes`, "", "holds no ExecCredential"},
+	} {
+		c.setenv("KUBERNETES_EXEC_INFO", row.asked)
+		stdout, stderr, code := c.run("token", "--format", "exec-credential")
+		if row.says != "" {
+			if code != exitUsage || stdout != "" || !strings.Contains(stderr, row.says) {
+				t.Errorf("%s: exit code %d: %s%s", row.asked, code, stdout, stderr)
+			}
+		} else if code != exitOK || !strings.Contains(stdout, `"apiVersion": `+row.answered) {
+			t.Errorf("%s: exit code %d: %s%s", row.asked, code, stdout, stderr)
+		}
+	}
+}
