@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 )
 
 const (
@@ -36,13 +37,13 @@ func (a *app) logsCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := a.logPath()
-			file, err := os.Open(path)
+			file, err := regular.Open(path)
 			switch {
 			case errors.Is(err, fs.ErrNotExist) && !follow:
 				return problem.New(problem.Store, fmt.Sprintf("There is no log at %s yet.", path),
 					"Run a command first, or start OpenCode.").Because(err)
 			case err != nil && !errors.Is(err, fs.ErrNotExist):
-				return problem.New(problem.Store, fmt.Sprintf("The log %s cannot be read.", path), "Make it readable by you.").Because(err)
+				return problem.New(problem.Store, fmt.Sprintf("The log %s %s.", path, regular.Why(err)), "Make it a file that you can read, or name another one with log_file.").Because(err)
 			}
 			if file != nil {
 				err = showTail(cmd.OutOrStdout(), file, lines)
@@ -126,6 +127,6 @@ func reopened(path string, file *os.File) *os.File {
 			return nil
 		}
 	}
-	next, _ := os.Open(path)
+	next, _ := regular.Open(path)
 	return next
 }

@@ -159,6 +159,9 @@ func (a *app) session(cmd *cobra.Command) (*oidc.Session, error) {
 		return nil, err
 	}
 	a.log.Configure(config.LogLevel, config.LogFile, config.LogBound)
+	if wrong := logging.Check(config.LogFile); wrong != "" && config.LogLevel != logging.LevelNone {
+		fmt.Fprintf(cmd.ErrOrStderr(), "oci-oidc-helper: %s Name another place with log_file.\n", wrong)
+	}
 	return oidc.NewSession(config, a.places, a.logger(cmd))
 }
 

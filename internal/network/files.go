@@ -9,13 +9,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
@@ -108,21 +108,11 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 // MaxFileSize bounds what is read of a file, in bytes: bundles have some 250 kB.
 const MaxFileSize = 4 << 20
 
+// read returns a file. The text of its error follows "FILE, which".
 func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, errors.New("does not exist")
-	case err == nil && !info.Mode().IsRegular():
-		return nil, errors.New("is not a file")
-	case err == nil && info.Size() > MaxFileSize:
-		return nil, errors.New("is too large")
-	case err != nil:
-		return nil, errors.New("cannot be read")
-	}
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path, MaxFileSize)
 	if err != nil {
-		return nil, errors.New("cannot be read")
+		return nil, errors.New(regular.Why(err))
 	}
 	return text, nil
 }

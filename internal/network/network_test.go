@@ -178,7 +178,7 @@ func TestCompanyCA(t *testing.T) {
 		{"empty", "empty.pem", "", "", problem.Config, "holds no certificate"},
 		{"broken", "broken.pem", "", "", problem.Config, "holds a damaged certificate"},
 		{"a key", "maria.key", "", "", problem.Config, "holds no certificate"},
-		{"a directory", ".", "", "", problem.Config, "is not a file"},
+		{"a directory", ".", "", "", problem.Config, "is a directory, not a file"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if row.variable != "" {

@@ -13,7 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -116,14 +118,17 @@ func checkLog(_ context.Context, p *patient) Finding {
 	if path == "" {
 		return warn("There is no log, since there is no home directory.", "Name a place for it with log_file.")
 	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) && store.Writable(filepath.Dir(path)) == nil {
+	if wrong := logging.Check(path); wrong != "" {
+		return warn(wrong, "Make it a file that you can write to, or name another place with log_file.")
+	}
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist) && store.Writable(filepath.Dir(path)) == nil:
 		return ok(path + " is made when there is something to write")
-	}
-	if err != nil {
+	case err != nil:
 		return warn(fmt.Sprintf("The log %s cannot be written.", path), "Make it writable by you, or name another place with log_file.")
+	case !info.Mode().IsRegular():
+		return ok(path + ", where nothing is kept")
 	}
-	_ = file.Close()
 	if mode := readableByOthers(path); mode != "" {
 		return warn(fmt.Sprintf("The log %s is readable by others (mode %s).", path, mode), "Run: chmod 600 "+path)
 	}
@@ -148,7 +153,7 @@ func lastTroubles(path string) []string {
 
 // lastLines are the last lines of a file, of which a MiB is read.
 func lastLines(path string, most int) []string {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return nil
 	}

@@ -1,0 +1,4 @@
+package regular
+
+// NonBlock has no meaning on Windows.
+const NonBlock = 0
