@@ -38,9 +38,13 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-var links = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+var (
+	links       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	sourcePaths = regexp.MustCompile("`((?:bench|cmd|demo|e2e|guard|internal|npm-shim|oidc|rpc|store)/[^`* ]*)`")
+)
 
-// TestLinksInDocuments checks each link to a file of the repository, and its anchor.
+// TestLinksInDocuments checks each link to a file of the repository, its anchor, and the
+// names of source files.
 func TestLinksInDocuments(t *testing.T) {
 	paths, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(paths) < 9 {
@@ -55,6 +59,11 @@ func TestLinksInDocuments(t *testing.T) {
 		text := document(t, name)
 		if strings.HasPrefix(name, "docs/") && !strings.Contains(readme, "]("+name) {
 			t.Errorf("README.md does not link to %s", name)
+		}
+		for _, path := range sourcePaths.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join("../..", path[1])); err != nil {
+				t.Errorf("%s: there is no %s", name, path[1])
+			}
 		}
 		for _, link := range links.FindAllStringSubmatch(withoutFences(text), -1) {
 			target, anchor, _ := strings.Cut(link[1], "#")
