@@ -1,0 +1,33 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+)
+
+// writeProblem answers in the shape in which OpenAI's clients read an error.
+func writeProblem(w http.ResponseWriter, status int, p *problem.Problem) {
+	text, _ := json.Marshal(map[string]any{"error": map[string]any{
+		"message": p.Error(), "type": "oci_oidc_gateway", "code": p.Kind, "param": nil,
+	}})
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(text)
+}
+
+// statusOf is the status that makes a caller do the right thing: many repeat a request
+// after a 5xx by themselves, and none after a 401.
+func statusOf(p *problem.Problem) int {
+	switch {
+	case p.Kind == problem.LoginRequired:
+		return http.StatusUnauthorized
+	case p.Kind == problem.Throttled:
+		return http.StatusTooManyRequests
+	case p.Retryable:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadGateway
+	}
+}

@@ -1,0 +1,256 @@
+// Package gateway is an OpenAI-compatible address on this machine, for programs that
+// take a base URL and an API key and nothing else. It puts the session's token on
+// every request and sends it on to the endpoint.
+//
+// It promises that the token goes to the endpoint's origin alone, that a token which
+// the endpoint rejects is replaced and the request repeated once, and that what the
+// endpoint streams arrives as it comes. It answers a caller that has the gateway's key
+// and addresses it by a loopback name; it refuses web pages, whatever key they have,
+// and follows no redirect.
+package gateway
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+)
+
+// The limits on what one caller can take.
+const (
+	maxRequestBody   = 32 << 20 // bytes; an API Gateway takes 20 MB
+	maxRequests      = 256      // at the same time, all callers together
+	maxHeaderSize    = 64 << 10 // bytes
+	headerTimeout    = 10 * time.Second
+	idleTimeout      = 2 * time.Minute
+	answerPatience   = 10 * time.Minute // until the endpoint's header; models think before they answer
+	tokenPatience    = 2 * time.Minute  // for a token, where there is none yet
+	connectionsAlive = 32               // to the endpoint, for the next requests
+)
+
+// PathPrefix is the path below which the gateway is the endpoint's base URL.
+const PathPrefix = "/v1"
+
+// A TokenFunc returns a token that may be used now. rejected is the fingerprint of one
+// that the endpoint did not accept, or "". Its error is a [problem.Problem].
+type TokenFunc func(ctx context.Context, rejected string) (secret.Text, error)
+
+// An Endpoint is where requests go.
+type Endpoint struct {
+	BaseURL *url.URL
+	Network network.Settings
+	Token   TokenFunc
+}
+
+// New returns the handler of the gateway's requests, for callers that have the key.
+// Its error is a problem of kind Config.
+func New(to Endpoint, key Key, log *slog.Logger) (http.Handler, error) {
+	transport, err := to.Network.Transport(to.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	transport.DisableKeepAlives = false // a program sends many requests, one after the other
+	transport.MaxIdleConnsPerHost = connectionsAlive
+	transport.IdleConnTimeout = idleTimeout
+	transport.ResponseHeaderTimeout = answerPatience
+	proxy := &httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, to.BaseURL) },
+		Transport:      &authorized{to, transport},
+		FlushInterval:  -1, // each chunk of a stream as it comes
+		ModifyResponse: refuseRedirect,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			p := to.explain(r, err)
+			log.Warn("gateway: a request failed", "path", r.URL.Path, "problem", p)
+			writeProblem(w, statusOf(p), p)
+		},
+	}
+	free := make(chan struct{}, maxRequests)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, status := admit(r, key); p != nil {
+			writeProblem(w, status, p)
+			return
+		}
+		select {
+		case free <- struct{}{}:
+			defer func() { <-free }()
+		default:
+			writeProblem(w, http.StatusServiceUnavailable, problem.New(problem.Throttled,
+				"The gateway has as many requests as it takes at a time.", "Send fewer at once.").Passing())
+			return
+		}
+		// The body is kept, because a request whose token is rejected is sent again.
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
+		if err != nil {
+			writeProblem(w, http.StatusRequestEntityTooLarge, problem.New(problem.Config,
+				"The request could not be read whole, or it has more than 32 MiB.", "Send less in one request."))
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		proxy.ServeHTTP(w, r)
+	}), nil
+}
+
+// Serve answers on the listeners until the context ends; streams that are under way
+// are cut then.
+func Serve(ctx context.Context, handler http.Handler, listeners ...net.Listener) error {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderSize,
+	}
+	ended := make(chan error, len(listeners))
+	for _, listener := range listeners {
+		go func() { ended <- server.Serve(listener) }()
+	}
+	select {
+	case <-ctx.Done():
+		return server.Close()
+	case err := <-ended:
+		return errors.Join(err, server.Close())
+	}
+}
+
+// admit says why a request is refused, and with which status; nil admits it.
+func admit(r *http.Request, key Key) (*problem.Problem, int) {
+	switch {
+	case !loopback(r.Host):
+		// A page that had its own name resolved to this machine (DNS rebinding) has that name here.
+		return problem.New(problem.Untrusted, "The gateway answers by the names localhost, 127.0.0.1 and [::1] only.",
+			"Use the base URL that oci-oidc-helper gateway shows."), http.StatusForbidden
+	case r.Header.Get("Origin") != "" || !(r.Header.Get("Sec-Fetch-Site") == "" || r.Header.Get("Sec-Fetch-Site") == "none"):
+		return problem.New(problem.Untrusted, "The gateway does not answer web pages.",
+			"Use it from a program."), http.StatusForbidden
+	case !key.matches(keyOf(r)):
+		return problem.New(problem.LoginRequired, "The request does not have the gateway's key.",
+			`Make one with "oci-oidc-helper gateway key", and give it to this program as its API key.`), http.StatusUnauthorized
+	case r.URL.Path != PathPrefix && !strings.HasPrefix(r.URL.Path, PathPrefix+"/") || hasDotSegment(r.URL.Path):
+		return problem.New(problem.Config, "The gateway has no such path.",
+			"The base URL ends in "+PathPrefix+"."), http.StatusNotFound
+	}
+	return nil, 0
+}
+
+func loopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && address.IsLoopback()
+}
+
+func hasDotSegment(path string) bool {
+	for segment := range strings.SplitSeq(strings.ReplaceAll(path, `\`, "/"), "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// keyOf is the key that a request has, where OpenAI's, Azure's and Anthropic's clients put it.
+func keyOf(r *http.Request) string {
+	if scheme, key, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(key)
+	}
+	if key := r.Header.Get("Api-Key"); key != "" {
+		return key
+	}
+	return r.Header.Get("X-Api-Key")
+}
+
+// rewrite addresses a request to the endpoint, without what was meant for the gateway.
+func rewrite(r *httputil.ProxyRequest, base *url.URL) {
+	root := *base
+	root.Path = cmp.Or(root.Path, "/") // JoinPath makes a relative path of an empty one
+	r.Out.URL = root.JoinPath(strings.TrimPrefix(r.In.URL.EscapedPath(), PathPrefix))
+	r.Out.URL.RawQuery = r.In.URL.RawQuery
+	r.Out.Host = base.Host
+	for _, name := range []string{"Authorization", "Api-Key", "X-Api-Key", "Cookie"} {
+		r.Out.Header.Del(name)
+	}
+	r.Out.GetBody = r.In.GetBody
+}
+
+// authorized sends requests with a token.
+type authorized struct {
+	to        Endpoint
+	transport http.RoundTripper
+}
+
+// RoundTrip sends the request, and once more with another token where the endpoint
+// rejects the first one.
+func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), tokenPatience)
+	defer cancel()
+	token, err := a.to.Token(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	resp, err := a.send(req, token)
+	if err != nil || !rejects(resp) {
+		return resp, err
+	}
+	another, err := a.to.Token(ctx, token.Fingerprint())
+	if err != nil {
+		_ = resp.Body.Close()
+		return nil, err
+	}
+	_ = resp.Body.Close()
+	return a.send(req, another)
+}
+
+func (a *authorized) send(req *http.Request, token secret.Text) (*http.Response, error) {
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	out := req.Clone(req.Context())
+	out.Body = body
+	out.Header.Set("Authorization", "Bearer "+token.Reveal())
+	return a.transport.RoundTrip(out)
+}
+
+// rejects reports whether an answer is about the token (RFC 6750, 3.1).
+func rejects(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusUnauthorized ||
+		resp.StatusCode == http.StatusForbidden && strings.Contains(resp.Header.Get("WWW-Authenticate"), "invalid_token")
+}
+
+// refuseRedirect keeps a caller from sending its prompt to where the endpoint leads.
+func refuseRedirect(resp *http.Response) error {
+	if resp.StatusCode < 300 || resp.StatusCode > 399 || resp.StatusCode == http.StatusNotModified {
+		return nil
+	}
+	return problem.New(problem.Config, "The endpoint leads elsewhere, and the token follows no redirect.",
+		"Write the address that it leads to as llm_base_url.")
+}
+
+// explain is the problem of a request that got no answer.
+func (e Endpoint) explain(r *http.Request, err error) *problem.Problem {
+	var p *problem.Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	if r.Context().Err() != nil {
+		return problem.From(r.Context().Err())
+	}
+	p = e.Network.Diagnose(err, e.BaseURL)
+	p.Message = "The endpoint could not be asked: " + p.Message
+	return p
+}

@@ -1,0 +1,306 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+)
+
+// opened returns a gateway to an endpoint with this handler, which accepts the tokens
+// token-1, token-2 and so on, whichever is the newest, and the gateway's key.
+func opened(t *testing.T, endpoint http.HandlerFunc) (gateway *httptest.Server, key string) {
+	t.Helper()
+	server := httptest.NewServer(endpoint)
+	t.Cleanup(server.Close)
+	var issued atomic.Int32
+	issued.Store(1)
+	return openedTo(t, server.URL+"/base/v1", func(_ context.Context, rejected string) (secret.Text, error) {
+		if token := secret.New(fmt.Sprintf("token-%d", issued.Load())); token.Fingerprint() != rejected {
+			return token, nil
+		}
+		return secret.New(fmt.Sprintf("token-%d", issued.Add(1))), nil
+	})
+}
+
+func openedTo(t *testing.T, base string, token TokenFunc) (*httptest.Server, string) {
+	t.Helper()
+	address, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := NewKey()
+	handler, err := New(Endpoint{BaseURL: address, Token: token}, KeyOf(key), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway := httptest.NewServer(handler)
+	t.Cleanup(gateway.Close)
+	return gateway, key.Reveal()
+}
+
+func ask(t *testing.T, gateway *httptest.Server, path string, change func(*http.Request)) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gateway.URL+path, strings.NewReader(`{"model":"m"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(req)
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+func withKey(key string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+key) }
+}
+
+func TestWhoIsAnswered(t *testing.T) {
+	var served atomic.Int32
+	gateway, key := opened(t, func(w http.ResponseWriter, r *http.Request) {
+		served.Add(1)
+		_, _ = io.WriteString(w, r.URL.Path)
+	})
+	set := func(pairs ...string) func(*http.Request) {
+		return func(r *http.Request) {
+			withKey(key)(r)
+			for i := 0; i < len(pairs); i += 2 {
+				r.Header.Set(pairs[i], pairs[i+1])
+			}
+		}
+	}
+	host := func(name string) func(*http.Request) {
+		return func(r *http.Request) { withKey(key)(r); r.Host = name }
+	}
+	for name, c := range map[string]struct {
+		path   string
+		change func(*http.Request)
+		want   int
+	}{
+		"the key":                     {"/v1/chat/completions", withKey(key), 200},
+		"the key, Azure's way":        {"/v1/chat/completions", set("Authorization", "", "Api-Key", key), 200},
+		"the key, Anthropic's way":    {"/v1/chat/completions", set("Authorization", "", "X-Api-Key", key), 200},
+		"Node's fetch":                {"/v1/models", set("Sec-Fetch-Mode", "cors"), 200},
+		"a loopback name":             {"/v1/models", host("LocalHost:1234"), 200},
+		"IPv6":                        {"/v1/models", host("[::1]:1234"), 200},
+		"no key":                      {"/v1/models", func(*http.Request) {}, 401},
+		"another key":                 {"/v1/models", withKey(NewKey().Reveal()), 401},
+		"the key's hash":              {"/v1/models", withKey(digest(key)), 401},
+		"an empty key":                {"/v1/models", withKey(""), 401},
+		"a name that leads here":      {"/v1/models", host("llm.evil.example"), 403},
+		"a name that begins well":     {"/v1/models", host("localhost.evil.example"), 403},
+		"another address":             {"/v1/models", host("192.0.2.1:1234"), 403},
+		"no name":                     {"/v1/models", host(" "), 403},
+		"a web page":                  {"/v1/models", set("Origin", "https://evil.example"), 403},
+		"a page without origin":       {"/v1/models", set("Origin", "null"), 403},
+		"an image in a page":          {"/v1/models", set("Sec-Fetch-Site", "cross-site"), 403},
+		"a page of this machine":      {"/v1/models", set("Sec-Fetch-Site", "same-origin"), 403},
+		"a path beside it":            {"/admin", withKey(key), 404},
+		"a path that only looks like": {"/v1x/models", withKey(key), 404},
+		"a path that climbs":          {"/v1/%2e%2e/secrets", withKey(key), 404},
+		"a path that climbs in one":   {"/v1/..%2f..%2fsecrets", withKey(key), 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := served.Load()
+			status, body := ask(t, gateway, c.path, c.change)
+			if status != c.want {
+				t.Errorf("status %d (%s), want %d", status, body, c.want)
+			}
+			if reached := served.Load() != before; reached != (c.want == 200) {
+				t.Errorf("reached the endpoint: %t", reached)
+			}
+		})
+	}
+}
+
+func TestRequestReachesTheEndpointWithTheTokenAndNothingElse(t *testing.T) {
+	var got *http.Request
+	gateway, key := opened(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Clone(t.Context()) })
+	ask(t, gateway, "/v1/models/a%2Fb?limit=1&x=%20", func(r *http.Request) {
+		withKey(key)(r)
+		r.Header.Set("Api-Key", key)
+		r.Header.Set("Cookie", "a=b")
+		r.Header.Set("X-Custom", "kept")
+	})
+	if got.RequestURI != "/base/v1/models/a%2Fb?limit=1&x=%20" {
+		t.Errorf("asked for %s", got.RequestURI)
+	}
+	if got.Header.Get("Authorization") != "Bearer token-1" || got.Header.Get("X-Custom") != "kept" {
+		t.Errorf("headers %v", got.Header)
+	}
+	if text := fmt.Sprint(got.Header, got.Host); strings.Contains(text, key) || strings.Contains(text, "a=b") || strings.Contains(text, gateway.Listener.Addr().String()) {
+		t.Errorf("the gateway's own travels on: %s", text)
+	}
+}
+
+func TestRejectedTokenIsReplacedOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		status    int
+		challenge string
+		accepts   string
+		want      int
+		asked     int
+	}{
+		"401":               {401, "", "token-2", 200, 2},
+		"403 invalid_token": {403, `Bearer error="invalid_token"`, "token-2", 200, 2},
+		"403":               {403, "", "token-2", 403, 1},
+		"401 for ever":      {401, "", "", 401, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			gateway, key := opened(t, func(w http.ResponseWriter, r *http.Request) {
+				asked++
+				if body, _ := io.ReadAll(r.Body); string(body) != `{"model":"m"}` {
+					t.Errorf("body %q", body)
+				}
+				if r.Header.Get("Authorization") != "Bearer "+c.accepts {
+					w.Header().Set("WWW-Authenticate", c.challenge)
+					w.WriteHeader(c.status)
+				}
+			})
+			if status, body := ask(t, gateway, "/v1/chat/completions", withKey(key)); status != c.want || asked != c.asked {
+				t.Errorf("status %d, %d requests (%s), want %d, %d", status, asked, body, c.want, c.asked)
+			}
+		})
+	}
+}
+
+func TestProblemsAreShapedAsOpenAIsClientsReadThem(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("followed a redirect") }))
+	t.Cleanup(elsewhere.Close)
+	redirects := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(redirects.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	token := func(context.Context, string) (secret.Text, error) { return secret.New("token-1"), nil }
+	failing := func(p *problem.Problem) TokenFunc {
+		return func(context.Context, string) (secret.Text, error) { return secret.Text{}, p }
+	}
+	for name, c := range map[string]struct {
+		base   string
+		token  TokenFunc
+		status int
+		code   problem.Kind
+	}{
+		"signed out":        {gone.URL, failing(problem.New(problem.LoginRequired, "You are not signed in.", "Run it.")), 401, problem.LoginRequired},
+		"a passing trouble": {gone.URL, failing(problem.New(problem.Network, "The domain is down.", "Wait.").Passing()), 503, problem.Network},
+		"throttled":         {gone.URL, failing(problem.New(problem.Throttled, "Too many.", "Wait.").Passing()), 429, problem.Throttled},
+		"nobody there":      {gone.URL, token, 503, problem.Network},
+		"a redirect":        {redirects.URL, token, 502, problem.Config},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gateway, key := openedTo(t, c.base, c.token)
+			status, body := ask(t, gateway, "/v1/models", withKey(key))
+			var answer struct {
+				Error struct {
+					Message string
+					Code    problem.Kind
+				}
+			}
+			if err := json.Unmarshal([]byte(body), &answer); err != nil || status != c.status || answer.Error.Code != c.code || answer.Error.Message == "" {
+				t.Errorf("%d %s (%v), want %d %s", status, body, err, c.status, c.code)
+			}
+			if strings.Contains(body, "token-1") || strings.Contains(body, key) {
+				t.Errorf("a secret in %s", body)
+			}
+		})
+	}
+}
+
+func TestStreamArrivesAsItComesAndEndsWithItsCaller(t *testing.T) {
+	next, left := make(chan string), make(chan struct{})
+	gateway, key := opened(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.(http.Flusher).Flush()
+		for {
+			select {
+			case text := <-next:
+				fmt.Fprintf(w, "data: %s\n\n", text)
+				w.(http.Flusher).Flush()
+			case <-r.Context().Done():
+				close(left)
+				return
+			}
+		}
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, gateway.URL+"/v1/chat/completions", strings.NewReader(`{}`))
+	withKey(key)(req)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewReader(resp.Body)
+	for i := range 3 { // each is read before the endpoint sends the next
+		next <- fmt.Sprint(i)
+		line, err := lines.ReadString('\n')
+		if want := fmt.Sprintf("data: %d\n", i); err != nil || line != want {
+			t.Fatalf("%q (%v), want %q", line, err, want)
+		}
+		if _, err := lines.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave()
+	<-left
+}
+
+func TestManyStreamsAtOnceAndNoMoreThanItTakes(t *testing.T) {
+	arrived, release := make(chan struct{}, maxRequests), make(chan struct{})
+	gateway, key := opened(t, func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-release
+	})
+	var all sync.WaitGroup
+	for range maxRequests {
+		all.Go(func() {
+			if status, body := ask(t, gateway, "/v1/chat/completions", withKey(key)); status != 200 {
+				t.Errorf("%d %s", status, body)
+			}
+		})
+	}
+	for range maxRequests {
+		<-arrived
+	}
+	if status, body := ask(t, gateway, "/v1/chat/completions", withKey(key)); status != http.StatusServiceUnavailable {
+		t.Errorf("one too many: %d %s", status, body)
+	}
+	close(release)
+	all.Wait()
+}
+
+func TestTooLargeRequestIsRefused(t *testing.T) {
+	gateway, key := opened(t, func(http.ResponseWriter, *http.Request) { t.Error("it was sent on") })
+	status, body := ask(t, gateway, "/v1/chat/completions", func(r *http.Request) {
+		withKey(key)(r)
+		r.Body, r.ContentLength = io.NopCloser(io.LimitReader(zeros{}, maxRequestBody+1)), maxRequestBody+1
+	})
+	if status != http.StatusRequestEntityTooLarge {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
