@@ -7,6 +7,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
+// Refuse answers a request with a problem.
+func Refuse(w http.ResponseWriter, p *problem.Problem) { writeProblem(w, statusOf(p), p) }
+
 // writeProblem answers in the shape in which OpenAI's clients read an error.
 func writeProblem(w http.ResponseWriter, status int, p *problem.Problem) {
 	text, _ := json.Marshal(map[string]any{"error": map[string]any{

@@ -31,14 +31,14 @@ import (
 
 // The limits on what one caller can take.
 const (
-	maxRequestBody   = 32 << 20 // bytes; an API Gateway takes 20 MB
-	maxRequests      = 256      // at the same time, all callers together
-	maxHeaderSize    = 64 << 10 // bytes
-	headerTimeout    = 10 * time.Second
-	idleTimeout      = 2 * time.Minute
-	answerPatience   = 10 * time.Minute // until the endpoint's header; models think before they answer
-	tokenPatience    = 2 * time.Minute  // for a token, where there is none yet
-	connectionsAlive = 32               // to the endpoint, for the next requests
+	maxRequestBody  = 32 << 20 // bytes; an API Gateway takes 20 MB
+	maxRequests     = 256      // at the same time, all callers together
+	maxHeaderSize   = 64 << 10 // bytes
+	headerTimeout   = 10 * time.Second
+	idleTimeout     = 2 * time.Minute
+	answerPatience  = 10 * time.Minute // until the endpoint's header; models think before they answer
+	tokenPatience   = 2 * time.Minute  // for a token, where there is none yet
+	idleConnections = 32               // to the endpoint, for the next requests
 )
 
 // PathPrefix is the path below which the gateway is the endpoint's base URL.
@@ -55,15 +55,15 @@ type Endpoint struct {
 	Token   TokenFunc
 }
 
-// New returns the handler of the gateway's requests, for callers that have the key.
-// Its error is a problem of kind Config.
-func New(to Endpoint, key Key, log *slog.Logger) (http.Handler, error) {
+// New returns the handler of requests to the endpoint. It answers whoever asks, and so
+// belongs behind [Admit]. Its error is a problem of kind Config.
+func New(to Endpoint, log *slog.Logger) (http.Handler, error) {
 	transport, err := to.Network.Transport(to.BaseURL)
 	if err != nil {
 		return nil, err
 	}
 	transport.DisableKeepAlives = false // a program sends many requests, one after the other
-	transport.MaxIdleConnsPerHost = connectionsAlive
+	transport.MaxIdleConnsPerHost = idleConnections
 	transport.IdleConnTimeout = idleTimeout
 	transport.ResponseHeaderTimeout = answerPatience
 	proxy := &httputil.ReverseProxy{
@@ -75,21 +75,16 @@ func New(to Endpoint, key Key, log *slog.Logger) (http.Handler, error) {
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p := to.explain(r, err)
 			log.Warn("gateway: a request failed", "path", r.URL.Path, "problem", p)
-			writeProblem(w, statusOf(p), p)
+			Refuse(w, p)
 		},
 	}
 	free := make(chan struct{}, maxRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p, status := admit(r, key); p != nil {
-			writeProblem(w, status, p)
-			return
-		}
 		select {
 		case free <- struct{}{}:
 			defer func() { <-free }()
 		default:
-			writeProblem(w, http.StatusServiceUnavailable, problem.New(problem.Throttled,
-				"The gateway has as many requests as it takes at a time.", "Send fewer at once.").Passing())
+			Refuse(w, problem.New(problem.Throttled, "The gateway has as many requests as it takes at a time.", "Send fewer at once.").Passing())
 			return
 		}
 		// The body is kept, because a request whose token is rejected is sent again.
@@ -99,10 +94,23 @@ func New(to Endpoint, key Key, log *slog.Logger) (http.Handler, error) {
 				"The request could not be read whole, or it has more than 32 MiB.", "Send less in one request."))
 			return
 		}
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		r.ContentLength = int64(len(body))
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.Body, _ = r.GetBody()
 		proxy.ServeHTTP(w, r)
 	}), nil
+}
+
+// Admit returns a handler that passes on the requests of callers that may use the
+// gateway, and refuses all others.
+func Admit(key Key, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, status := admit(r, key); p != nil {
+			writeProblem(w, status, p)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Serve answers on the listeners until the context ends; streams that are under way

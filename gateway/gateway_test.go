@@ -42,11 +42,11 @@ func openedTo(t *testing.T, base string, token TokenFunc) (*httptest.Server, str
 		t.Fatal(err)
 	}
 	key := NewKey()
-	handler, err := New(Endpoint{BaseURL: address, Token: token}, KeyOf(key), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	handler, err := New(Endpoint{BaseURL: address, Token: token}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	gateway := httptest.NewServer(handler)
+	gateway := httptest.NewServer(Admit(KeyOf(key), handler))
 	t.Cleanup(gateway.Close)
 	return gateway, key.Reveal()
 }
@@ -283,7 +283,7 @@ func TestManyStreamsAtOnceAndNoMoreThanItTakes(t *testing.T) {
 	for range maxRequests {
 		<-arrived
 	}
-	if status, body := ask(t, gateway, "/v1/chat/completions", withKey(key)); status != http.StatusServiceUnavailable {
+	if status, body := ask(t, gateway, "/v1/chat/completions", withKey(key)); status != http.StatusTooManyRequests {
 		t.Errorf("one too many: %d %s", status, body)
 	}
 	close(release)

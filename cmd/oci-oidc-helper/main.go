@@ -131,7 +131,7 @@ refused, 128 and the number of the signal that stopped the command.`,
 	commands := map[string]func() *cobra.Command{
 		"init": a.initCommand, "connect": a.connectCommand, "status": a.statusCommand, "token": a.tokenCommand,
 		"refresh": a.refreshCommand, "models": a.modelsCommand, "logout": a.logoutCommand, "doctor": a.doctorCommand,
-		"config": a.configCommand, "logs": a.logsCommand, "version": a.versionCommand,
+		"config": a.configCommand, "gateway": a.gatewayCommand, "logs": a.logsCommand, "version": a.versionCommand,
 	}
 	first := ""
 	if len(args) > 0 {

@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"mode":       mode,
 			"expand":     expand,
 			"await":      await,
+			"ask":        ask,
 		},
 	})
 }
@@ -119,7 +120,9 @@ func configure(ts *testscript.TestScript, _ bool, args []string) {
 // domain JSON tells the stand-in what its control handler understands.
 func tellDomain(ts *testscript.TestScript, _ bool, args []string) {
 	var command domaintest.Command
-	ts.Check(json.Unmarshal([]byte(args[0]), &command))
+	decoder := json.NewDecoder(strings.NewReader(args[0]))
+	decoder.DisallowUnknownFields()
+	ts.Check(decoder.Decode(&command))
 	ts.Check(server(ts).Do(command))
 }
 
@@ -171,6 +174,24 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s does not hold %q", args[0], args[1])
+}
+
+// ask [!] URL-FILE KEY-FILE PATH checks that the address in a file answers a request with
+// the key in another one, or refuses it.
+func ask(ts *testscript.TestScript, refused bool, args []string) {
+	base := strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(ts.ReadFile(args[0]), "The gateway answers at ")), ".")
+	req, err := http.NewRequest(http.MethodGet, base+args[2], nil)
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(args[1])))
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if ok := resp.StatusCode == http.StatusOK; ok == refused {
+		ts.Fatalf("%s%s answered %d: %s", base, args[2], resp.StatusCode, text)
+	}
+	ts.Logf("%s", text)
 }
 
 // expand FILE... replaces the variables of the environment in files.

@@ -15,7 +15,7 @@ const module = "github.com/opencode-oci-oidc/opencode-oci-oidc/"
 // Rooms in one line do not know each other.
 var rooms = [][]string{
 	{"cmd"},
-	{"rpc"},
+	{"rpc", "gateway"},
 	{"oidc", "guard"},
 	{"oidc/signin"},
 	{"oidc/domain"},

@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// Settings are what stays the same from one start of the gateway to the next, so that
+// the programs which use it need no change. They hold no secret.
+type Settings struct {
+	Port int `json:"port,omitempty"` // 0 until the first start
+	Key  Key `json:"keySHA256,omitempty"`
+}
+
+// maxSettingsSize bounds what is read of the file, in bytes.
+const maxSettingsSize = 4 << 10
+
+func settingsPath(p store.Places) string { return filepath.Join(p.StateDir, "gateway.json") }
+
+// LoadSettings returns the settings, or none where there is no file yet. Its error is a
+// problem of kind Store.
+func LoadSettings(p store.Places) (Settings, error) {
+	var s Settings
+	if p.StateDir == "" {
+		return s, problem.New(problem.Store, "There is no home directory for the gateway's settings.", "Set HOME or XDG_STATE_HOME.")
+	}
+	text, err := store.ReadLimited(settingsPath(p), maxSettingsSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		return Settings{}, problem.New(problem.Store, fmt.Sprintf("The gateway's settings %s cannot be read: %s.", settingsPath(p), store.PlainCause(err)),
+			`Make the file readable, or remove it and run "oci-oidc-helper gateway key" again.`).Because(err)
+	}
+	return s, nil
+}
+
+// UpdateSettings changes the settings under a lock, and returns them. Its error is a
+// problem of kind Store.
+func UpdateSettings(p store.Places, change func(*Settings)) (Settings, error) {
+	path := settingsPath(p)
+	unlock, ok, err := store.TryLock(path + ".lock")
+	if err != nil {
+		return Settings{}, err
+	}
+	if !ok {
+		return Settings{}, problem.New(problem.Store, "Another oci-oidc-helper is changing the gateway's settings.", "Try again.").Passing()
+	}
+	defer unlock()
+	s, err := LoadSettings(p)
+	if err != nil {
+		return Settings{}, err
+	}
+	change(&s)
+	text, err := json.Marshal(s)
+	if err == nil {
+		err = store.Replace(path, append(text, '\n'))
+	}
+	if err != nil {
+		return Settings{}, problem.New(problem.Store, fmt.Sprintf("The gateway's settings %s cannot be written: %s.", path, store.PlainCause(err)),
+			"Make room on the disk, and the directory writable.").Because(err)
+	}
+	return s, nil
+}
+
+// Listen opens the port on the loopback addresses; 0 lets the system choose one. IPv6
+// may be missing on this machine. Its error is a problem of kind PortInUse or Network.
+func Listen(port int) ([]net.Listener, int, error) {
+	four, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		kind, hint := problem.Network, "Try again."
+		if errors.Is(err, syscall.EADDRINUSE) {
+			kind, hint = problem.PortInUse, "A gateway may be running already; else choose another port with --port."
+		}
+		return nil, 0, problem.New(kind, fmt.Sprintf("Port %d of 127.0.0.1 cannot be opened.", port), hint).Because(err)
+	}
+	port = four.Addr().(*net.TCPAddr).Port
+	listeners := []net.Listener{four}
+	six, err := net.Listen("tcp6", net.JoinHostPort("::1", strconv.Itoa(port)))
+	switch {
+	case err == nil:
+		listeners = append(listeners, six)
+	case errors.Is(err, syscall.EADDRINUSE):
+		// Programs that try IPv6 first would reach whoever has it, and hand over the key.
+		_ = four.Close()
+		return nil, 0, problem.New(problem.PortInUse, fmt.Sprintf("Port %d of [::1] is taken by another program.", port),
+			"Choose another port with --port.").Because(err)
+	}
+	return listeners, port, nil
+}
+
+// BaseURL is the address that programs are given.
+func BaseURL(port int) string { return fmt.Sprintf("http://127.0.0.1:%d%s", port, PathPrefix) }
