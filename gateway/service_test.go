@@ -58,7 +58,9 @@ func TestSystemdAcceptsTheUnit(t *testing.T) {
 	service, _ := ServiceFor("linux", home, program, "")
 	file := filepath.Join(home, filepath.Base(service.File))
 	write(t, file, service.Text)
-	if output, err := exec.Command("systemd-analyze", "--user", "verify", file).CombinedOutput(); err != nil {
+	command := exec.Command("systemd-analyze", "--user", "verify", file)
+	command.Env = append(command.Environ(), "XDG_RUNTIME_DIR="+home)
+	if output, err := command.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, output)
 	}
 }
