@@ -181,6 +181,8 @@ func TestClientCredentialsInTime(t *testing.T) {
 		w.mustToken(s, "") // is in use
 		w.Fail(domaintest.Token, domaintest.Fault{Kind: domaintest.Unavailable})
 		time.Sleep(10 * time.Minute * 45 / 100)
+		w.mustToken(s, "")
+		s.behind.Wait()
 		if token := w.mustToken(s, ""); token.Access == first.Access {
 			t.Error("no new token ahead of the end")
 		}

@@ -130,6 +130,8 @@ func (s *Session) sendRefresh(old tokens.Tokens) error {
 		return nil
 	case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():
 		return s.ended(old, err)
+	case !fresh.Empty(): // a refresh token without a usable access token
+		s.keep(fresh)
 	}
 	p := problem.From(err)
 	s.log.Warn("refresh failed", "problem", p, "sent", outcome.Sent, "unknown", outcome.Unknown, "retryAfter", outcome.RetryAfter)

@@ -249,7 +249,6 @@ func TestFaults(t *testing.T) {
 		{"a captive portal", domaintest.Portal, problem.Domain, true, true},
 		{"a reset before the answer", domaintest.Reset, problem.Network, true, true},
 		{"a reset after the exchange", domaintest.ResetAfter, problem.Network, true, true},
-		{"half an answer", domaintest.Truncate, problem.Domain, true, true},
 		{"an endless answer", domaintest.Huge, problem.Domain, true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -300,13 +299,59 @@ func TestFaults(t *testing.T) {
 				w.Heal(domaintest.Token)
 				time.Sleep(10 * time.Minute)
 				_, err := s.Token(t.Context(), "")
-				lost := test.fault == domaintest.ResetAfter || test.fault == domaintest.Truncate
+				lost := test.fault == domaintest.ResetAfter
 				if lost != problem.Is(err, problem.LoginRequired) || !lost && err != nil {
 					t.Errorf("in the end: %v", err)
 				}
 			})
 		})
 	}
+}
+
+// TestHalfAnAnswer: the access token that came is used; the refresh token behind it did
+// not come, and the old one, which may be used up, is not risked before it must be.
+func TestHalfAnAnswer(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	w.bubble(func(t *testing.T) {
+		old := w.expired()
+		s := w.session()
+		w.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Truncate})
+		token := w.mustToken(s, "")
+		if saved := w.saved(); token.Access == old.Access || saved.Access != token.Access || saved.Refresh != old.Refresh || saved.RefreshSentAt.IsZero() {
+			t.Errorf("saved %+v", saved)
+		}
+		w.Heal(domaintest.Token)
+		time.Sleep(58 * time.Minute)
+		w.mustToken(s, "")
+		s.behind.Wait()
+		if n := w.Count(domaintest.Token); n != 1 {
+			t.Errorf("%d token requests", n)
+		}
+		time.Sleep(3 * time.Minute)
+		if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) || w.Count(domaintest.Token) != 2 {
+			t.Errorf("in the end: %v after %d token requests", err, w.Count(domaintest.Token))
+		}
+	})
+}
+
+// TestARefreshTokenAlone: it is saved before the caller is told that there is no access
+// token with it, and brings one at the next time.
+func TestARefreshTokenAlone(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	w.bubble(func(t *testing.T) {
+		old := w.expired()
+		w.replaceIn(domaintest.Token, `"access_token":`, `"no_access_token":`)
+		s := w.session()
+		if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Domain) {
+			t.Error(err)
+		}
+		if saved := w.saved(); saved.Refresh == old.Refresh || saved.Refresh.Empty() || saved.Access != old.Access {
+			t.Errorf("saved %+v", saved)
+		}
+		w.Change(func(o *domaintest.Options) { o.Tamper = nil })
+		time.Sleep(2 * time.Minute)
+		w.mustToken(s, "")
+	})
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,7 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,9 +25,9 @@ import (
 )
 
 // A client is the registered application as it asks the domain. The oauth2.Config
-// in it knows no secret: what proves the application is added to each form as it
-// leaves, because x/oauth2 knows neither keys nor repeated parameters, and would
-// find out the way of a secret by sending a one-time code twice.
+// in it knows no secret and sends nothing: x/oauth2 knows neither keys nor repeated
+// parameters, would find out the way of a secret by sending a one-time code twice, and
+// throws good tokens away for an odd lifetime beside them.
 type client struct {
 	oauth2.Config
 	secret   secret.Text // empty without one
@@ -48,7 +46,7 @@ func (d *Domain) client(endpoints tokens.Endpoints) (*client, error) {
 			ClientID:    d.config.ClientID,
 			RedirectURL: d.config.RedirectURIs[0],
 			Scopes:      strings.Fields(d.config.Scope),
-			Endpoint:    oauth2.Endpoint{TokenURL: endpoints.Token, AuthStyle: oauth2.AuthStyleInParams},
+			Endpoint:    oauth2.Endpoint{TokenURL: endpoints.Token},
 		},
 		inForm: endpoints.SecretInForm,
 		keyID:  d.config.ClientKeyID,
@@ -154,40 +152,4 @@ func parseKey(text secret.Text) (*rsa.PrivateKey, error) {
 		return nil, bad("it has " + strconv.Itoa(key.N.BitLen()) + " bits, which is too short for RS256 (RFC 7518, 3.3)")
 	}
 	return key, nil
-}
-
-// A formWriter completes each form as it leaves: more parameters, and what proves
-// the application.
-type formWriter struct {
-	next http.RoundTripper
-	as   *client // nil for a request that proves nothing
-	more url.Values
-}
-
-// RoundTrip leaves what is no form as it is.
-func (f formWriter) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Method != http.MethodPost || req.Body == nil {
-		return f.next.RoundTrip(req)
-	}
-	defer req.Body.Close()
-	text, err := io.ReadAll(req.Body)
-	if err != nil {
-		return nil, err
-	}
-	form, err := url.ParseQuery(string(text))
-	if err != nil {
-		return nil, err
-	}
-	for name, values := range f.more {
-		form[name] = values
-	}
-	req = req.Clone(req.Context())
-	if f.as != nil {
-		if err := f.as.prove(form, req.Header); err != nil {
-			return nil, err
-		}
-	}
-	whole := []byte(form.Encode())
-	req.Body, req.ContentLength, req.GetBody = io.NopCloser(bytes.NewReader(whole)), int64(len(whole)), nil
-	return f.next.RoundTrip(req)
 }

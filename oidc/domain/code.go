@@ -129,15 +129,19 @@ func (r *CodeRequest) ParsePasted(text string) (code string, err error) {
 
 // Redeem exchanges the code for tokens (RFC 6749, 4.1.3).
 func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (tokens.Tokens, error) {
-	ctx, x := d.exchangeAs(ctx, r.client, d.resources())
-	answer, err := r.client.Exchange(ctx, code, oauth2.VerifierOption(r.verifier))
-	d.learnClock(x)
+	form := d.resources()
+	form.Set("grant_type", "authorization_code")
+	form.Set("code", code)
+	form.Set("redirect_uri", r.client.RedirectURL)
+	form.Set("code_verifier", r.verifier)
+	x := d.post(ctx, r.client.Endpoint.TokenURL, r.client, form)
+	answer, err := d.readAnswer(x)
 	if err != nil {
 		p := d.fault(codeStep, x, err)
-		var refused *oauth2.RetrieveError
+		var refused *refusal
 		if errors.Is(p, ErrInvalidGrant) && errors.As(err, &refused) {
 			p.Kind = problem.LoginDenied
-			p.Message = "Could not " + codeStep + ": the domain does not accept the code" + said(refused.ErrorCode, refused.ErrorDescription, x.supportID()) + "."
+			p.Message = "Could not " + codeStep + ": the domain does not accept the code" + said(refused.code, refused.description, x.supportID()) + "."
 			p.Hint = "It may have been used already, or be too old; sign in again."
 		}
 		return tokens.Tokens{}, p
@@ -158,19 +162,19 @@ func (d *Domain) newAnswerCheck(ctx context.Context, m *metadata) (answerCheck, 
 }
 
 // signedIn checks the answer of a sign-in and makes tokens of it.
-func (d *Domain) signedIn(ctx context.Context, answer *oauth2.Token, check answerCheck, nonce string) (tokens.Tokens, error) {
+func (d *Domain) signedIn(ctx context.Context, a answer, check answerCheck, nonce string) (tokens.Tokens, error) {
 	m := check.metadata
-	subject, err := d.checkIDToken(answer, m.Issuer, nonce)
+	subject, err := d.checkIDToken(a, m.Issuer, nonce)
 	if err == nil {
-		err = d.checkAge(answer, check.asked)
+		err = d.checkAge(a, check.asked)
 	}
-	if raw, _ := answer.Extra("id_token").(string); err == nil {
-		err = check.signature.verify(ctx, raw)
+	if err == nil {
+		err = check.signature.verify(ctx, a.ID)
 	}
 	if err != nil {
 		return tokens.Tokens{}, err
 	}
-	tok, err := d.received(answer, m.endpoints())
+	tok, err := d.received(a, m.endpoints())
 	if err != nil {
 		return tokens.Tokens{}, err
 	}

@@ -1,13 +1,12 @@
 package domain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"time"
-
-	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
@@ -15,9 +14,9 @@ import (
 
 const (
 	deviceStep       = "sign in with a code"
-	devicePoll       = 5  // seconds between two polls unless the domain says otherwise (RFC 8628, 3.2)
-	devicePollSlower = 5  // seconds more after a connection trouble (RFC 8628, 3.5)
-	devicePollMost   = 60 // seconds
+	devicePoll       = 5 * time.Second // between two polls unless the domain says otherwise (RFC 8628, 3.2)
+	devicePollSlower = 5 * time.Second // more when the domain asks for it, or after a connection trouble (3.5)
+	devicePollMost   = time.Minute
 	deviceLifetime   = 5 * time.Minute
 	deviceLongest    = 30 * time.Minute
 )
@@ -33,9 +32,10 @@ type DeviceRequest struct {
 	UserCode    string
 	ExpiresAt   time.Time
 
-	client *client
-	check  answerCheck
-	grant  *oauth2.DeviceAuthResponse
+	client   *client
+	check    answerCheck
+	code     string
+	interval time.Duration // between two polls
 }
 
 // NewDeviceRequest asks for a code that a person enters on any machine.
@@ -52,71 +52,80 @@ func (d *Domain) NewDeviceRequest(ctx context.Context) (*DeviceRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	client.Endpoint.DeviceAuthURL = m.Device
-	grant, err := d.requestDevice(ctx, client)
+	r, err := d.requestDevice(ctx, client, m.Device)
 	if err != nil {
 		return nil, err
 	}
-	return &DeviceRequest{
-		URL: grant.VerificationURI, CompleteURL: grant.VerificationURIComplete, UserCode: grant.UserCode, ExpiresAt: grant.Expiry,
-		client: client, check: check, grant: grant,
-	}, nil
-}
-
-// AwaitDevice waits until the person has entered the code, and returns the tokens.
-func (d *Domain) AwaitDevice(ctx context.Context, r *DeviceRequest) (tokens.Tokens, error) {
-	answer, err := d.pollDevice(ctx, r.client, r.grant)
-	if err != nil {
-		return tokens.Tokens{}, err
-	}
-	return d.signedIn(ctx, answer, r.check, "")
+	r.check = check
+	return r, nil
 }
 
 // requestDevice asks for a code. Oracle wants response_type beside the
 // parameters of RFC 8628, 3.1, and no client authentication.
-func (d *Domain) requestDevice(ctx context.Context, client *client) (*oauth2.DeviceAuthResponse, error) {
-	grant, x, err := d.askForDevice(ctx, client, nil)
-	if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) && refused.ErrorCode == "invalid_client" {
-		// RFC 8628, 3.1 wants a confidential client to prove itself here, too.
-		grant, x, err = d.askForDevice(ctx, client, client)
-	}
-	if err != nil {
-		p := d.fault(deviceStep, x, err)
-		if x.status == http.StatusNotFound {
-			p = problem.New(problem.Config, "Could not sign in with a code: the domain has no device flow.",
-				"Sign in with the browser, or ask your administrator to enable the Device Code grant.")
+func (d *Domain) requestDevice(ctx context.Context, client *client, endpoint string) (*DeviceRequest, error) {
+	form := func() url.Values {
+		form := d.beginning()
+		form.Set("client_id", client.ClientID)
+		form.Set("response_type", "device_code")
+		if d.config.Scope != "" {
+			form.Set("scope", d.config.Scope)
 		}
-		return nil, p
+		return form
 	}
-	grant.VerificationURI = Secured(grant.VerificationURI)
-	if grant.DeviceCode == "" || !SecureURL(grant.VerificationURI) {
+	x := d.post(ctx, endpoint, nil, form())
+	r, err := d.readDeviceAnswer(x)
+	if refused := (*refusal)(nil); errors.As(err, &refused) && (refused.code == "invalid_client" || refused.code == "unauthorized_client") {
+		// RFC 8628, 3.1 wants a confidential client to prove itself here, too.
+		x = d.post(ctx, endpoint, client, form())
+		r, err = d.readDeviceAnswer(x)
+	}
+	switch {
+	case err == nil:
+	case x.err == nil && x.status == http.StatusNotFound:
+		return nil, problem.New(problem.Config, "Could not sign in with a code: the domain has no device flow.",
+			"Sign in with the browser, or ask your administrator to enable the Device Code grant.")
+	default:
+		return nil, d.fault(deviceStep, x, err)
+	}
+	r.client = client
+	r.URL, r.CompleteURL = Secured(r.URL), Secured(r.CompleteURL)
+	if r.code == "" || !SecureURL(r.URL) {
 		return nil, d.nonsense(deviceStep, "no device code or no address to enter it", nil)
 	}
-	if grant.VerificationURIComplete = Secured(grant.VerificationURIComplete); !SecureURL(grant.VerificationURIComplete) {
-		grant.VerificationURIComplete = ""
+	if !SecureURL(r.CompleteURL) {
+		r.CompleteURL = ""
 	}
-	if grant.UserCode == "" || Printable(grant.UserCode, UserCodeSize) != grant.UserCode {
+	if r.UserCode == "" || Printable(r.UserCode, UserCodeSize) != r.UserCode {
 		return nil, d.nonsense(deviceStep, "no code that a person can type", nil)
 	}
-	now := time.Now()
-	if grant.Expiry.IsZero() {
-		grant.Expiry = now.Add(deviceLifetime)
-	}
-	if latest := now.Add(deviceLongest); grant.Expiry.After(latest) {
-		grant.Expiry = latest
-	}
-	if grant.Interval <= 0 {
-		grant.Interval = devicePoll
-	}
-	grant.Interval = min(grant.Interval, devicePollMost)
-	return grant, nil
+	return r, nil
 }
 
-func (d *Domain) askForDevice(ctx context.Context, client, as *client) (*oauth2.DeviceAuthResponse, *exchange, error) {
-	ctx, x := d.exchangeAs(ctx, as, d.beginning())
-	grant, err := client.DeviceAuth(ctx, oauth2.SetAuthURLParam("response_type", "device_code"))
-	d.learnClock(x)
-	return grant, x, err
+// readDeviceAnswer reads a device answer (RFC 8628, 3.2). What is odd in it is logged
+// by name.
+func (d *Domain) readDeviceAnswer(x *exchange) (*DeviceRequest, error) {
+	if x.err != nil {
+		return nil, x.err
+	}
+	m, malformed := readMembers(x.body)
+	const years = 100 * 366 * 24 * time.Hour // more is no number of seconds
+	lifetime, interval := m.seconds("expires_in", years), m.seconds("interval", years)
+	r := &DeviceRequest{
+		URL: cmp.Or(m.text("verification_uri"), m.text("verification_url")), CompleteURL: m.text("verification_uri_complete"),
+		UserCode: m.text("user_code"), code: m.text("device_code"),
+		ExpiresAt: time.Now().Add(min(cmp.Or(lifetime, deviceLifetime), deviceLongest)),
+		interval:  min(cmp.Or(interval, devicePoll), devicePollMost),
+	}
+	refused := refusal{m.text("error"), m.text("error_description")}
+	if len(m.odd) > 0 {
+		d.log.Warn("the domain's answer is odd", "members", m.odd)
+	}
+	switch {
+	case x.status/100 != 2, refused.code != "":
+		return nil, &refused
+	default:
+		return r, malformed
+	}
 }
 
 // Secured turns the http: address that Oracle's domains give for their own page
@@ -137,31 +146,44 @@ func notEntered() *problem.Problem {
 	return problem.New(problem.LoginTimeout, "Could not "+deviceStep+": the code was not entered in time.", "Start again, and enter the new code.")
 }
 
-// pollDevice waits for the person. x/oauth2 ends at the first connection trouble,
-// where RFC 8628, 3.5 asks for slower polling, so it is begun again.
-func (d *Domain) pollDevice(ctx context.Context, client *client, grant *oauth2.DeviceAuthResponse) (*oauth2.Token, error) {
-	ctx, cancel := context.WithDeadlineCause(ctx, grant.Expiry, notEntered())
+// AwaitDevice waits until the person has entered the code, and returns the tokens. A
+// connection trouble makes it ask less often (RFC 8628, 3.5).
+func (d *Domain) AwaitDevice(ctx context.Context, r *DeviceRequest) (tokens.Tokens, error) {
+	ctx, cancel := context.WithDeadlineCause(ctx, r.ExpiresAt, notEntered())
 	defer cancel()
+	slower := func() { r.interval = min(r.interval+devicePollSlower, devicePollMost) }
+	wait := r.interval
 	for {
-		ctx, x := d.exchangeAs(ctx, client, d.resources())
-		answer, err := client.DeviceAccessToken(ctx, grant)
-		d.learnClock(x)
-		if err == nil {
-			return answer, nil
-		}
-		if ctx.Err() != nil || !time.Now().Before(grant.Expiry) {
-			<-ctx.Done()
-			return nil, problem.From(context.Cause(ctx))
-		}
-		p := d.fault(deviceStep, x, err)
-		if !p.Retryable {
-			return nil, p
-		}
-		d.log.Warn("polling for the device code goes on", "problem", p)
-		grant.Interval = min(grant.Interval+devicePollSlower, devicePollMost)
 		select {
 		case <-ctx.Done():
-		case <-time.After(min(x.retryAfter(), devicePollMost*time.Second)):
+			return tokens.Tokens{}, problem.From(context.Cause(ctx))
+		case <-time.After(wait):
 		}
+		form := d.resources()
+		form.Set("grant_type", "urn:ietf:params:oauth:grant-type:device_code")
+		form.Set("device_code", r.code)
+		x := d.post(ctx, r.client.Endpoint.TokenURL, r.client, form)
+		answer, err := d.readAnswer(x)
+		if err == nil {
+			return d.signedIn(ctx, answer, r.check, "")
+		}
+		if ctx.Err() != nil {
+			return tokens.Tokens{}, problem.From(context.Cause(ctx))
+		}
+		wait = 0
+		switch refused := (*refusal)(nil); {
+		case errors.As(err, &refused) && refused.code == "authorization_pending":
+		case errors.As(err, &refused) && refused.code == "slow_down":
+			slower()
+		default:
+			p := d.fault(deviceStep, x, err)
+			if !p.Retryable {
+				return tokens.Tokens{}, p
+			}
+			d.log.Warn("polling for the device code goes on", "problem", p)
+			slower()
+			wait = min(x.retryAfter(), devicePollMost)
+		}
+		wait += r.interval
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,8 +23,6 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
-
-	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -148,30 +145,20 @@ var errNotThere = errors.New("not found")
 
 func (d *Domain) fetchDocument(ctx context.Context, path string) (*metadata, error) {
 	const step = "read the domain's discovery document"
-	ctx, x := d.exchange(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url.String()+path, nil)
-	if err != nil {
-		return nil, d.fault(step, x, err)
-	}
-	resp, err := x.client().Do(req)
-	if err != nil {
-		return nil, d.fault(step, x, err)
-	}
-	d.learnClock(x)
-	body, err := io.ReadAll(resp.Body)
+	x := d.get(ctx, d.url.String()+path)
 	switch {
-	case err != nil:
-		return nil, d.fault(step, x, err)
-	case resp.StatusCode == http.StatusNotFound:
+	case x.err != nil:
+		return nil, d.fault(step, x, x.err)
+	case x.status == http.StatusNotFound:
 		return nil, errNotThere
-	case resp.StatusCode != http.StatusOK:
-		return nil, d.fault(step, x, &oauth2.RetrieveError{Response: resp})
+	case x.status != http.StatusOK:
+		return nil, d.fault(step, x, &refusal{})
 	}
 	var document struct {
 		metadata
 		Nested *metadata `json:"openid-configuration"`
 	}
-	if err := json.Unmarshal(body, &document); err != nil {
+	if err := json.Unmarshal(x.body, &document); err != nil {
 		return nil, d.fault(step, x, err)
 	}
 	if document.Nested != nil {
@@ -283,8 +270,10 @@ type Outcome struct {
 }
 
 // Refresh exchanges a refresh token (RFC 6749, 6). Where the answer brings no new
-// one, the old one stays. With known endpoints no discovery is made.
+// one, the old one stays. With known endpoints no discovery is made. Tokens that come
+// with an error are to be saved all the same: the old ones may be used up.
 func (d *Domain) Refresh(ctx context.Context, old tokens.Tokens) (tok tokens.Tokens, outcome Outcome, err error) {
+	const step = "refresh the session"
 	endpoints := old.Endpoints
 	// An assertion also needs the issuer and the domain's clock.
 	if !d.owns(endpoints.Token) || !d.config.ClientKey.None() {
@@ -298,31 +287,31 @@ func (d *Domain) Refresh(ctx context.Context, old tokens.Tokens) (tok tokens.Tok
 	if err != nil {
 		return tokens.Tokens{}, Outcome{}, err
 	}
-	ctx, x := d.exchangeAs(ctx, client, d.resources())
-	answer, err := client.TokenSource(ctx, &oauth2.Token{RefreshToken: old.Refresh.Reveal()}).Token()
-	d.learnClock(x)
-	if err != nil {
+	form := d.resources()
+	form.Set("grant_type", "refresh_token")
+	form.Set("refresh_token", old.Refresh.Reveal())
+	x := d.post(ctx, endpoints.Token, client, form)
+	answer, err := d.readAnswer(x)
+	if err != nil && answer.Access+answer.Refresh == "" {
 		outcome = Outcome{Sent: x.sent.Load(), Unknown: x.unknown(), RetryAfter: x.retryAfter()}
-		return tokens.Tokens{}, outcome, d.fault("refresh the session", x, err)
+		return tokens.Tokens{}, outcome, d.fault(step, x, err)
 	}
-	tok, err = d.received(answer, endpoints)
-	if err == nil {
-		err = d.checkSamePerson(answer, old.Subject)
-	}
-	if err != nil {
+	if err := d.checkSamePerson(answer, old.Subject); err != nil {
 		return tokens.Tokens{}, Outcome{Sent: true, Unknown: true}, err
 	}
-	if old.Subject != "" {
-		tok.Subject = old.Subject
+	cutOff := err != nil && answer.Refresh == ""
+	tok, err = d.renewed(old, answer, endpoints)
+	if cutOff {
+		tok.RefreshSentAt = time.Now().Round(0) // a new one may have been on its way
 	}
-	return tok, Outcome{}, nil
+	return tok, Outcome{Sent: true}, err
 }
 
 // Revoke ends a refresh token at the domain (RFC 7009). Oracle's domains take
 // refresh tokens only; an access token lives on until it expires.
-func (d *Domain) Revoke(ctx context.Context, tokens tokens.Tokens) error {
+func (d *Domain) Revoke(ctx context.Context, tok tokens.Tokens) error {
 	const step = "revoke the session at the domain"
-	endpoints := tokens.Endpoints
+	endpoints := tok.Endpoints
 	if !d.owns(endpoints.Revocation) || !d.config.ClientKey.None() {
 		m, err := d.discover(ctx)
 		if err != nil {
@@ -334,33 +323,17 @@ func (d *Domain) Revoke(ctx context.Context, tokens tokens.Tokens) error {
 	if err != nil {
 		return err
 	}
-	form := url.Values{"token": {tokens.Refresh.Reveal()}, "token_type_hint": {"refresh_token"}}
-	return d.post(ctx, step, endpoints.Revocation, client, form)
+	x := d.post(ctx, endpoints.Revocation, client, url.Values{"token": {tok.Refresh.Reveal()}, "token_type_hint": {"refresh_token"}})
+	return d.acknowledged(step, x)
 }
 
-// post sends a form as the client, for what x/oauth2 has no call for. Any answer
-// but a success is the problem it means.
-func (d *Domain) post(ctx context.Context, step, endpoint string, client *client, form url.Values) error {
-	ctx, x := d.exchangeAs(ctx, client, nil)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
-	if err != nil {
+// acknowledged returns nil for an answer that says success, whatever is in it.
+func (d *Domain) acknowledged(step string, x *exchange) error {
+	switch _, err := d.readAnswer(x); {
+	case x.err != nil:
+		return d.fault(step, x, x.err)
+	case x.status/100 != 2:
 		return d.fault(step, x, err)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := x.client().Do(req)
-	if err != nil {
-		return d.fault(step, x, err)
-	}
-	if resp.StatusCode/100 == 2 {
-		return nil
-	}
-	refused := &oauth2.RetrieveError{Response: resp}
-	var body struct {
-		Code        string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	if json.NewDecoder(resp.Body).Decode(&body) == nil {
-		refused.ErrorCode, refused.ErrorDescription = body.Code, body.Description
-	}
-	return d.fault(step, x, refused)
+	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -59,8 +58,4 @@ func (w way) RoundTrip(req *http.Request) (*http.Response, error) { return w(req
 // jwt is a token with the given claims and no signature worth the name.
 func jwt(claims string) string {
 	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".AAAA"
-}
-
-func withIDToken(raw string) *oauth2.Token {
-	return (&oauth2.Token{}).WithExtra(map[string]any{"id_token": raw})
 }

@@ -10,8 +10,6 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/oauth2"
-
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -24,7 +22,7 @@ var ErrInvalidGrant = errors.New("invalid_grant")
 // ("refresh the session"). Nothing of the answer's body gets into it but the
 // standard error code and its description.
 func (d *Domain) fault(step string, x *exchange, err error) *problem.Problem {
-	var refused *oauth2.RetrieveError
+	var refused *refusal
 	switch {
 	case errors.Is(x.ctx.Err(), context.Canceled):
 		return problem.From(context.Cause(x.ctx))
@@ -32,7 +30,7 @@ func (d *Domain) fault(step string, x *exchange, err error) *problem.Problem {
 		return d.refusal(step, x, refused)
 	case errors.Is(err, errTooLarge):
 		return d.nonsense(step, "it is too large", err)
-	case x.status == 0:
+	case x.err != nil:
 		return d.unreachable(step, x, err)
 	default:
 		return d.nonsense(step, fmt.Sprintf("status %d", x.status), err)
@@ -41,9 +39,6 @@ func (d *Domain) fault(step string, x *exchange, err error) *problem.Problem {
 
 // unreachable is the problem of a call without an answer.
 func (d *Domain) unreachable(step string, x *exchange, err error) *problem.Problem {
-	if x.url == nil {
-		x.url = d.url
-	}
 	p := d.config.Network.Diagnose(err, x.url)
 	if p.Kind != problem.Config { // which is about a file
 		p.Message = "Could not " + step + ": " + p.Message
@@ -60,8 +55,8 @@ func (d *Domain) nonsense(step, why string, err error) *problem.Problem {
 }
 
 // refusal is the problem of an error answer (RFC 6749, 5.2; RFC 8628, 3.5).
-func (d *Domain) refusal(step string, x *exchange, refused *oauth2.RetrieveError) *problem.Problem {
-	said := said(refused.ErrorCode, refused.ErrorDescription, x.supportID())
+func (d *Domain) refusal(step string, x *exchange, refused *refusal) *problem.Problem {
+	said := said(refused.code, refused.description, x.supportID())
 	cause := fmt.Errorf("status %d%s", x.status, said)
 	could := "Could not " + step + ": "
 	switch {
@@ -73,15 +68,15 @@ func (d *Domain) refusal(step string, x *exchange, refused *oauth2.RetrieveError
 		p := network.PasswordForProxy(proxy, x.header.Values("Proxy-Authenticate"))
 		p.Message = could + p.Message
 		return p.Because(cause)
-	case x.status >= 500, refused.ErrorCode == "temporarily_unavailable", refused.ErrorCode == "server_error":
+	case x.status >= 500, refused.code == "temporarily_unavailable", refused.code == "server_error":
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.status, said),
 			"Wait a moment, then try again.").Passing().Because(cause)
-	case refused.ErrorCode == "expired_token" && step == deviceStep:
+	case (refused.code == "expired_token" || refused.code == "invalid_grant") && step == deviceStep:
 		return notEntered().Because(cause)
-	case refused.ErrorCode == "":
+	case refused.code == "":
 		return d.nonsense(step, fmt.Sprintf("status %d", x.status), cause)
 	}
-	return codeProblem(refused.ErrorCode, could, said).Because(errors.Join(codeCause(refused.ErrorCode), cause))
+	return codeProblem(refused.code, could, said).Because(errors.Join(codeCause(refused.code), cause))
 }
 
 // codeProblem is the problem of a standard error code.

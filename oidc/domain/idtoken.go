@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
@@ -87,15 +85,14 @@ func parseClaims(token string) (claims, error) {
 // the token endpoint over TLS): by default Oracle's domains do not publish their
 // keys. The issuer is compared with the one that the domain's own discovery
 // document names, because Oracle's is shared by all domains.
-func (d *Domain) checkIDToken(answer *oauth2.Token, issuer, nonce string) (subject string, err error) {
-	raw, _ := answer.Extra("id_token").(string)
-	if raw == "" && nonce != "" && slices.Contains(strings.Fields(d.config.Scope), "openid") {
+func (d *Domain) checkIDToken(a answer, issuer, nonce string) (subject string, err error) {
+	if a.ID == "" && nonce != "" && slices.Contains(strings.Fields(d.config.Scope), "openid") {
 		return "", badIDToken("there is none, although scope asks for openid")
 	}
-	if raw == "" {
+	if a.ID == "" {
 		return "", nil
 	}
-	c, err := parseClaims(raw)
+	c, err := parseClaims(a.ID)
 	if err != nil {
 		return "", badIDToken("it is not a JSON Web Token")
 	}
@@ -112,7 +109,7 @@ func (d *Domain) checkIDToken(answer *oauth2.Token, issuer, nonce string) (subje
 		return "", badIDToken("it has expired; the clocks may differ")
 	case nonce != "" && c.Nonce != nonce:
 		return "", badIDToken("it belongs to another sign-in")
-	case c.Hash != "" && !hashes(raw, c.Hash, answer.AccessToken):
+	case c.Hash != "" && !hashes(a.ID, c.Hash, a.Access):
 		return "", badIDToken("it belongs to another access token")
 	case c.Subject == "":
 		return "", badIDToken("it does not tell who signed in")
@@ -122,13 +119,12 @@ func (d *Domain) checkIDToken(answer *oauth2.Token, issuer, nonce string) (subje
 
 // checkAge checks that the person was asked for their password no longer than
 // max_age before the sign-in began (OpenID Connect Core 1.0, 3.1.2.1).
-func (d *Domain) checkAge(answer *oauth2.Token, asked time.Time) error {
+func (d *Domain) checkAge(a answer, asked time.Time) error {
 	if d.config.MaxAge == nil {
 		return nil
 	}
 	const clocksApart = 10 * time.Second
-	raw, _ := answer.Extra("id_token").(string)
-	c, err := parseClaims(raw)
+	c, err := parseClaims(a.ID)
 	if err != nil || c.AuthTime == nil {
 		return badIDToken("it does not tell when you entered your password, which max_age needs")
 	}
@@ -142,9 +138,8 @@ func (d *Domain) checkAge(answer *oauth2.Token, asked time.Time) error {
 
 // checkSamePerson applies OpenID Connect Core 12.2 to the ID token of a refresh,
 // if there is a readable one. subject is who signed in, "" if that is not known.
-func (d *Domain) checkSamePerson(answer *oauth2.Token, subject string) error {
-	raw, _ := answer.Extra("id_token").(string)
-	c, err := parseClaims(raw)
+func (d *Domain) checkSamePerson(a answer, subject string) error {
+	c, err := parseClaims(a.ID)
 	if err != nil || subject == "" || c.Subject == "" || c.person() == subject {
 		return nil
 	}

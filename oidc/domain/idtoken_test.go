@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/oauth2"
-
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
@@ -43,14 +41,14 @@ func TestIDToken(t *testing.T) {
 		{"an end far away", jwt(`{"iss":"i","aud":"confidential-client","exp":1e300,"nonce":"n","sub":"s"}`), ""},
 		{"this access token", jwt(`{"iss":"i","aud":"confidential-client","at_hash":"` + hash + `",` + rest + `}`), ""},
 	} {
-		answer := (&oauth2.Token{AccessToken: "the access token"}).WithExtra(map[string]any{"id_token": test.raw})
-		subject, err := d.checkIDToken(answer, "i", "n")
+		a := answer{Access: "the access token", ID: test.raw}
+		subject, err := d.checkIDToken(a, "i", "n")
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) || err == nil && subject != "s" {
 			t.Errorf("%s: %q, %v", test.name, subject, err)
 		}
 	}
 	// The device flow has no nonce, and may have no ID token.
-	if _, err := d.checkIDToken(withIDToken(""), "i", ""); err != nil {
+	if _, err := d.checkIDToken(answer{}, "i", ""); err != nil {
 		t.Error(err)
 	}
 }

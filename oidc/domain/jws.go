@@ -17,8 +17,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/oauth2"
-
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
@@ -42,28 +40,21 @@ type signingKey struct {
 // signingKeys asks the domain for its keys.
 func (d *Domain) signingKeys(ctx context.Context, m *metadata) ([]signingKey, error) {
 	const step = "read the domain's signing keys"
-	ctx, x := d.exchange(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.Keys, nil)
-	if err != nil {
-		return nil, d.fault(step, x, err)
-	}
-	resp, err := x.client().Do(req)
-	if err != nil {
-		return nil, d.fault(step, x, err)
-	}
-	defer resp.Body.Close()
+	x := d.get(ctx, m.Keys)
 	var set struct {
 		Keys []signingKey `json:"keys"`
 	}
 	switch {
-	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
+	case x.err != nil:
+		return nil, d.fault(step, x, x.err)
+	case x.status == http.StatusUnauthorized, x.status == http.StatusForbidden:
 		return nil, problem.New(problem.Config,
-			fmt.Sprintf("The domain does not publish its signing keys (status %d), and strict_id_token needs them.", resp.StatusCode),
+			fmt.Sprintf("The domain does not publish its signing keys (status %d), and strict_id_token needs them.", x.status),
 			`Ask your administrator to switch on "Configure client access" in the domain's settings, or remove strict_id_token.`)
-	case resp.StatusCode != http.StatusOK:
-		return nil, d.fault(step, x, &oauth2.RetrieveError{Response: resp})
+	case x.status != http.StatusOK:
+		return nil, d.fault(step, x, &refusal{})
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&set); err != nil {
+	if err := json.Unmarshal(x.body, &set); err != nil {
 		return nil, d.fault(step, x, err)
 	}
 	return set.Keys, nil

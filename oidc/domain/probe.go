@@ -62,7 +62,7 @@ func (d *Domain) probeGrant(ctx context.Context, form url.Values) error {
 	if err != nil {
 		return err
 	}
-	err = d.post(ctx, step, m.Token, client, form)
+	err = d.acknowledged(step, d.post(ctx, m.Token, client, form))
 	switch {
 	case errors.Is(err, ErrInvalidGrant):
 		return nil
@@ -82,24 +82,18 @@ func (d *Domain) ProbeAuthorization(ctx context.Context, redirectURI string) err
 	if err != nil {
 		return err
 	}
-	ctx, x := d.exchange(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, request.URL(), nil)
-	if err != nil {
-		return d.fault(step, x, err)
-	}
-	resp, err := x.client().Do(req)
-	if err != nil {
-		return d.fault(step, x, err)
-	}
+	x := d.get(ctx, request.URL())
 	switch {
-	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode >= 500, resp.StatusCode == http.StatusProxyAuthRequired:
-		return d.fault(step, x, &oauth2.RetrieveError{Response: resp})
-	case resp.StatusCode >= 400:
+	case x.err != nil:
+		return d.fault(step, x, x.err)
+	case x.status == http.StatusTooManyRequests, x.status >= 500, x.status == http.StatusProxyAuthRequired:
+		return d.fault(step, x, &refusal{})
+	case x.status >= 400:
 		return problem.New(problem.Config, "The domain shows an error page instead of its sign-in page.",
 			"Check client_id, and that the redirect URL "+redirectURI+
 				" is registered in the application exactly like that, with \"Allow non-HTTPS URLs\" on.")
 	}
-	location, err := resp.Location()
+	location, err := url.Parse(x.header.Get("Location"))
 	if err != nil || !strings.HasPrefix(location.String(), redirectURI+"?") {
 		return nil
 	}
@@ -120,8 +114,7 @@ func (d *Domain) ProbeDevice(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client.Endpoint.DeviceAuthURL = m.Device
-	_, err = d.requestDevice(ctx, client)
+	_, err = d.requestDevice(ctx, client, m.Device)
 	return err
 }
 

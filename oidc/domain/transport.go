@@ -1,20 +1,15 @@
 package domain
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
@@ -24,107 +19,90 @@ const ExchangeTimeout = 30 * time.Second
 
 const maxAnswerSize = 1 << 20 // bytes
 
-// An exchange is one call to a domain, and what there is to know of it besides
-// its result. It is the transport of that call.
+// An exchange is one request to a domain and its answer, whose body is read once.
 type exchange struct {
-	ctx  context.Context
-	base http.RoundTripper
-	log  *slog.Logger
-	as   *client    // who asks; nil for what is asked by nobody
-	more url.Values // for the form
-
-	url    *url.URL    // of the last request
+	ctx    context.Context
+	url    *url.URL
 	sent   atomic.Bool // the request left this machine
-	status int         // of the last answer; 0 without one
-	header http.Header // of the last answer
-}
-
-// exchange begins a call: the returned context makes x/oauth2 use it.
-func (d *Domain) exchange(ctx context.Context) (context.Context, *exchange) {
-	return d.exchangeAs(ctx, nil, nil)
-}
-
-// exchangeAs begins a call of the application, or of nobody in particular for nil,
-// whose forms get more parameters.
-func (d *Domain) exchangeAs(ctx context.Context, as *client, more url.Values) (context.Context, *exchange) {
-	x := &exchange{ctx: ctx, base: d.transport, log: d.log, as: as, more: more}
-	return context.WithValue(ctx, oauth2.HTTPClient, x.client()), x
-}
-
-// client follows no redirects: whoever the answer names would get the request. Its
-// time is limited in RoundTrip.
-func (x *exchange) client() *http.Client {
-	return &http.Client{
-		Transport:     formWriter{x, x.as, x.more},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	status int         // 0 without an answer
+	header http.Header
+	body   []byte // as much as came
+	err    error  // no answer came, or not all of it
 }
 
 // errTooLarge is the error of an answer that nobody has a use for.
 var errTooLarge = errors.New("the answer is too large")
 
-// RoundTrip sends the request under the call's context, which x/oauth2 forgets
-// for the device request, and reads the whole answer, so that one that was cut
-// off is an error here and not half a token later.
-func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	x.sent.Store(false)
-	x.url = req.URL
-	x.status, x.header = 0, nil
-	form, err := readBody(req)
+// get asks for a document.
+func (d *Domain) get(ctx context.Context, address string) *exchange {
+	req, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
-		return nil, err
+		return &exchange{ctx: ctx, url: d.url, err: err}
 	}
-	rememberAsked(req, form)
-	ctx, cancel := context.WithTimeout(x.ctx, ExchangeTimeout)
-	defer cancel()
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() { x.sent.Store(true) },
-	})
-	req = req.Clone(ctx)
-	req.Header.Set("Accept", "application/json")
-	if form != nil {
-		req.Body = io.NopCloser(bytes.NewReader(form))
-	}
-	log := x.log.With("method", req.Method, "host", req.URL.Host, "path", req.URL.Path)
-	began := time.Now()
-	resp, err := x.base.RoundTrip(req)
-	if err != nil {
-		log.Debug("no answer from the domain", "took", time.Since(began), "err", err)
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerSize+1))
-	if err == nil && len(body) > maxAnswerSize {
-		err = errTooLarge
-	}
-	if err != nil {
-		return nil, err
-	}
-	rememberAnswered(body)
-	x.status, x.header = resp.StatusCode, resp.Header
-	log.Debug("the domain answered", "status", x.status, "took", time.Since(began), "bytes", len(body), "ecid", x.supportID())
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	// x/oauth2 would read a form, too, whose lifetime it does not tell.
-	resp.Header = resp.Header.Clone()
-	resp.Header.Set("Content-Type", "application/json")
-	return resp, nil
+	rememberAsked(req.Header, nil)
+	return d.send(ctx, req)
 }
 
-// readBody reads the form that is to be sent, or returns nil for none.
-func readBody(req *http.Request) ([]byte, error) {
-	if req.Body == nil {
-		return nil, nil
+// post sends a form on behalf of the application, with what proves it, or for nil
+// without proof.
+func (d *Domain) post(ctx context.Context, endpoint string, as *client, form url.Values) *exchange {
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	var err error
+	if as != nil {
+		err = as.prove(form, header)
 	}
-	defer req.Body.Close()
-	return io.ReadAll(req.Body)
+	rememberAsked(header, form)
+	var req *http.Request
+	if err == nil {
+		req, err = http.NewRequest(http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	}
+	if err != nil {
+		return &exchange{ctx: ctx, url: d.url, err: err}
+	}
+	req.Header = header
+	req.GetBody = nil // a one-time token is not sent twice by itself
+	return d.send(ctx, req)
+}
+
+// send makes the exchange. It follows no redirects: whoever the answer names would
+// get the request.
+func (d *Domain) send(ctx context.Context, req *http.Request) *exchange {
+	x := &exchange{ctx: ctx, url: req.URL}
+	defer d.learnClock(x)
+	ctx, cancel := context.WithTimeout(ctx, ExchangeTimeout)
+	defer cancel()
+	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { x.sent.Store(true) },
+	}))
+	req.Header.Set("Accept", "application/json")
+	client := &http.Client{
+		Transport:     d.transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	log := d.log.With("method", req.Method, "host", req.URL.Host, "path", req.URL.Path)
+	began := time.Now()
+	resp, err := client.Do(req)
+	if err != nil {
+		log.Debug("no answer from the domain", "took", time.Since(began), "err", err)
+		x.err = err
+		return x
+	}
+	defer resp.Body.Close()
+	x.status, x.header = resp.StatusCode, resp.Header
+	x.body, x.err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerSize+1))
+	if x.err == nil && len(x.body) > maxAnswerSize {
+		x.body, x.err = nil, errTooLarge
+	}
+	rememberAnswered(x.body)
+	log.Debug("the domain answered", "status", x.status, "took", time.Since(began), "bytes", len(x.body), "ecid", x.supportID(), "err", x.err)
+	return x
 }
 
 // rememberAsked makes the secrets in a request known, so that they are found where
 // the domain echoes them.
-func rememberAsked(req *http.Request, body []byte) {
-	_, basic, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+func rememberAsked(header http.Header, form url.Values) {
+	_, basic, _ := strings.Cut(header.Get("Authorization"), " ")
 	secret.Remember(basic)
-	form, _ := url.ParseQuery(string(body))
 	for _, name := range []string{"code", "code_verifier", "device_code", "refresh_token", "token", "client_secret", "client_assertion"} {
 		secret.Remember(form.Get(name))
 	}
@@ -132,14 +110,9 @@ func rememberAsked(req *http.Request, body []byte) {
 
 // rememberAnswered does so with the secrets in an answer.
 func rememberAnswered(body []byte) {
-	var answer struct {
-		Access  string `json:"access_token"`
-		Refresh string `json:"refresh_token"`
-		ID      string `json:"id_token"`
-		Device  string `json:"device_code"`
-	}
-	if json.Unmarshal(body, &answer) == nil {
-		secret.Remember(answer.Access, answer.Refresh, answer.ID, answer.Device)
+	answer, _ := readMembers(body)
+	for _, name := range []string{"access_token", "refresh_token", "id_token", "device_code"} {
+		secret.Remember(answer.text(name))
 	}
 }
 
@@ -147,7 +120,7 @@ func rememberAnswered(body []byte) {
 // usable answer came: the connection was cut, a gateway gave up, or the answer
 // says success and cannot be read.
 func (x *exchange) unknown() bool {
-	if x.status == 0 {
+	if x.err != nil {
 		return x.sent.Load()
 	}
 	return x.status < 300 || x.status == http.StatusBadGateway || x.status == http.StatusGatewayTimeout

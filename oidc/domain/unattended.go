@@ -2,10 +2,6 @@ package domain
 
 import (
 	"context"
-	"strings"
-
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
@@ -22,12 +18,13 @@ func (d *Domain) ClientCredentials(ctx context.Context) (tokens.Tokens, Outcome,
 	if err != nil {
 		return tokens.Tokens{}, Outcome{}, err
 	}
-	ctx, x := d.exchangeAs(ctx, client, d.beginning())
-	grant := clientcredentials.Config{
-		ClientID: client.ClientID, TokenURL: m.Token, Scopes: strings.Fields(d.config.Scope), AuthStyle: oauth2.AuthStyleInParams,
+	form := d.beginning()
+	form.Set("grant_type", "client_credentials")
+	if d.config.Scope != "" {
+		form.Set("scope", d.config.Scope)
 	}
-	answer, err := grant.Token(ctx)
-	d.learnClock(x)
+	x := d.post(ctx, m.Token, client, form)
+	answer, err := d.readAnswer(x)
 	if err != nil {
 		outcome := Outcome{Sent: x.sent.Load(), RetryAfter: x.retryAfter()}
 		p := d.fault("get a token for the application", x, err)

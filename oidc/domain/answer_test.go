@@ -1,0 +1,178 @@
+package domain
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
+)
+
+// TestOddAnswers has a row for each way in which a token answer is not what RFC 6749
+// says. At a refresh the tokens in it are kept, because the old ones are used up; the
+// lifetime is the answer's, else the token's own, else the stated default.
+func TestOddAnswers(t *testing.T) {
+	const (
+		hour   = time.Hour
+		silent = defaultLifetime
+	)
+	// The stand-in's clock begins at the year 2000 (testing/synctest).
+	until := jwt(`{"exp":946686600,"sub":"s"}`) // half an hour later
+	member := func(odd string) string {
+		return `{"access_token":"brought","token_type":"Bearer",` + odd + `"refresh_token":"successor"}`
+	}
+	for name, test := range map[string]struct {
+		body     string
+		cut      bool // the connection ends behind the body
+		access   string
+		refresh  string
+		lifetime time.Duration
+		inDoubt  bool // the old refresh token may be used up
+		odd      bool // something is logged
+		refused  bool // at a sign-in
+	}{
+		"regular":                     {body: member(`"expires_in":3600,`), lifetime: hour},
+		"a fraction":                  {body: member(`"expires_in":3600.0,`), lifetime: hour},
+		"a real fraction":             {body: member(`"expires_in":3600.87,`), lifetime: hour},
+		"an exponent":                 {body: member(`"expires_in":3.6e3,`), lifetime: hour},
+		"a text":                      {body: member(`"expires_in":"3600",`), lifetime: hour, odd: true},
+		"a fraction in a text":        {body: member(`"expires_in":"3600.0",`), lifetime: hour, odd: true},
+		"an empty text":               {body: member(`"expires_in":"",`), lifetime: silent, odd: true},
+		"words":                       {body: member(`"expires_in":"soon",`), lifetime: silent, odd: true},
+		"null":                        {body: member(`"expires_in":null,`), lifetime: silent, odd: true},
+		"a list":                      {body: member(`"expires_in":[3600],`), lifetime: silent, odd: true},
+		"none":                        {body: member(``), lifetime: silent, odd: true},
+		"zero":                        {body: member(`"expires_in":0,`), lifetime: silent, odd: true},
+		"negative":                    {body: member(`"expires_in":-3600,`), lifetime: silent, odd: true},
+		"absurd":                      {body: member(`"expires_in":1e12,`), lifetime: silent, odd: true},
+		"more than a number holds":    {body: member(`"expires_in":1e400,`), lifetime: silent, odd: true},
+		"the token's own end":         {body: strings.Replace(member(`"expires_in":"soon",`), "brought", until, 1), access: until, lifetime: hour / 2, odd: true},
+		"another type at the end":     {body: strings.Replace(member(`"expires_in":3600,`), "Bearer", "DPoP", 1), lifetime: hour, odd: true, refused: true},
+		"a type that is a number":     {body: strings.Replace(member(`"expires_in":3600,`), `"Bearer"`, "7", 1), lifetime: hour, odd: true},
+		"members nobody needs":        {body: member(`"expires_in":3600,"scope":{"a":[1]},"id_token":7,"x":null,`), lifetime: hour, odd: true},
+		"an error beside":             {body: member(`"expires_in":3600,"error":"server_error",`), lifetime: hour, refused: true},
+		"an error that is an object":  {body: member(`"expires_in":3600,"error":{"code":1},`), lifetime: hour, odd: true},
+		"a byte order mark":           {body: "\xef\xbb\xbf" + member(`"expires_in":3600,`), lifetime: hour},
+		"garbage behind":              {body: member(`"expires_in":3600,`) + "<!-- proxy -->", lifetime: hour},
+		"cut behind the tokens":       {body: `{"access_token":"brought","refresh_token":"successor","expires_in":36`, lifetime: silent, odd: true, refused: true},
+		"a connection cut behind":     {body: `{"access_token":"brought","refresh_token":"successor","expires_in":36`, cut: true, lifetime: silent, odd: true, refused: true},
+		"cut before the refresh":      {body: `{"access_token":"brought","expires_in":3600,"refr`, refresh: "old", lifetime: hour, inDoubt: true, odd: true, refused: true},
+		"no refresh token":            {body: `{"access_token":"brought","expires_in":3600}`, refresh: "old", lifetime: hour},
+		"a refresh token of no shape": {body: `{"access_token":"brought","expires_in":3600,"refresh_token":["successor"]}`, refresh: "old", lifetime: hour, odd: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				d, err := New(config.Config{DomainURL: "https://idcs.example", ClientID: "client", RedirectURIs: []string{"http://localhost/"}},
+					slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
+				if err != nil {
+					t.Fatal(err)
+				}
+				d.UseTransport(way(func(req *http.Request) (*http.Response, error) {
+					body := io.Reader(strings.NewReader(test.body))
+					if test.cut {
+						body = io.MultiReader(body, iotest.ErrReader(io.ErrUnexpectedEOF))
+					}
+					return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(body), Request: req}, nil
+				}))
+				d.metadata.Store(&metadata{Token: "https://idcs.example/t"})
+				old := tokens.Tokens{Access: secret.New("past"), Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}}
+				tok, _, err := d.Refresh(t.Context(), old)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := func(text, otherwise string) string {
+					if text == "" {
+						return otherwise
+					}
+					return text
+				}
+				if tok.Access.Reveal() != want(test.access, "brought") || tok.Refresh.Reveal() != want(test.refresh, "successor") || tok.Type != "Bearer" {
+					t.Errorf("a refresh brings %q and %q", tok.Access.Reveal(), tok.Refresh.Reveal())
+				}
+				if life := time.Until(tok.ExpiresAt); life != test.lifetime || tok.RefreshSentAt.IsZero() == test.inDoubt {
+					t.Errorf("the token lives %v; in doubt since %v", life, tok.RefreshSentAt)
+				}
+				if test.odd != (log.Len() > 0) || strings.Contains(log.String(), "brought") || strings.Contains(log.String(), "soon") {
+					t.Errorf("logged: %s", log.String())
+				}
+				// Nothing is used up at a sign-in, so that it may be refused; tokens that are
+				// taken live as long.
+				signedIn, _, err := d.ClientCredentials(t.Context())
+				if refused := err != nil; refused != test.refused {
+					t.Errorf("a sign-in ends with %v", err)
+				}
+				if err == nil && time.Until(signedIn.ExpiresAt) != test.lifetime {
+					t.Errorf("after a sign-in the token lives %v", time.Until(signedIn.ExpiresAt))
+				}
+			})
+		})
+	}
+	for _, body := range []string{`access_token=brought&token_type=Bearer`, `[{"access_token":"brought"}]`, `"access_token"`, `{"access_token":"br`, ``} {
+		d := saysDomain(t, 0, "", body)
+		tok, outcome, err := d.Refresh(t.Context(), tokens.Tokens{Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}})
+		if err == nil || !tok.Empty() || !outcome.Unknown {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+// TestARefreshTokenWithoutAnAccessToken comes with an error, and is not lost.
+func TestARefreshTokenWithoutAnAccessToken(t *testing.T) {
+	for _, access := range []string{``, `"access_token":null,`, `"access_token":"a\r\nX: 1",`, `"access_token":7,`} {
+		d := saysDomain(t, 0, "", `{`+access+`"refresh_token":"successor","token_type":"Bearer"}`)
+		old := tokens.Tokens{Access: secret.New("past"), Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}}
+		tok, _, err := d.Refresh(t.Context(), old)
+		if err == nil || tok.Refresh.Reveal() != "successor" || tok.Access != old.Access {
+			t.Errorf("%s: %q and %q, %v", access, tok.Access.Reveal(), tok.Refresh.Reveal(), err)
+		}
+	}
+}
+
+// TestOddDeviceAnswers: a code is shown, and polled for, whatever form its numbers have.
+func TestOddDeviceAnswers(t *testing.T) {
+	for numbers, want := range map[string][2]time.Duration{
+		`"expires_in":900,"interval":7`:      {15 * time.Minute, 7 * time.Second},
+		`"expires_in":"900","interval":"7"`:  {15 * time.Minute, 7 * time.Second},
+		`"expires_in":900.0,"interval":7.0`:  {15 * time.Minute, 7 * time.Second},
+		`"expires_in":"","interval":null`:    {deviceLifetime, devicePoll},
+		`"expires_in":{},"interval":"often"`: {deviceLifetime, devicePoll},
+		`"x":0`:                              {deviceLifetime, devicePoll},
+	} {
+		d := saysDomain(t, 0, "", `{"device_code":"d","user_code":"X","verification_uri":"https://idcs.example/d",`+numbers+`}`)
+		began := time.Now()
+		r, err := d.NewDeviceRequest(t.Context())
+		if err != nil {
+			t.Errorf("%s: %v", numbers, err)
+			continue
+		}
+		if life := r.ExpiresAt.Sub(began).Round(time.Second); life != want[0] || r.interval != want[1] {
+			t.Errorf("%s: lives %v, polled every %v", numbers, life, r.interval)
+		}
+	}
+}
+
+// TestADeviceCodeThatIsRefused: an invalid_grant at the poll is about the code, not about
+// a session.
+func TestADeviceCodeThatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := saysDomain(t, 0, "", `{"device_code":"d","user_code":"X","verification_uri":"https://idcs.example/d"}`)
+		r, err := d.NewDeviceRequest(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.UseTransport(saysDomain(t, 200, "", `{"error":"invalid_grant"}`).transport)
+		if _, err := d.AwaitDevice(t.Context(), r); err == nil || !strings.Contains(err.Error(), "not entered in time") || errors.Is(err, ErrInvalidGrant) {
+			t.Error(err)
+		}
+	})
+}
