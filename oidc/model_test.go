@@ -353,7 +353,7 @@ func (d *modelDomain) refresh(req *http.Request, token string, fault modelFault)
 	}
 	d.used[token] = true
 	access, refresh := d.issue()
-	body := fmt.Sprintf(`{"access_token":%q,"token_type":"Bearer","expires_in":%d,"refresh_token":%q}`, access, int(d.life/time.Second), refresh)
+	body := fmt.Sprintf(`{"expires_in":%d,"access_token":%q,"token_type":"Bearer","refresh_token":%q}`, int(d.life/time.Second), access, refresh)
 	switch fault {
 	case lostAnswer:
 		return nil, errors.New("connection reset")
