@@ -2,14 +2,15 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 )
 
 // ErrNoHome is the error where no directory can be named.
-var ErrNoHome = errors.New("there is no home directory; set HOME or XDG_STATE_HOME")
+var ErrNoHome = errors.New("there is no home directory; set HOME or XDG_STATE_HOME to the whole path of a directory")
 
 // makePrivateDir makes the directory of path, for its owner alone.
 func makePrivateDir(path string) error {
@@ -81,15 +82,4 @@ func PlainCause(err error) string {
 
 // ReadLimited reads the file at path, which must be a regular file (or a link
 // to one) of at most limit bytes.
-func ReadLimited(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is not a file")}
-	case info.Size() > limit:
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is larger than %d bytes", limit)}
-	}
-	return os.ReadFile(path)
-}
+func ReadLimited(path string, limit int64) ([]byte, error) { return regular.Read(path, limit) }

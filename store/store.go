@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/adrg/xdg"
 )
 
+// AppName names the directory of the saved state.
 const AppName = "opencode-oci-oidc"
 
 // Places are the directories and files of one user on this machine.
@@ -33,53 +35,85 @@ type Places struct {
 	TrustedProject string
 }
 
-// FindPlaces reads them from the environment.
+// FindPlaces reads them from the environment. Whatever is not an absolute path would
+// be another directory in each project, and the project's to fill: it counts as not
+// set, as the XDG Base Directory Specification has it. A leading ~/ that no shell has
+// expanded is.
 func FindPlaces() Places {
-	home, _ := os.UserHomeDir()
-	p := Places{
-		Home:     home,
-		StateDir: filepath.Join(xdg.StateHome, AppName),
-
-		TrustedProject: os.Getenv("OCI_OIDC_TRUST_PROJECT"),
+	p := Places{TrustedProject: os.Getenv("OCI_OIDC_TRUST_PROJECT")}
+	if home, _ := os.UserHomeDir(); filepath.IsAbs(home) {
+		p.Home = filepath.Clean(home)
 	}
+	state := p.directory("XDG_STATE_HOME")
 	// Without a home there is no log, and tokens live in memory.
-	if home != "" {
-		p.LogFile = filepath.Join(home, "oci-oidc-debug.log")
-	} else if os.Getenv("XDG_STATE_HOME") == "" {
-		p.StateDir = ""
+	if state == "" && p.Home != "" && filepath.IsAbs(xdg.StateHome) {
+		state = xdg.StateHome
 	}
-	if runtime.GOOS == "windows" {
-		p.LogFile = filepath.Join(xdg.StateHome, AppName, "plugin.log")
+	if state != "" {
+		p.StateDir = filepath.Join(state, AppName)
+	}
+	switch {
+	case runtime.GOOS == "windows" && p.StateDir != "":
+		p.LogFile = filepath.Join(p.StateDir, "plugin.log")
+	case runtime.GOOS != "windows" && p.Home != "":
+		p.LogFile = filepath.Join(p.Home, "oci-oidc-debug.log")
 	}
 	// OpenCode looks below XDG_CONFIG_HOME, and below ~/.config on every
 	// platform; xdg.ConfigHome would be elsewhere on macOS and Windows.
-	p.addConfigDir(os.Getenv("XDG_CONFIG_HOME"))
-	if home != "" {
-		p.addConfigDir(filepath.Join(home, ".config"))
+	p.addConfigDir(p.directory("XDG_CONFIG_HOME"))
+	if p.Home != "" {
+		p.addConfigDir(filepath.Join(p.Home, ".config"))
 	}
 	if runtime.GOOS == "windows" {
-		p.addConfigDir(os.Getenv("APPDATA"))
+		p.addConfigDir(p.directory("APPDATA"))
 	}
 	return p
 }
 
-func (p *Places) addConfigDir(base string) {
-	if base == "" {
-		return
+// directory returns the absolute path that a variable of the environment names, or "".
+func (p Places) directory(variable string) string {
+	value := os.Getenv(variable)
+	if p.Home != "" && hasTilde(value) {
+		value = p.Expand(value, "")
 	}
-	dir := filepath.Join(base, "opencode")
-	for _, known := range p.ConfigDirs {
-		if known == dir {
-			return
+	if !filepath.IsAbs(value) {
+		return ""
+	}
+	return filepath.Clean(value)
+}
+
+// Ignored returns the variables of the environment that should name a directory and
+// do not, so that they count as not set.
+func (p Places) Ignored() (variables []string) {
+	home := "HOME"
+	if runtime.GOOS == "windows" {
+		home = "USERPROFILE"
+	}
+	if value := os.Getenv(home); value != "" && p.Home == "" {
+		variables = append(variables, home)
+	}
+	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_STATE_HOME"} {
+		if os.Getenv(name) != "" && p.directory(name) == "" {
+			variables = append(variables, name)
 		}
 	}
-	p.ConfigDirs = append(p.ConfigDirs, dir)
+	return variables
+}
+
+func (p *Places) addConfigDir(base string) {
+	if dir := filepath.Join(base, "opencode"); base != "" && !slices.Contains(p.ConfigDirs, dir) {
+		p.ConfigDirs = append(p.ConfigDirs, dir)
+	}
+}
+
+func hasTilde(path string) bool {
+	return path == "~" || strings.HasPrefix(path, "~/") || strings.HasPrefix(path, `~\`)
 }
 
 // Expand returns path with a leading ~ replaced by the home directory, and made
 // absolute below base.
 func (p Places) Expand(path, base string) string {
-	if path == "~" || strings.HasPrefix(path, "~/") || strings.HasPrefix(path, `~\`) {
+	if hasTilde(path) {
 		return filepath.Join(p.Home, path[1:])
 	}
 	if filepath.IsAbs(path) {

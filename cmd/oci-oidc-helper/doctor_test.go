@@ -55,9 +55,24 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"http domain", func(c *computer) { c.keys["domain_url"] = "http://idcs.example.com" }, failure, "Configuration, file", "is http: for idcs.example.com"},
 		{"broken text", func(c *computer) { c.raw = `{"domain_url": "https://idcs.example.com"` }, failure, "Configuration, file", "ends before the closing }"},
 
+		{"XDG_CONFIG_HOME relative", func(c *computer) { c.setenv("XDG_CONFIG_HOME", "conf") }, warning, "Environment, directories", "XDG_CONFIG_HOME does not name a directory by its whole path"},
+		{"a link to nothing", func(c *computer) {
+			c.remove(".config/opencode/" + config.Name)
+			c.check(os.Symlink("nowhere", c.path(".config/opencode/"+config.Name)))
+			c.unconfigured = true
+		}, failure, "Configuration, file", "is a link to what does not exist"},
+		{"a directory for the configuration", func(c *computer) {
+			c.remove(".config/opencode/" + config.Name)
+			c.mkdir(".config/opencode/"+config.Name, 0o700)
+			c.unconfigured = true
+		}, failure, "Configuration, file", "is a directory, not a file"},
+		{"a password in domain_url", func(c *computer) {
+			c.keys["domain_url"] = "https://ada:4711#" + domaintest.ConfidentialSecret + "@idcs.example.com"
+		}, failure, "Configuration, file", "domain_url: is not a web address: it has an @ after"},
+
 		// The client secret.
 		{"secret's file missing", func(c *computer) { c.remove(".secrets/app") }, failure, "Configuration, secret", "does not exist"},
-		{"secret's file a directory", func(c *computer) { c.remove(".secrets/app"); c.mkdir(".secrets/app", 0o700) }, failure, "Configuration, secret", "it is not a file"},
+		{"secret's file a directory", func(c *computer) { c.remove(".secrets/app"); c.mkdir(".secrets/app", 0o700) }, failure, "Configuration, secret", "it is a directory, not a file"},
 		{"secret unreadable", func(c *computer) { c.unreadable(".secrets/app") }, failure, "Configuration, secret", "cannot be read: permission denied"},
 		{"secret empty", func(c *computer) { c.write(".secrets/app", "\n") }, failure, "Configuration, secret", "holds no secret"},
 		{"secret a placeholder", func(c *computer) { c.write(".secrets/app", "<the secret>") }, failure, "Configuration, secret", "holds no secret"},
@@ -107,7 +122,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.keys["tls_client_cert"] = c.path("client.pem")
 		}, failure, "Configuration, certificates", "client.pem, which holds a damaged certificate"},
 		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort()) }, failure, "Domain, way", "Nobody listens at the proxy"},
-		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is malformed: it is not a web address with a host"},
+		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is malformed: it has no host"},
 		{"CA file missing", func(c *computer) { c.setenv("SSL_CERT_FILE", "/none/ca.pem") }, failure, "Environment, CA variables", "SSL_CERT_FILE names /none/ca.pem, which does not exist"},
 		{"CA file empty", func(c *computer) { c.write("ca.pem", ""); c.setenv("NODE_EXTRA_CA_CERTS", c.path("ca.pem")) }, failure, "Environment, CA variables", "holds no certificate"},
 
@@ -204,7 +219,9 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			t.Parallel()
 			c := newComputer(t)
 			row.spoil(c)
-			c.configure()
+			if !c.unconfigured {
+				c.configure()
+			}
 			if c.connect {
 				c.remove("state/opencode-oci-oidc")
 				c.mustRun("connect")
@@ -302,6 +319,8 @@ type computer struct {
 	raw     string            // the configuration's text instead
 	env     map[string]string
 	connect bool // sign in anew once it is spoilt
+
+	unconfigured bool // the configuration is no file of the keys
 }
 
 func newComputer(t *testing.T) *computer {

@@ -24,7 +24,7 @@ var ProxyVariables = []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROX
 // malformed: ", and quote nothing of the value, which may hold a password.
 var (
 	errUserPart = errors.New("it has an @ after a /, ? or #, so that its user name or password cannot be told from its host")
-	errNoWeb    = errors.New("it is not a web address with a host")
+	errNoWeb    = errors.New("it has no host, or characters that no address has")
 	errPort     = errors.New("its port is not a number from 1 to 65535")
 	errHost     = errors.New("its host has characters that no host name has")
 )

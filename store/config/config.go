@@ -24,6 +24,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -151,7 +152,7 @@ func Load(p store.Places, directory string) (Config, error) {
 			continue
 		case err != nil:
 			return Config{}, problem.New(problem.Config,
-				fmt.Sprintf("The configuration %s cannot be read: %v.", path, store.PlainCause(err)),
+				fmt.Sprintf("The configuration %s %s.", path, regular.Why(err)),
 				"Make it a file that you can read.").Because(err)
 		}
 		if i == 0 {
@@ -240,11 +241,24 @@ func (c *configCheck) required(key, value string) string {
 	case value == "":
 		c.add(key, "is missing")
 	case isPlaceholder(value):
-		c.add(key, fmt.Sprintf("is still the placeholder %s; put your own value there", value))
+		c.add(key, fmt.Sprintf("is still the placeholder %s; put your own value there", shown(value)))
 	case strings.TrimSpace(value) != value || strings.ContainsAny(value, "\r\n\x00"):
 		c.add(key, "has spaces or line breaks around it; remove them")
 	}
 	return value
+}
+
+// shown is a value as it may be quoted: one with an @ may be an address that holds a
+// password.
+func shown(value string) string {
+	switch {
+	case strings.Contains(value, "@"):
+		return "a text with an @ in it"
+	case isPlaceholder(value):
+		return value
+	default:
+		return strconv.Quote(value)
+	}
 }
 
 // isPlaceholder tells the example's values, such as <your-client-id>.
@@ -259,18 +273,18 @@ func (c *configCheck) webURL(key, value string) *url.URL {
 	if c.required(key, value); len(c.lines) > before {
 		return nil
 	}
-	u, err := url.Parse(value)
+	u, err := network.ParseAddress(value)
 	switch {
-	case err != nil:
-		c.add(key, "is not a web address; write it as https://host/…") // the value may hold a password
-	case u.Hostname() == "" || !portOK(u) || (u.Scheme != "https" && u.Scheme != "http"):
-		c.add(key, fmt.Sprintf("is not a web address: %q; write it as https://host/…", u.Redacted()))
+	case err != nil: // which quotes nothing of a value that may hold a password
+		c.add(key, fmt.Sprintf("is not a web address: %v; write it as https://host/…", err))
+	case u.Scheme != "https" && u.Scheme != "http":
+		c.add(key, "is not a web address: it begins with neither https:// nor http://; write it as https://host/…")
 	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
 		c.add(key, "has letters in its host that may look like others; write the host in its ASCII form (xn--…)")
 	case u.User != nil:
 		c.add(key, "holds a user name or password; remove them")
 	case u.RawQuery != "" || u.Fragment != "":
-		c.add(key, fmt.Sprintf("has a query or fragment: %q; remove it", value))
+		c.add(key, "has a query or fragment; remove what begins with ? or #")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		c.add(key, fmt.Sprintf("is http: for %s, which would send tokens in the clear; use https://%s", u.Host, u.Host))
 	default:
@@ -286,7 +300,7 @@ func (c *configCheck) originURL(key, value string) string {
 	}
 	origin := u.Scheme + "://" + u.Host
 	if strings.Trim(u.Path, "/") != "" {
-		c.add(key, fmt.Sprintf("has a path: %q; write only %s", value, origin))
+		c.add(key, fmt.Sprintf("has a path: %s; write only %s", shown(value), origin))
 	}
 	return origin
 }
@@ -312,7 +326,7 @@ func (c *configCheck) redirectURIs(values []string) []string {
 	}
 	for i, value := range values {
 		if slices.Contains(values[:i], value) {
-			c.add("redirect_uri", fmt.Sprintf("has %q twice; remove one", value))
+			c.add("redirect_uri", fmt.Sprintf("has %s twice; remove one", shown(value)))
 			continue
 		}
 		c.redirectURI(value)
@@ -328,14 +342,14 @@ func (c *configCheck) redirectURI(value string) {
 	if c.required("redirect_uri", value); len(c.lines) > before {
 		return
 	}
-	u, err := url.Parse(value)
+	u, err := network.ParseAddress(value)
 	if err == nil && u.Scheme == "https" && isLoopback(u.Hostname()) {
-		c.add("redirect_uri", fmt.Sprintf("is %q, but must begin with http: — it stays on this machine", value))
+		c.add("redirect_uri", fmt.Sprintf("is %s, but must begin with http: — it stays on this machine", shown(value)))
 		return
 	}
-	if err != nil || !portOK(u) || u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !isLoopback(u.Hostname()) {
-		c.add("redirect_uri", fmt.Sprintf("is %q, but must be on this machine, such as %s, "+
-			"and be registered in the application exactly like that", value, DefaultRedirectURI))
+	if err != nil || u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !isLoopback(u.Hostname()) {
+		c.add("redirect_uri", fmt.Sprintf("is %s, but must be on this machine, such as %s, "+
+			"and be registered in the application exactly like that", shown(value), DefaultRedirectURI))
 	}
 }
 
@@ -369,15 +383,6 @@ func (c *configCheck) tokenStore(value string) TokenStore {
 		c.add("token_store", fmt.Sprintf("is %q; write one of %s", value, strings.Join(tokenStores, ", "))+didYouMean(value, tokenStores))
 	}
 	return TokenStore(value)
-}
-
-// portOK reports whether a URL's port, if it has one, is a port.
-func portOK(u *url.URL) bool {
-	if u.Port() == "" {
-		return true
-	}
-	_, err := strconv.ParseUint(u.Port(), 10, 16)
-	return err == nil
 }
 
 // isLoopback reports whether a URL's host is this machine.

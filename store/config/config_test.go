@@ -1,6 +1,8 @@
 package config
 
 import (
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -256,11 +258,46 @@ func TestSecretFileFaults(t *testing.T) {
 	for _, test := range []struct{ name, path, want string }{
 		{"missing", filepath.Join(dir, "none"), "does not exist"},
 		{"empty", filepath.Join(dir, "empty"), "holds no secret"},
-		{"directory", dir, "it is not a file"},
+		{"directory", dir, "it is a directory, not a file"},
 	} {
 		_, err := SecretRef{key: "client_secret", file: test.path}.Read()
 		if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
+}
+
+// The pieces of a password stay out of what is said of the address that it is in, in
+// whichever key.
+func TestNoPieceOfAPasswordIsTold(t *testing.T) {
+	const user, first, second = "qzxv", "4711", "Wb7kjgTz"
+	p := storetest.Places(t)
+	for _, key := range []string{"domain_url", "llm_base_url", "issuer", "redirect_uri", "resource"} {
+		for _, between := range []string{"", "#", "/", "?", "\\", "@", "%", "%zz", " ", "\t", "[", "]", "<", "<x>", "'", "://", ":", "é"} {
+			for _, form := range []string{"https://%s:%s@host.example", "http://%s:%s@localhost:1/", "%s:%s@host", "https:/%s:%s@host", "https//%s:%s@host", "https://%s:%s@host:x", "ftp://%s:%s@host"} {
+				value := fmt.Sprintf(form, user, first+between+second)
+				text, err := json.Marshal(map[string]string{"domain_url": "https://a.example", "client_id": "x", "auth_method": "mobile_app", "llm_base_url": "https://b.example/v1", key: value})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, err := range []error{checkText(p, text), CheckValue(p, key, value)} {
+					if err == nil {
+						continue
+					}
+					for _, secret := range []string{user, first, second} {
+						for i := range len(secret) - 3 {
+							if strings.Contains(err.Error(), secret[i:i+4]) {
+								t.Errorf("%s of %q: %v", key, value, err)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func checkText(p store.Places, text []byte) error {
+	_, err := Parse(p, "/p/"+Name, text)
+	return err
 }

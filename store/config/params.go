@@ -42,9 +42,9 @@ func (c *configCheck) resources(values []string) []string {
 		u, err := url.Parse(value)
 		switch {
 		case isPlaceholder(value):
-			c.add("resource", fmt.Sprintf("is still the placeholder %s; put your own value there", value))
+			c.add("resource", fmt.Sprintf("is still the placeholder %s; put your own value there", shown(value)))
 		case err != nil, !u.IsAbs(), strings.Contains(value, "#"), strings.ContainsFunc(value, isControl):
-			c.add("resource", fmt.Sprintf("is %q, but must be an absolute URI without a fragment, such as https://llm.example.com", value))
+			c.add("resource", fmt.Sprintf("is %s, but must be an absolute URI without a fragment, such as https://llm.example.com", shown(value)))
 		}
 	}
 	return values

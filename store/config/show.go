@@ -2,35 +2,37 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// FindConfig returns the path of the configuration that holds in a project
+// Find returns the path of the configuration that holds in a project
 // directory, whether or not it is right, or "" when there is none.
 func Find(p store.Places, directory string) string {
 	for _, path := range Paths(p, directory) {
-		if _, err := os.Stat(path); err == nil {
+		if _, err := store.ReadLimited(path, maxConfigSize); !errors.Is(err, fs.ErrNotExist) {
 			return path
 		}
 	}
 	return ""
 }
 
-// LoadConfigFile reads the configuration at path. Its errors are those of
+// LoadFile reads the configuration at path. Its errors are those of
 // [Load].
 func LoadFile(p store.Places, path string) (Config, error) {
 	text, err := store.ReadLimited(path, maxConfigSize)
 	if err != nil {
 		return Config{}, problem.New(problem.Config,
-			fmt.Sprintf("The configuration %s cannot be read: %s.", path, store.PlainCause(err)),
+			fmt.Sprintf("The configuration %s %s.", path, regular.Why(err)),
 			"Name a file that you can read.").Because(err)
 	}
 	return ParseProject(p, path, text)

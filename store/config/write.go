@@ -78,7 +78,11 @@ func CheckValue(p store.Places, key, value string) error {
 	case "llm_base_url":
 		check.baseURL(value)
 	case "redirect_uri":
-		check.redirectURIs(strings.Fields(value))
+		values := strings.Fields(value)
+		if strings.Contains(value, "@") {
+			values = []string{value} // which is not quoted, and the parts of one might be
+		}
+		check.redirectURIs(values)
 	case "scope":
 		check.scope(value, ConfidentialApp)
 	case "auth_method":

@@ -76,6 +76,7 @@ type check struct {
 
 var checks = []check{
 	{"Environment", "platform", checkPlatform},
+	{"Environment", "directories", checkDirectories},
 	{"Environment", "proxy variables", checkProxyVariables},
 	{"Environment", "CA variables", checkCAVariables},
 	{"Configuration", "file", checkConfiguration},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"unicode"
@@ -38,6 +39,18 @@ func surroundings() []string {
 		found = append(found, "in a container")
 	}
 	return found
+}
+
+// checkDirectories looks at the variables that say where the person's own files are.
+func checkDirectories(_ context.Context, p *patient) Finding {
+	if ignored := p.Places.Ignored(); len(ignored) > 0 {
+		return warn(strings.Join(ignored, " and ")+" does not name a directory by its whole path and is ignored: it would be another one in each project.",
+			"Write the whole path, such as "+filepath.Join(cmp.Or(p.Places.Home, "/home/you"), ".config")+", or unset it.")
+	}
+	if p.Places.Home == "" {
+		return warn("There is no home directory.", "Set HOME to the whole path of yours.")
+	}
+	return ok("your own configuration is below " + strings.Join(p.Places.ConfigDirs, " or "))
 }
 
 func checkProxyVariables(_ context.Context, _ *patient) Finding {
