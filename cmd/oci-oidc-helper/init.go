@@ -16,6 +16,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper/doctor"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -420,7 +421,7 @@ func (n *newConfig) planOpenCode(dir string) (openCodeChange, error) {
 		change.path = filepath.Join(dir, "opencode.json")
 	}
 	var err error
-	change.before, err = os.ReadFile(change.path)
+	change.before, err = regular.Read(change.path, 1<<20)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		change.after, err = entries.into(change.before)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -55,6 +56,9 @@ func (s Settings) roots() (*x509.CertPool, error) {
 			extra = append(extra, found)
 		}
 	}
+	if err := systemReads(); err != nil {
+		return nil, err
+	}
 	if extra == nil {
 		return nil, nil
 	}
@@ -66,6 +70,36 @@ func (s Settings) roots() (*x509.CertPool, error) {
 		pool.AddCert(certificate)
 	}
 	return pool, nil
+}
+
+// systemReads is the problem of what crypto/x509 would read by itself, whatever it is:
+// it waits for a pipe, and holds all of a large file in memory.
+func systemReads() error {
+	if !isSystems {
+		return nil
+	}
+	named := map[string][]string{"SSL_CERT_FILE": {os.Getenv("SSL_CERT_FILE")}}
+	for _, dir := range filepath.SplitList(os.Getenv("SSL_CERT_DIR")) {
+		entries, _ := os.ReadDir(dir)
+		for _, entry := range entries {
+			named["SSL_CERT_DIR"] = append(named["SSL_CERT_DIR"], filepath.Join(dir, entry.Name()))
+		}
+	}
+	for variable, paths := range named {
+		for _, path := range paths {
+			info, err := os.Stat(path)
+			if err != nil || info.IsDir() { // which crypto/x509 leaves out
+				continue
+			}
+			if err = regular.Check(path, info); err == nil && info.Size() > MaxFileSize {
+				err = fmt.Errorf("it is larger than %d bytes", MaxFileSize)
+			}
+			if err != nil {
+				return problem.New(problem.Config, fmt.Sprintf("%s names %s, which %s.", variable, path, regular.Why(err)), "Correct the variable, or unset it.").Because(err)
+			}
+		}
+	}
+	return nil
 }
 
 // isSystems is where crypto/x509 reads SSL_CERT_FILE itself, beside the system's

@@ -123,11 +123,11 @@ func Why(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "does not exist"
-	case !errors.As(err, &cause):
-		return "cannot be read: " + err.Error()
+	case errors.As(err, &cause):
+		err = cause.Err
 	}
-	if what, ours := strings.CutPrefix(cause.Err.Error(), "it "); ours {
+	if what, ours := strings.CutPrefix(err.Error(), "it "); ours {
 		return what
 	}
-	return "cannot be read: " + cause.Err.Error()
+	return "cannot be read: " + err.Error()
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -66,7 +67,7 @@ func checkSecret(_ context.Context, p *patient) Finding {
 			`Put it in a file of its own, readable by you alone, and write "{file:~/.secrets/…}" instead.`)
 	}
 	found := ok(path + ", readable by you alone")
-	if raw, _ := os.ReadFile(path); proof == p.config.ClientSecret && strings.HasSuffix(string(raw), "\n") {
+	if raw, _ := regular.Read(path, maxOpenCodeSize); proof == p.config.ClientSecret && strings.HasSuffix(string(raw), "\n") {
 		found.Details = []string{"The line break at its end is not taken for a part of the secret."}
 	}
 	return found

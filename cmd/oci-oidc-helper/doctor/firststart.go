@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -79,7 +80,7 @@ func hasOpenCodePackage(dir string) bool {
 		direct manifest
 	)
 	read := func(name string, into any) {
-		if text, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+		if text, err := regular.Read(filepath.Join(dir, name), maxOpenCodeSize); err == nil {
 			_ = json.Unmarshal(text, into)
 		}
 	}
@@ -101,7 +102,7 @@ func (p *patient) givesUpSoon(dir string) bool {
 		}
 	}
 	for _, in := range []string{npmDir(dir), p.Places.Home} {
-		text, _ := os.ReadFile(filepath.Join(in, ".npmrc"))
+		text, _ := regular.Read(filepath.Join(in, ".npmrc"), maxOpenCodeSize)
 		fmt.Fprintf(&settings, "%s\n", text)
 	}
 	return hasty().MatchString(settings.String())

@@ -22,6 +22,7 @@ import (
 	"github.com/tidwall/jsonc"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 )
 
 // What OpenCode's configuration must name.
@@ -163,6 +164,9 @@ func pluginPath(file *openCodeFile, entry string) (path string, isFile bool) {
 	return entry, filepath.IsAbs(entry)
 }
 
+// maxOpenCodeSize bounds what is read of a file of OpenCode or npm, in bytes.
+const maxOpenCodeSize = 64 << 20
+
 type npmManifest struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
@@ -171,7 +175,7 @@ type npmManifest struct {
 // manifest reads the package.json of a package, or of the package of a file.
 func manifest(path string) (m npmManifest, ok bool) {
 	for _, dir := range []string{path, filepath.Dir(path)} {
-		text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+		text, err := regular.Read(filepath.Join(dir, "package.json"), maxOpenCodeSize)
 		if err == nil && json.Unmarshal(text, &m) == nil {
 			return m, true
 		}
@@ -245,7 +249,7 @@ func (p *patient) readOpenCodeFiles() ([]*openCodeFile, error) {
 	}
 	var files []*openCodeFile
 	for _, path := range candidates {
-		text, err := os.ReadFile(path)
+		text, err := regular.Read(path, maxOpenCodeSize)
 		if err != nil || slices.ContainsFunc(files, func(f *openCodeFile) bool { return f.path == path }) {
 			continue
 		}
