@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -56,11 +57,11 @@ of the log, without secrets, names and hosts. Read it before you send it.`,
 				}
 				fmt.Fprintf(cmd.ErrOrStderr(), "The report is in %s. Read it before you send it.\n", bundle)
 			}
+			if err := context.Cause(cmd.Context()); err != nil {
+				return problem.From(err)
+			}
 			if p := report.Problem(); p != nil {
 				return p
-			}
-			if err := cmd.Context().Err(); err != nil {
-				return problem.From(err)
 			}
 			return nil
 		},

@@ -55,7 +55,7 @@ func endedBy(ends ...os.Signal) context.Context {
 }
 
 // patience is how long a command may go on after a signal before it says why.
-const patience = time.Second
+const patience = 500 * time.Millisecond
 
 // sayWhyItGoesOn tells a person who has pressed ^C why nothing seems to happen.
 func sayWhyItGoesOn(ctx context.Context, w io.Writer) {

@@ -44,6 +44,9 @@ The exit code is 4 where nobody is signed in; with --json it is 0.`,
 					status.MemoryOnly = problem.From(err).Message
 				}
 				status.DomainClock = a.domainClock(cmd.Context(), session.Config())
+				if stopped := context.Cause(cmd.Context()); stopped != nil {
+					return problem.From(stopped)
+				}
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), status)

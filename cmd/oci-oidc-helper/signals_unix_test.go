@@ -1,0 +1,429 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
+)
+
+// The commands that a signal meets, and what they ask the domain for.
+var signalled = []struct {
+	args    []string
+	asks    domaintest.Operation
+	grant   string               // of a token request
+	spends  bool                 // a refresh token
+	waits   domaintest.Operation // before anything is asked for; "" for the session's lock
+	atOnce  bool                 // gives up a request that is under way
+	endedBy []syscall.Signal
+}{
+	{[]string{"token"}, domaintest.Token, "", true, "", false, ending},
+	{[]string{"refresh"}, domaintest.Token, "", true, "", false, ending},
+	{[]string{"doctor"}, domaintest.Token, "", true, "", false, ending},
+	{[]string{"connect"}, domaintest.Token, "authorization_code", false, domaintest.Authorize, true, ending},
+	{[]string{"status"}, domaintest.Discovery, "", false, domaintest.Discovery, true, ending},
+	{[]string{"--stdio"}, domaintest.Token, "", true, "", false, []syscall.Signal{syscall.SIGTERM}},
+}
+
+var ending = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
+
+// TestSignals sends each signal to each command at each moment of a request whose
+// answer can be had only once. The session is kept everywhere, but where a process is
+// killed after it has sent its refresh token and before it has saved the next one.
+func TestSignals(t *testing.T) {
+	const before, waiting, answered = "before sending", "while waiting", "after the answer"
+	inheritNothing(t)
+	for _, command := range signalled {
+		t.Run(command.args[0], func(t *testing.T) {
+			t.Parallel()
+			c := newComputer(t)
+			for _, moment := range []string{before, waiting, answered} {
+				if moment == before && command.waits == "" {
+					continue
+				}
+				for _, sent := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGKILL} {
+					name := fmt.Sprintf("%s, %s", moment, sent)
+					c.remove("state/opencode-oci-oidc")
+					c.remove("oci-oidc-debug.log")
+					c.signIn()
+					form := command.grant
+					if command.spends {
+						c.expire()
+						form = c.savedTokens().Refresh.Reveal() // the doctor sends others, to see whether it may
+					}
+					unlock := func() {}
+					stop := &stopped{op: command.asks, form: form, half: moment == answered, reached: make(chan struct{}), goOn: make(chan struct{})}
+					if moment == before {
+						if stop.op, stop.form = command.waits, ""; command.waits == "" {
+							unlock = c.lock()
+						}
+					}
+					c.server.Change(func(o *domaintest.Options) { o.Tamper = stop.tamper })
+					asked := c.server.Count(domaintest.Token)
+					p := c.begin(command.args...)
+					if moment == before && command.waits == "" {
+						p.waitsForLock()
+					} else {
+						p.until(stop.reached)
+					}
+					c.check(p.Process.Signal(sent))
+					ends := slices.Contains(command.endedBy, sent)
+					switch {
+					case sent == syscall.SIGKILL, ends && (moment == before || command.atOnce):
+						p.ends() // with nothing released
+					case ends && command.args[0] != "--stdio":
+						p.says("Waiting for the domain's answer")
+					}
+					unlock()
+					close(stop.goOn)
+					if !ends && sent != syscall.SIGKILL { // it takes no notice
+						p.answers()
+					}
+					p.finish()
+					switch status := p.ProcessState.Sys().(syscall.WaitStatus); {
+					case sent == syscall.SIGKILL:
+						if !status.Signaled() {
+							t.Errorf("%s: not killed: %v", name, p.ProcessState)
+						}
+					case ends && command.args[0] != "--stdio":
+						if status.ExitStatus() != exitSignal+int(sent) || !strings.Contains(p.stderr.text(), "was stopped by a signal ("+sent.String()+")") {
+							t.Errorf("%s: %v: %s", name, p.ProcessState, p.stderr.text())
+						}
+					default:
+						if status.ExitStatus() != exitOK || strings.Contains(p.stderr.text(), "signal") {
+							t.Errorf("%s: %v: %s", name, p.ProcessState, p.stderr.text())
+						}
+					}
+					c.server.Change(func(o *domaintest.Options) { o.Tamper = nil })
+					if moment == before && command.spends && ends && c.server.Count(domaintest.Token) != asked {
+						t.Errorf("%s: the refresh token was sent", name)
+					}
+					if sent == syscall.SIGKILL && command.spends && moment != before {
+						c.isLost(name)
+					} else {
+						c.isKept(name)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestSignalsWhileSaving lets a signal come at each system call by which tokens get to
+// the disk.
+func TestSignalsWhileSaving(t *testing.T) {
+	if said, err := exec.Command("strace", "-qq", "-o", "/dev/null", "true").CombinedOutput(); err != nil {
+		t.Skipf("there is no strace that works, to send a signal at a given call (e2e/install-tools installs it): %v %s", err, said)
+	}
+	inheritNothing(t)
+	for _, command := range signalled {
+		if command.asks != domaintest.Token {
+			continue
+		}
+		t.Run(command.args[0], func(t *testing.T) {
+			t.Parallel()
+			c := newComputer(t)
+			c.setenv("GOMAXPROCS", "1") // strace counts the calls of each thread by themselves
+			sent := func() bool { return true }
+			run := func(inject string, calls ...string) (p *process, trace string) {
+				c.remove("state/opencode-oci-oidc")
+				c.signIn()
+				if command.spends {
+					c.expire()
+				}
+				mine := c.savedTokens().Refresh.Reveal()
+				sent = func() bool { return slices.Contains(c.refreshTokens(), mine) }
+				p = c.beginAs(append([]string{"strace", "-f", "-qq", "-o", c.path("trace"), "-e", "trace=" + strings.Join(calls, ","),
+					"-e", "inject=" + strings.Join(calls, ",") + ":signal=" + inject, filepath.Join(helperDir(t), "oci-oidc-helper")}, command.args...)...)
+				if command.args[0] == "--stdio" && !strings.HasPrefix(inject, "KILL") {
+					p.answers()
+				}
+				p.finish()
+				text, _ := os.ReadFile(c.path("trace"))
+				return p, string(text)
+			}
+			for _, sent := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE} {
+				name := strings.TrimPrefix(unix.SignalName(sent), "SIG")
+				p, trace := run(name, "fsync", "renameat")
+				if n := strings.Count(trace, "--- SIG"+name); n == 0 {
+					t.Errorf("%s came %d times: %s", name, n, trace)
+				}
+				code := p.ProcessState.ExitCode()
+				if ok := code == exitOK || code == exitSignal+int(sent) && slices.Contains(command.endedBy, sent); !ok {
+					t.Errorf("%s: %v: %s", name, p.ProcessState, p.stderr.text())
+				}
+				c.isKept(name)
+			}
+			kills := map[string]int{}
+			for _, call := range []string{"fsync", "renameat", "unlinkat"} {
+				for killed := true; killed; kills[call]++ {
+					p, _ := run(fmt.Sprintf("KILL:when=%d", kills[call]+1), call)
+					killed = p.ProcessState.ExitCode() != exitOK
+					name := fmt.Sprintf("killed at %s %d", call, kills[call]+1)
+					if !command.spends || !sent() || c.savedTokens().Access.Reveal() != "over" {
+						c.isKept(name)
+					} else {
+						c.isLost(name)
+					}
+				}
+			}
+			t.Logf("runs, the last one whole: %v", kills)
+			// How many more there are depends on how the calls fall to the threads.
+			if min(kills["fsync"], kills["renameat"]) < 2 {
+				t.Error("the tokens were never being saved")
+			}
+		})
+	}
+}
+
+// A stopped request is held by the domain: before it is answered, or in the middle of
+// the answer.
+type stopped struct {
+	op      domaintest.Operation
+	form    string // a value that it holds; "" for any
+	half    bool
+	once    sync.Once
+	reached chan struct{}
+	goOn    chan struct{}
+}
+
+func (s *stopped) tamper(op domaintest.Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+	if op != s.op || s.form != "" && r.FormValue("grant_type") != s.form && r.FormValue("refresh_token") != s.form {
+		honest(w, r)
+		return
+	}
+	hold := func() {
+		s.once.Do(func() { close(s.reached) })
+		select {
+		case <-s.goOn:
+		case <-r.Context().Done():
+		}
+	}
+	if !s.half {
+		hold()
+		honest(w, r)
+		return
+	}
+	answer := httptest.NewRecorder()
+	honest(answer, r)
+	text := answer.Body.Bytes()
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(text[:len(text)-1])
+	_ = http.NewResponseController(w).Flush()
+	hold()
+	_, _ = w.Write(text[len(text)-1:])
+}
+
+// A process is a helper that runs beside the test.
+type process struct {
+	*exec.Cmd
+	c              *computer
+	stdin          io.WriteCloser
+	stdout, stderr *listened
+	done           chan struct{}
+}
+
+// begin starts a helper. One that speaks JSON-RPC is asked for a token.
+func (c *computer) begin(args ...string) *process {
+	c.Helper()
+	return c.beginAs(append([]string{filepath.Join(helperDir(c.T), "oci-oidc-helper")}, args...)...)
+}
+
+func (c *computer) beginAs(words ...string) *process {
+	c.Helper()
+	p := &process{Cmd: c.helper(), c: c, stdout: &listened{}, stderr: &listened{}, done: make(chan struct{})}
+	path, err := exec.LookPath(words[0])
+	c.check(err)
+	p.Path, p.Args = path, words
+	p.Stdout, p.Stderr = p.stdout, p.stderr
+	p.stdin, err = p.StdinPipe()
+	c.check(err)
+	c.check(p.Start())
+	go func() { _ = p.Wait(); close(p.done) }()
+	c.Cleanup(func() { _ = p.Process.Kill(); <-p.done })
+	if slices.Contains(words, "--stdio") {
+		_, err := fmt.Fprintln(p.stdin, `{"jsonrpc":"2.0","id":1,"method":"getToken"}`)
+		c.check(err)
+	}
+	return p
+}
+
+// until waits for what is to happen before the process ends.
+func (p *process) until(happened <-chan struct{}) {
+	p.c.Helper()
+	select {
+	case <-happened:
+	case <-time.After(time.Minute):
+		p.c.Fatalf("%v hangs: %s%s", p.Args[1:], p.stdout.text(), p.stderr.text())
+	case <-p.done:
+		p.c.Fatalf("%v ended too early: %v: %s%s", p.Args[1:], p.ProcessState, p.stdout.text(), p.stderr.text())
+	}
+}
+
+func (p *process) says(text string) {
+	p.c.Helper()
+	p.until(p.stderr.has(text))
+}
+
+// answers waits for the answer of one that speaks JSON-RPC.
+func (p *process) answers() {
+	p.c.Helper()
+	if slices.Contains(p.Args, "--stdio") {
+		p.until(p.stdout.has(`"id":1`))
+	}
+}
+
+// finish ends the process's input, and waits for its end.
+func (p *process) finish() {
+	p.c.Helper()
+	_ = p.stdin.Close()
+	p.ends()
+}
+
+func (p *process) ends() {
+	p.c.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(time.Minute):
+		p.c.Fatalf("%v does not end: %s%s", p.Args[1:], p.stdout.text(), p.stderr.text())
+	}
+}
+
+// A listened output can be waited for.
+type listened struct {
+	mu      sync.Mutex
+	written bytes.Buffer
+	waiting map[string]chan struct{}
+}
+
+func (l *listened) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.written.Write(text)
+	l.tell()
+	return len(text), nil
+}
+
+func (l *listened) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written.String()
+}
+
+// has returns a channel that is closed when the text was written.
+func (l *listened) has(text string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting == nil {
+		l.waiting = map[string]chan struct{}{}
+	}
+	came := make(chan struct{})
+	l.waiting[text] = came
+	l.tell()
+	return came
+}
+
+func (l *listened) tell() {
+	for text, came := range l.waiting {
+		if strings.Contains(l.written.String(), text) {
+			close(came)
+			delete(l.waiting, text)
+		}
+	}
+}
+
+// inheritNothing lets the helpers have every signal, also where the tests were started
+// by nohup or in the background.
+func inheritNothing(t *testing.T) {
+	for _, s := range ending {
+		if signal.Ignored(s) {
+			came := make(chan os.Signal, 1)
+			signal.Notify(came, s)
+			t.Cleanup(func() { signal.Stop(came); signal.Ignore(s) })
+		}
+	}
+}
+
+// lock takes the session's lock, as another process would.
+func (c *computer) lock() (unlock func()) {
+	c.Helper()
+	unlock, ok, err := c.tokenFile().TryLock()
+	if !ok {
+		c.Fatal("the lock is not free: ", err)
+	}
+	unlock = sync.OnceFunc(unlock)
+	c.Cleanup(unlock)
+	return unlock
+}
+
+// waitsForLock waits until the process has said in the log that it does.
+func (p *process) waitsForLock() {
+	p.c.Helper()
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		for p.c.Context().Err() == nil {
+			if text, _ := os.ReadFile(p.c.path("oci-oidc-debug.log")); bytes.Contains(text, []byte("has the session's lock")) {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	p.until(said)
+}
+
+// refreshTokens are those that the domain was sent.
+func (c *computer) refreshTokens() (all []string) {
+	for _, request := range c.server.Requests(domaintest.Token) {
+		if request.Form.Get("grant_type") == "refresh_token" {
+			all = append(all, request.Form.Get("refresh_token"))
+		}
+	}
+	return all
+}
+
+// savedTokens are those on the disk.
+func (c *computer) savedTokens() tokens.Tokens {
+	c.Helper()
+	saved, _, err := c.tokenFile().Load()
+	c.check(err)
+	return saved
+}
+
+// isKept checks that the session goes on: the refresh token on the disk is the one that
+// the domain expects.
+func (c *computer) isKept(name string) {
+	c.Helper()
+	if _, said, code := c.run("refresh"); code != exitOK {
+		c.Errorf("%s: the session is lost: exit code %d: %s", name, code, said)
+	}
+}
+
+// isLost checks that a session that may be lost is told to be, with what to do.
+func (c *computer) isLost(name string) {
+	c.Helper()
+	if _, said, code := c.run("token"); code != exitOK && (code != exitSignIn || !strings.Contains(said, `Run /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)) {
+		c.Errorf("%s: exit code %d: %s", name, code, said)
+	}
+}
