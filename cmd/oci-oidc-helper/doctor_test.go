@@ -480,6 +480,14 @@ func (c *computer) tokenFile() *tokens.File {
 	return tokens.Open(places, config)
 }
 
+// savedTokens are those on the disk.
+func (c *computer) savedTokens() tokens.Tokens {
+	c.Helper()
+	saved, _, err := c.tokenFile().Load()
+	c.check(err)
+	return saved
+}
+
 func (c *computer) writeTokens(text string) {
 	c.check(os.WriteFile(c.tokenFile().Path(), []byte(text), 0o600))
 }

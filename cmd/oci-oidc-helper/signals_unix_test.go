@@ -22,7 +22,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // The commands that a signal meets, and what they ask the domain for.
@@ -401,14 +400,6 @@ func (c *computer) refreshTokens() (all []string) {
 		}
 	}
 	return all
-}
-
-// savedTokens are those on the disk.
-func (c *computer) savedTokens() tokens.Tokens {
-	c.Helper()
-	saved, _, err := c.tokenFile().Load()
-	c.check(err)
-	return saved
 }
 
 // isKept checks that the session goes on: the refresh token on the disk is the one that

@@ -18,6 +18,7 @@ func (a *app) tokenCommand() *cobra.Command {
 	var (
 		format  string
 		connect bool
+		minLife time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "token",
@@ -25,6 +26,11 @@ func (a *app) tokenCommand() *cobra.Command {
 		Long: `Print a valid access token, refreshed if need be. It never asks and never opens a
 browser: without a session it ends with exit code 4. With --connect it signs in
 then, and shows how on standard error.
+
+Other programs keep what they are given, so a token that is valid for less than
+--min-life, or for less than half of its lifetime if that is shorter, is refreshed
+first. Where that cannot be done, it is printed nevertheless, and standard error
+says why.
 
 Formats:
   raw              the token alone, as a helper for API keys prints it
@@ -41,6 +47,9 @@ Formats:
   oci-oidc-helper token --format json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if minLife < 0 {
+				return problem.New(problem.Config, fmt.Sprintf("--min-life is %s, which is less than none.", minLife), "Write a duration such as 90s or 10m.")
+			}
 			show, ok := tokenFormats[format]
 			if !ok {
 				return problem.New(problem.Config, fmt.Sprintf("There is no format called %q.", format),
@@ -51,17 +60,22 @@ Formats:
 				return err
 			}
 			defer session.Close()
-			token, err := session.Token(cmd.Context(), "")
-			if connect && problem.Is(err, problem.LoginRequired) {
+			token, err := session.TokenFor(cmd.Context(), minLife)
+			if connect && token.Access.Empty() && problem.Is(err, problem.LoginRequired) {
 				token, err = a.connectForToken(cmd, session)
 			}
-			if err != nil {
+			if token.Access.Empty() || cmd.Context().Err() != nil && err != nil {
 				return err
+			}
+			if err != nil {
+				p := problem.From(err)
+				fmt.Fprintf(cmd.ErrOrStderr(), "The token is valid for %s only. %s\n→ %s\n", words(time.Until(token.ExpiresAt)), p.Message, p.Hint)
 			}
 			return show(cmd.OutOrStdout(), session, token)
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "raw", "raw, header, json, env or exec-credential")
+	cmd.Flags().DurationVar(&minLife, "min-life", 5*time.Minute, "how long the token is to be valid at least")
 	cmd.Flags().BoolVar(&connect, "connect", false, "sign in where there is no session")
 	return cmd
 }
