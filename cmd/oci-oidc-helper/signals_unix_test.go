@@ -251,6 +251,13 @@ func (c *computer) begin(args ...string) *process {
 
 func (c *computer) beginAs(words ...string) *process {
 	c.Helper()
+	p := c.prepare(words...)
+	p.start()
+	return p
+}
+
+func (c *computer) prepare(words ...string) *process {
+	c.Helper()
 	p := &process{Cmd: c.helper(), c: c, stdout: &listened{}, stderr: &listened{}, done: make(chan struct{})}
 	path, err := exec.LookPath(words[0])
 	c.check(err)
@@ -258,14 +265,18 @@ func (c *computer) beginAs(words ...string) *process {
 	p.Stdout, p.Stderr = p.stdout, p.stderr
 	p.stdin, err = p.StdinPipe()
 	c.check(err)
-	c.check(p.Start())
-	go func() { _ = p.Wait(); close(p.done) }()
-	c.Cleanup(func() { _ = p.Process.Kill(); <-p.done })
-	if slices.Contains(words, "--stdio") {
-		_, err := fmt.Fprintln(p.stdin, `{"jsonrpc":"2.0","id":1,"method":"getToken"}`)
-		c.check(err)
-	}
 	return p
+}
+
+func (p *process) start() {
+	p.c.Helper()
+	p.c.check(p.Start())
+	go func() { _ = p.Wait(); close(p.done) }()
+	p.c.Cleanup(func() { _ = p.Process.Kill(); <-p.done })
+	if slices.Contains(p.Args, "--stdio") {
+		_, err := fmt.Fprintln(p.stdin, `{"jsonrpc":"2.0","id":1,"method":"getToken"}`)
+		p.c.check(err)
+	}
 }
 
 // until waits for what is to happen before the process ends.
@@ -416,5 +427,46 @@ func (c *computer) isLost(name string) {
 	c.Helper()
 	if _, said, code := c.run("token"); code != exitOK && (code != exitSignIn || !strings.Contains(said, `Run /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)) {
 		c.Errorf("%s: exit code %d: %s", name, code, said)
+	}
+}
+
+// A reader that leaves in the middle of a refresh, as head does, takes no session along.
+func TestReadersThatLeave(t *testing.T) {
+	for _, row := range []struct {
+		args   string
+		closed string // of the outputs
+		code   int
+	}{
+		{"-v token", "stderr", exitOK},
+		{"-v token", "stdout stderr", exitTrouble},
+		{"-v refresh", "stdout stderr", exitOK},
+		{"-v doctor", "stdout stderr", exitTrouble},
+		{"--stdio", "stdout stderr", exitOK},
+	} {
+		t.Run(row.args+", "+row.closed, func(t *testing.T) {
+			t.Parallel()
+			c := newComputer(t)
+			c.expire()
+			stop := &stopped{op: domaintest.Token, form: c.savedTokens().Refresh.Reveal(), reached: make(chan struct{}), goOn: make(chan struct{})}
+			c.server.Change(func(o *domaintest.Options) { o.Tamper = stop.tamper })
+			p := c.prepare(append([]string{filepath.Join(helperDir(t), "oci-oidc-helper")}, strings.Fields(row.args)...)...)
+			reader, writer, err := os.Pipe()
+			c.check(err)
+			p.Stderr = writer
+			if strings.Contains(row.closed, "stdout") {
+				p.Stdout = writer
+			}
+			p.start()
+			c.check(writer.Close())
+			p.until(stop.reached)
+			c.check(reader.Close())
+			close(stop.goOn)
+			p.finish()
+			if code := p.ProcessState.ExitCode(); code != row.code {
+				t.Errorf("%v, want exit code %d", p.ProcessState, row.code)
+			}
+			c.server.Change(func(o *domaintest.Options) { o.Tamper = nil })
+			c.isKept(row.args)
+		})
 	}
 }

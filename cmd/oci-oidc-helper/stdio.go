@@ -15,7 +15,11 @@ import (
 func (a *app) stdio(cmd *cobra.Command) error {
 	time.AfterFunc(settled, keepSmall)
 	a.log.Info("helper started", "version", helperVersion())
-	rpc.Serve(endedBy(stdioEndSignals...), cmd.InOrStdin(), cmd.OutOrStdout(), rpc.Options{Version: helperVersion(), Places: a.places, Log: a.log})
+	out := cmd.OutOrStdout()
+	if watched, ok := out.(*output); ok { // what OpenCode no longer reads is nobody's loss
+		out = watched.Writer
+	}
+	rpc.Serve(endedBy(stdioEndSignals...), cmd.InOrStdin(), out, rpc.Options{Version: helperVersion(), Places: a.places, Log: a.log})
 	a.log.Info("helper ended")
 	return nil
 }

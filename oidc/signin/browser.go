@@ -3,7 +3,9 @@ package signin
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,11 +25,12 @@ func OpenBrowser(address string, environ []string) bool {
 	if !place.Browser() || !domain.SecureURL(address) {
 		return false
 	}
-	words := opener()
-	if words == nil {
-		return false
-	}
-	command := exec.Command(words[0], append(words[1:], address)...)
+	return slices.ContainsFunc(openers(address), func(words []string) bool { return starts(words, environ) })
+}
+
+// starts reports whether a command seems to be a browser that works.
+func starts(words, environ []string) bool {
+	command := exec.Command(words[0], words[1:]...)
 	command.Env = environ
 	failed := make(chan error, 1)
 	go func() { failed <- command.Run() }()
@@ -39,13 +42,41 @@ func OpenBrowser(address string, environ []string) bool {
 	}
 }
 
-// opener is the command that opens an address, its last argument, or nil. The one of
-// the BROWSER variable comes first, as most programs have it.
-func opener() []string {
-	command, _, _ := strings.Cut(os.Getenv("BROWSER"), string(os.PathListSeparator))
-	if words := strings.Fields(command); len(words) > 0 {
-		return words
+// openers are the commands that may open the address, to be tried one after the other.
+// The variable BROWSER has some, as xdg-open, sensible-browser and Python read it:
+// separated as PATH is, with %s for the address, which is the last word otherwise, and
+// %c and %% for a colon and a percent sign. Where it is set, no other is tried.
+func openers(address string) [][]string {
+	var commands [][]string
+	for _, command := range filepath.SplitList(os.Getenv("BROWSER")) {
+		words := strings.Fields(command)
+		if len(words) > 0 && words[len(words)-1] == "&" { // for a shell: we do not wait either
+			words = words[:len(words)-1]
+		}
+		if len(words) == 0 {
+			continue
+		}
+		if !strings.Contains(command, "%s") {
+			words = append(words, "%s")
+		}
+		commands = append(commands, words)
 	}
+	if commands == nil {
+		if words := opener(); words != nil {
+			commands = [][]string{append(words, "%s")}
+		}
+	}
+	for _, words := range commands {
+		for i, word := range words {
+			word = strings.NewReplacer(`"%s"`, "%s", "'%s'", "%s").Replace(word) // quoted, for a shell
+			words[i] = strings.NewReplacer("%s", address, "%c", ":", "%%", "%").Replace(word)
+		}
+	}
+	return commands
+}
+
+// opener is this system's command that opens an address, its last argument, or nil.
+func opener() []string {
 	windows := []string{"rundll32.exe", "url.dll,FileProtocolHandler"}
 	switch runtime.GOOS {
 	case "windows":

@@ -17,8 +17,10 @@ func TestOpenBrowser(t *testing.T) {
 		}
 	}
 	const good = "https://idcs.example/ui/v1/device"
-	if notes := opened(); notes != "" || !OpenBrowser(good, nil) || opened() != good+"|" {
-		t.Errorf("opened %q, then %q", notes, opened())
+	notes := opened()
+	OpenBrowser(good, nil)
+	if then := opened(); notes != "" || then != good+"|" {
+		t.Errorf("opened %q, then %q", notes, then)
 	}
 }
 
@@ -53,6 +55,40 @@ func browserThatNotes(t *testing.T) func() string {
 	t.Setenv("BROWSER", program)
 	return func() string {
 		text, _ := os.ReadFile(notes)
+		_ = os.Remove(notes)
 		return string(text)
+	}
+}
+
+// BROWSER is read as other programs read it.
+func TestBrowserVariable(t *testing.T) {
+	t.Setenv("CI", "")
+	opened := browserThatNotes(t)
+	program := os.Getenv("BROWSER")
+	const address = "https://idcs.example/ui/v1/device?code=%73&next=%c"
+	for _, row := range []struct{ browser, noted string }{
+		{program, address + "|"},
+		{program + " --new-window", "--new-window|" + address + "|"},
+		{program + " --new-window %s", "--new-window|" + address + "|"},
+		{program + " %s --new-window", address + "|--new-window|"},
+		{program + ` "%s"`, address + "|"},
+		{program + " --app='%s' &", "--app=" + address + "|"},
+		{program + " 100%% a%cb %s", "100%|a:b|" + address + "|"},
+		{"/nonexistent:" + program, address + "|"},
+		{"/nonexistent --new-window %s:" + program + " -x %s", "-x|" + address + "|"},
+		{"false:" + program, address + "|"},
+		{"::" + program, address + "|"},
+		{program + ":false", address + "|"},
+		{"/nonexistent", ""},
+		{"false:/nonexistent", ""},
+	} {
+		t.Setenv("BROWSER", row.browser)
+		_ = opened()
+		if OpenBrowser(address, os.Environ()) != (row.noted != "") {
+			t.Errorf("%s: opened: %v", row.browser, row.noted == "")
+		}
+		if noted := opened(); noted != row.noted {
+			t.Errorf("%s: %q, want %q", row.browser, noted, row.noted)
+		}
 	}
 }

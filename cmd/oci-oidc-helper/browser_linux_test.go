@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The browser that a helper opens ends with its window and its terminal, as one that the
+// person opened: it ignores no signal because the helper does.
+func TestTheBrowserIgnoresNothing(t *testing.T) {
+	inheritNothing(t)
+	for _, how := range []string{"connect", "--stdio"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			c := newComputer(t)
+			c.remove("state/opencode-oci-oidc")
+			c.program("curious", "grep SigIgn /proc/self/status > "+c.path("ignored")+"\nexec browser \"$1\"")
+			c.setenv("BROWSER", "curious %s")
+			p := c.begin(how)
+			if how == "--stdio" {
+				_, err := fmt.Fprintln(p.stdin, `{"jsonrpc":"2.0","id":2,"method":"connect"}`)
+				c.check(err)
+				p.until(p.stdout.has(`"id":2`))
+			}
+			p.finish()
+			if code := p.ProcessState.ExitCode(); code != exitOK {
+				t.Errorf("exit code %d: %s", code, p.stderr.text())
+			}
+			text, err := os.ReadFile(c.path("ignored"))
+			c.check(err)
+			ignored, err := strconv.ParseUint(strings.TrimSpace(strings.TrimPrefix(string(text), "SigIgn:")), 16, 64)
+			c.check(err)
+			for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE} {
+				if ignored&(1<<(s-1)) != 0 {
+					t.Errorf("the browser ignores %s", s)
+				}
+			}
+		})
+	}
+}
