@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,11 +18,19 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// withoutATerminal are the examples that ask a person, and what they say to a test.
-var withoutATerminal = map[string]string{
-	"oci-oidc-helper init":           "Without a terminal nothing can be asked",
-	"oci-oidc-helper init --project": "Without a terminal nothing can be asked",
+// refused are the examples that need a terminal or another example that goes on, and how
+// they end in a test.
+var refused = map[string]struct {
+	code  int
+	words string
+}{
+	"oci-oidc-helper init":           {exitUsage, "Without a terminal nothing can be asked"},
+	"oci-oidc-helper init --project": {exitUsage, "Without a terminal nothing can be asked"},
+	"oci-oidc-helper gateway status": {exitTrouble, "The gateway is not running"},
 }
+
+// changesTheSystem are the examples that would leave a service on the tester's computer.
+var changesTheSystem = []string{"oci-oidc-helper gateway install", "oci-oidc-helper gateway remove"}
 
 // completions are the examples of cobra's own commands that need no shell's set-up.
 var completions = []string{
@@ -45,7 +54,14 @@ func TestExamplesWork(t *testing.T) {
 	here := strings.NewReplacer("https://llm.example.com/v1", c.server.LLMBaseURL)
 	all := append(examples((&app{places: store.FindPlaces(), log: logging.Open("")}).rootCommand(nil)), completions...)
 	for _, example := range all {
+		if slices.Contains(changesTheSystem, example) {
+			continue
+		}
+		goesOn := strings.Contains(example, "--follow") || example == "oci-oidc-helper gateway"
 		t.Run(example, func(t *testing.T) {
+			if strings.Contains(example, " gateway") {
+				c.mustRun("gateway", "key")
+			}
 			if strings.Contains(example, " init") {
 				c.remove(".config/opencode/" + config.Name)
 				defer c.configure()
@@ -56,9 +72,9 @@ func TestExamplesWork(t *testing.T) {
 				c.write("shell/"+config.Name, string(cfg))
 				defer c.remove("shell/" + config.Name)
 			}
-			stdout, stderr, code := c.shell(here.Replace(example), strings.Contains(example, "--follow"))
-			if want, asks := withoutATerminal[example]; asks {
-				if code != exitUsage || !strings.Contains(stderr, want) {
+			stdout, stderr, code := c.shell(here.Replace(example), goesOn)
+			if want, ok := refused[example]; ok {
+				if code != want.code || !strings.Contains(stderr, want.words) {
 					t.Errorf("exit code %d: %s", code, stderr)
 				}
 				return
@@ -102,7 +118,7 @@ func (c *computer) shell(line string, goesOn bool) (stdout, stderr string, code 
 	var out, errs bytes.Buffer
 	command.Stdout, command.Stderr = &out, &errs
 	if goesOn {
-		command.Stdout = interrupter{&out, command}
+		command.Stdout, command.Stderr = interrupter{&out, command}, interrupter{&errs, command}
 	}
 	c.check(command.Start())
 	_ = command.Wait()
