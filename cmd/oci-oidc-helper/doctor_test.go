@@ -98,6 +98,29 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"certificate not valid yet", func(c *computer) { c.intercept(inTwoDays, "127.0.0.1", true) }, failure, "Domain, way", "is not valid before"},
 		{"certificate of another name", func(c *computer) { c.intercept(tomorrow, "portal.example.com", true) }, failure, "Domain, way", "is for another name: portal.example.com"},
 		{"interception without its CA", func(c *computer) { c.intercept(tomorrow, "127.0.0.1", false) }, failure, "Domain, way", "authority that this machine does not know: CN=Inspecting Company"},
+		{"old protocol", func(c *computer) {
+			c.overTLS(localLeaf(), &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, true)
+		}, failure, "Domain, way", "speaks only an old protocol"},
+		{"old ciphers", func(c *computer) {
+			c.overTLS(localLeaf(), &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}}, true)
+		}, failure, "Domain, way", "offers only old ciphers"},
+		{"weak signature", func(c *computer) {
+			leaf := localLeaf()
+			leaf.SignatureAlgorithm = x509.ECDSAWithSHA1
+			c.overTLS(leaf, &tls.Config{}, true)
+		}, failure, "Domain, way", "a signature that is too weak"},
+		{"no alternative name", func(c *computer) {
+			c.overTLS(&x509.Certificate{Subject: pkix.Name{CommonName: "127.0.0.1"}, NotBefore: aDayAgo, NotAfter: tomorrow}, &tls.Config{}, true)
+		}, failure, "Domain, way", "has no subject alternative name"},
+		{"client certificate wanted", func(c *computer) {
+			c.overTLS(localLeaf(), &tls.Config{ClientAuth: tls.RequireAnyClientCert}, true)
+		}, failure, "Domain, way", "wants a client certificate"},
+		{"CA file damaged", func(c *computer) {
+			c.overTLS(localLeaf(), &tls.Config{}, true)
+			text, err := os.ReadFile(c.path("ca.pem"))
+			c.check(err)
+			c.write("ca.pem", "\n"+strings.Replace(string(text), "M", "!", 1))
+		}, failure, "Environment, CA variables", "has a damaged certificate in line 2"},
 		{"no TLS", func(c *computer) { c.keys["domain_url"] = strings.Replace(c.server.URL, "http:", "https:", 1) }, failure, "Domain, way", "does not speak TLS"},
 		{"proxy wants a password", func(c *computer) { c.proxy(http.StatusProxyAuthRequired) }, failure, "Domain, way", "wants a user name and password"},
 		{"proxy forbids the host", func(c *computer) { c.proxy(http.StatusForbidden) }, failure, "Domain, way", "makes no connection to idcs-app.invalid"},
@@ -120,7 +143,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"client certificate without its key", func(c *computer) {
 			c.write("client.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
 			c.keys["tls_client_cert"] = c.path("client.pem")
-		}, failure, "Configuration, certificates", "client.pem, which holds a damaged certificate"},
+		}, failure, "Configuration, certificates", "client.pem, which has a damaged certificate in line 1"},
 		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort()) }, failure, "Domain, way", "Nobody listens at the proxy"},
 		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is malformed: it has no host"},
 		{"CA file missing", func(c *computer) { c.setenv("SSL_CERT_FILE", "/none/ca.pem") }, failure, "Environment, CA variables", "SSL_CERT_FILE names /none/ca.pem, which does not exist"},
@@ -549,13 +572,6 @@ var (
 // intercept puts a TLS server before the domain, with a certificate of a company's
 // own CA, which the computer knows or not.
 func (c *computer) intercept(notAfter time.Time, host string, known bool) {
-	if runtime.GOOS != "linux" && known {
-		c.Skip("only here can a CA be made known by a variable")
-	}
-	ca, key := certificate(c.T, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "Inspecting Company"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: aDayAgo.Add(-24 * time.Hour), NotAfter: inTwoDays,
-	}, nil, nil)
 	leaf := &x509.Certificate{Subject: pkix.Name{CommonName: host}, NotBefore: notAfter.Add(-24 * time.Hour), NotAfter: notAfter,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	if ip := net.ParseIP(host); ip != nil {
@@ -563,10 +579,28 @@ func (c *computer) intercept(notAfter time.Time, host string, known bool) {
 	} else {
 		leaf.DNSNames = []string{host}
 	}
+	c.overTLS(leaf, &tls.Config{}, known)
+}
+
+// localLeaf is a certificate in which nothing is wrong.
+func localLeaf() *x509.Certificate {
+	return &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: aDayAgo, NotAfter: tomorrow}
+}
+
+// overTLS puts a TLS server before the domain.
+func (c *computer) overTLS(leaf *x509.Certificate, config *tls.Config, known bool) {
+	if runtime.GOOS != "linux" && known {
+		c.Skip("only here can a CA be made known by a variable")
+	}
+	ca, key := certificate(c.T, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "Inspecting Company"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: aDayAgo.Add(-24 * time.Hour), NotAfter: inTwoDays,
+	}, nil, nil)
 	leaf, leafKey := certificate(c.T, leaf, ca, key)
+	config.Certificates = []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: leafKey}}
 	c.front(func(handler http.Handler) *httptest.Server {
 		server := httptest.NewUnstartedServer(handler)
-		server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: leafKey}}}
+		server.TLS = config
 		server.Config.ErrorLog = log.New(io.Discard, "", 0)
 		server.StartTLS()
 		return server

@@ -1,6 +1,8 @@
 package network
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,6 +12,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,16 +48,24 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 		dns         *net.DNSError
 		timeout     net.Error
 		op          *net.OpError
+		failed      *failure
+		seen        handshake
 		host        = to.Host
 		proxy, _    = Proxy(to)
 		atProxy     = errors.As(err, &op) && op.Op == "proxyconnect" // not beyond it
 	)
+	if errors.As(err, &failed) {
+		seen.asked.Store(failed.asked.Load())
+		seen.begun.Store(failed.begun.Load())
+		seen.ended.Store(failed.ended.Load())
+	}
 	if atProxy && proxy != nil {
 		host = "the proxy " + proxy.Host
 	}
 	passing := func(message, hint string) *problem.Problem {
 		return problem.New(problem.Network, message, hint).Passing()
 	}
+	alert, alerted := alertOf(err)
 	switch {
 	case errors.As(err, &refusal):
 		return refusal.problem(proxy, to.Host)
@@ -61,23 +73,52 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 		return problem.New(problem.TLS, refusedCertificate(host, certificate), certificateHint(certificate))
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return problem.New(problem.TLS, host+" does not speak TLS.", "Check the address and its port; a page of the network may be in between.")
-	case errors.As(err, &op) && op.Op == "remote error":
-		return s.refusedByServer(host, op.Err)
-	case errors.As(err, &dns) && dns.IsNotFound && proxy != nil:
-		return passing("the name of the proxy "+proxy.Host+" was not found.", "Check the network or VPN, and HTTPS_PROXY.")
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return passing("the name "+to.Hostname()+" was not found.",
-			"Check the network or VPN, and the address in the configuration. If your company's network wants a proxy, set HTTPS_PROXY.")
+	case alerted:
+		return s.refusedByServer(host, alert, seen.asked.Load())
+	case errors.As(err, &dns):
+		return passing(lookUp(dns, to, proxy))
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return passing(host+" did not answer in time"+through(proxy, atProxy)+".", checkNetwork)
 	case errors.Is(err, syscall.ECONNREFUSED) && atProxy:
 		return passing("nobody listens at "+host+".", "Correct HTTPS_PROXY, or start the proxy.")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return passing("nobody listens at "+host+".", "Check the address and its port; the server may be down.")
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case isCut(err) && seen.asked.Load() && s.ClientCert == "":
+		return problem.New(problem.TLS, host+" asked for a client certificate, got none and cut the connection.", nameClientCertificate)
+	case isCut(err) && seen.asked.Load():
+		return problem.New(problem.TLS, fmt.Sprintf("%s cut the connection when it had the client certificate %s: it may not accept it.", host, s.ClientCert), checkClientCertificate)
+	case isCut(err) && seen.begun.Load() && !seen.ended.Load():
+		return passing(host+" cut the connection in the TLS handshake"+through(proxy, atProxy)+".", "A firewall may be in between, or the server wants another version of TLS; check the network, VPN and proxy, then try again.")
+	case isCut(err):
 		return passing(host+" cut the connection"+through(proxy, atProxy)+".", "A firewall may be in between; check the network, VPN and proxy, then try again.")
-	default:
-		return passing("no connection to "+host+through(proxy, atProxy)+".", checkNetwork)
+	}
+	if said, ok := ownTLS(host, err); ok {
+		return said
+	}
+	return passing("no connection to "+host+through(proxy, atProxy)+".", checkNetwork)
+}
+
+// isCut reports a connection that ended before its time.
+func isCut(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// lookUp says why the address of a name was not found.
+func lookUp(err *net.DNSError, to, proxy *url.URL) (message, hint string) {
+	name, hint := "the name "+to.Hostname(), "Check the network or VPN, and the address in the configuration. If your company's network wants a proxy, set HTTPS_PROXY."
+	if proxy != nil {
+		name, hint = "the name of the proxy "+proxy.Host, "Check the network or VPN, and HTTPS_PROXY."
+	}
+	const resolver = "Check the network or VPN, and which name server this machine asks (/etc/resolv.conf on Linux), then try again."
+	switch {
+	case err.IsNotFound:
+		return name + " was not found.", hint
+	case err.IsTimeout:
+		return name + " was not looked up: the name server did not answer in time.", resolver
+	case strings.Contains(err.Err, "refused"):
+		return name + " was not looked up: there is no name server where this machine asks for one.", resolver
+	default: // SERVFAIL and its like
+		return name + " was not looked up: the name server is in trouble.", resolver
 	}
 }
 
@@ -128,19 +169,96 @@ func PasswordForProxy(proxy *url.URL, schemes []string) *problem.Problem {
 	return problem.New(problem.Network, name+" "+wants+".", hint)
 }
 
-// refusedByServer is the problem of a server that ended the handshake, usually for
-// want of a client certificate (RFC 8446, 6.2).
-func (s Settings) refusedByServer(host string, alert error) *problem.Problem {
-	switch text := alert.Error(); {
-	case s.ClientCert == "" && (strings.Contains(text, "certificate required") || strings.Contains(text, "bad certificate") || strings.Contains(text, "handshake failure")):
-		return problem.New(problem.TLS, host+" wants a client certificate.",
-			"Name the files of yours in the configuration: the certificate as tls_client_cert, its private key as tls_client_key.")
-	case s.ClientCert != "" && strings.Contains(text, "certificate"):
-		return problem.New(problem.TLS, fmt.Sprintf("%s does not accept the client certificate %s (%s).", host, s.ClientCert, strings.TrimPrefix(text, "tls: ")),
-			"Check that it is the right one and still valid; oci-oidc-helper doctor shows until when.")
+const (
+	nameClientCertificate  = "Name the files of yours in the configuration: the certificate as tls_client_cert, its private key as tls_client_key."
+	checkClientCertificate = "Check that it is the right one and still valid; oci-oidc-helper doctor shows until when."
+	askOwner               = "Check the address; if it is right, the server's owner must mend that."
+)
+
+// alertOf returns the alert by which a server ended the handshake (RFC 8446, 6.2):
+// crypto/tls has its number in an error without a name.
+func alertOf(err error) (alert uint8, ok bool) {
+	var op *net.OpError
+	for errors.As(err, &op) {
+		if op.Op == "remote error" {
+			value := reflect.ValueOf(op.Err)
+			if !value.IsValid() || value.Kind() != reflect.Uint8 {
+				return 0, false
+			}
+			return uint8(value.Uint()), true
+		}
+		err = op.Err
+	}
+	return 0, false
+}
+
+// The alerts that have a meaning of their own here.
+const (
+	handshakeFailure     = 40
+	badCertificate       = 42
+	certificateRevoked   = 44
+	certificateExpired   = 45
+	illegalParameter     = 47
+	unknownCA            = 48
+	accessDenied         = 49
+	protocolVersion      = 70
+	insufficientSecurity = 71
+	internalError        = 80
+	unrecognizedName     = 112
+	certificateRequired  = 116
+)
+
+// refusedByServer is the problem of a server that ended the handshake with an alert.
+// asked says that it wanted a client certificate before.
+func (s Settings) refusedByServer(host string, alert uint8, asked bool) *problem.Problem {
+	text := tls.AlertError(alert).Error()
+	text = strings.TrimPrefix(text, "tls: ")
+	aboutCertificate := badCertificate <= alert && alert <= accessDenied && alert != illegalParameter || alert == certificateRequired
+	switch {
+	case s.ClientCert == "" && (aboutCertificate || asked && alert == handshakeFailure):
+		return problem.New(problem.TLS, host+" wants a client certificate.", nameClientCertificate)
+	case aboutCertificate || asked && alert == handshakeFailure:
+		why := map[uint8]string{
+			certificateRevoked: "it was revoked", certificateExpired: "it has expired", unknownCA: "its issuer is not known there",
+			accessDenied: "its owner has no access there", certificateRequired: "its issuer is none of those that the server names",
+		}[alert]
+		return problem.New(problem.TLS, fmt.Sprintf("%s does not accept the client certificate %s (%s).", host, s.ClientCert, cmp.Or(why, text)), checkClientCertificate)
+	case alert == protocolVersion:
+		return oldProtocol(host)
+	case alert == handshakeFailure, alert == insufficientSecurity:
+		return problem.New(problem.TLS, fmt.Sprintf("%s and this program have no cipher in common: it offers only old ciphers, or nothing for this name (%s).", host, text),
+			askOwner)
+	case alert == unrecognizedName:
+		return problem.New(problem.TLS, fmt.Sprintf("%s serves another name than this one (%s).", host, text), "Check the address.")
+	case alert == internalError:
+		return problem.New(problem.TLS, fmt.Sprintf("%s has a fault of its own in its TLS (%s).", host, text), "Try again in a moment; if that does not help, ask who runs the server.").Passing()
 	default:
-		return problem.New(problem.TLS, fmt.Sprintf("%s refused the TLS connection (%s).", host, strings.TrimPrefix(text, "tls: ")),
-			"Check the address, and ask your administrator, with this message.")
+		return problem.New(problem.TLS, fmt.Sprintf("%s refused the TLS connection (%s).", host, text), "Check the address, and ask your administrator, with this message.")
+	}
+}
+
+func oldProtocol(host string) *problem.Problem {
+	return problem.New(problem.TLS, host+" speaks only an old protocol, older than TLS 1.2.", askOwner)
+}
+
+// ownTLS is the problem of what crypto/tls itself does not accept of a server. Its
+// errors have no types.
+func ownTLS(host string, err error) (*problem.Problem, bool) {
+	text := err.Error()
+	at := strings.Index(text, "tls: ")
+	if at < 0 {
+		return nil, false
+	}
+	text = text[at+len("tls: "):]
+	switch unread := "failed to parse certificate from server: "; {
+	case strings.HasPrefix(text, "server selected unsupported protocol version"):
+		return oldProtocol(host), true
+	case strings.HasPrefix(text, unread) && strings.Contains(text, "negative serial"):
+		return problem.New(problem.TLS, "the certificate of "+host+" has a negative serial number, which no certificate may have.", askOwner), true
+	case strings.HasPrefix(text, unread):
+		return problem.New(problem.TLS, fmt.Sprintf("the certificate of %s cannot be read (%s).", host, plain(strings.TrimPrefix(text, unread))), askOwner), true
+	default:
+		return problem.New(problem.TLS, fmt.Sprintf("%s speaks TLS in a way that is not accepted here (%s).", host, plain(text)), askOwner), true
 	}
 }
 
@@ -150,21 +268,78 @@ func refusedCertificate(host string, err *tls.CertificateVerificationError) stri
 		invalid x509.CertificateInvalidError
 		unknown x509.UnknownAuthorityError
 		name    x509.HostnameError
+		noCAs   x509.SystemRootsError
 		leaf    = err.UnverifiedCertificates[0]
+		of      = "the certificate of " + host
 	)
-	of := "the certificate of " + host
 	switch {
-	case errors.As(err.Err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(leaf.NotBefore):
-		return fmt.Sprintf("%s is not valid before %s.", of, leaf.NotBefore.Format(time.DateOnly))
-	case errors.As(err.Err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("%s expired at %s.", of, invalid.Cert.NotAfter.Format(time.DateTime))
+	case errors.As(err.Err, &invalid):
+		return invalidCertificate(of, leaf, invalid)
+	case errors.As(err.Err, &name) && len(names(leaf)) == 0:
+		return fmt.Sprintf("%s has no subject alternative name, and its common name %s does not count.", of, plain(leaf.Subject.CommonName))
 	case errors.As(err.Err, &name):
 		return fmt.Sprintf("%s is for another name: %s.", of, plain(strings.Join(names(leaf), ", ")))
+	case errors.As(err.Err, &noCAs), errors.As(err.Err, &unknown) && noneTrusted():
+		return of + " cannot be checked: this machine has no certificates of authorities."
 	case errors.As(err.Err, &unknown):
-		return fmt.Sprintf("%s was issued by an authority that this machine does not know: %s.", of, plain(leaf.Issuer.String()))
+		return unknownAuthority(of, leaf, err.Err.Error())
 	default:
-		return of + " was not accepted."
+		return fmt.Sprintf("%s was not accepted (%s).", of, plain(err.Err.Error()))
 	}
+}
+
+// unknownAuthority goes by the text, too, in which alone crypto/x509 tells why a
+// candidate of the right name did not do.
+func unknownAuthority(of string, leaf *x509.Certificate, text string) string {
+	_, weak, insecure := strings.Cut(text, "insecure algorithm ")
+	weak, _, _ = strings.Cut(weak, `"`)
+	switch {
+	case insecure:
+		return fmt.Sprintf("%s, or one of its issuers, has a signature that is too weak (%s).", of, plain(weak))
+	case strings.Contains(text, "cannot sign this kind of certificate"):
+		return of + " has an issuer that may not issue certificates."
+	case strings.Contains(text, "while trying to verify candidate"):
+		return fmt.Sprintf("%s was issued by %s, but not with the key that this machine knows: that authority was probably renewed.", of, plain(leaf.Issuer.String()))
+	case bytes.Equal(leaf.RawIssuer, leaf.RawSubject):
+		return fmt.Sprintf("%s is signed by itself, and so by an authority that this machine does not know: %s.", of, plain(leaf.Issuer.String()))
+	default:
+		return fmt.Sprintf("%s was issued by an authority that this machine does not know: %s.", of, plain(leaf.Issuer.String()))
+	}
+}
+
+// invalidCertificate says what is wrong with a certificate of the chain.
+func invalidCertificate(of string, leaf *x509.Certificate, invalid x509.CertificateInvalidError) string {
+	if invalid.Cert != nil && !invalid.Cert.Equal(leaf) && invalid.Reason == x509.Expired {
+		of = fmt.Sprintf("%s has an issuer, %s, which", of, plain(invalid.Cert.Subject.String()))
+		leaf = invalid.Cert
+	}
+	switch invalid.Reason {
+	case x509.Expired:
+		if time.Now().Before(leaf.NotBefore) {
+			return fmt.Sprintf("%s is not valid before %s.", of, leaf.NotBefore.Format(time.DateOnly))
+		}
+		return fmt.Sprintf("%s expired at %s.", of, leaf.NotAfter.Format(time.DateTime))
+	case x509.NotAuthorizedToSign:
+		return of + " has an issuer that may not issue certificates."
+	case x509.CANotAuthorizedForThisName, x509.UnconstrainedName, x509.NameConstraintsWithoutSANs, x509.TooManyConstraints:
+		return of + " is for a name that its authority may not issue certificates for (name constraints)."
+	case x509.TooManyIntermediates:
+		return of + " has more issuers in between than its authority allows."
+	case x509.IncompatibleUsage, x509.CANotAuthorizedForExtKeyUsage:
+		return of + " is not for servers (extended key usage)."
+	case x509.NoValidChains:
+		return of + " has no issuer that is valid for it."
+	case x509.NameMismatch:
+		return of + " names another issuer than the one that signed it."
+	default:
+		return fmt.Sprintf("%s was not accepted (%s).", of, plain(invalid.Error()))
+	}
+}
+
+// noneTrusted reports a machine that knows no authority at all, as small containers do.
+func noneTrusted() bool {
+	pool, err := x509.SystemCertPool()
+	return err != nil || pool.Equal(x509.NewCertPool())
 }
 
 // plain is what a server says of itself, without control characters.
@@ -172,12 +347,9 @@ func plain(text string) string { return strings.Trim(strconv.QuoteToGraphic(text
 
 // names are what a certificate is for.
 func names(c *x509.Certificate) []string {
-	all := c.DNSNames
+	all := slices.Clone(c.DNSNames)
 	for _, address := range c.IPAddresses {
 		all = append(all, address.String())
-	}
-	if all == nil {
-		all = []string{c.Subject.CommonName}
 	}
 	return all
 }
@@ -185,16 +357,22 @@ func names(c *x509.Certificate) []string {
 func certificateHint(err *tls.CertificateVerificationError) string {
 	var (
 		invalid x509.CertificateInvalidError
+		unknown x509.UnknownAuthorityError
 		name    x509.HostnameError
+		noCAs   x509.SystemRootsError
 	)
+	broken := brokenVariables()
 	switch {
 	case errors.As(err.Err, &invalid) && invalid.Reason == x509.Expired:
 		return "Check this machine's clock; if it is right, the server's owner must renew the certificate."
 	case errors.As(err.Err, &name):
 		return "Check the address; a proxy or a page of the network may be in between."
-	}
-	if broken := brokenVariables(); broken != "" {
+	case errors.As(err.Err, &invalid), errors.As(err.Err, &unknown) && strings.Contains(err.Error(), "insecure algorithm"):
+		return askOwner
+	case broken != "":
 		return "Correct " + broken + ". " + makeCAKnown
+	case errors.As(err.Err, &noCAs), errors.As(err.Err, &unknown) && noneTrusted():
+		return "Install the system's certificates (the package ca-certificates). " + makeCAKnown
 	}
 	return makeCAKnown
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -35,7 +34,7 @@ func (s Settings) roots() (*x509.CertPool, error) {
 			return nil, problem.New(problem.Untrusted, fmt.Sprintf("ca_file names %s, which is not what was confirmed.", s.CAFile),
 				`If you know why it is another one, confirm it with /connect or "oci-oidc-helper config trust".`)
 		}
-		var found []*x509.Certificate
+		var found certificates
 		if err == nil {
 			found, err = parseCertificates(text)
 		}
@@ -43,7 +42,7 @@ func (s Settings) roots() (*x509.CertPool, error) {
 			return nil, problem.New(problem.Config, fmt.Sprintf("ca_file names %s, which %v.", s.CAFile, err),
 				"Name a file with the company's CA in PEM form, which begins with -----BEGIN CERTIFICATE-----.")
 		}
-		extra = append(extra, found)
+		extra = append(extra, found.all)
 	}
 	var read []string
 	for _, name := range CAVariables {
@@ -52,7 +51,7 @@ func (s Settings) roots() (*x509.CertPool, error) {
 			continue
 		}
 		read = append(read, path)
-		if found, err := ReadCertificates(path); err == nil {
+		if found, _, _ := ReadCertificates(path); found != nil {
 			extra = append(extra, found)
 		}
 	}
@@ -106,37 +105,16 @@ func systemReads() error {
 // directories.
 const isSystems = runtime.GOOS != "windows" && runtime.GOOS != "darwin"
 
-// ReadCertificates returns the certificates of a file in PEM form. The text of its
-// error follows "FILE, which".
-func ReadCertificates(path string) ([]*x509.Certificate, error) {
+// ReadCertificates returns the certificates of a file in PEM form, and says which of
+// them cannot be used. It may return some beside an error, whose text follows "FILE,
+// which".
+func ReadCertificates(path string) (found []*x509.Certificate, unused []string, err error) {
 	text, err := read(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return parseCertificates(text)
-}
-
-func parseCertificates(text []byte) ([]*x509.Certificate, error) {
-	var (
-		found []*x509.Certificate
-		fault = errors.New("holds no certificate in PEM form")
-	)
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			break
-		}
-		// In a bundle, one that Go does not understand leaves the others good.
-		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil {
-			found = append(found, certificate)
-		} else if block.Type == "CERTIFICATE" {
-			fault = errors.New("holds a damaged certificate")
-		}
-	}
-	if found == nil {
-		return nil, fault
-	}
-	return found, nil
+	c, err := parseCertificates(text)
+	return c.all, c.unused, err
 }
 
 // MaxFileSize bounds what is read of a file, in bytes: bundles have some 250 kB.
@@ -151,8 +129,8 @@ func read(path string) ([]byte, error) {
 	return text, nil
 }
 
-// certificates returns the client certificate, if there is one.
-func (s Settings) certificates() ([]tls.Certificate, error) {
+// clientCertificates returns the client certificate, if there is one.
+func (s Settings) clientCertificates() ([]tls.Certificate, error) {
 	if s.ClientCert == "" {
 		return nil, nil
 	}
@@ -181,13 +159,16 @@ func (s Settings) ReadClientCertificate() (tls.Certificate, error) {
 			return wrong(key, keyPath, err)
 		}
 	}
-	if _, err := ReadCertificates(s.ClientCert); err != nil {
+	if _, _, err := ReadCertificates(s.ClientCert); err != nil {
 		return wrong("tls_client_cert", s.ClientCert, err)
 	}
 	if bytes.Contains(keyText, []byte("ENCRYPTED")) {
 		return wrong(key, keyPath, errors.New("holds a private key with a passphrase; write it without one (openssl pkey -in FILE -out NEW), readable by you alone"))
 	}
 	secret.Remember(string(keyText))
+	if text, wrong := PEM(certText); wrong == nil {
+		certText = text
+	}
 	certificate, err := tls.X509KeyPair(certText, keyText)
 	switch {
 	case err == nil:
@@ -204,7 +185,7 @@ func brokenVariables() string {
 	var said []string
 	for _, name := range CAVariables {
 		if path := os.Getenv(name); path != "" {
-			if _, err := ReadCertificates(path); err != nil {
+			if _, _, err := ReadCertificates(path); err != nil {
 				said = append(said, fmt.Sprintf("%s names %s, which %v", name, path, err))
 			}
 		}

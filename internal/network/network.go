@@ -14,7 +14,9 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,8 +45,53 @@ func (s Settings) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return transport.RoundTrip(req)
+	var seen handshake
+	if config := transport.TLSClientConfig; config != nil {
+		seen.watch(config)
+	}
+	trace := &httptrace.ClientTrace{
+		TLSHandshakeStart: func() { seen.begun.Store(true) },
+		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { seen.ended.Store(err == nil) },
+	}
+	resp, err := transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	if err != nil {
+		return nil, &failure{err, &seen}
+	}
+	return resp, nil
 }
+
+// A handshake is what was seen of one. What a server does not accept of it, or why, it
+// may not tell: in TLS 1.3 the client has ended its part when the server judges the
+// client certificate, and the alert may be lost in the reset of the connection.
+type handshake struct {
+	begun, ended atomic.Bool
+	asked        atomic.Bool // the server wants a client certificate
+}
+
+// watch makes the configuration note whether the server asks for a certificate.
+func (h *handshake) watch(config *tls.Config) {
+	certificates := config.Certificates
+	config.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		h.asked.Store(true)
+		for i := range certificates {
+			if info.SupportsCertificate(&certificates[i]) == nil {
+				return &certificates[i], nil
+			}
+		}
+		if len(certificates) > 0 {
+			return &certificates[0], nil // the server says best what is wrong with it
+		}
+		return &tls.Certificate{}, nil
+	}
+}
+
+// A failure is the error of a request, with what was seen of its handshake.
+type failure struct {
+	error
+	*handshake
+}
+
+func (f *failure) Unwrap() error { return f.error }
 
 // Transport returns a transport for requests to the URL. Its error is a problem of
 // kind Config.
@@ -77,7 +124,7 @@ func (s Settings) tls() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificates, err := s.certificates()
+	certificates, err := s.clientCertificates()
 	if err != nil {
 		return nil, err
 	}

@@ -67,13 +67,18 @@ func newCompany(t *testing.T) *company {
 	return c
 }
 
+// issue makes a certificate. Where its serial number, times or key are of no matter,
+// they are filled in.
 func issue(t *testing.T, c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	c.SerialNumber = big.NewInt(time.Now().UnixNano())
+	if c.NotAfter.IsZero() {
+		c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	}
 	if parent == nil {
 		parent, parentKey = c, key
 	}
@@ -169,14 +174,14 @@ func TestCompanyCA(t *testing.T) {
 	}{
 		{"nobody names it", "", "", "", problem.TLS, "authority that this machine does not know: CN=Company\\x1b[31m CA"},
 		{"ca_file", "ca.pem", "", "", "", ""},
-		{"a bundle with comments and one damaged", "bundle.pem", "", "", "", ""},
+		{"a bundle with comments and one damaged", "bundle.pem", "", "", problem.Config, "which has a damaged certificate in line 2"},
 		{"NODE_EXTRA_CA_CERTS", "", "NODE_EXTRA_CA_CERTS", "ca.pem", "", ""},
 		{"SSL_CERT_FILE, beside ca_file", "ca.pem", "SSL_CERT_FILE", "maria.crt", "", ""},
 		{"a broken variable, where ca_file is right", "ca.pem", "NODE_EXTRA_CA_CERTS", "none.pem", "", ""},
 		{"a broken variable", "", "NODE_EXTRA_CA_CERTS", "none.pem", problem.TLS, "NODE_EXTRA_CA_CERTS names " + c.path("none.pem") + ", which does not exist"},
 		{"missing", "none.pem", "", "", problem.Config, "ca_file names " + c.path("none.pem") + ", which does not exist"},
 		{"empty", "empty.pem", "", "", problem.Config, "holds no certificate"},
-		{"broken", "broken.pem", "", "", problem.Config, "holds a damaged certificate"},
+		{"broken", "broken.pem", "", "", problem.Config, "has a damaged certificate in line 1"},
 		{"a key", "maria.key", "", "", problem.Config, "holds no certificate"},
 		{"a directory", ".", "", "", problem.Config, "is a directory, not a file"},
 	} {

@@ -134,11 +134,15 @@ func checkCertificates(_ context.Context, p *patient) Finding {
 	files := p.config.Network
 	var details []string
 	if files.CAFile != "" {
-		found, err := network.ReadCertificates(files.CAFile)
+		found, unused, err := network.ReadCertificates(files.CAFile)
 		if err != nil {
 			return fail(problem.Config, fmt.Sprintf("ca_file names %s, which %v.", files.CAFile, err), "Name a file with the company's CA in PEM form.")
 		}
 		details = append(details, fmt.Sprintf("ca_file %s (%s)", files.CAFile, counted(len(found), "certificate")))
+		if len(unused) > 0 {
+			return warn(fmt.Sprintf("ca_file names %s, which has %s that cannot be used.", files.CAFile, counted(len(unused), "certificate")),
+				"If your company's CA is among them, have it renewed; else take them out of the file.", append(details, unused...)...)
+		}
 	}
 	if files.ClientCert != "" {
 		certificate, err := files.ReadClientCertificate()

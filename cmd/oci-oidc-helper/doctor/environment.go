@@ -110,12 +110,15 @@ func checkCAVariables(_ context.Context, _ *patient) Finding {
 		if path == "" {
 			continue
 		}
-		certificates, err := network.ReadCertificates(path)
+		certificates, unused, err := network.ReadCertificates(path)
 		if err != nil {
 			return fail(problem.Config, fmt.Sprintf("%s names %s, which %v.", name, path, err),
 				"Correct the variable; it must name a file of certificates in PEM form.")
 		}
 		set = append(set, fmt.Sprintf("%s=%s (%s)", name, path, counted(len(certificates), "certificate")))
+		for _, one := range unused {
+			set = append(set, name+" has one that cannot be used, "+one)
+		}
 	}
 	if dir := os.Getenv("SSL_CERT_DIR"); dir != "" {
 		set = append(set, "SSL_CERT_DIR="+dir)

@@ -1,0 +1,126 @@
+package network
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+)
+
+// certificates are those of a file.
+type certificates struct {
+	all    []*x509.Certificate
+	unused []string // those that Go does not accept: "line 12: x509: …"
+}
+
+// parseCertificates reads certificates in PEM form (RFC 7468) as people have them: with
+// text between them, glued together without a line break, indented, in one line, in
+// UTF-16, and in OpenSSL's form with what it trusts them for; or a single one in DER. It
+// loses none in silence: where a part is damaged, the error says in which line, beside
+// those that are not. The text of the error follows "FILE, which".
+func parseCertificates(raw []byte) (found certificates, err error) {
+	if one, err := x509.ParseCertificates(raw); err == nil && len(one) > 0 {
+		return certificates{all: one}, nil
+	}
+	text := plainText(raw)
+	const begin, end, dashes = "-----BEGIN ", "-----END ", "-----"
+	var damaged, other string
+	for at := 0; ; {
+		next := strings.Index(text[at:], begin)
+		if next < 0 {
+			break
+		}
+		at += next
+		line := 1 + strings.Count(text[:at], "\n")
+		kind, rest, ok := strings.Cut(text[at+len(begin):], dashes)
+		body, _, closed := strings.Cut(rest, end+kind+dashes)
+		at += len(begin)
+		if !ok || strings.ContainsAny(kind, "\r\n") {
+			continue // in a comment
+		}
+		if !strings.HasSuffix(kind, "CERTIFICATE") {
+			other = kind
+			continue
+		}
+		der := derOf(body)
+		if !closed || strings.Contains(body, begin) || der == nil {
+			if damaged == "" {
+				damaged = fmt.Sprintf("has a damaged certificate in line %d", line)
+			}
+			continue
+		}
+		if certificate, err := x509.ParseCertificate(der); err == nil {
+			found.all = append(found.all, certificate)
+		} else {
+			found.unused = append(found.unused, fmt.Sprintf("line %d: %v", line, err))
+		}
+	}
+	switch {
+	case damaged != "":
+		return found, errors.New(damaged)
+	case found.all == nil && found.unused != nil:
+		return found, fmt.Errorf("has a certificate that cannot be used, %s", plain(found.unused[0]))
+	case found.all == nil && other != "":
+		return found, fmt.Errorf("holds no certificate in PEM form, but %s", plain(other))
+	case found.all == nil:
+		return found, errors.New("holds no certificate in PEM form")
+	}
+	return found, nil
+}
+
+// plainText is a text in UTF-8, also where an editor of Windows has written it.
+func plainText(raw []byte) string {
+	var order func(a, b byte) uint16
+	switch {
+	case bytes.HasPrefix(raw, []byte{0xff, 0xfe}):
+		order = func(a, b byte) uint16 { return uint16(a) | uint16(b)<<8 }
+	case bytes.HasPrefix(raw, []byte{0xfe, 0xff}):
+		order = func(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
+	default:
+		return string(raw)
+	}
+	units := make([]uint16, 0, len(raw)/2)
+	for i := 2; i+1 < len(raw); i += 2 {
+		units = append(units, order(raw[i], raw[i+1]))
+	}
+	return string(utf16.Decode(units))
+}
+
+// derOf decodes the body of a block, and returns nil for what is no DER. Headers
+// (RFC 1421) are left out, and so is what OpenSSL adds to a TRUSTED CERTIFICATE.
+func derOf(body string) []byte {
+	var encoded strings.Builder
+	for line := range strings.FieldsFuncSeq(body, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if !strings.Contains(line, ":") {
+			encoded.WriteString(strings.Join(strings.Fields(line), ""))
+		}
+	}
+	der, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(encoded.String(), "="))
+	if err != nil {
+		return nil
+	}
+	var whole asn1.RawValue
+	if _, err := asn1.Unmarshal(der, &whole); err != nil || whole.Tag != asn1.TagSequence {
+		return nil
+	}
+	return whole.FullBytes
+}
+
+// PEM are the certificates of a file in the one form that every program reads. The text
+// of its error follows "FILE, which".
+func PEM(file []byte) ([]byte, error) {
+	found, err := parseCertificates(file)
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	for _, certificate := range found.all {
+		_ = pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
+	}
+	return text.Bytes(), nil
+}
