@@ -9,13 +9,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -29,6 +30,7 @@ type Guard struct {
 	inside    []place // the files that there are at or below kept
 	readOnly  []place
 	allowed   bool // oci-oidc-helper token
+	windows   bool // commands are for cmd or PowerShell, and paths have drives
 }
 
 // maxInside bounds how many files of the kept trees are looked at.
@@ -39,7 +41,7 @@ const maxInside = 1000
 func New(p store.Places, directory string) *Guard {
 	protected := ProtectedIn(p, directory)
 	c, err := config.Load(p, directory)
-	g := &Guard{places: p, directory: directory, allowed: err == nil && c.AgentToken}
+	g := &Guard{places: p, directory: directory, windows: runtime.GOOS == "windows", allowed: err == nil && c.AgentToken}
 	for _, path := range append(protected.Trees, protected.Files...) {
 		g.kept = append(g.kept, placeOf(path))
 	}
@@ -228,7 +230,7 @@ var patchedFile = sync.OnceValue(func() *regexp.Regexp {
 // denyGlob judges a pattern of file names below a directory. What is found are names
 // alone, but who asks for those of the secrets wants to open them.
 func (g *Guard) denyGlob(pattern, from string) string {
-	pattern = g.places.Expand(pattern, from)
+	pattern = g.absoluteIn(pattern, from)
 	if reason := g.denyPath(literalPrefix(pattern), false); reason != "" {
 		return reason
 	}
@@ -268,9 +270,18 @@ func (g *Guard) denyDescent(from string, reads func(file string) bool, option st
 }
 
 // absolute returns the absolute path of what a tool is given.
-func (g *Guard) absolute(name string) string {
-	return g.places.Expand(strings.TrimPrefix(name, "file://"), g.directory)
+func (g *Guard) absolute(name string) string { return g.absoluteIn(name, g.directory) }
+
+func (g *Guard) absoluteIn(name, directory string) string {
+	if g.windows {
+		return windowsPath(name, directory, g.places.Home)
+	}
+	return g.places.Expand(strings.TrimPrefix(name, "file://"), directory)
 }
+
+// slashed returns a path with slashes, on every platform: commands for Windows are
+// judged by their text.
+func slashed(path string) string { return strings.ReplaceAll(path, `\`, "/") }
 
 func reasonFor(path string) string {
 	return fmt.Sprintf("opencode-oci-oidc keeps %s from agents, because it may hold a secret.", path)
@@ -278,7 +289,7 @@ func reasonFor(path string) string {
 
 // literalPrefix is the part of a glob pattern before its first wildcard.
 func literalPrefix(pattern string) string {
-	if i := strings.IndexAny(pattern, "*?[{"); i >= 0 {
+	if i := strings.IndexAny(pattern, "*?[{"+unknown); i >= 0 {
 		pattern = pattern[:i]
 	}
 	return pattern
@@ -301,71 +312,18 @@ func matchName(pattern, name string) bool {
 	if rest, negated := strings.CutPrefix(pattern, "!"); negated {
 		return !matchName(rest, name)
 	}
-	for _, one := range expandBraces(pattern) {
-		if matched, err := path.Match(strings.ToLower(path.Base(one)), strings.ToLower(name)); matched || err != nil {
-			return true // what cannot be read may match
-		}
+	pattern = slashed(strings.ToLower(pattern))
+	matched, err := doublestar.Match(pattern, strings.ToLower(name))
+	if i := strings.LastIndexByte(pattern, '/'); i >= 0 && !matched {
+		matched, _ = doublestar.Match(pattern[i+1:], strings.ToLower(name))
 	}
-	return false
+	return matched || err != nil // what cannot be read may match
 }
 
 // matchPath reports whether a file is at or below what an absolute glob pattern
 // matches.
 func matchPath(pattern, file string) bool {
-	names := strings.Split(strings.ToLower(filepath.ToSlash(file)), "/")
-	for _, one := range expandBraces(strings.ToLower(filepath.ToSlash(pattern))) {
-		if matchParts(strings.Split(one, "/"), names, true) {
-			return true
-		}
-	}
-	return false
-}
-
-// matchParts is matchPath for the parts of a path. In a shell, a wildcard does not
-// begin with a dot.
-func matchParts(patterns, names []string, dots bool) bool {
-	for i, pattern := range patterns {
-		if pattern == "**" {
-			return i == len(patterns)-1 || slices.ContainsFunc(indices(names[min(i, len(names)):]), func(skip int) bool {
-				return matchParts(patterns[i+1:], names[i+skip:], dots)
-			})
-		}
-		if i >= len(names) {
-			return false
-		}
-		if !dots && strings.HasPrefix(names[i], ".") && strings.HasPrefix(pattern, "*") {
-			return false
-		}
-		if matched, err := path.Match(pattern, names[i]); !matched && err == nil {
-			return false
-		}
-	}
-	return true
-}
-
-func indices(names []string) []int {
-	all := make([]int, len(names))
-	for i := range all {
-		all[i] = i
-	}
-	return all
-}
-
-// expandBraces returns the patterns that {a,b} in one stands for, up to some dozens.
-func expandBraces(pattern string) []string {
-	done, todo := []string{}, []string{pattern}
-	for len(todo) > 0 && len(done)+len(todo) < 64 {
-		one := todo[0]
-		todo = todo[1:]
-		end := strings.IndexByte(one, '}')
-		start := strings.LastIndexByte(one[:max(end, 0)], '{')
-		if start < 0 || !strings.Contains(one[start:end], ",") {
-			done = append(done, one)
-			continue
-		}
-		for _, choice := range strings.Split(one[start+1:end], ",") {
-			todo = append(todo, one[:start]+choice+one[end+1:])
-		}
-	}
-	return append(done, todo...)
+	pattern = strings.TrimRight(slashed(strings.ToLower(pattern)), "/")
+	matched, err := doublestar.Match(pattern+"/**", slashed(strings.ToLower(file)))
+	return matched || err != nil
 }

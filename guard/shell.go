@@ -1,327 +1,636 @@
 package guard
 
 import (
-	"strconv"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strings"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
 )
 
-// A shellCommand is a simple command of a shell's text, as far as a text can tell.
-// What only a shell knows, such as the output of another command, is [unknown].
-type shellCommand struct {
-	words    []string // quotes removed, variables expanded; assignments included
-	targets  []string // of redirections that write
-	heredocs []string // what is fed to it
-}
-
-// unknown stands for any text.
-const unknown = "\x00"
-
-// maxNesting bounds how deep substitutions and code in quotes are followed.
-const maxNesting = 8
-
-// readShell returns the commands of a POSIX shell's text, those in substitutions
-// first. It is no parser: keywords are words. It fails where a quote is not closed.
-func readShell(text string, lookup func(name string) (string, bool)) (commands []shellCommand, ok bool) {
-	r := &shellReader{text: text, lookup: lookup, variables: map[string]string{}, ok: true}
-	r.read(0)
-	return r.commands, r.ok
-}
-
-type shellReader struct {
-	text      string
-	at        int
+// A command is a simple command of a shell's text: quotes are removed, variables and
+// braces expanded. What only a running shell knows, such as the output of another
+// command, is [unknown].
+type command struct {
+	directory string   // where it runs
+	words     []string // assignments included
+	targets   []string // of redirections that write
+	input     []string // here-documents, here-strings, and what an echo before a pipe writes
 	lookup    func(name string) (string, bool)
-	variables map[string]string
-	commands  []shellCommand
-	nesting   int
-	ok        bool
-
-	command shellCommand
-	word    strings.Builder
-	inWord  bool
-	target  bool     // the word is one that is written to
-	waiting []string // delimiters of the here-documents that begin after this line
 }
 
-func (r *shellReader) peek() byte {
-	if r.at < len(r.text) {
-		return r.text[r.at]
+// unknown stands for any text without a slash: one byte, so that ${x:0:1} keeps it. Package
+// expand removes NUL.
+const unknown = "\x1a"
+
+const (
+	maxCommands = 5000      // that are judged of one text
+	maxText     = 128 << 10 // bytes
+	maxNesting  = 8         // of functions and eval
+	maxDepth    = 500
+	maxFields   = 1000 // that one word may expand to
+	maxValue    = 4096 // bytes of a variable; a longer one is unknown
+)
+
+var (
+	errTooLong = errors.New("it is too long")
+	errTooDeep = errors.New("its parts are nested too deep")
+)
+
+// A shell goes through the text of a POSIX shell, bash or zsh, in the order in which the
+// commands would run, and has each of them judged. Both branches of an if are taken, and
+// a variable that has two values after it is unknown.
+type shell struct {
+	lookup     func(name string) (string, bool) // the environment
+	judge      func(command) string
+	absolute   func(name, directory string) string
+	home       string
+	directory  string
+	variables  map[string]expand.Variable
+	functions  map[string]*syntax.Stmt
+	called     map[string]bool
+	parameters []string // $1 and so on; nil where they are unknown
+	optional   int      // how many if, && and the like the present command depends on
+	nesting    int      // of functions, eval and substitutions
+	depth      int      // of the syntax tree
+	commands   *int
+	piped      []string // what the command before the pipe writes
+}
+
+// denied ends the way through a text.
+type denied string
+
+func (d denied) Error() string { return string(d) }
+
+// readShell has the commands of a text judged, and returns the first reason against one.
+// An error says why the text cannot be judged.
+func (s *shell) readShell(text string) (reason string, err error) {
+	defer func() {
+		if fault := recover(); fault != nil { // in a parser that somebody else wrote
+			err = fmt.Errorf("%v", fault)
+		}
+	}()
+	s.variables, s.functions, s.called, s.commands = map[string]expand.Variable{}, map[string]*syntax.Stmt{}, map[string]bool{}, new(int)
+	err = s.text(text)
+	for _, name := range slices.Sorted(maps.Keys(s.functions)) {
+		if err == nil && !s.called[name] {
+			err = s.stmt(s.functions[name]) // by a way that nobody sees
+		}
 	}
-	return 0
+	if why := denied(""); errors.As(err, &why) {
+		return string(why), nil
+	}
+	return "", err
 }
 
-// read reads up to the closing character, or to the end where that is 0.
-func (r *shellReader) read(closing byte) {
-	for r.at < len(r.text) {
-		c := r.text[r.at]
-		r.at++
+func (s *shell) text(text string) error {
+	if len(text) > maxText {
+		return errTooLong
+	}
+	text = strings.ReplaceAll(text, unknown, "${_}")
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(text), "")
+	if err != nil {
+		var again error
+		if file, again = syntax.NewParser(syntax.Variant(syntax.LangZsh)).Parse(strings.NewReader(text), ""); again != nil {
+			return err
+		}
+	}
+	return s.stmts(file.Stmts)
+}
+
+// inner is a shell of its own, as in ( ).
+func (s *shell) inner() *shell {
+	inner := *s
+	inner.variables, inner.functions = maps.Clone(s.variables), maps.Clone(s.functions)
+	return &inner
+}
+
+func (s *shell) stmts(list []*syntax.Stmt) error {
+	for _, one := range list {
+		if err := s.stmt(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// perhaps goes through commands that may not run.
+func (s *shell) perhaps(list []*syntax.Stmt) error {
+	s.optional++
+	defer func() { s.optional-- }()
+	return s.stmts(list)
+}
+
+func (s *shell) stmt(one *syntax.Stmt) error {
+	if s.nesting > maxNesting || s.depth > maxDepth {
+		return errTooDeep
+	}
+	s.depth++
+	defer func(s *shell) { s.depth-- }(s)
+	c := command{input: slices.Clone(s.piped)}
+	for _, redirect := range one.Redirs {
+		if err := s.redirect(redirect, &c); err != nil {
+			return err
+		}
+	}
+	if call, ok := one.Cmd.(*syntax.CallExpr); ok {
+		return s.call(call, c)
+	}
+	if err := s.run(c); err != nil {
+		return err
+	}
+	if one.Background || one.Coprocess {
+		s = s.inner()
+	}
+	switch of := one.Cmd.(type) {
+	case *syntax.Subshell:
+		return s.inner().stmts(of.Stmts)
+	case *syntax.Block:
+		return s.stmts(of.Stmts)
+	case *syntax.IfClause:
+		return s.ifClause(of)
+	case *syntax.WhileClause:
+		if err := s.stmts(of.Cond); err != nil {
+			return err
+		}
+		return s.perhaps(of.Do)
+	case *syntax.ForClause:
+		return s.forClause(of)
+	case *syntax.CaseClause:
+		return s.caseClause(of)
+	case *syntax.BinaryCmd:
+		return s.binary(of)
+	case *syntax.FuncDecl:
+		if of.Name != nil {
+			s.functions[of.Name.Value] = of.Body
+		}
+	case *syntax.DeclClause:
+		c.words = []string{of.Variant.Value}
+		return s.assign(of.Args, &c, true)
+	case *syntax.TestClause, *syntax.ArithmCmd, *syntax.LetClause:
+		c.words = []string{"[["}
+		return s.conditions(of, c)
+	case *syntax.TimeClause:
+		if of.Stmt != nil {
+			return s.stmt(of.Stmt)
+		}
+	case *syntax.CoprocClause:
+		return s.inner().stmt(of.Stmt)
+	case *syntax.TestDecl:
+		return s.inner().stmt(of.Body)
+	}
+	return nil
+}
+
+func (s *shell) redirect(r *syntax.Redirect, c *command) error {
+	if r.Hdoc != nil {
+		text, err := s.literal(r.Hdoc)
+		c.input = append(c.input, text)
+		return err
+	}
+	if r.Word == nil || r.Op == syntax.Hdoc || r.Op == syntax.DashHdoc {
+		return nil
+	}
+	fields, err := s.fields(r.Word)
+	switch r.Op {
+	case syntax.RdrIn, syntax.DplIn, syntax.DplOut:
+		c.words = append(c.words, fields...)
+	case syntax.WordHdoc:
+		c.input = append(c.input, strings.Join(fields, " "))
+	default:
+		c.targets = append(c.targets, fields...)
+	}
+	return err
+}
+
+// run has a command judged.
+func (s *shell) run(c command) error {
+	if len(c.words)+len(c.targets) == 0 {
+		return nil
+	}
+	if *s.commands++; *s.commands > maxCommands {
+		return errTooLong
+	}
+	c.directory, c.lookup = s.directory, s.value
+	if reason := s.judge(c); reason != "" {
+		return denied(reason)
+	}
+	return nil
+}
+
+func (s *shell) call(call *syntax.CallExpr, c command) error {
+	read := c.words
+	c.words = nil
+	assigned := s
+	if len(call.Args) > 0 { // they hold for this command alone
+		assigned = s.inner()
+	}
+	if err := assigned.assign(call.Assigns, &c, false); err != nil {
+		return err
+	}
+	at := len(c.words)
+	args, err := s.fields(call.Args...)
+	if err != nil {
+		return err
+	}
+	c.words = slices.Concat(c.words, args, read)
+	if err := assigned.run(c); err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	return s.effect(args, c.words[at:])
+}
+
+// effect is what a command changes in the shell.
+func (s *shell) effect(args, words []string) error {
+	if body := s.functions[args[0]]; body != nil {
+		s.called[args[0]] = true
+		before := s.parameters
+		s.parameters, s.nesting = slices.Concat([]string{}, args[1:]), s.nesting+1
+		err := s.stmt(body)
+		s.parameters, s.nesting = before, s.nesting-1
+		return err
+	}
+	name, rest := programOf(words)
+	switch name {
+	case "cd", "pushd":
+		if i := slices.IndexFunc(rest, isOperand); i >= 0 && !strings.Contains(rest[i], unknown) && rest[i] != "-" {
+			s.directory = s.absolute(rest[i], s.directory)
+		} else if i < 0 && s.home != "" {
+			s.directory = s.home
+		}
+	case "eval":
+		s.nesting++
+		err := s.text(strings.Join(rest, " "))
+		s.nesting--
+		return err
+	case "read", "mapfile", "readarray", "getopts", "unset":
+		for _, one := range rest {
+			s.forget(one)
+		}
+	case "printf":
+		if len(rest) > 1 && rest[0] == "-v" {
+			s.forget(rest[1])
+		}
+	case "set":
+		if i := slices.Index(rest, "--"); i >= 0 {
+			s.parameters = rest[i+1:]
+		}
+	case "shift":
+		s.parameters = nil
+	}
+	return nil
+}
+
+func (s *shell) ifClause(of *syntax.IfClause) error {
+	for ; of != nil; of = of.Else {
+		if err := s.stmts(of.Cond); err != nil {
+			return err
+		}
+		if err := s.perhaps(of.Then); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shell) forClause(of *syntax.ForClause) error {
+	words, ok := of.Loop.(*syntax.WordIter)
+	if !ok {
+		if err := s.nested(of.Loop); err != nil {
+			return err
+		}
+		return s.perhaps(of.Do)
+	}
+	items, err := s.fields(words.Items...)
+	if err != nil {
+		return err
+	}
+	if err := s.run(command{words: append([]string{"for"}, items...)}); err != nil {
+		return err
+	}
+	if len(items) == 0 || len(items) > 50 {
+		items = []string{unknown}
+	}
+	for _, item := range items {
+		s.set(words.Name.Value, expand.Variable{Set: true, Kind: expand.String, Str: item})
+		if err := s.stmts(of.Do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shell) caseClause(of *syntax.CaseClause) error {
+	if err := s.nested(of.Word); err != nil {
+		return err
+	}
+	for _, item := range of.Items {
+		for _, pattern := range item.Patterns {
+			if err := s.nested(pattern); err != nil {
+				return err
+			}
+		}
+		if err := s.perhaps(item.Stmts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shell) binary(of *syntax.BinaryCmd) error {
+	if of.Op == syntax.AndStmt || of.Op == syntax.OrStmt {
+		if err := s.stmt(of.X); err != nil {
+			return err
+		}
+		return s.perhaps([]*syntax.Stmt{of.Y})
+	}
+	left, right := s.inner(), s.inner()
+	right.piped = left.written(of.X)
+	if err := left.stmt(of.X); err != nil {
+		return err
+	}
+	return right.stmt(of.Y)
+}
+
+// written is what a command that only repeats a text writes: echo, printf, or cat of a
+// here-document.
+func (s *shell) written(one *syntax.Stmt) (texts []string) {
+	if pipe, ok := one.Cmd.(*syntax.BinaryCmd); ok {
+		one = pipe.Y
+	}
+	call, ok := one.Cmd.(*syntax.CallExpr)
+	if !ok || len(call.Args) == 0 {
+		return nil
+	}
+	args, _ := s.fields(call.Args...)
+	if len(args) > 1 && (args[0] == "echo" || args[0] == "printf") {
+		texts = append(texts, strings.Join(args[1:], " "))
+	}
+	for _, redirect := range one.Redirs {
+		for _, word := range []*syntax.Word{redirect.Hdoc, redirect.Word} {
+			if word != nil && (redirect.Hdoc == word || redirect.Op == syntax.WordHdoc) {
+				text, _ := s.literal(word)
+				texts = append(texts, text)
+			}
+		}
+	}
+	return texts
+}
+
+// conditions has the words of [[ ]], (( )) and let judged.
+func (s *shell) conditions(of syntax.Node, c command) (err error) {
+	syntax.Walk(of, func(node syntax.Node) bool {
+		word, ok := node.(*syntax.Word)
+		if !ok || err != nil {
+			return err == nil
+		}
+		var fields []string
+		if fields, err = s.fields(word); err == nil {
+			c.words = append(c.words, fields...)
+		}
+		return false
+	})
+	if err != nil {
+		return err
+	}
+	return s.run(c)
+}
+
+// assign sets variables, and has their values judged as words of a command.
+func (s *shell) assign(assigns []*syntax.Assign, c *command, declares bool) error {
+	for _, one := range assigns {
+		if one.Name == nil {
+			if one.Value != nil {
+				fields, err := s.fields(one.Value)
+				if err != nil {
+					return err
+				}
+				c.words = append(c.words, fields...)
+			}
+			continue
+		}
+		name, v := one.Name.Value, expand.Variable{Set: true, Kind: expand.String}
 		switch {
-		case c == closing && closing != 0:
-			r.endCommand()
-			return
-		case c == ' ' || c == '\t' || c == '\r':
-			r.endWord()
-		case c == '\n':
-			r.endWord()
-			r.readHeredocs()
-			r.endCommand()
-		case c == ';' || c == '|' || c == '(' || c == ')' || c == '&' && r.peek() != '>':
-			r.endCommand()
-			if c == '(' {
-				r.nested(')')
+		case one.Naked:
+			continue
+		case one.Array != nil:
+			v.Kind = expand.Indexed
+			for _, element := range one.Array.Elems {
+				if element.Value == nil {
+					continue
+				}
+				fields, err := s.fields(element.Value)
+				if err != nil {
+					return err
+				}
+				v.List = append(v.List, fields...)
+				if element.Index != nil {
+					v.Str = unknown
+				}
 			}
-		case c == '&': // &>
-		case c == '#' && !r.inWord:
-			if end := strings.IndexByte(r.text[r.at:], '\n'); end >= 0 {
-				r.at += end
-			} else {
-				r.at = len(r.text)
+			c.words = append(c.words, v.List...)
+			if v.Str != "" {
+				v = expand.Variable{Set: true, Kind: expand.String, Str: unknown}
 			}
-		case c == '<' || c == '>':
-			r.redirection(c)
-		default:
-			r.character(c)
+		case one.Value != nil:
+			text, err := s.literal(one.Value)
+			if err != nil {
+				return err
+			}
+			c.words = append(c.words, name+"="+text)
+			if v.Str = text; one.Append {
+				before, _ := s.value(name)
+				v.Str = before + text
+			}
 		}
-	}
-	r.ok = r.ok && closing == 0
-	r.endCommand()
-}
-
-// character reads one that belongs to a word.
-func (r *shellReader) character(c byte) {
-	r.inWord = true
-	switch c {
-	case '\\':
-		if r.peek() == '\n' {
-			r.at++
-		} else if r.at < len(r.text) {
-			r.word.WriteByte(r.text[r.at])
-			r.at++
+		if one.Index != nil {
+			v = expand.Variable{Set: true, Kind: expand.String, Str: unknown}
 		}
-	case '\'':
-		r.word.WriteString(r.until('\''))
-	case '"':
-		r.quoted()
-	case '$', '`':
-		r.expansion(c)
-	default:
-		r.word.WriteByte(c)
+		s.set(name, v)
+	}
+	if declares {
+		return s.run(*c)
+	}
+	return nil
+}
+
+// set gives a variable its value. One that perhaps has another is unknown.
+func (s *shell) set(name string, v expand.Variable) {
+	before, known := s.variables[name]
+	if len(v.Str) > maxValue || s.optional > 0 && known && before.String() != v.String() {
+		v = expand.Variable{Set: true, Kind: expand.String, Str: unknown}
+	}
+	s.variables[name] = v
+}
+
+func (s *shell) forget(name string) {
+	if syntax.ValidName(name) {
+		s.variables[name] = expand.Variable{Set: true, Kind: expand.String, Str: unknown}
 	}
 }
 
-// until returns what stands before the next c, and goes on behind it.
-func (r *shellReader) until(c byte) string {
-	end := strings.IndexByte(r.text[r.at:], c)
-	if end < 0 {
-		r.ok = false
-		end = len(r.text) - r.at
-	}
-	text := r.text[r.at : r.at+end]
-	r.at = min(len(r.text), r.at+end+1)
-	return text
+// value is a variable as text.
+func (s *shell) value(name string) (string, bool) {
+	v := s.Get(name)
+	return v.String(), v.IsSet()
 }
 
-// quoted reads a text in double quotes.
-func (r *shellReader) quoted() {
-	for r.at < len(r.text) {
-		c := r.text[r.at]
-		r.at++
+// Get is what [expand] asks for a variable; those that are not known are not set.
+func (s *shell) Get(name string) expand.Variable {
+	if v, set := s.variables[name]; set {
+		return v
+	}
+	if s.parameters != nil {
 		switch {
-		case c == '"':
-			return
-		case c == '\\' && strings.IndexByte("$`\"\\\n", r.peek()) >= 0 && r.at < len(r.text):
-			r.word.WriteByte(r.text[r.at])
-			r.at++
-		case c == '$' || c == '`':
-			r.expansion(c)
-		default:
-			r.word.WriteByte(c)
-		}
-	}
-	r.ok = false
-}
-
-// expansion reads what begins with $ or a backquote.
-func (r *shellReader) expansion(c byte) {
-	next := r.peek()
-	switch {
-	case c == '`':
-		inner := strings.ReplaceAll(r.until('`'), "\\`", "`")
-		commands, _ := readShell(inner, r.value)
-		r.commands = append(r.commands, commands...)
-		r.word.WriteString(unknown)
-	case next == '(':
-		r.at++
-		r.nested(')')
-		r.word.WriteString(unknown)
-	case next == '\'':
-		r.at++
-		r.word.WriteString(ansiC(r.until('\'')))
-	case next == '{':
-		r.at++
-		r.word.WriteString(r.parameter(r.until('}')))
-	case isNameByte(next):
-		end := r.at
-		for end < len(r.text) && isNameByte(r.text[end]) {
-			end++
-		}
-		r.word.WriteString(r.known(r.text[r.at:end]))
-		r.at = end
-	case next != 0 && strings.IndexByte("?!#@*$-", next) >= 0:
-		r.at++
-		r.word.WriteString(unknown)
-	default:
-		r.word.WriteByte(c)
-	}
-}
-
-// nested reads commands inside of a word or a group, up to the closing character.
-func (r *shellReader) nested(closing byte) {
-	if r.nesting == maxNesting {
-		r.ok, r.at = false, len(r.text)
-		return
-	}
-	inner := &shellReader{text: r.text, at: r.at, lookup: r.lookup, variables: r.variables, nesting: r.nesting + 1, ok: true}
-	inner.read(closing)
-	r.at, r.ok = inner.at, r.ok && inner.ok
-	r.commands = append(r.commands, inner.commands...)
-}
-
-// parameter returns what ${text} stands for.
-func (r *shellReader) parameter(text string) string {
-	end := 0
-	for end < len(text) && isNameByte(text[end]) {
-		end++
-	}
-	name, operator := text[:end], text[end:]
-	value, set := r.value(name)
-	switch fallback := strings.TrimLeft(operator, ":-="); {
-	case operator == "" && set:
-		return value
-	case operator != "" && (operator[0] == ':' || operator[0] == '-' || operator[0] == '=') && len(fallback) < len(operator):
-		if set && value != "" {
-			return value
-		}
-		return fallback
-	default:
-		return unknown
-	}
-}
-
-func (r *shellReader) value(name string) (string, bool) {
-	if value, set := r.variables[name]; set {
-		return value, true
-	}
-	return r.lookup(name)
-}
-
-func (r *shellReader) known(name string) string {
-	if value, set := r.value(name); set {
-		return value
-	}
-	return unknown
-}
-
-// redirection reads an operator that begins with < or >. What follows it is a word.
-func (r *shellReader) redirection(c byte) {
-	if r.inWord && strings.Trim(r.word.String(), "0123456789") == "" {
-		r.word.Reset() // a file descriptor
-		r.inWord = false
-	}
-	r.endWord()
-	rest := r.text[r.at:]
-	switch {
-	case strings.HasPrefix(rest, "("):
-		r.at++
-		r.nested(')')
-	case c == '<' && strings.HasPrefix(rest, "<<"):
-		r.at += 2
-	case c == '<' && strings.HasPrefix(rest, "<"):
-		r.at++
-		if r.peek() == '-' {
-			r.at++
-		}
-		start := r.at
-		for r.at < len(r.text) && strings.IndexByte("\n;|&<>() \t", r.text[r.at]) < 0 || r.at == start && r.peek() == ' ' {
-			r.at++
-			if r.text[r.at-1] == ' ' {
-				start = r.at
+		case name == "@" || name == "*":
+			return expand.Variable{Set: true, Kind: expand.Indexed, List: s.parameters}
+		case len(name) == 1 && name[0] >= '1' && name[0] <= '9':
+			v := expand.Variable{Set: true, Kind: expand.String}
+			if i := int(name[0] - '1'); i < len(s.parameters) {
+				v.Str = s.parameters[i]
 			}
+			return v
 		}
-		r.waiting = append(r.waiting, r.text[start:r.at])
-	default:
-		r.at += len(rest) - len(strings.TrimLeft(rest, "<>&|"))
-		r.target = c == '>' || strings.HasPrefix(rest, ">")
+	}
+	if name == "PWD" {
+		return expand.Variable{Set: true, Kind: expand.String, Str: s.directory}
+	}
+	if text, set := s.lookup(name); set {
+		return expand.Variable{Set: true, Exported: true, Kind: expand.String, Str: text}
+	}
+	return expand.Variable{}
+}
+
+// Each is part of [expand.Environ], for ${!prefix*} alone.
+func (s *shell) Each(each func(name string, v expand.Variable) bool) {
+	for name, v := range s.variables {
+		if !each(name, v) {
+			return
+		}
 	}
 }
 
-// readHeredocs reads those that were announced in the line before. A delimiter
-// without quotes lets the shell expand what is in it.
-func (r *shellReader) readHeredocs() {
-	for _, delimiter := range r.waiting {
-		plain := strings.NewReplacer(`'`, "", `"`, "", `\`, "").Replace(delimiter)
-		start, end := r.at, len(r.text)
-		for line := range strings.Lines(r.text[r.at:]) {
-			r.at += len(line)
-			if strings.TrimSpace(line) == plain {
-				end = r.at - len(line)
+func (s *shell) config() *expand.Config {
+	return &expand.Config{
+		Env:       s,
+		CmdSubst:  func(w io.Writer, _ *syntax.CmdSubst) error { _, err := io.WriteString(w, unknown); return err },
+		ProcSubst: func(*syntax.ProcSubst) (string, error) { return unknown, nil },
+	}
+}
+
+// fields returns what words expand to, after the commands in them have been judged.
+func (s *shell) fields(words ...*syntax.Word) (fields []string, err error) {
+	for _, word := range words {
+		if err := s.nested(word); err != nil {
+			return nil, err
+		}
+		for field, err := range expand.FieldsSeq(s.config(), &syntax.Word{Parts: s.knowable(word.Parts)}) {
+			if err != nil {
+				field = unknown
+			}
+			if fields = append(fields, field); len(fields) > maxFields {
+				return nil, errors.New("its words expand to too many others")
+			}
+			if err != nil {
 				break
 			}
 		}
-		body := r.text[start:end]
-		r.command.heredocs = append(r.command.heredocs, body)
-		if plain == delimiter && r.nesting < maxNesting {
-			inner := &shellReader{text: body, lookup: r.value, variables: r.variables, nesting: r.nesting + 1, ok: true}
-			inner.quoted() // no quote closes it
-			r.commands = append(r.commands, inner.commands...)
+	}
+	return fields, nil
+}
+
+// literal is fields for a word that stays one.
+func (s *shell) literal(word *syntax.Word) (string, error) {
+	if err := s.nested(word); err != nil {
+		return "", err
+	}
+	text, err := expand.Literal(s.config(), &syntax.Word{Parts: s.knowable(word.Parts)})
+	if err != nil {
+		text = unknown
+	}
+	return text, nil
+}
+
+// nested has the commands in substitutions judged.
+func (s *shell) nested(node syntax.Node) (err error) {
+	syntax.Walk(node, func(node syntax.Node) bool {
+		var list []*syntax.Stmt
+		switch of := node.(type) {
+		case *syntax.CmdSubst:
+			list = of.Stmts
+		case *syntax.ProcSubst:
+			list = of.Stmts
+		default:
+			return err == nil
+		}
+		if err == nil {
+			inner := s.inner()
+			inner.nesting++
+			err = inner.stmts(list)
+		}
+		return false
+	})
+	return err
+}
+
+// knowable returns the parts of a word with [unknown] in the place of what expand cannot
+// know. The parts themselves stay as they are.
+func (s *shell) knowable(parts []syntax.WordPart) []syntax.WordPart {
+	all := slices.Clone(parts)
+	for i, part := range all {
+		switch part := part.(type) {
+		case *syntax.DblQuoted:
+			quoted := *part
+			quoted.Parts = s.knowable(part.Parts)
+			all[i] = &quoted
+		case *syntax.ArithmExp:
+			number, err := expand.Arithm(s.config(), part.X)
+			all[i] = &syntax.Lit{Value: fmt.Sprint(number)}
+			if err != nil {
+				all[i] = &syntax.Lit{Value: unknown}
+			}
+		case *syntax.ParamExp:
+			all[i] = s.knowableParameter(part)
 		}
 	}
-	r.waiting = nil
+	return all
 }
 
-func (r *shellReader) endWord() {
-	if !r.inWord {
-		return
+func (s *shell) knowableParameter(part *syntax.ParamExp) syntax.WordPart {
+	if part.Param == nil {
+		return &syntax.Lit{Value: unknown}
 	}
-	word := r.word.String()
-	r.word.Reset()
-	r.inWord = false
-	if r.target {
-		r.command.targets = append(r.command.targets, word)
-		r.target = false
-		return
-	}
-	if name, value, assigned := strings.Cut(word, "="); assigned && name != "" && strings.IndexFunc(name, notNameRune) < 0 {
-		r.variables[name] = value
-	}
-	r.command.words = append(r.command.words, word)
-}
-
-func (r *shellReader) endCommand() {
-	r.endWord()
-	r.target = false
-	if len(r.command.words)+len(r.command.targets)+len(r.command.heredocs) > 0 {
-		r.commands = append(r.commands, r.command)
-	}
-	r.command = shellCommand{}
-}
-
-func isNameByte(c byte) bool { return !notNameRune(rune(c)) }
-
-func notNameRune(c rune) bool {
-	return c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
-}
-
-// ansiC returns what $'text' stands for.
-func ansiC(text string) string {
-	var b strings.Builder
-	for len(text) > 0 {
-		c, _, rest, err := strconv.UnquoteChar(text, 0)
-		if err != nil {
-			c, rest = rune(text[0]), text[1:]
+	value, known := s.value(part.Param.Value)
+	plain := part.Slice == nil && part.Repl == nil && part.Exp == nil && !part.Length && !part.Excl
+	replaces := false
+	if part.Exp != nil {
+		switch part.Exp.Op {
+		case syntax.AlternateUnset, syntax.AlternateUnsetOrNull, syntax.DefaultUnset, syntax.DefaultUnsetOrNull,
+			syntax.AssignUnset, syntax.AssignUnsetOrNull:
+			replaces = true
 		}
-		b.WriteRune(c)
-		text = rest
 	}
-	return b.String()
+	switch {
+	case replaces && part.Exp.Word != nil:
+		with := *part
+		with.Exp = &syntax.Expansion{Op: part.Exp.Op, Word: &syntax.Word{Parts: s.knowable(part.Exp.Word.Parts)}}
+		switch part.Exp.Op {
+		case syntax.AssignUnset:
+			with.Exp.Op = syntax.DefaultUnset
+		case syntax.AssignUnsetOrNull:
+			with.Exp.Op = syntax.DefaultUnsetOrNull
+		}
+		return &with
+	case known && (plain || !strings.Contains(value, unknown)):
+		return part
+	default:
+		return &syntax.Lit{Value: unknown}
+	}
 }

@@ -1,0 +1,197 @@
+package guard
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What a shell makes of a text is known as far as the text tells, also where the path is
+// put together in roundabout ways; what nobody can tell is denied with a reason.
+func TestGuardUnderstandsTheShell(t *testing.T) {
+	p, project := guarded(t)
+	g := New(p, project)
+	for _, command := range []string{
+		// functions
+		"show() { cat \"$1\"; }; show ~/.secrets/other",
+		"show() { cat ~/$1/other; }; show .secrets",
+		"function show { cat ~/.sec$1; }; show rets/other",
+		"f() { cat ~/.secrets/other; }; trap f EXIT",
+		"f() { g() { cat ~/.secrets/$1; }; g \"$@\"; }; f other",
+		// arrays
+		"a=(~/.secrets other); cat ${a[0]}/${a[1]}",
+		"a=(x ~/.secrets/other); cat \"${a[@]:1}\"",
+		"declare -A m=([p]=~/.secrets); cat ${m[p]}/other",
+		"a=(. s e c r e t s); IFS=; cat ~/\"${a[*]}\"/other",
+		// eval and code in words
+		"eval cat '~/.sec'rets/other", "c=cat; p='~/.secrets/other'; eval \"$c $p\"", "eval \"eval 'cat ~/.secrets/other'\"",
+		"export D=~/.sec; sh -c 'cat ${D}rets/other'", "echo 'cat ~/.secrets/other' | sh", "bash <<< 'cat ~/.secrets/other'",
+		"cat <<'E' | bash\ncat ~/.secrets/other\nE", "bash <(echo cat ~/.secrets/other)", "su -c 'cat ~/.secrets/other'",
+		// substitution of processes and of words
+		"cat <(cat ~/.secrets/other)", "diff <(sort ~/.secrets/other) /dev/null", "tee >(cat ~/.secrets/other)", "cat <<< \"$(cat ~/.secrets/other)\"",
+		"mapfile -t l < ~/.secrets/other; echo ${l[@]}",
+		// arithmetic
+		"n=1; cat ~/.secrets/othe$((n+1))", "a=(x); echo $((a[$(cat ~/.secrets/other)]))", "((x = $(cat ~/.secrets/other)))",
+		"for ((i = 0; i < 1; i++)); do cat ~/.secrets/other; done",
+		// operators of parameters
+		"p=~/Xsecrets/other; cat ${p//X/.}", "p=~/.secrets/other.txt; cat ${p%.txt}", "p=x$HOME/.secrets/other; cat ${p#x}", "p=SECRETS; cat ~/.${p,,}/other",
+		"p=xx.secrets; cat ~/${p:2}/other", "q=p; p=~/.secrets/other; cat ${!q}", "cat ${p:=~/.secrets/other}", "cat ${HOME:+~/.secrets/other}",
+		"p=.sec; p+=rets; cat ~/$p/other", "printf -v p %s .secrets; cat ~/$p/other", "read p <<< .secrets; cat ~/$p/other",
+		// what a running shell alone knows
+		"p=$(printf '\\56secrets'); cat ~/$p/other", "cat ~/$(ls -A ~ | head -1)/other", "cd ~ && cat \"./$(echo .secrets)/other\"", "cat ~/$RANDOM/../$x/other",
+		// conditions
+		"p=x; true && p=.secrets; cat ~/$p/other", "p=.secrets; false && p=src; cat ~/$p/other", "if false; then p=x; else p=.secrets; fi; cat ~/$p/other",
+		"case x in x) cat ~/.secrets/other;; esac", "while cat ~/.secrets/other; do break; done", "[[ $(<~/.secrets/other) ]]", "! cat ~/.secrets/other", "coproc cat ~/.secrets/other",
+		"for c in . s e c r e t s; do p=\"$p$c\"; done; cat ~/$p/other", "for d in a .secrets; do cat ~/$d/other; done", "select f in ~/.secrets/*; do cat $f; done",
+		// programs that run another one
+		"alias c='cat ~/.secrets/other'; c", "time cat ~/.secrets/other", "env -i cat ~/.secrets/other", "env -C ~ cat .secrets/other", "timeout 5 cat ~/.secrets/other",
+		"echo other | xargs -I{} cat ~/.secrets/{}", "echo .secrets/other | xargs -I% cat ~/%", "ls -A ~ | xargs -I{} cat ~/{}/other", "printf '%s\\n' .secrets/other | (cd ~; xargs cat)",
+		"git -C ~ grep --no-index -h . -- .secrets", "tar -C ~ -cf - .secrets", "make -C ~/.secrets", "find . -exec sh -c 'cat ~/.secrets/other' \\;",
+		"set -- ~/.secrets other; cat $1/$2", "nohup cat ~/.secrets/other &", "cat ~/.secrets/other &> out", "cat < ~/.secrets/other > out", "exec 3< ~/.secrets/other; cat <&3",
+		"cat ~/.sec[r]ets/other", "cat ~/.[s]ecrets/other", "cat ~/.secret{s,}/other", "cat ~/.{a,secrets}/{x,other}",
+		"cat ~/{.,}secrets/other", "/bin/c?t ~/.secrets/other", "cat \\\n ~/.secrets/other", "ca\\\nt ~/.sec\\\nrets/other",
+		"$(which oci-oidc-helper) token", "h=$(command -v oci-oidc-helper); $h token", "oci-oidc-helper $(echo token)", "t=token; oci-oidc-helper $t",
+		"print -r -- =(cat ~/.secrets/other)",
+		// what is no command
+		"cat '~/x", "echo $(", "if true", strings.Repeat("(", 1000) + strings.Repeat(")", 1000), "echo {1..9}{1..9}{1..9}{1..9}", "x() { x; }; x",
+	} {
+		if deny(g, "bash", toolArgs{Command: command}) == "" {
+			t.Errorf("let through: %s", command)
+		}
+	}
+	for _, command := range []string{
+		"build() { go build ./$1; }; build cmd", "files=(src/*.go); wc -l \"${files[@]}\"", "cat <(sort README.md) <<< x", "echo $((2 ** 10)) $((RANDOM % 6))",
+		"f=README.md; cat ${f%.md}.txt", "alias ll='ls -l'; ll", "time go test ./...", "env GOOS=windows go build ./...", "echo a b | xargs -n1 echo", "ls src | xargs -I{} wc src/{}",
+		"for f in .bashrc .profile; do test -f ~/$f && cat ~/$f; done", "if [ -f go.mod ]; then cat go.mod; fi", "x=$(git rev-parse HEAD); echo ${x:0:8}", "cat \"$dir/README.md\"",
+		"git -C src status", "cd \"$(git rev-parse --show-toplevel)\" && ls", "cat src/$(basename main.go)", "export PATH=$PATH:~/bin && which go", "echo {1..10}",
+		"git commit -F - <<'E'\nsecret: keep it in ~/.secrets\nE", "git commit -m 'store: read .secrets last'", "echo 'it is ~/.secrets' | cat", "trap 'rm -f x' EXIT; read -r line < README.md",
+		"eval \"$(ssh-agent -s)\"", "[[ $x == *.go ]] && echo go", "while read -r f; do wc \"$f\"; done < <(git ls-files)", "case $1 in a) ls;; *) pwd;; esac", "sed -n 's/\\(a\\)/\\1/p' README.md",
+		"PORT=1 node server.js & sleep 1; kill %1", "curl -s https://example.com/a?b=c | jq '.a[] | .b'", "awk 'NR > 1 { print $1 }' README.md", "docker run --rm -v \"$PWD:/w\" image sh -c 'cd /w && make'",
+	} {
+		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {
+			t.Errorf("%s: %s", command, reason)
+		}
+	}
+}
+
+// A denial of what cannot be judged says why, and what to do.
+func TestGuardSaysWhyItCannotJudge(t *testing.T) {
+	p, project := guarded(t)
+	g := New(p, project)
+	for command, says := range map[string]string{
+		"cat ~/$x/other": "cannot tell whether ~/…/other is ~/.secrets", "echo \"": "cannot judge this command", strings.Repeat("a;", maxText): "it is too long",
+		"oci-oidc-helper $x": "which command of oci-oidc-helper",
+	} {
+		command, says = strings.ReplaceAll(command, "~", p.Home), strings.ReplaceAll(says, "~", p.Home)
+		if reason := deny(g, "bash", toolArgs{Command: command}); !strings.Contains(reason, says) {
+			t.Errorf("%.40s: %q does not say %q", command, reason, says)
+		}
+	}
+}
+
+// onWindows is a guard as it is on Windows. It judges texts, so it does so everywhere.
+func onWindows() *Guard {
+	g := &Guard{windows: true, directory: "C:/Users/Maria/project"}
+	g.places.Home = "C:/Users/Maria"
+	for _, path := range []string{"C:/Users/Maria/.secrets", "C:/Users/Maria/AppData/Local/opencode-oci-oidc", "C:/Users/Maria/elsewhere/oci.txt"} {
+		g.kept = append(g.kept, placeOf(path))
+	}
+	for _, path := range []string{"C:/Users/Maria/.secrets/other", "C:/Users/Maria/AppData/Local/opencode-oci-oidc/a.json", "C:/Users/Maria/elsewhere/oci.txt"} {
+		g.inside = append(g.inside, placeOf(path))
+	}
+	g.readOnly = append(g.readOnly, placeOf("C:/Users/Maria/.config/opencode/oci-auth.config.jsonc"))
+	return g
+}
+
+func TestGuardOfWindowsCommands(t *testing.T) {
+	g := onWindows()
+	for _, command := range []string{
+		// cmd
+		`type %USERPROFILE%\.secrets\other`, `type "%USERPROFILE%\.secrets\other"`, `TYPE %userprofile%\.SECRETS\OTHER`, `type %HOMEDRIVE%%HOMEPATH%\.secrets\other`,
+		`type %LOCALAPPDATA%\opencode-oci-oidc\a.json`, `type C:\Users\Maria\.secrets\other`, `type c:/users/maria/.secrets/other`, `type \Users\Maria\.secrets\other`,
+		`type C:..\.secrets\other`, `type ..\.secrets\other`, `type %USERPROFILE%\project\..\.secrets\other`, `type \\?\C:\Users\Maria\.secrets\other`, `type \\.\C:\Users\Maria\.secrets\other`,
+		`type \\localhost\c$\Users\Maria\.secrets\other`, `type \\127.0.0.1\C$\Users\Maria\.secrets\other`, `type %USERPROFILE%\.secrets.\other`, `type %USERPROFILE%\.secrets\other::$DATA`,
+		`ty^pe %USERPROFILE%\.sec^rets\other`, `set D=%USERPROFILE%\.secrets& type %D%\other`, `set "D=%USERPROFILE%\.secrets" && type %D%\other`, `type !USERPROFILE!\.secrets\other`,
+		`type %USERPROFILE%\.sec*\*`, `type %USERPROFILE%\.secret?\other`, `cd /d %USERPROFILE% && type .secrets\other`, `cd .. & type .secrets\other`, `pushd %USERPROFILE%\.secrets & type other`,
+		`for %f in (%USERPROFILE%\.secrets\*) do @type %f`, `more < %USERPROFILE%\.secrets\other`, `copy %USERPROFILE%\.secrets\other x`, `xcopy /s %USERPROFILE% x`,
+		`robocopy %USERPROFILE% x /E`, `findstr /s . %USERPROFILE%\*`, `cmd /c "type %USERPROFILE%\.secrets\other"`, `cmd.exe /c type %USERPROFILE%\.secrets\other`, `certutil -encode %USERPROFILE%\.secrets\other x`,
+		`mklink x %USERPROFILE%\.secrets\other`, `move %USERPROFILE%\elsewhere x`, `echo x>> %USERPROFILE%\.config\opencode\oci-auth.config.jsonc`, `del %USERPROFILE%\.config\opencode\oci-auth.config.jsonc`,
+		`if exist x (type %USERPROFILE%\.secrets\other) else (echo no)`, `type %USERPROFILE:~0,99%\.secrets\other`, `curl file:///C:/Users/Maria/.secrets/other`, `start "" notepad %USERPROFILE%\.secrets\other`,
+		// PowerShell
+		`gc $HOME\.secrets\other`, `gc ~\.secrets\other`, `gc ~/.secrets/other`, `Get-Content "$env:USERPROFILE\.secrets\other"`, `cat ${env:USERPROFILE}\.secrets\other`, `gc -Path '~\.secrets\other' -Raw`,
+		`gc $env:LOCALAPPDATA/opencode-oci-oidc/a.json`, `(Get-Content ~/.secrets/other).Trim()`, `"$(gc ~/.secrets/other)"`, `gc ('~\.sec' + 'rets\other')`, `gc ($HOME + '\.secrets\other')`, `gc "~\.sec"+"rets\other"`,
+		`$p = "$HOME\.secrets"; gc $p\other`, `$env:D='~/.secrets'; gc $env:D/other`, `gc (Join-Path $HOME '.secrets\other')`, "gc ~\\.sec`rets\\other", `gc ~\.sec*\*`, `[IO.File]::ReadAllText("$HOME\.secrets\other")`,
+		`Set-Location ~; gc .secrets\other`, `cd ~; gc .secrets/other`, `Copy-Item -Recurse ~ x`, `gci -r ~ | gc`, `Get-ChildItem ~ -Recurse -File | Get-Content`, `Compress-Archive ~ x.zip`,
+		`sls . ~\.secrets\*`, `iex "gc ~\.secrets\other"`, `& { gc ~\.secrets\other }`, `powershell -Command "gc ~\.secrets\other"`, `pwsh -c 'gc ~\.secrets\other'`, `powershell -EncodedCommand ZwBjAA==`, `pwsh -e ZwBjAA==`,
+		`gc $HOME\$x\other`, `gc ~\$(echo .secrets)\other`, `Set-Content $HOME\.config\opencode\oci-auth.config.jsonc x`, `'{}' > ~/.config/opencode/oci-auth.config.jsonc`, `ri ~\.config\opencode\oci-auth.config.jsonc`,
+		`gc Microsoft.PowerShell.Core\FileSystem::C:\Users\Maria\.secrets\other`, `python -c "print(open(r'C:\Users\Maria\.secrets\other').read())"`, `gc ~\.secrets\other | % { $_ }`,
+		// Git Bash
+		`cat ~/.sec""rets/other`, `cat /c/Users/Maria/.secrets/other`, `cat /C/Users/Maria/.secrets/other`, `cat "$USERPROFILE/.secrets/other"`, `cat /mnt/c/Users/Maria/.secrets/other`, `a=.sec; cat ~/${a}rets/other`,
+		// the program
+		`C:\tools\oci-oidc-helper.exe token`, `.\oci-oidc-helper.exe token`, `oci-oidc-helper.exe token`, `& "C:\Program Files\x\oci-oidc-helper.exe" token`, `OCI-OIDC-HELPER.EXE token`, `cmd /c "oci-oidc-helper token"`,
+		`Start-Process oci-oidc-helper -ArgumentList token`, `start /b oci-oidc-helper.exe --stdio`, `iex 'oci-oidc-helper token'`, `$t = "token"; oci-oidc-helper $t`, `curl -H "Authorization: Bearer $(oci-oidc-helper token)" localhost`,
+	} {
+		if deny(g, "bash", toolArgs{Command: command}) == "" {
+			t.Errorf("let through: %s", command)
+		}
+	}
+	for _, command := range []string{
+		"", "dir", `type README.md`, `type src\main.go`, `gc README.md | sls x`, `cd src && go build`, `go test ./... 2>&1 | Select-Object -Last 5`, `Get-ChildItem -Recurse *.go | Select-String func`, `gci ~`,
+		`git commit -m "docs: keep it in .secrets"`, `git commit -m "docs: the secret belongs in ~/.secrets/oci"`, `git commit -m 'store: reads C:\Users\Maria\.secrets\other last'`,
+		`git commit -m "see: %USERPROFILE%\.secrets for it"`, `git commit -m "a" -m "it's in .secrets now"`, `echo keep it in .secrets`, `npm install && npm test`, `npm run build; if ($?) { npm test }`,
+		`$x = Get-Date; Write-Host "it is $x"`, `foreach ($f in Get-ChildItem src) { gc $f.FullName }`, `set GOOS=linux&& go build ./...`, `$env:GOOS = 'linux'; go build ./...`, `copy src\a.go src\b.go`, `robocopy src copy /E`,
+		`type %USERPROFILE%\notes.txt`, `gc $HOME\notes.txt`, `cat /c/Users/Maria/notes.txt`, `type D:\.secrets\other`, `gc $file`, `gc "$dir\README.md"`, `python -c "print(1 + 1)"`, `powershell -NoProfile -File build.ps1`,
+		`oci-oidc-helper.exe status`, `.\oci-oidc-helper.exe doctor`, `Get-Content $HOME\.config\opencode\oci-auth.config.jsonc`, `type %USERPROFILE%\.config\opencode\oci-auth.config.jsonc`, `findstr /s TODO src\*`,
+		`if (Test-Path go.mod) { 'yes' } else { 'no' }`, `1..3 | % { $_ * 2 }`, `echo "a + b" > out.txt`, `git log --format="%h %s" -5`, `for %i in (1 2 3) do echo %i`, `echo it's > a.txt & type a.txt`,
+	} {
+		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {
+			t.Errorf("%s: %s", command, reason)
+		}
+	}
+}
+
+func TestGuardOfWindowsPaths(t *testing.T) {
+	g := onWindows()
+	for path, denied := range map[string]bool{
+		`C:\Users\Maria\.secrets\other`: true, `c:\users\MARIA\.Secrets\other`: true, `\Users\Maria\.secrets\other`: true, `/Users/Maria/.secrets/other`: true, `/c/Users/Maria/.secrets/other`: true,
+		`C:..\.secrets\other`: true, `..\.secrets\other`: true, `file:///C:/Users/Maria/.secrets/other`: true, `FILE:///c:/Users/Maria/.secrets`: true, `~\.secrets\other`: true, `\\?\C:\Users\Maria\.secrets\other`: true,
+		`\\localhost\C$\Users\Maria\.secrets\other`: true, `C:\Users\Maria\.secrets \other`: true, `C:\Users\Maria\.secrets::$INDEX_ALLOCATION\other`: true, `C:/Users/Maria/elsewhere/oci.txt:x`: true,
+		`C:\Users\Maria\project\src\main.go`: false, `src\main.go`: false, `D:\Users\Maria\.secrets\other`: false, `C:\Users\Other\.secrets\x`: false, `D:x`: false, `\\server\share\.secrets\other`: false,
+	} {
+		for _, call := range []struct {
+			tool string
+			args toolArgs
+		}{{"read", toolArgs{FilePath: path}}, {"grep", toolArgs{Path: path}}, {"list", toolArgs{Path: path}}, {"apply_patch", toolArgs{PatchText: "*** Update File: " + path}}} {
+			if reason := deny(g, call.tool, call.args); (reason != "") != denied {
+				t.Errorf("%s %s: %q, want denied: %v", call.tool, path, reason, denied)
+			}
+		}
+	}
+	if deny(g, "glob", toolArgs{Pattern: `**\*.json`, Path: `C:\Users\Maria`}) == "" {
+		t.Error("a search for the saved tokens is let through")
+	}
+	if reason := deny(g, "glob", toolArgs{Pattern: `**/*.go`, Path: `C:\Users\Maria`}); reason != "" {
+		t.Error(reason)
+	}
+}
+
+// Whatever a text for Windows is, it is judged, and a path that stands in it by itself is
+// seen.
+func FuzzGuardWindows(f *testing.F) {
+	for _, text := range []string{`type %A%`, `gc "$(a 'b')"`, `$x = 'a' + "b"; & $x`, "a`b ^c", `for %f in (*) do (type %f)`, `"unclosed`, `${`, `%x:~1%`, `\\?\C:..\x::$DATA`} {
+		f.Add(text)
+	}
+	g := onWindows()
+	f.Fuzz(func(t *testing.T, text string) {
+		g.denyShell(text, g.directory)
+		if strings.ContainsAny(text, "'\"`^$%!{(@=") || strings.HasSuffix(text, `\`) || len(text) > 1000 {
+			return
+		}
+		if g.denyShell(text+"\ntype C:\\Users\\Maria\\.secrets\\x\n", g.directory) == "" {
+			t.Errorf("after %q the secrets are open", text)
+		}
+		if path := windowsPath(text, g.directory, g.places.Home); filepath.ToSlash(path) != path && strings.Contains(path, `\`) {
+			t.Errorf("%q becomes %q", text, path)
+		}
+	})
+}
