@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 )
 
@@ -31,6 +32,7 @@ type file struct {
 	out   *os.File
 	info  os.FileInfo // of out
 	ours  bool        // out is a file, and not what standard error leads to
+	stuck int64       // bytes, up to which a file that could not be moved aside grows
 
 	stalled bool // nobody reads what standard error leads to
 }
@@ -48,10 +50,15 @@ func (f *file) Write(line []byte) (int, error) {
 		f.open()
 		info = f.info
 	}
-	if f.out != nil && f.ours && info != nil && info.Size()+int64(len(line)) > maxSize {
+	if f.out != nil && f.ours && info != nil && info.Size()+int64(len(line)) > max(maxSize, f.stuck) {
 		f.close()
 		f.moveAside()
 		f.open()
+		// A program that keeps it where it is is not asked again at every line.
+		f.stuck = 0
+		if f.info != nil && f.info.Size() > 0 {
+			f.stuck = f.info.Size() + maxSize/10
+		}
 	}
 	if f.out != nil {
 		_ = f.out.SetWriteDeadline(time.Now().Add(stderrWait)) // files have none
@@ -163,7 +170,7 @@ func (f *file) moveAside() {
 	}
 	name := func(n int) string { return path + "." + strconv.Itoa(n) }
 	for n := maxBackups; n > 1; n-- {
-		_ = os.Rename(name(n-1), name(n))
+		_ = disk.MoveAside(name(n-1), name(n))
 	}
 	_ = os.Rename(path, name(1))
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -130,6 +131,30 @@ func TestGrowth(t *testing.T) {
 	logs, err := filepath.Glob(path + "*")
 	if err != nil || len(logs) != 1+maxBackups {
 		t.Errorf("%q, %v", logs, err)
+	}
+}
+
+// TestALogThatCannotBeMovedAside grows on, and is not opened anew for each line.
+func TestALogThatCannotBeMovedAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plugin.log")
+	log := Open(path)
+	defer log.Close()
+	for n := range maxBackups { // directories that hold something are not replaced
+		if err := os.MkdirAll(filepath.Join(path+"."+strconv.Itoa(n+1), "in the way"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path, make([]byte, maxSize), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("one")
+	opened := log.file.out
+	log.Info("two")
+	if text := read(t, path); !strings.Contains(text, "one") || !strings.Contains(text, "two") {
+		t.Error("lines are lost")
+	}
+	if log.file.out != opened {
+		t.Error("the file was opened anew")
 	}
 }
 

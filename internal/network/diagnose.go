@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -79,9 +78,9 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 		return passing(lookUp(dns, to, proxy))
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return passing(host+" did not answer in time"+through(proxy, atProxy)+".", checkNetwork)
-	case errors.Is(err, syscall.ECONNREFUSED) && atProxy:
+	case isOne(err, errRefused) && atProxy:
 		return passing("nobody listens at "+host+".", "Correct HTTPS_PROXY, or start the proxy.")
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isOne(err, errRefused):
 		return passing("nobody listens at "+host+".", "Check the address and its port; the server may be down.")
 	case isCut(err) && seen.asked.Load() && s.ClientCert == "":
 		return problem.New(problem.TLS, host+" asked for a client certificate, got none and cut the connection.", nameClientCertificate)
@@ -98,9 +97,13 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 	return passing("no connection to "+host+through(proxy, atProxy)+".", checkNetwork)
 }
 
+func isOne(err error, of []error) bool {
+	return slices.ContainsFunc(of, func(one error) bool { return errors.Is(err, one) })
+}
+
 // isCut reports a connection that ended before its time.
 func isCut(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return isOne(err, errCut) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // lookUp says why the address of a name was not found.

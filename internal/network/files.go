@@ -162,6 +162,7 @@ func (s Settings) ReadClientCertificate() (tls.Certificate, error) {
 	if _, _, err := ReadCertificates(s.ClientCert); err != nil {
 		return wrong("tls_client_cert", s.ClientCert, err)
 	}
+	keyText = []byte(plainText(keyText))
 	if bytes.Contains(keyText, []byte("ENCRYPTED")) {
 		return wrong(key, keyPath, errors.New("holds a private key with a passphrase; write it without one (openssl pkey -in FILE -out NEW), readable by you alone"))
 	}

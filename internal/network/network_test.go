@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/pem"
 	"io"
@@ -25,6 +26,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk/disktest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
@@ -61,6 +63,9 @@ func newCompany(t *testing.T) *company {
 	}
 	both := c.read(t, "maria.crt") + c.read(t, "maria.key")
 	c.put(t, "both.pem", both)
+	c.put(t, "wide.pem", string(disktest.UTF16(strings.ReplaceAll(both, "\n", "\r\n"), binary.LittleEndian)))
+	c.put(t, "marked.crt", "\ufeff"+c.read(t, "maria.crt"))
+	c.put(t, "marked.key", "\ufeff"+c.read(t, "maria.key"))
 	c.put(t, "empty.pem", "")
 	c.put(t, "broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
 	c.put(t, "bundle.pem", "# the company\r\n"+c.read(t, "broken.pem")+c.read(t, "ca.pem"))
@@ -225,6 +230,8 @@ func TestClientCertificate(t *testing.T) {
 	}{
 		{"two files", "maria.crt", "maria.key", "", "maria"},
 		{"one file", "both.pem", "", "", "maria"},
+		{"one file in UTF-16", "wide.pem", "", "", "maria"},
+		{"two files with marks", "marked.crt", "marked.key", "", "maria"},
 		{"none", "", "", problem.TLS, "wants a client certificate"},
 		{"another's", other.path("maria.crt"), other.path("maria.key"), problem.TLS, "does not accept the client certificate " + other.path("maria.crt")},
 		{"another key", "maria.crt", "pat.key", problem.Config, "tls_client_key names " + c.path("pat.key") + ", which holds the private key of another certificate"},

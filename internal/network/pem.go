@@ -9,7 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf16"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 )
 
 // certificates are those of a file.
@@ -75,20 +76,11 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 
 // plainText is a text in UTF-8, also where an editor of Windows has written it.
 func plainText(raw []byte) string {
-	var order func(a, b byte) uint16
-	switch {
-	case bytes.HasPrefix(raw, []byte{0xff, 0xfe}):
-		order = func(a, b byte) uint16 { return uint16(a) | uint16(b)<<8 }
-	case bytes.HasPrefix(raw, []byte{0xfe, 0xff}):
-		order = func(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
-	default:
-		return string(raw)
+	text, err := disk.DecodeText(raw)
+	if err != nil {
+		text = raw // in which nothing in PEM form is found
 	}
-	units := make([]uint16, 0, len(raw)/2)
-	for i := 2; i+1 < len(raw); i += 2 {
-		units = append(units, order(raw[i], raw[i+1]))
-	}
-	return string(utf16.Decode(units))
+	return string(text)
 }
 
 // derOf decodes the body of a block, and returns nil for what is no DER. Headers

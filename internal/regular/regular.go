@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 )
 
 // Open opens the regular file at path, or a link to one, for reading. Its error is a
@@ -32,7 +34,7 @@ func OpenFile(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	default:
 		return nil, err
 	}
-	file, err := os.OpenFile(path, flag|NonBlock, mode)
+	file, err := disk.Open(path, flag|NonBlock, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +76,31 @@ func Check(path string, info fs.FileInfo) error {
 }
 
 // Read returns what is in the regular file at path, of at most limit bytes. A file that
-// is written while it is read is read again.
-func Read(path string, limit int64) ([]byte, error) {
+// is written while it is read is read again, and one that another program keeps to itself
+// for a moment is waited for.
+func Read(path string, limit int64) (content []byte, err error) {
+	err = disk.Patiently(disk.ReadPatience, func() error {
+		content, err = read(path, limit)
+		return err
+	})
+	return content, err
+}
+
+// ReadText is [Read] for a file that a person wrote: whatever its encoding, the text is
+// in UTF-8 and without a byte order mark.
+func ReadText(path string, limit int64) ([]byte, error) {
+	content, err := Read(path, limit)
+	if err != nil {
+		return nil, err
+	}
+	text, err := disk.DecodeText(content)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+	}
+	return text, nil
+}
+
+func read(path string, limit int64) ([]byte, error) {
 	for range 5 {
 		text, whole, err := readOnce(path, limit)
 		if err != nil || whole {

@@ -1,0 +1,106 @@
+package disk
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+// utf16Text is text as PowerShell 5 writes it, in either order of bytes.
+func utf16Text(text string, bigEndian bool) string {
+	var out strings.Builder
+	for _, unit := range utf16.Encode([]rune("\ufeff" + text)) {
+		low, high := byte(unit), byte(unit>>8)
+		if bigEndian {
+			low, high = high, low
+		}
+		out.WriteByte(low)
+		out.WriteByte(high)
+	}
+	return out.String()
+}
+
+func TestDecodeText(t *testing.T) {
+	const text = "idcs-s€cret 𝄞\r\n"
+	for name, content := range map[string]string{
+		"UTF-8":                text,
+		"UTF-8 with a mark":    "\ufeff" + text,
+		"UTF-16 little endian": utf16Text(text, false),
+		"UTF-16 big endian":    utf16Text(text, true),
+	} {
+		if got, err := DecodeText([]byte(content)); err != nil || string(got) != text {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	for name, content := range map[string]string{
+		"UTF-16 without a mark": utf16Text(text, false)[2:],
+		"zeros":                 "a\x00b",
+	} {
+		if got, err := DecodeText([]byte(content)); err == nil {
+			t.Errorf("%s is accepted: %q", name, got)
+		}
+	}
+	if got, err := DecodeText(nil); err != nil || len(got) != 0 {
+		t.Errorf("nothing: %q, %v", got, err)
+	}
+}
+
+func TestRenameReplaces(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	for path, text := range map[string]string{from: "new", to: "old"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A reader, and a log that is being written, are not in the way. Wine does not
+	// replace a file that is open.
+	if os.Getenv("WINE_RUNS_THIS") == "" {
+		reader, err := Open(to, os.O_RDONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		writer, err := Open(to, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer writer.Close()
+	}
+	if err := Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(to); err != nil || string(got) != "new" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := MoveAside(to, from); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(to); err == nil {
+		t.Error("what was moved aside is still there")
+	}
+	if err := Remove(from); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAppend(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	for _, line := range []string{"one\n", "two\n"} {
+		file, err := Open(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.WriteString(line); err != nil {
+			t.Error(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "one\ntwo\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

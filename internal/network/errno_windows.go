@@ -1,0 +1,10 @@
+package network
+
+import "golang.org/x/sys/windows"
+
+// What Windows calls a connection that was refused, and one that was cut: its sockets
+// have error numbers of their own, which package syscall's Unix names do not mean.
+var (
+	errRefused = []error{windows.WSAECONNREFUSED}
+	errCut     = []error{windows.WSAECONNRESET, windows.WSAECONNABORTED}
+)
