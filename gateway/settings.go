@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -33,7 +34,7 @@ func LoadSettings(p store.Places) (Settings, error) {
 	if p.StateDir == "" {
 		return s, problem.New(problem.Store, "There is no home directory for the gateway's settings.", "Set HOME or XDG_STATE_HOME.")
 	}
-	text, err := store.ReadLimited(settingsPath(p), maxSettingsSize)
+	text, err := regular.Read(settingsPath(p), maxSettingsSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 )
 
 // ErrNoHome is the error where no directory can be named.
@@ -45,7 +45,7 @@ func Replace(path string, text []byte) error {
 	_, err = temp.Write(text)
 	err = errors.Join(err, temp.Sync(), temp.Close())
 	if err == nil {
-		err = rename(name, path)
+		err = disk.Rename(name, path)
 	}
 	if err != nil {
 		_ = os.Remove(name)
@@ -73,13 +73,16 @@ func Writable(dir string) error {
 
 // PlainCause is the part of a file error that a person needs.
 func PlainCause(err error) string {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	var (
+		pathErr *fs.PathError
+		linkErr *os.LinkError
+	)
+	switch {
+	case errors.As(err, &pathErr):
 		return pathErr.Err.Error()
+	case errors.As(err, &linkErr):
+		return linkErr.Err.Error()
+	default:
+		return err.Error()
 	}
-	return err.Error()
 }
-
-// ReadLimited reads the file at path, which must be a regular file (or a link
-// to one) of at most limit bytes.
-func ReadLimited(path string, limit int64) ([]byte, error) { return regular.Read(path, limit) }

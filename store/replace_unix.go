@@ -4,8 +4,6 @@ package store
 
 import "os"
 
-func rename(from, to string) error { return os.Rename(from, to) }
-
 // SyncDir makes a rename last through a power cut.
 func SyncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {

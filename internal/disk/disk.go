@@ -1,5 +1,5 @@
-// Package disk reads, replaces and appends to files in the way that every platform
-// puts up with.
+// Package disk opens, replaces and erases files in the way that every platform puts
+// up with.
 //
 // Windows refuses what Unix allows: a file that any program has open without sharing
 // its deletion cannot be renamed over, moved aside or erased, and one that is just
@@ -10,6 +10,7 @@ package disk
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"time"
 
@@ -56,4 +57,16 @@ func Patiently(patience time.Duration, do func() error) error {
 		}
 		time.Sleep(pause)
 	}
+}
+
+// OverNetwork reports whether a path may lead to another machine, or to a device, by its
+// text alone. On Windows that is whatever begins with two slashes of either kind
+// (\\host\share, //host/share, \\?\UNC\host\share, \\.\pipe\name, \\host@SSL\DavWWWRoot),
+// or is the same in the words of the kernel (\??\UNC\host\share). A letter that stands for
+// a share is not told from one that stands for a disk: the person has connected it.
+func OverNetwork(path string) bool { return runtime.GOOS == "windows" && overNetwork(path) }
+
+func overNetwork(path string) bool {
+	path = strings.ReplaceAll(path, "/", `\`)
+	return strings.HasPrefix(path, `\\`) || strings.HasPrefix(path, `\??`)
 }

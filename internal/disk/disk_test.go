@@ -1,41 +1,28 @@
 package disk
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"unicode/utf16"
-)
 
-// utf16Text is text as PowerShell 5 writes it, in either order of bytes.
-func utf16Text(text string, bigEndian bool) string {
-	var out strings.Builder
-	for _, unit := range utf16.Encode([]rune("\ufeff" + text)) {
-		low, high := byte(unit), byte(unit>>8)
-		if bigEndian {
-			low, high = high, low
-		}
-		out.WriteByte(low)
-		out.WriteByte(high)
-	}
-	return out.String()
-}
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk/disktest"
+)
 
 func TestDecodeText(t *testing.T) {
 	const text = "idcs-s€cret 𝄞\r\n"
 	for name, content := range map[string]string{
 		"UTF-8":                text,
 		"UTF-8 with a mark":    "\ufeff" + text,
-		"UTF-16 little endian": utf16Text(text, false),
-		"UTF-16 big endian":    utf16Text(text, true),
+		"UTF-16 little endian": string(disktest.UTF16(text, binary.LittleEndian)),
+		"UTF-16 big endian":    string(disktest.UTF16(text, binary.BigEndian)),
 	} {
 		if got, err := DecodeText([]byte(content)); err != nil || string(got) != text {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
 	for name, content := range map[string]string{
-		"UTF-16 without a mark": utf16Text(text, false)[2:],
+		"UTF-16 without a mark": string(disktest.UTF16(text, binary.LittleEndian)[2:]),
 		"zeros":                 "a\x00b",
 	} {
 		if got, err := DecodeText([]byte(content)); err == nil {
@@ -102,5 +89,34 @@ func TestAppend(t *testing.T) {
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != "one\ntwo\n" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestOverNetwork(t *testing.T) {
+	for path, want := range map[string]bool{
+		`\\host\share\ca.pem`:            true,
+		`//host/share/ca.pem`:            true,
+		`\/host/share`:                   true,
+		`/\host\share`:                   true,
+		`\\host@SSL\DavWWWRoot\ca.pem`:   true,
+		`\\host@8080\share`:              true,
+		`\\?\UNC\host\share`:             true,
+		`//?/UNC/host/share`:             true,
+		`\\.\UNC\host\share`:             true,
+		`\\?\C:\ca.pem`:                  true,
+		`\\.\pipe\name`:                  true,
+		`\??\UNC\host\share`:             true,
+		`/??/UNC/host/share`:             true,
+		`\\?\GLOBALROOT\Device\Mup\host`: true,
+		`C:\Users\me\ca.pem`:             false,
+		`C:/Users/me/ca.pem`:             false,
+		`\Users\me\ca.pem`:               false,
+		`ca.pem`:                         false,
+		`..\host\share`:                  false,
+		``:                               false,
+	} {
+		if overNetwork(path) != want {
+			t.Errorf("%s: %v", path, !want)
+		}
 	}
 }

@@ -146,7 +146,7 @@ const maxConfigSize = 1 << 20
 func Load(p store.Places, directory string) (Config, error) {
 	paths := Paths(p, directory)
 	for i, path := range paths {
-		text, err := store.ReadLimited(path, maxConfigSize)
+		text, err := regular.ReadText(path, maxConfigSize)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk/disktest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
@@ -252,13 +254,36 @@ func TestMoreWaysToBeAClient(t *testing.T) {
 	}
 }
 
+// TestWhatAPersonWroteIsReadInItsEncoding: by Notepad, or by PowerShell 5.
+func TestWhatAPersonWroteIsReadInItsEncoding(t *testing.T) {
+	for name, encoded := range map[string]func(string) []byte{
+		"with a mark": func(text string) []byte { return []byte("\ufeff" + text) },
+		"UTF-16":      func(text string) []byte { return disktest.UTF16(text, binary.LittleEndian) },
+		"UTF-16, big": func(text string) []byte { return disktest.UTF16(text, binary.BigEndian) },
+	} {
+		p, dir := storetest.Places(t), t.TempDir()
+		storetest.WriteFile(t, filepath.Join(p.ConfigDirs[0], Name), string(encoded(strings.ReplaceAll(minimal, "\n", "\r\n"))))
+		storetest.WriteFile(t, filepath.Join(p.Home, ".secrets", "oci"), string(encoded("s€cret\r\n")))
+		c, err := Load(p, dir)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if secret, err := c.ClientSecret.Read(); err != nil || secret.Reveal() != "s€cret" {
+			t.Errorf("%s: %q, %v", name, secret.Reveal(), err)
+		}
+	}
+}
+
 func TestSecretFileFaults(t *testing.T) {
 	dir := t.TempDir()
 	storetest.WriteFile(t, filepath.Join(dir, "empty"), " \n")
+	storetest.WriteFile(t, filepath.Join(dir, "binary"), "s\x00e\x00c\x00")
 	for _, test := range []struct{ name, path, want string }{
 		{"missing", filepath.Join(dir, "none"), "does not exist"},
 		{"empty", filepath.Join(dir, "empty"), "holds no secret"},
 		{"directory", dir, "it is a directory, not a file"},
+		{"no text", filepath.Join(dir, "binary"), "it is not text; save it as UTF-8"},
 	} {
 		_, err := SecretRef{key: "client_secret", file: test.path}.Read()
 		if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
@@ -112,7 +113,7 @@ func (r SecretRef) readFile() (secret.Text, error) {
 			fmt.Sprintf("The %s's file %s leads out of the project, to %s.", name, r.file, store.Resolve(r.file)),
 			"A project's configuration may read only the project's own files and those in ~/.secrets.")
 	}
-	text, err := store.ReadLimited(r.file, maxConfigSize)
+	text, err := regular.ReadText(r.file, maxConfigSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return secret.Text{}, problem.New(problem.Config,
 			fmt.Sprintf("The %s's file %s does not exist.", name, r.file),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
@@ -19,7 +20,7 @@ import (
 // directory, whether or not it is right, or "" when there is none.
 func Find(p store.Places, directory string) string {
 	for _, path := range Paths(p, directory) {
-		if _, err := store.ReadLimited(path, maxConfigSize); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := regular.Read(path, maxConfigSize); !errors.Is(err, fs.ErrNotExist) {
 			return path
 		}
 	}
@@ -29,7 +30,7 @@ func Find(p store.Places, directory string) string {
 // LoadFile reads the configuration at path. Its errors are those of
 // [Load].
 func LoadFile(p store.Places, path string) (Config, error) {
-	text, err := store.ReadLimited(path, maxConfigSize)
+	text, err := regular.ReadText(path, maxConfigSize)
 	if err != nil {
 		return Config{}, problem.New(problem.Config,
 			fmt.Sprintf("The configuration %s %s.", path, regular.Why(err)),
@@ -83,9 +84,10 @@ type Named struct {
 	HoldsSecret bool     // a secret stands in the configuration itself, or may
 }
 
-// ReadNamed reads them from the configuration at path; none where there is no file.
+// ReadNamed reads them from the configuration at path; none where there is no file. What
+// a project's configuration may not name, because it is on another machine, is left out.
 func ReadNamed(p store.Places, path string) (named Named) {
-	text, err := store.ReadLimited(path, maxConfigSize)
+	text, err := regular.ReadText(path, maxConfigSize)
 	if err != nil {
 		return Named{}
 	}
@@ -108,6 +110,12 @@ func ReadNamed(p store.Places, path string) (named Named) {
 	if file.LogFile != "" {
 		named.Log = p.Expand(file.LogFile, filepath.Dir(path))
 	}
+	if !Own(p, path) {
+		named.Secrets = slices.DeleteFunc(named.Secrets, func(file string) bool { return overNetwork(p, path, file) })
+		if overNetwork(p, path, named.Log) {
+			named.Log = ""
+		}
+	}
 	return named
 }
 
@@ -116,7 +124,7 @@ func (c Config) Secrets() (secrets []secret.Text) {
 	if text, err := c.Proof().Read(); err == nil && !text.Empty() {
 		secrets = append(secrets, text)
 	}
-	if text, err := store.ReadLimited(c.Network.ClientKey, maxConfigSize); err == nil {
+	if text, err := regular.ReadText(c.Network.ClientKey, maxConfigSize); err == nil {
 		secrets = append(secrets, secret.New(string(text)))
 	}
 	return secrets

@@ -15,8 +15,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -107,6 +109,9 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 	if check.broken {
 		return Config{}, check.problem()
 	}
+	if refuseNetwork(p, check, file); len(check.lines) > 0 {
+		return Config{}, check.problem()
+	}
 	if confine(p, check, file); len(check.lines) > 0 {
 		return Config{}, check.problem()
 	}
@@ -134,7 +139,7 @@ func digest(p store.Places, path string, file *configFile) string {
 		case key.Trust == TrustSecret && reads == "" && !strings.HasPrefix(text, "{"):
 			value = "text"
 		case key.Trust == TrustContent:
-			value = []string{p.Expand(reads, filepath.Dir(path)), contentSum(p.Expand(reads, filepath.Dir(path)))}
+			value = []string{p.Expand(reads, filepath.Dir(path)), contentSum(p, path, p.Expand(reads, filepath.Dir(path)))}
 		case reads != "":
 			value = p.Expand(reads, filepath.Dir(path))
 		}
@@ -145,9 +150,14 @@ func digest(p store.Places, path string, file *configFile) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// contentSum is a checksum of a file's content, or "" for what cannot be read.
-func contentSum(path string) string {
-	text, err := store.ReadLimited(path, network.MaxFileSize)
+// contentSum is a checksum of the content of a file that a configuration names, or ""
+// for what cannot be read. The path of a file on another machine says enough: only the
+// person's own configuration may name one.
+func contentSum(p store.Places, config, path string) string {
+	if overNetwork(p, config, path) {
+		return ""
+	}
+	text, err := regular.Read(path, network.MaxFileSize)
 	if err != nil {
 		return ""
 	}
@@ -170,6 +180,27 @@ func (k Key) file(value string) (path string, written bool) {
 		return value, true
 	default:
 		return "", false
+	}
+}
+
+// overNetwork reports whether a configuration names the path of a file on another
+// machine, or of a device. On Windows a mere look at \\host\share is a connection to the
+// host, and can hand it the person's credentials, so the text alone is judged. A project
+// and a home directory that are themselves on another machine are in use anyway.
+func overNetwork(p store.Places, config, path string) bool {
+	return disk.OverNetwork(path) && !store.Within(path, filepath.Dir(config)) && !store.Within(path, p.Home)
+}
+
+// refuseNetwork notes which keys of a project's configuration name files on another
+// machine, before anything looks at them.
+func refuseNetwork(p store.Places, check *configCheck, file *configFile) {
+	values := fieldsOf(file)
+	for _, key := range Keys {
+		text, _ := values[key.Name].Interface().(string)
+		if path, _ := key.file(text); path != "" && overNetwork(p, check.path, p.Expand(path, filepath.Dir(check.path))) {
+			check.add(key.Name, fmt.Sprintf("names %s, and a project's configuration may name no file on another machine; "+
+				"copy the file into the project, or write this in your own configuration", path))
+		}
 	}
 }
 
@@ -236,7 +267,7 @@ func (c Config) confined(p store.Places) Config {
 		c.LogFile, c.LogBound = store.Resolve(c.LogFile), true
 	}
 	if c.Network.CAFile != "" {
-		c.Network.CASum = cmp.Or(contentSum(c.Network.CAFile), "unreadable") // which no file has
+		c.Network.CASum = cmp.Or(contentSum(p, c.Path, c.Network.CAFile), "unreadable") // which no file has
 	}
 	return c
 }
@@ -250,7 +281,7 @@ func Own(p store.Places, path string) bool {
 func ownDigest(p store.Places) string {
 	for _, dir := range p.ConfigDirs {
 		path := filepath.Join(dir, Name)
-		text, err := store.ReadLimited(path, maxConfigSize)
+		text, err := regular.ReadText(path, maxConfigSize)
 		if err != nil {
 			continue
 		}
@@ -303,7 +334,7 @@ func confirmations(p store.Places, path string) (files []string) {
 	all, _ := filepath.Glob(filepath.Join(trustedDir(p), "*.json"))
 	for _, file := range all {
 		var c confirmation
-		text, err := store.ReadLimited(file, maxConfigSize)
+		text, err := regular.Read(file, maxConfigSize)
 		if err == nil && json.Unmarshal(text, &c) == nil && c.Path == path {
 			files = append(files, file)
 		}

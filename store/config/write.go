@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
@@ -108,7 +109,7 @@ func SecretPath(p store.Places) (path, reference string) {
 // SaveSecret puts a client secret in a file that only its owner reads. Another
 // secret in it is replaced only with replace; without, the error is fs.ErrExist.
 func SaveSecret(path string, value secret.Text, replace bool) error {
-	before, err := store.ReadLimited(path, maxConfigSize)
+	before, err := regular.ReadText(path, maxConfigSize)
 	switch {
 	case err == nil && strings.TrimSpace(string(before)) == value.Reveal():
 		return os.Chmod(path, 0o600)

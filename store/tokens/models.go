@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -46,7 +47,7 @@ type modelsFile struct {
 // file that can be used.
 func (f ModelsFile) Load() (endpoint.Models, time.Time) {
 	var file modelsFile
-	text, err := store.ReadLimited(f.path, maxModelsSize)
+	text, err := regular.Read(f.path, maxModelsSize)
 	if err != nil || json.Unmarshal(text, &file) != nil || file.Version != modelsVersion {
 		return nil, time.Time{}
 	}

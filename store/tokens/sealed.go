@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
@@ -49,7 +49,7 @@ func (f *File) seals(keyName string) bool {
 
 // keyName is the name of the key that the file on the disk is encrypted with, or "".
 func (f *File) keyName() string {
-	text, err := store.ReadLimited(f.path, maxTokensSize)
+	text, err := regular.Read(f.path, maxTokensSize)
 	if err != nil {
 		return ""
 	}

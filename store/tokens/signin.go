@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
@@ -36,7 +37,7 @@ func (s SignIn) Announce(text []byte) error { return store.Replace(s.path+".json
 
 // Announced returns what the process with the lock announced, or nil.
 func (s SignIn) Announced() []byte {
-	text, err := store.ReadLimited(s.path+".json", maxTokensSize)
+	text, err := regular.Read(s.path+".json", maxTokensSize)
 	if err != nil {
 		return nil
 	}

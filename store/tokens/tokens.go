@@ -19,7 +19,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -142,8 +144,14 @@ func (s Stamp) OtherForm() bool { return s.other }
 // Stamp returns the file's present stamp, at the cost of one stat.
 func (f *File) Stamp() Stamp {
 	info, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		// A sign-out leaves the directory. One that is gone, such as that of a home on a
+		// server which cannot be reached, tells nothing.
+		_, err = os.Stat(filepath.Dir(f.path))
+		return Stamp{unknown: err != nil}
+	}
 	if err != nil {
-		return Stamp{unknown: !errors.Is(err, fs.ErrNotExist)}
+		return Stamp{unknown: true}
 	}
 	return Stamp{info: info}
 }
@@ -170,7 +178,7 @@ func (f *File) Load() (Tokens, Stamp, error) {
 		return Tokens{}, stamp, problem.New(problem.Store, fmt.Sprintf("The saved tokens %s are not used: %s.", f.path, why),
 			"Remove the file, and sign in again.")
 	}
-	text, err := store.ReadLimited(f.path, maxTokensSize)
+	text, err := regular.Read(f.path, maxTokensSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Tokens{}, Stamp{}, nil
 	}
@@ -364,7 +372,7 @@ func (f *File) CheckWritable() error {
 func (f *File) Erase() error {
 	keyName := f.keyName()
 	_ = os.Remove(f.path + ".tmp")
-	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := disk.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return problem.New(problem.Store,
 			fmt.Sprintf("The saved tokens %s could not be erased: %s.", f.path, store.PlainCause(err)),
 			"Delete the file by hand.").Because(err)
@@ -387,7 +395,7 @@ func (f *File) Erase() error {
 func Secrets(p store.Places, withoutAccess bool) (secrets []secret.Text) {
 	files, _ := filepath.Glob(filepath.Join(p.StateDir, "*.json"))
 	for _, path := range files {
-		text, err := store.ReadLimited(path, maxTokensSize)
+		text, err := regular.Read(path, maxTokensSize)
 		if err != nil {
 			continue
 		}

@@ -31,9 +31,34 @@ func testFile(t testing.TB) *File {
 	return Open(storetest.Places(t), config.Config{DomainURL: "https://idcs", ClientID: "c", Scope: "a b", AuthMethod: config.MobileApp})
 }
 
+// TestADirectoryThatIsGoneIsNoSignOut, as a home on a server that cannot be reached.
+func TestADirectoryThatIsGoneIsNoSignOut(t *testing.T) {
+	f := testFile(t)
+	saved, err := f.Save(testTokens())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(f.Path())
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if !f.Stamp().Same(saved) {
+		t.Error("the file counts as erased, though its directory is gone")
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Erase(); err != nil {
+		t.Fatal(err)
+	}
+	if f.Stamp().Same(saved) {
+		t.Error("a sign-out is not noticed")
+	}
+}
+
 func TestTokensComeBack(t *testing.T) {
 	f := testFile(t)
-	if tokens, stamp, err := f.Load(); err != nil || !tokens.Empty() || !stamp.Same(f.Stamp()) {
+	if tokens, stamp, err := f.Load(); err != nil || !tokens.Empty() || !f.Stamp().Same(stamp) {
 		t.Fatalf("without a file: %+v, %v", tokens, err)
 	}
 	want := testTokens()
