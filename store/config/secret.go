@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -35,14 +36,18 @@ func secretRef(p store.Places, c *configCheck, key, value string) SecretRef {
 	case isPlaceholder(value):
 		c.add(key, fmt.Sprintf(`is still a placeholder; put "{file:~/.secrets/oci-%s}" there, and the %s in that file`,
 			strings.ReplaceAll(key, "_", "-"), nameOf(key)))
-	case isFile && file != "":
+	case isFile && file != "" && !hasReference(file):
 		return SecretRef{key: key, file: p.Expand(file, filepath.Dir(c.path))}
-	case isEnv && env != "":
+	case isEnv && env != "" && !hasReference(env):
 		return SecretRef{key: key, env: env}
 	case strings.HasPrefix(value, "{file:"):
 		c.add(key, `begins with {file: but is not of the form "{file:~/.secrets/name}"`)
 	case strings.HasPrefix(value, "{env:"):
 		c.add(key, `begins with {env: but is not of the form "{env:NAME}"`)
+	case hasReference(value):
+		c.add(key, fmt.Sprintf(`has text around its reference; write "{file:~/.secrets/name}" or "{env:NAME}" alone, where the whole %s is`, nameOf(key)))
+	case shellVariable.MatchString(value):
+		c.add(key, fmt.Sprintf(`looks like a shell's variable, which nothing replaces here; write "{env:NAME}". A %s that looks so belongs in a file: "{file:~/.secrets/name}"`, nameOf(key)))
 	case strings.HasPrefix(value, "{") && strings.HasSuffix(value, "}"):
 		c.add(key, fmt.Sprintf(`has a form that is not known; write "{file:~/.secrets/name}", "{env:NAME}" or the %s itself`, nameOf(key)))
 	default:
@@ -50,6 +55,14 @@ func secretRef(p store.Places, c *configCheck, key, value string) SecretRef {
 	}
 	return SecretRef{}
 }
+
+// hasReference reports whether a reference begins somewhere in the text.
+func hasReference(text string) bool {
+	return strings.Contains(text, "{file:") || strings.Contains(text, "{env:")
+}
+
+// shellVariable is $NAME, ${NAME} or, as Windows has it, %NAME%.
+var shellVariable = regexp.MustCompile(`^(\$\w+|\$\{\w+\}|%\w+%)$`)
 
 // reference returns what a value of the form {kind:what} refers to.
 func reference(value, kind string) (what string, ok bool) {

@@ -103,9 +103,17 @@ func (c *configCheck) filledIn(key string, value any) any {
 }
 
 func (c *configCheck) fillIn(key, text string) string {
+	if shellVariable.MatchString(text) {
+		c.add(key, fmt.Sprintf(`is %s, and nothing replaces a shell's variable here; write "{env:%s}"`, text, strings.Trim(text, "${}%")))
+		return text
+	}
 	before, rest, found := strings.Cut(text, "{env:")
+	if !found {
+		return text
+	}
 	name, after, closed := strings.Cut(rest, "}")
-	if !found || !closed {
+	if !closed {
+		c.add(key, "has a {env: without its }")
 		return text
 	}
 	if !c.own && !mayUse(name) {
