@@ -28,21 +28,12 @@ var CAVariables = []string{"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"}
 // [Diagnose] tells of it where a certificate is not accepted.
 func (s Settings) roots() (*x509.CertPool, error) {
 	var extra [][]*x509.Certificate
-	if s.CAFile != "" {
-		text, err := read(s.CAFile)
-		if sum := sha256.Sum256(text); err == nil && s.CASum != "" && hex.EncodeToString(sum[:]) != s.CASum {
-			return nil, problem.New(problem.Untrusted, fmt.Sprintf("ca_file names %s, which is not what was confirmed.", s.CAFile),
-				`If you know why it is another one, confirm it with /connect or "oci-oidc-helper config trust".`)
-		}
-		var found certificates
-		if err == nil {
-			found, err = parseCertificates(text)
-		}
-		if err != nil {
-			return nil, problem.New(problem.Config, fmt.Sprintf("ca_file names %s, which %v.", s.CAFile, err),
-				"Name a file with the company's CA in PEM form, which begins with -----BEGIN CERTIFICATE-----.")
-		}
-		extra = append(extra, found.all)
+	company, err := s.companyCAs()
+	if err != nil {
+		return nil, err
+	}
+	if company != nil {
+		extra = append(extra, company)
 	}
 	var read []string
 	for _, name := range CAVariables {
@@ -69,6 +60,27 @@ func (s Settings) roots() (*x509.CertPool, error) {
 		pool.AddCert(certificate)
 	}
 	return pool, nil
+}
+
+// companyCAs returns the certificates of ca_file, or nil without one.
+func (s Settings) companyCAs() ([]*x509.Certificate, error) {
+	if s.CAFile == "" {
+		return nil, nil
+	}
+	text, err := read(s.CAFile)
+	if sum := sha256.Sum256(text); err == nil && s.CASum != "" && hex.EncodeToString(sum[:]) != s.CASum {
+		return nil, problem.New(problem.Untrusted, fmt.Sprintf("ca_file names %s, which is not what was confirmed.", s.CAFile),
+			`If you know why it is another one, confirm it with /connect or "oci-oidc-helper config trust".`)
+	}
+	var found certificates
+	if err == nil {
+		found, err = parseCertificates(text)
+	}
+	if err != nil {
+		return nil, problem.New(problem.Config, fmt.Sprintf("ca_file names %s, which %v.", s.CAFile, err),
+			"Name a file with the company's CA in PEM form, which begins with -----BEGIN CERTIFICATE-----.")
+	}
+	return found.all, nil
 }
 
 // systemReads is the problem of what crypto/x509 would read by itself, whatever it is:
