@@ -24,6 +24,9 @@ import (
 // all that vLLM says of each.
 const maxAnswerSize = 8 << 20
 
+// maxErrorSize bounds what is read of an error answer, in bytes.
+const maxErrorSize = 64 << 10
+
 // An Endpoint is asked for its models.
 type Endpoint struct {
 	BaseURL string // without a trailing slash
@@ -95,7 +98,12 @@ func (e Endpoint) get(ctx context.Context, address string) (status int, body []b
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return resp.StatusCode, nil, e.refusal(resp.StatusCode)
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorSize))
+		p := e.refusal(resp.StatusCode)
+		if reason := Reason(resp.Header, secret.Redact(string(body))); reason != "" {
+			p.Message += " It says: " + reason
+		}
+		return resp.StatusCode, nil, p
 	}
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerSize+1))
 	if err != nil {

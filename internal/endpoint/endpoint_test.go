@@ -39,6 +39,10 @@ func says(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }
 }
 
+func answers(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status); _, _ = w.Write([]byte(body)) }
+}
+
 func refuses(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 }
@@ -101,6 +105,14 @@ func TestWhatIsNoListIsAProblem(t *testing.T) {
 		"a web page":        {says("<html>Welcome</html>"), problem.Network, "no list of models"},
 		"nothing":           {says(""), problem.Network, "no list of models"},
 		"no models":         {says(`{"data":[]}`), problem.Config, "lists no models"},
+		"null for a list":   {says(`{"object":"list","data":null}`), problem.Config, "lists no models"},
+		"null alone":        {says(`{"data":null}`), problem.Config, "lists no models"},
+		"a list of nothing": {says(`{"object":"list"}`), problem.Config, "lists no models"},
+		"a list of nulls":   {says(`{"data":[null,7,[]]}`), problem.Config, "lists no models"},
+		"no list at all":    {says(`{"status":"ok"}`), problem.Network, "no list of models"},
+		"words for a list":  {says(`{"data":"none"}`), problem.Network, "no list of models"},
+		"its reason":        {answers(403, `{"detail":"Budget exceeded"}`), problem.Config, "It says: Budget exceeded"},
+		"its reason, 500":   {answers(500, `{"error":{"message":"CUDA out of memory"}}`), problem.Network, "It says: CUDA out of memory"},
 		"only an embedding": {says(`{"data":[{"id":"text-embedding-3-small"}]}`), problem.Config, "lists no models"},
 		"too much":          {says(`{"data":[{"id":"` + strings.Repeat("m", maxAnswerSize) + `"}]}`), problem.Network, "no list of models"},
 		"a cut answer": {func(w http.ResponseWriter, _ *http.Request) {

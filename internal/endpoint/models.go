@@ -115,30 +115,34 @@ func (f *flag) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// parseList reads {"data": [...]}, or the bare array that some servers send.
+// parseList reads {"data": [...]}, or the bare array that some servers send. Where the
+// list is null, as an empty one comes out of some languages, there are no models.
 func parseList(body []byte) (list, error) {
-	var (
-		whole struct {
-			Data []json.RawMessage `json:"data"`
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	data := json.RawMessage(body)
+	if !bytes.HasPrefix(body, []byte("[")) {
+		var whole struct {
+			Object text            `json:"object"`
+			Data   json.RawMessage `json:"data"`
 		}
-		err error
-	)
-	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
-		err = json.Unmarshal(body, &whole.Data)
-	} else {
-		err = json.Unmarshal(body, &whole)
+		if err := json.Unmarshal(body, &whole); err != nil {
+			return nil, err
+		}
+		if data = whole.Data; data == nil && whole.Object != "list" {
+			return nil, errors.New("no data")
+		}
 	}
-	if err == nil && whole.Data == nil {
-		err = errors.New("no data")
-	}
-	if err != nil {
-		return nil, err
+	var all []json.RawMessage
+	if data != nil {
+		if err := json.Unmarshal(data, &all); err != nil {
+			return nil, err
+		}
 	}
 	var (
 		l    list
 		size int
 	)
-	for _, raw := range whole.Data {
+	for _, raw := range all {
 		var e entry
 		_ = json.Unmarshal(raw, &e) // what has a wrong type counts as nothing
 		if !usableID(e.id()) {

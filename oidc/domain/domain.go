@@ -11,7 +11,6 @@ package domain
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,22 +62,33 @@ func (d *Domain) UseTransport(t http.RoundTripper) { d.transport = t }
 
 // metadata is what we need of the discovery document (OIDC Discovery 1.0, 3).
 type metadata struct {
-	Issuer        string `json:"issuer"`
-	Authorization string `json:"authorization_endpoint"`
-	Token         string `json:"token_endpoint"`
-	Device        string `json:"device_authorization_endpoint"`
-	Revocation    string `json:"revocation_endpoint"`
-	Keys          string `json:"jwks_uri"`
+	Issuer, Authorization, Token, Device, Revocation, Keys string
 
-	SendsIssuer bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207, 3
-	SecretWays  []string `json:"token_endpoint_auth_methods_supported"`
+	SendsIssuer bool // RFC 9207, 3
+	SecretWays  []string
 
 	// Where to go with a client certificate (RFC 8705, 5).
-	MTLS struct {
-		Token      string `json:"token_endpoint"`
-		Device     string `json:"device_authorization_endpoint"`
-		Revocation string `json:"revocation_endpoint"`
-	} `json:"mtls_endpoint_aliases"`
+	MTLS struct{ Token, Device, Revocation string }
+}
+
+// readMetadata reads a discovery document. A member of another type than it should be
+// counts as not there; the names of those are returned.
+func readMetadata(text []byte) (m metadata, odd []string, err error) {
+	document, err := readMembers(text)
+	if err != nil {
+		return metadata{}, nil, err
+	}
+	if inner := document.object("openid-configuration"); len(inner.raw) > 0 {
+		document = inner
+	}
+	m = metadata{
+		Issuer: document.loose("issuer"), Authorization: document.loose("authorization_endpoint"), Token: document.loose("token_endpoint"),
+		Device: document.loose("device_authorization_endpoint"), Revocation: document.loose("revocation_endpoint"), Keys: document.loose("jwks_uri"),
+		SendsIssuer: document.flag("authorization_response_iss_parameter_supported"), SecretWays: document.list("token_endpoint_auth_methods_supported"),
+	}
+	aliases := document.object("mtls_endpoint_aliases")
+	m.MTLS.Token, m.MTLS.Device, m.MTLS.Revocation = aliases.loose("token_endpoint"), aliases.loose("device_authorization_endpoint"), aliases.loose("revocation_endpoint")
+	return m, append(document.odd, aliases.odd...), nil
 }
 
 func (m *metadata) endpoints() tokens.Endpoints {
@@ -154,17 +164,14 @@ func (d *Domain) fetchDocument(ctx context.Context, path string) (*metadata, err
 	case x.status != http.StatusOK:
 		return nil, d.fault(step, x, &refusal{})
 	}
-	var document struct {
-		metadata
-		Nested *metadata `json:"openid-configuration"`
-	}
-	if err := json.Unmarshal(x.body, &document); err != nil {
+	m, odd, err := readMetadata(x.body)
+	if err != nil {
 		return nil, d.fault(step, x, err)
 	}
-	if document.Nested != nil {
-		return document.Nested, nil
+	if len(odd) > 0 {
+		d.log.Warn("the domain's discovery document is odd", "members", odd)
 	}
-	return &document.metadata, nil
+	return &m, nil
 }
 
 // complete fills in what Oracle's discovery documents leave out, the device

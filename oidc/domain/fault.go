@@ -2,6 +2,7 @@ package domain
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -19,8 +21,8 @@ import (
 var ErrInvalidGrant = errors.New("invalid_grant")
 
 // fault says what a failed call means: step is what was tried, as a verb
-// ("refresh the session"). Nothing of the answer's body gets into it but the
-// standard error code and its description.
+// ("refresh the session"). Of the answer's body its words for people get into it,
+// bounded and without secrets.
 func (d *Domain) fault(step string, x *exchange, err error) *problem.Problem {
 	var refused *refusal
 	switch {
@@ -56,7 +58,8 @@ func (d *Domain) nonsense(step, why string, err error) *problem.Problem {
 
 // refusal is the problem of an error answer (RFC 6749, 5.2; RFC 8628, 3.5).
 func (d *Domain) refusal(step string, x *exchange, refused *refusal) *problem.Problem {
-	said := said(refused.code, refused.description, x.supportID())
+	code, description, isJSON := x.words(refused)
+	said := said(code, description, x.supportID())
 	cause := fmt.Errorf("status %d%s", x.status, said)
 	could := "Could not " + step + ": "
 	switch {
@@ -73,10 +76,42 @@ func (d *Domain) refusal(step string, x *exchange, refused *refusal) *problem.Pr
 			"Wait a moment, then try again.").Passing().Because(cause)
 	case (refused.code == "expired_token" || refused.code == "invalid_grant") && step == deviceStep:
 		return notEntered().Because(cause)
+	case refused.code == "" && isJSON && x.status >= 400: // the domain's own word, in a form of its own
+		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain refused (status %d)%s.", could, x.status, said), "Ask your administrator, with this message.").Because(cause)
 	case refused.code == "":
-		return d.nonsense(step, fmt.Sprintf("status %d", x.status), cause)
+		return d.nonsense(step, fmt.Sprintf("status %d%s", x.status, quoted(description)), cause)
 	}
 	return codeProblem(refused.code, could, said).Because(errors.Join(codeCause(refused.code), cause))
+}
+
+// words are what an error answer says: the code and description of OAuth, or those of
+// whatever form it has.
+func (x *exchange) words(refused *refusal) (code, description string, isJSON bool) {
+	code, description = refused.code, refused.description
+	m, malformed := readMembers(x.body)
+	isJSON = malformed == nil || json.Valid(x.body)
+	if code == "" && isJSON {
+		code = m.loose("code")
+		if inner := m.object("error"); code == "" {
+			code = inner.loose("code")
+		}
+	}
+	if description == "" {
+		// Redacted first: a secret that is cut is not known for one.
+		description = endpoint.Reason(x.header, logging.Redact(string(x.body)))
+	}
+	if description == code {
+		description = ""
+	}
+	return code, description, isJSON
+}
+
+// quoted is a text of the answer's, to be added to a status.
+func quoted(text string) string {
+	if text = Printable(text, 200); text == "" {
+		return ""
+	}
+	return ", " + strconv.Quote(text)
 }
 
 // codeProblem is the problem of a standard error code.

@@ -1,8 +1,17 @@
 package domain
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // TestWhatTheDomainSaysIsHarmless shows only what can be shown of an error answer.
@@ -10,5 +19,92 @@ func TestWhatTheDomainSaysIsHarmless(t *testing.T) {
 	got := said("x\x1b[31m", "line\nline eyJhbGciOiJSUzI1NiJ9.e30.AAAA "+strings.Repeat("y", 1000), "id")
 	if strings.ContainsAny(got, "\x1b\n") || strings.Contains(got, "eyJ") || len(got) > 400 || !strings.Contains(got, "ECID id") {
 		t.Errorf("%q", got)
+	}
+}
+
+// An error answer is quoted in whatever form it comes. One in JSON is the domain's own
+// word, and does not pass by itself.
+func TestWordsOfTheDomain(t *testing.T) {
+	const secretOfOurs = "the-secret-that-was-sent-4711"
+	for name, row := range map[string]struct {
+		status      int
+		contentType string
+		body        string
+		says        []string
+		kind        problem.Kind
+		passes      bool
+	}{
+		"OAuth":                      {400, "application/json", `{"error":"invalid_scope","error_description":"no such scope"}`, []string{"does not know the scope", "no such scope"}, problem.Config, false},
+		"OAuth, calling itself text": {400, "text/html", `{"error":"invalid_scope"}`, []string{"does not know the scope"}, problem.Config, false},
+		"OAuth, throttled":           {429, "application/json", `{"error":"slow_down","error_description":"too many"}`, []string{"too often", "too many"}, problem.Throttled, true},
+		"code and description":       {400, "application/json", `{"code":"invalid_request","description":"client is not allowed"}`, []string{"the domain refused", "invalid_request", "client is not allowed"}, problem.Domain, false},
+		"an object":                  {400, "application/json", `{"error":{"code":"x7","message":"y is wrong"}}`, []string{"the domain refused", "x7", "y is wrong"}, problem.Domain, false},
+		"SCIM":                       {401, "application/scim+json", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"detail":"Authorization failed","status":"401"}`, []string{"the domain refused", "Authorization failed"}, problem.Domain, false},
+		"OCI":                        {404, "application/json", `{"code":"NotAuthorizedOrNotFound","message":"not found here"}`, []string{"NotAuthorizedOrNotFound", "not found here"}, problem.Domain, false},
+		"OpenAI":                     {403, "application/json", `{"error":{"message":"You may not","type":"forbidden"}}`, []string{"You may not"}, problem.Domain, false},
+		"FastAPI":                    {422, "application/json", `{"detail":[{"loc":["body"],"msg":"field required"}]}`, []string{"field required"}, problem.Domain, false},
+		"a list":                     {400, "application/json", `["not like that"]`, []string{"the domain refused", "not like that"}, problem.Domain, false},
+		"a text":                     {400, "application/json", `"not like that"`, []string{"the domain refused", "not like that"}, problem.Domain, false},
+		"nothing said":               {400, "application/json", `{}`, []string{"the domain refused (status 400)"}, problem.Domain, false},
+		"a number":                   {400, "application/json", `{"error":17}`, []string{"the domain refused (status 400)"}, problem.Domain, false},
+		"an error of the server":     {503, "application/json", `{"message":"being restarted"}`, []string{"a fault of its own (status 503)", "being restarted"}, problem.Domain, true},
+		"Envoy":                      {403, "text/plain", "RBAC: access denied", []string{"not an identity domain's (status 403, \"RBAC: access denied\")"}, problem.Domain, true},
+		"Envoy in trouble":           {503, "text/plain", "no healthy upstream", []string{"a fault of its own (status 503)", "no healthy upstream"}, problem.Domain, true},
+		"HTML":                       {403, "text/html", "<html>Blocked</html>", []string{"not an identity domain's (status 403)"}, problem.Domain, true},
+		"empty":                      {400, "", "", []string{"not an identity domain's (status 400)"}, problem.Domain, true},
+		"half an object":             {400, "application/json", `{"code":"inv`, []string{"not an identity domain's (status 400)"}, problem.Domain, true},
+		"what was sent":              {400, "application/json", `{"code":"bad","description":"you sent ` + secretOfOurs + ` to us"}`, []string{"you sent [redacted] to us"}, problem.Domain, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", row.contentType)
+				w.WriteHeader(row.status)
+				_, _ = io.WriteString(w, row.body)
+			}))
+			defer server.Close()
+			d := newDomain(t, config.Config{DomainURL: server.URL, ClientID: "client", RedirectURIs: []string{"http://localhost/"}})
+			secret.Remember(secretOfOurs)
+			endpoints := tokens.Endpoints{Token: server.URL + "/t", Revocation: server.URL + "/r"}
+			_, _, err := d.Refresh(t.Context(), tokens.Tokens{Refresh: secret.New("AQIDBArefresh"), Endpoints: endpoints})
+			p := problem.From(err)
+			if p == nil || p.Kind != row.kind || p.Retryable != row.passes || p.Hint == "" {
+				t.Fatalf("%+v", p)
+			}
+			for _, says := range row.says {
+				if !strings.Contains(p.Message, says) {
+					t.Errorf("%q does not say %q", p.Message, says)
+				}
+			}
+			if strings.Contains(p.Message+p.Cause.Error(), secretOfOurs) {
+				t.Error("a secret is told")
+			}
+		})
+	}
+}
+
+// What a cache has kept is as old as it says, and no sign of another clock.
+func TestClocks(t *testing.T) {
+	at := func(ago time.Duration) string { return time.Now().Add(-ago).UTC().Format(http.TimeFormat) }
+	for name, row := range map[string]struct {
+		header http.Header
+		skew   time.Duration
+		ok     bool
+	}{
+		"fresh":                {http.Header{"Date": {at(0)}}, 0, true},
+		"behind":               {http.Header{"Date": {at(3 * time.Hour)}}, -3 * time.Hour, true},
+		"ahead":                {http.Header{"Date": {at(-time.Hour)}}, time.Hour, true},
+		"kept for three hours": {http.Header{"Date": {at(3 * time.Hour)}, "Age": {"10800"}}, 0, true},
+		"kept, and behind":     {http.Header{"Date": {at(4 * time.Hour)}, "Age": {"10800"}}, -time.Hour, true},
+		"just kept":            {http.Header{"Date": {at(0)}, "Age": {" 0 "}}, 0, true},
+		"an age that is none":  {http.Header{"Date": {at(3 * time.Hour)}, "Age": {"old"}}, 0, false},
+		"an absurd age":        {http.Header{"Date": {at(3 * time.Hour)}, "Age": {"1e300"}}, 0, false},
+		"a negative age":       {http.Header{"Date": {at(3 * time.Hour)}, "Age": {"-10800"}}, 0, false},
+		"no date":              {http.Header{"Age": {"10800"}}, 0, false},
+		"a date that is none":  {http.Header{"Date": {"yesterday"}}, 0, false},
+	} {
+		x := &exchange{header: row.header}
+		if skew, ok := x.clockSkew(); ok != row.ok || (skew-row.skew).Abs() > 2*time.Minute {
+			t.Errorf("%s: %s, %v, want %s, %v", name, skew, ok, row.skew, row.ok)
+		}
 	}
 }

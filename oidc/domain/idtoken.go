@@ -19,15 +19,18 @@ const clockTolerance = 5 * time.Minute
 // claims are those of an ID token that are checked, and who it is about. An
 // access token of Oracle's is a JWT too and has some of them.
 type claims struct {
-	Issuer   string   `json:"iss"`
-	Subject  string   `json:"sub"`
-	Audience audience `json:"aud"`
-	Party    string   `json:"azp"`
-	Expiry   seconds  `json:"exp"`
-	Nonce    string   `json:"nonce"`
-	AuthTime *float64 `json:"auth_time"` // seconds since 1970
-	Hash     string   `json:"at_hash"`
-	Name     string   `json:"user_displayname"`
+	Issuer   string
+	Subject  string
+	Audience []string // one or several (RFC 7519, 4.1.3)
+	Party    string
+	Expiry   seconds
+	Nonce    string
+	AuthTime *float64 // seconds since 1970
+	Hash     string
+	Name     string
+	Scope    string
+
+	unusable []string // claims of a type that nothing can be made of
 }
 
 // seconds is a time in seconds since 1970, whole or not (RFC 7519, 2).
@@ -36,18 +39,6 @@ type seconds float64
 func (s seconds) time() time.Time {
 	const year9999 = 253402300799
 	return time.Unix(int64(max(0, min(s, year9999))), 0)
-}
-
-// audience is one text or several (RFC 7519, 4.1.3).
-type audience []string
-
-func (a *audience) UnmarshalJSON(text []byte) error {
-	var one string
-	if json.Unmarshal(text, &one) == nil {
-		*a = audience{one}
-		return nil
-	}
-	return json.Unmarshal(text, (*[]string)(a))
 }
 
 // person is who a token is about, in words.
@@ -70,10 +61,23 @@ func parseClaims(token string) (claims, error) {
 	if err != nil {
 		return claims{}, errNotJWT
 	}
-	var c claims
-	if json.Unmarshal(payload, &c) != nil {
+	m, err := readMembers(payload)
+	if err != nil {
 		return claims{}, errNotJWT
 	}
+	c := claims{
+		Issuer: m.loose("iss"), Subject: m.loose("sub"), Audience: m.list("aud"), Party: m.loose("azp"),
+		Nonce: m.loose("nonce"), Hash: m.loose("at_hash"),
+	}
+	if expiry, ok := m.number("exp"); ok {
+		c.Expiry = seconds(expiry)
+	}
+	if at, ok := m.number("auth_time"); ok {
+		c.AuthTime = &at
+	}
+	c.unusable = m.unusable
+	// What follows is not checked.
+	c.Name, c.Scope = m.loose("user_displayname"), strings.Join(m.list("scope"), " ")
 	return c, nil
 }
 
@@ -99,6 +103,8 @@ func (d *Domain) checkIDToken(a answer, issuer, nonce string) (subject string, e
 	domainNow := time.Now().Add(d.ClockSkew())
 	others := func(one string) bool { return one != d.config.ClientID && one != c.Issuer }
 	switch {
+	case len(c.unusable) > 0:
+		return "", badIDToken("its " + strings.Join(c.unusable, ", ") + " cannot be read")
 	case issuer != "" && c.Issuer != issuer:
 		return "", badIDToken("another issuer made it")
 	case !slices.Contains(c.Audience, d.config.ClientID):

@@ -39,6 +39,16 @@ func TestIDToken(t *testing.T) {
 		{"several audiences and its party", jwt(`{"iss":"i","aud":["other","confidential-client"],"azp":"confidential-client",` + rest + `}`), ""},
 		{"an end that is not whole", jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999.5,"nonce":"n","sub":"s"}`), ""},
 		{"an end far away", jwt(`{"iss":"i","aud":"confidential-client","exp":1e300,"nonce":"n","sub":"s"}`), ""},
+		{"wrong types in what is not checked", jwt(`{"iss":"i","aud":"confidential-client","user_displayname":{"x":1},"scope":7,"amr":"pwd","groups":1,` + rest + `}`), ""},
+		{"texts for numbers", jwt(`{"iss":"i","aud":"confidential-client","exp":"99999999999","nonce":"n","sub":"s"}`), ""},
+		{"lists of one", jwt(`{"iss":["i"],"aud":["confidential-client"],"azp":["confidential-client"],` + rest + `}`), ""},
+		{"a number for a nonce", jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999,"nonce":7,"sub":"s"}`), "another sign-in"},
+		{"an object for an audience", jwt(`{"iss":"i","aud":{"confidential-client":1},` + rest + `}`), "its aud cannot be read"},
+		{"an audience with an object", jwt(`{"iss":"i","aud":["confidential-client",{}],` + rest + `}`), "its aud cannot be read"},
+		{"words for an end", jwt(`{"iss":"i","aud":"confidential-client","exp":"soon","nonce":"n","sub":"s"}`), "its exp cannot be read"},
+		{"two issuers", jwt(`{"iss":["i","j"],"aud":"confidential-client",` + rest + `}`), "its iss cannot be read"},
+		{"an object for a subject", jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999,"nonce":"n","sub":{}}`), "its sub cannot be read"},
+		{"a flag for a hash", jwt(`{"iss":"i","aud":"confidential-client","at_hash":true,` + rest + `}`), "its at_hash cannot be read"},
 		{"this access token", jwt(`{"iss":"i","aud":"confidential-client","at_hash":"` + hash + `",` + rest + `}`), ""},
 	} {
 		a := answer{Access: "the access token", ID: test.raw}
@@ -46,6 +56,10 @@ func TestIDToken(t *testing.T) {
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) || err == nil && subject != "s" {
 			t.Errorf("%s: %q, %v", test.name, subject, err)
 		}
+	}
+	number := answer{ID: jwt(`{"iss":"i","aud":"confidential-client","exp":99999999999,"nonce":"n","sub":4711}`)}
+	if subject, err := d.checkIDToken(number, "i", "n"); err != nil || subject != "4711" {
+		t.Errorf("a subject that is a number: %q, %v", subject, err)
 	}
 	// The device flow has no nonce, and may have no ID token.
 	if _, err := d.checkIDToken(answer{}, "i", ""); err != nil {

@@ -42,7 +42,7 @@ func (d *Domain) signingKeys(ctx context.Context, m *metadata) ([]signingKey, er
 	const step = "read the domain's signing keys"
 	x := d.get(ctx, m.Keys)
 	var set struct {
-		Keys []signingKey `json:"keys"`
+		Keys []json.RawMessage `json:"keys"`
 	}
 	switch {
 	case x.err != nil:
@@ -57,7 +57,16 @@ func (d *Domain) signingKeys(ctx context.Context, m *metadata) ([]signingKey, er
 	if err := json.Unmarshal(x.body, &set); err != nil {
 		return nil, d.fault(step, x, err)
 	}
-	return set.Keys, nil
+	var keys []signingKey
+	for _, raw := range set.Keys {
+		var key signingKey
+		if err := json.Unmarshal(raw, &key); err != nil {
+			d.log.Warn("one of the domain's signing keys is odd", "err", err)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 // A signatureCheck verifies ID tokens where the configuration wants that.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,8 @@ import (
 type members struct {
 	raw map[string]json.RawMessage
 	odd []string // names of those that are not what they should be
+
+	unusable []string // names of those of a type that nothing can be made of
 }
 
 var errNotObject = errors.New("not a JSON object")
@@ -61,6 +64,85 @@ func (m *members) text(name string) string {
 	return text
 }
 
+// loose returns a member that should be a text and may be a number, or a list of one.
+func (m *members) loose(name string) string {
+	if all := m.list(name); len(all) == 1 {
+		return all[0]
+	} else if len(all) > 1 {
+		m.reject(name)
+	}
+	return ""
+}
+
+// list returns a member that should be a list of texts, and may be a single one. A
+// number counts as its text.
+func (m *members) list(name string) (texts []string) {
+	raw, there := m.raw[name]
+	if !there || string(raw) == "null" {
+		return nil
+	}
+	all := []json.RawMessage{raw}
+	if raw[0] == '[' {
+		all = nil
+		_ = json.Unmarshal(raw, &all)
+	}
+	for _, one := range all {
+		var text string
+		var number json.Number
+		switch {
+		case json.Unmarshal(one, &text) == nil:
+		case json.Unmarshal(one, &number) == nil:
+			text = number.String()
+			m.note(name)
+		default:
+			m.reject(name)
+			continue
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// flag returns a member that is true, as it is or as a text.
+func (m *members) flag(name string) bool {
+	raw, there := m.raw[name]
+	value, err := strconv.ParseBool(strings.Trim(string(raw), `"`))
+	if there && (err != nil || raw[0] == '"') {
+		m.note(name)
+	}
+	return value
+}
+
+// number returns a member that is a number, as it is or as a text.
+func (m *members) number(name string) (number float64, ok bool) {
+	raw, there := m.raw[name]
+	if !there || string(raw) == "null" {
+		return 0, false
+	}
+	number, err := strconv.ParseFloat(strings.TrimSpace(strings.Trim(string(raw), `"`)), 64)
+	if err != nil || math.IsNaN(number) || math.IsInf(number, 0) {
+		m.reject(name)
+		return 0, false
+	}
+	if raw[0] == '"' {
+		m.note(name)
+	}
+	return number, true
+}
+
+// object returns the members of a member that is an object; none of one that is not.
+func (m *members) object(name string) *members {
+	raw, there := m.raw[name]
+	if !there || string(raw) == "null" {
+		return &members{}
+	}
+	inner, err := readMembers(raw)
+	if err != nil {
+		m.note(name)
+	}
+	return inner
+}
+
 // seconds returns a member that is a number of seconds, of at most longest, or 0
 // where there is none to use: whole or with a fraction or an exponent, as a number or
 // as a text.
@@ -83,5 +165,13 @@ func (m *members) seconds(name string, longest time.Duration) time.Duration {
 func (m *members) note(name string) {
 	if !slices.Contains(m.odd, name) {
 		m.odd = append(m.odd, name)
+	}
+}
+
+// reject notes a member of a type that nothing can be made of.
+func (m *members) reject(name string) {
+	m.note(name)
+	if !slices.Contains(m.unusable, name) {
+		m.unusable = append(m.unusable, name)
 	}
 }

@@ -2,8 +2,6 @@ package domain
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -129,16 +127,8 @@ type TokenFacts struct {
 
 // DescribeToken reads an access token.
 func DescribeToken(access secret.Text) (facts TokenFacts, ok bool) {
-	parts := strings.Split(access.Reveal(), ".")
-	if len(parts) != 3 {
-		return TokenFacts{}, false
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	var c struct {
-		claims
-		Scope string `json:"scope"`
-	}
-	if err != nil || json.Unmarshal(payload, &c) != nil {
+	c, err := parseClaims(access.Reveal())
+	if err != nil {
 		return TokenFacts{}, false
 	}
 	facts = TokenFacts{Issuer: Printable(c.Issuer, 200), Scope: Printable(c.Scope, 500), ExpiresAt: c.Expiry.time()}

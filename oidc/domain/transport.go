@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -130,8 +131,19 @@ func (x *exchange) unknown() bool {
 func (x *exchange) supportID() string { return Printable(x.header.Get("X-ORACLE-DMS-ECID"), 100) }
 
 // clockSkew is how far the domain's clock is ahead of ours, as far as the answer
-// tells.
+// tells: one that a cache has kept is as old as the cache says (RFC 9111, 5.1).
 func (x *exchange) clockSkew() (skew time.Duration, ok bool) {
 	date, err := http.ParseTime(x.header.Get("Date"))
-	return time.Until(date), err == nil
+	if err != nil {
+		return 0, false
+	}
+	if age := x.header.Get("Age"); age != "" {
+		const longest = 366 * 24 * 60 * 60
+		seconds, err := strconv.ParseFloat(strings.TrimSpace(age), 64)
+		if err != nil || !(seconds >= 0 && seconds <= longest) {
+			return 0, false
+		}
+		date = date.Add(time.Duration(seconds * float64(time.Second)))
+	}
+	return time.Until(date), true
 }

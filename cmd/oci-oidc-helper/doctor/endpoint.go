@@ -69,6 +69,9 @@ func checkToken(ctx context.Context, p *patient) Finding {
 		return ok("the endpoint accepts the token", p.audience()...)
 	case w.status == http.StatusUnauthorized && p.skew.Abs() >= skewFailure:
 		return fail(problem.Config, "The endpoint rejects the token (401), perhaps because of this machine's clock.", "Set the clock first.", said...)
+	case w.status == http.StatusUnauthorized && !w.tokenMeant:
+		return fail(problem.Config, fmt.Sprintf("The endpoint refuses the request (401), but not because of the token: %s.", strings.TrimSuffix(w.reason, ".")),
+			"Ask who runs the endpoint.", append(p.audience(), said...)...)
 	case w.status == http.StatusUnauthorized && !p.meantForEndpoint():
 		return fail(problem.Config, "The endpoint rejects the token (401): it is meant for another audience.",
 			"Add the scope of the endpoint's resource application to scope, audience and scope name written together, then sign in again.",
@@ -90,10 +93,14 @@ func checkToken(ctx context.Context, p *patient) Finding {
 
 // said is what the endpoint gives as its reason.
 func (w *way) said() []string {
-	if reason := w.header.Get("WWW-Authenticate"); reason != "" {
-		return []string{"the endpoint's reason: " + reason}
+	var said []string
+	if challenge := w.header.Get("WWW-Authenticate"); challenge != "" {
+		said = append(said, "the endpoint's reason: "+challenge)
 	}
-	return nil
+	if w.reason != "" {
+		said = append(said, "it says: "+w.reason)
+	}
+	return said
 }
 
 // audience is what the token says of its use.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -15,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 )
 
@@ -25,7 +28,10 @@ type way struct {
 	host     string // host:port as in the address
 	status   int
 	header   http.Header
-	err      error
+	reason   string // the words of an error answer
+
+	tokenMeant bool // an error answer is about the token, as far as it tells
+	err        error
 
 	mu        sync.Mutex // several addresses may be dialled at once, and go on behind
 	went      []string   // what went well, with its time
@@ -65,6 +71,11 @@ func travel(ctx context.Context, settings network.Settings, address string, head
 	}
 	defer resp.Body.Close()
 	w.status, w.header = resp.StatusCode, resp.Header
+	if w.status >= 400 {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+		w.reason = endpoint.Reason(w.header, logging.Redact(string(body)))
+		w.tokenMeant = endpoint.AboutToken(w.header, string(body))
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.note("HTTP %d, %s in all", w.status, took(began))
