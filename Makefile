@@ -6,9 +6,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
-# The newest that this Go builds. Its first build takes some minutes.
 # A peer for the measurements.
 KUBELOGIN   := github.com/Azure/kubelogin@v0.2.10
+# The newest that this Go builds. Its first build takes some minutes, so make test does
+# without it.
 GORELEASER  := go run github.com/goreleaser/goreleaser/v2@v2.16.0
 
 SHELL       := bash
@@ -21,6 +22,11 @@ OPENCODE := e2e/opencode/node_modules
 PEERS    := provider registry openai browser host2# of npm, below e2e
 RACE     := $(if $(shell command -v $$(go env CC)),-race)
 SKIPS    := build/skips
+TIMES    := build/times
+# Tags and flags of the helper are those of goreleaser.yaml; a test compares them.
+# Functions that begin at every 16 bytes, not 32, make 80 kB less.
+GO_BUILD := CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath
+LDFLAGS  := -s -w -funcalign=16
 NPM      := npm --no-audit --no-fund --no-update-notifier --loglevel=error
 
 step  = @echo '==> $(1)'
@@ -28,19 +34,21 @@ comma := ,
 
 export OCI_OIDC_HELPER := $(CURDIR)/$(HELPER)
 
-.PHONY: help build test lint test-go test-shim e2e fuzz mutate vuln demo demo-tui pictures bench clean release releases release-snapshot release-npm release-check build/manual
+.PHONY: help build test check stress downloads lint test-go test-shim e2e fuzz mutate vuln demo demo-tui pictures bench clean release releases release-snapshot release-npm release-check build/manual
 
 help:
 	@echo 'make build      the helper, into $(HELPER)'
 	@echo 'make demo       the real OpenCode signs in to a stand-in identity domain and answers'
 	@echo 'make demo-tui   the same, left open in the OpenCode TUI to try by hand'
-	@echo 'make test       everything that has to hold; says at its end what it skipped and why'
-	@echo '  make lint       formatting, go vet, staticcheck, types of the shim, release and workflows'
+	@echo 'make check      the part of make test that takes two minutes, to run while working'
+	@echo 'make test       everything that has to hold; says at its end what it skipped and why, and what took how long'
+	@echo '  make lint       formatting, go vet, staticcheck, types of the shim, workflows'
 	@echo '  make test-go    the Go tests$(if $(RACE),$(comma) under the race detector)'
 	@echo '  make test-shim  the tests of the shim, under Node'
 	@echo '  make e2e        the real OpenCode, a browser, a certified identity provider'
 	@echo '  make fuzz       each fuzzer for FUZZTIME, such as 10m'
 	@echo '  make vuln       known vulnerabilities and signatures of what is used'
+	@echo 'make stress     the tests again and again while both cores are busy: hours'
 	@echo 'make mutate     removes each check of CONFORMANCE.md and runs its test: half an hour'
 	@echo 'make pictures   the pictures of README.md and docs/, taken again'
 	@echo 'make bench      the measurements'
@@ -52,27 +60,68 @@ help:
 
 build: $(HELPER)
 
-# Go knows better than make what is out of date. Tags and flags are those of
-# goreleaser.yaml; functions that begin at every 16 bytes, not 32, make 80 kB less.
+# Go knows better than make what is out of date.
 .PHONY: $(HELPER)
 $(HELPER):
 	$(call step,building $@ $(VERSION))
-	@CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath -ldflags '-s -w -funcalign=16 -X main.version=$(VERSION)' -o $@ ./cmd/oci-oidc-helper
+	@$(GO_BUILD) -ldflags '$(LDFLAGS) -X main.version=$(VERSION)' -o $@ ./cmd/oci-oidc-helper
 
 # --- test ---
 
-# One after the other, also under make -j: two cores are few, and the list of
-# skips is written in this order.
-test:
-	@rm -f $(SKIPS)
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory test-shim
-	@$(MAKE) --no-print-directory test-go
-	@$(MAKE) --no-print-directory fuzz
-	@$(MAKE) --no-print-directory vuln
-	@$(MAKE) --no-print-directory e2e
+# The steps run one after the other, also under make -j: two cores are few, and the
+# list of skips is written in this order. What has to be downloaded is, meanwhile.
+# The last line but one is the whole time: 10 minutes on two cores, 15 on a fresh machine.
+STEPS := lint test-shim fuzz vuln test-go e2e
+
+test: | build
+	@rm -f $(SKIPS) $(TIMES)
+	@$(MAKE) --no-print-directory npm-shim/node_modules/.installed
+	@$(MAKE) --no-print-directory downloads > build/downloads.log 2>&1 & downloads=$$!; \
+	trap 'kill $$downloads 2>/dev/null || true' EXIT; \
+	exec 3>&2; begun=$$SECONDS; \
+	for step in $(STEPS); do \
+		if [ $$step = test-go ]; then \
+			TIMEFORMAT='%R %U %S downloads, waited for'; \
+			{ time wait $$downloads; } 2>> $(TIMES) || { cat build/downloads.log; exit 1; }; \
+		fi; \
+		TIMEFORMAT="%R %U %S $$step"; \
+		{ time $(MAKE) --no-print-directory $$step 2>&3; } 2>> $(TIMES); \
+	done; \
+	echo "$$((SECONDS - begun)) 0 0 all of it" >> $(TIMES)
 	$(call step,passed)
 	@if [ -s $(SKIPS) ]; then echo 'Skipped:'; sed 's/^/  /' $(SKIPS); else echo 'Nothing was skipped.'; fi
+	@echo 'Minutes, and minutes of processor:'
+	@awk '{ cpu += $$2 + $$3; if ($$4 == "all") $$2 = cpu; \
+		printf "  %6.1f %6.1f  ", $$1 / 60, ($$2 + $$3) / 60; $$1 = $$2 = $$3 = ""; sub(/^ +/, ""); print }' $(TIMES)
+
+# The versions of OpenCode, what npm brings for the tests in e2e, and Debian's programs.
+downloads: $(OPENCODE)/.all $(PEERS:%=e2e/%/node_modules/.installed)
+	@e2e/install-tools
+
+# Without the race detector, so that a changed file costs seconds: go test remembers what
+# has passed.
+check: npm-shim/node_modules/.installed $(HELPER)
+	$(call step,gofmt and go vet)
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs gofmt -l) && \
+		{ [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }; }
+	@go vet ./...
+	$(call step,tsc --noEmit and node --test in npm-shim)
+	@cd npm-shim && node_modules/.bin/tsc --noEmit
+	@cd npm-shim && node --test --test-reporter=dot test/*.test.js
+	$(call step,go test -short)
+	@go list ./... | grep -v /e2e | xargs go test -short
+
+# Finds the test that fails once in a while. Both cores are kept busy meanwhile.
+STRESS_E2E := 20
+STRESS_GO  := 50
+
+stress: $(HELPER) downloads build/providers/zitadel build/providers/fosite releases
+	@for core in 1 2; do while :; do :; done & busy="$${busy:-} $$!"; done; \
+	trap 'kill $$busy' EXIT; \
+	echo '==> go test -count=$(STRESS_GO)'; \
+	go list ./... | grep -v /e2e | xargs go test -count=$(STRESS_GO) -timeout 0 $(RACE); \
+	echo '==> go test -count=$(STRESS_E2E) ./e2e'; \
+	go test -count=$(STRESS_E2E) -timeout 0 $(RACE) ./e2e/...
 
 lint: npm-shim/node_modules/.installed
 	$(call step,gofmt)
@@ -84,8 +133,6 @@ lint: npm-shim/node_modules/.installed
 	@go run $(STATICCHECK) ./...
 	$(call step,tsc --noEmit in npm-shim)
 	@cd npm-shim && node_modules/.bin/tsc --noEmit
-	$(call step,goreleaser check)
-	@$(GORELEASER) check --quiet
 	$(call step,actionlint)
 	@go run $(ACTIONLINT)
 
@@ -94,7 +141,7 @@ test-go: $(HELPER) | build
 	@e2e/install-tools
 	$(call step,go test $(RACE))
 	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
-	@go list ./... | grep -v /e2e | xargs go test -json $(RACE) | go run ./internal/skips $(SKIPS)
+	@go list ./... | grep -v /e2e | xargs go test -json -cover $(RACE) | go run ./internal/skips $(SKIPS)
 
 test-shim: npm-shim/node_modules/.installed $(HELPER)
 	$(call step,node --test in npm-shim)
@@ -102,13 +149,16 @@ test-shim: npm-shim/node_modules/.installed $(HELPER)
 		--test-reporter=tap --test-reporter-destination=../build/shim.tap test/*.test.js || { cat ../build/shim.tap; exit 1; }
 	@sed -n 's/^ *ok [0-9]* - \(.*\) # SKIP *\(.*\)/npm-shim \1: \2/p' build/shim.tap >> $(SKIPS)
 
+# Twice as many tests at once as there are cores: each waits for OpenCode half of the time.
+E2E := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+
 e2e: $(HELPER) $(OPENCODE)/.all npm-shim/node_modules/.installed $(PEERS:%=e2e/%/node_modules/.installed) build/providers/zitadel build/providers/fosite releases | build
 	$(call step,a browser$(comma) a terminal and a keyring)
 	@e2e/install-tools
 	$(call step,tsc --noEmit in e2e/host2)
 	@npm-shim/node_modules/.bin/tsc --noEmit -p e2e/host2
 	$(call step,go test ./e2e: some minutes)
-	@go test -json -count=1 -timeout 25m $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)
+	@go test -json -count=1 -timeout 25m -parallel $(E2E) $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)
 
 # What a fuzzer finds interesting stays in build/fuzz/; what it finds wrong is
 # written into the package's testdata/fuzz/, from where every go test reads it.
@@ -116,14 +166,16 @@ e2e: $(HELPER) $(OPENCODE)/.all npm-shim/node_modules/.installed $(PEERS:%=e2e/%
 # Go calls a failure.
 FUZZTIME := 1000x
 
+# The default number is too small to be led by coverage, so that the programs need no
+# instrumented build of everything: they are built as those of test-go.
 fuzz: | build
 	$(call step,each fuzzer for $(FUZZTIME))
-	@for room in oidc oidc/domain oidc/signin guard rpc store/config store/tokens internal/endpoint internal/logging internal/network internal/secret; do \
-		program=$(CURDIR)/build/$${room##*/}.fuzz; \
-		go test -c -fuzz=. -o $$program ./$$room; \
+	@for room in $$(grep -rl '^func Fuzz' --include=*_test.go $$(git ls-files --cached --others --exclude-standard '*_test.go' | cut -d/ -f1 | sort -u) | xargs -n1 dirname | sort -u); do \
+		program=$(CURDIR)/build/$${room//\//-}.fuzz; \
+		go test -c $(if $(filter 1000x,$(FUZZTIME)),$(RACE),-fuzz=.) -o $$program ./$$room; \
 		for fuzzer in $$($$program -test.list '^Fuzz'); do \
 			(cd $$room && $$program -test.run '^$$' -test.fuzz "^$$fuzzer$$" -test.fuzztime $(FUZZTIME) \
-				-test.fuzzcachedir $(CURDIR)/build/fuzz/$${room##*/}) > build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
+				-test.fuzzcachedir $(CURDIR)/build/fuzz/$$room) > build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
 		done; \
 	done
 
@@ -188,18 +240,22 @@ release-npm:
 	$(call step,npm packages into dist/npm/)
 	@node npm-shim/packaging/pack.js dist
 
-# Two releases for this platform alone, which e2e publishes on loopback.
-releases: | build
+# Two releases for this platform alone, which e2e publishes on loopback: packed like
+# others, but built without goreleaser, of whose notes the packing reads these two.
+releases: npm-shim/node_modules/.installed | build
 	$(call step,two releases for the registry test)
-	@for version in 1.2.3 1.2.4; do \
-		{ cat goreleaser.yaml; echo "dist: build/release-$$version"; } > build/goreleaser.yaml; \
-		SNAPSHOT=$$version $(GORELEASER) build --config build/goreleaser.yaml --snapshot --single-target --clean --skip=before > build/releases.log 2>&1 \
-			|| { cat build/releases.log; exit 1; }; \
-		node npm-shim/packaging/pack.js build/release-$$version > build/releases.log; \
+	@system=$$(go env GOOS) machine=$$(go env GOARCH); \
+	for version in 1.2.3 1.2.4; do \
+		dist=build/release-$$version; rm -rf $$dist; mkdir -p $$dist; \
+		$(GO_BUILD) -ldflags "$(LDFLAGS) -X main.version=$$version" -o $$dist/$(notdir $(HELPER)) ./cmd/oci-oidc-helper; \
+		echo "{\"version\": \"$$version\"}" > $$dist/metadata.json; \
+		echo "[{\"type\": \"Binary\", \"path\": \"$$dist/$(notdir $(HELPER))\", \"goos\": \"$$system\", \"goarch\": \"$$machine\"}]" > $$dist/artifacts.json; \
+		node npm-shim/packaging/pack.js $$dist > build/releases.log 2>&1 || { cat build/releases.log; exit 1; }; \
 	done
 
 # Not compared is goreleaser's own notice of when it ran, and in which order.
 release-check: | build
+	@$(GORELEASER) check --quiet
 	@for run in 1 2; do \
 		$(MAKE) --no-print-directory release-snapshot; \
 		(cd dist && find . -type f ! -name metadata.json ! -name artifacts.json -print0 | sort -z | xargs -0 sha256sum) > build/release-$$run.sha256; \
@@ -225,16 +281,17 @@ build/cyclonedx-gomod: Makefile | build
 build:
 	@mkdir -p $@
 
+# A node_modules that is a link belongs to another checkout: npm ci would empty that.
 %/node_modules/.installed: %/package-lock.json
 	$(call step,npm ci in $*)
-	@cd $* && $(NPM) ci --ignore-scripts
+	@[ -L $*/node_modules ] || { cd $* && $(NPM) ci --ignore-scripts; }
 	@touch $@
 
 # Not npm ci: opencode-ai has one optional package a platform, and a lock file
 # written on one platform does not hold the others'. All versions are exact.
 $(OPENCODE)/.demo $(OPENCODE)/.all: e2e/opencode/package.json
 	$(call step,installing OpenCode from npm: 350 MB for the demo$(comma) 1.7 GB for the tests)
-	@cd e2e/opencode && $(NPM) install --no-package-lock --ignore-scripts $(if $(filter %.demo,$@),--omit=dev)
+	@[ -L $(OPENCODE) ] || { cd e2e/opencode && $(NPM) install --no-package-lock --ignore-scripts $(if $(filter %.demo,$@),--omit=dev); }
 	@rm -f $(OPENCODE)/.all && touch $(OPENCODE)/.demo $@
 
 clean:
