@@ -70,7 +70,7 @@ func report(events io.Reader, out, skips io.Writer) (bool, error) {
 		case "output", "build-output":
 			if e.Test != "" {
 				printed[key] = append(printed[key], e.Output)
-			} else if e.Output != "PASS\n" { // the line with ok says it
+			} else if e.Output != "PASS\n" && !strings.HasPrefix(e.Output, "coverage: ") { // the line with ok says both
 				fmt.Fprint(out, e.Output)
 			}
 		case "fail", "build-fail":
