@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/pattern"
-	"mvdan.cc/sh/v3/syntax"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard/shell"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -36,25 +35,82 @@ func (g *Guard) denyShell(text, directory string) string {
 func (g *Guard) judgeShell(text, directory string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
 	feeds := strings.Contains(text, "xargs") || strings.Contains(text, "read ") || strings.Contains(text, "parallel")
 	named := strings.Contains(strings.ToLower(text), "oci-oidc-helper") || strings.Contains(text, "OCI_OIDC_HELPER")
-	s := &shell{lookup: lookup, absolute: g.absoluteIn, home: g.places.Home, directory: directory}
-	s.judge = func(c command) string { return g.denyCommand(c, feeds, named, nesting) }
-	return s.readShell(text)
+	return shell.Reader{
+		Lookup: lookup, Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory,
+		Judge: func(c shell.Command) string { return g.denyCommand(c, feeds, named, nesting) },
+	}.POSIX(text)
 }
 
 // denyNested judges a text inside of a command that may be code of a shell.
-func (g *Guard) denyNested(text string, c command, nesting int) string {
+func (g *Guard) denyNested(text string, c shell.Command, nesting int) string {
 	switch {
 	case nesting > 2:
 	case g.windows:
-		if reason := g.denyWindows(text, c.directory, nesting); reason != "" {
+		if reason := g.denyWindows(text, c.Directory, nesting); reason != "" {
 			return reason
 		}
 	default:
-		if reason, err := g.judgeShell(text, c.directory, c.lookup, nesting); err == nil && reason != "" {
+		if reason, err := g.judgeShell(text, c.Directory, c.Lookup, nesting); err == nil && reason != "" {
 			return reason
 		}
 	}
-	return g.denyCode(text, c.directory)
+	return g.denyCode(text, c.Directory)
+}
+
+// denyWindows judges a text for PowerShell, cmd or Git Bash. Which of them runs it is not
+// known, so it must pass as each. It is judged by words and paths: a text that no shell
+// understands is still judged so.
+func (g *Guard) denyWindows(text, directory string, nesting int) string {
+	if len(text) > shell.MaxText || nesting > 4 {
+		return "opencode-oci-oidc cannot judge this command: it is too long, or its parts are nested too deep. Put long texts into files with the tool write."
+	}
+	if reason, err := g.judgeShell(text, directory, g.variable, nesting); err == nil && reason != "" {
+		return reason
+	}
+	lower := strings.ToLower(text)
+	feeds := slices.ContainsFunc([]string{"get-content", "gc", "type", "cat", "select-string", "sls", "foreach", "%", "for "}, func(reader string) bool {
+		_, after, piped := strings.Cut(lower, "|")
+		return piped && strings.Contains(after, reader) || reader == "for " && strings.HasPrefix(lower, reader)
+	})
+	named := strings.Contains(lower, "oci-oidc-helper") || strings.Contains(lower, "oci_oidc_helper")
+	reader := shell.Reader{
+		Lookup:   func(name string) (string, bool) { return g.windowsVariable(name, directory) },
+		Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory,
+		Judge:  func(c shell.Command) string { return g.denyCommand(c, feeds, named, nesting) },
+		Nested: func(text, directory string) string { return g.denyWindows(text, directory, nesting+1) },
+	}
+	for _, cmd := range []bool{false, true} {
+		if reason := reader.Windows(text, cmd); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+// windowsVariable is one of the environment or of the shell. The usual folders are known
+// wherever this runs.
+func (g *Guard) windowsVariable(name, directory string) (string, bool) {
+	home := shell.Slashed(g.places.Home)
+	switch strings.ToLower(name) {
+	case "home", "userprofile":
+		return home, home != ""
+	case "homedrive":
+		return home[:min(2, len(home))], home != ""
+	case "homepath":
+		return home[min(2, len(home)):], home != ""
+	case "cd", "pwd":
+		return directory, true
+	}
+	if text, set := os.LookupEnv(strings.ToUpper(name)); set {
+		return text, true
+	}
+	switch strings.ToLower(name) {
+	case "appdata":
+		return home + "/AppData/Roaming", home != ""
+	case "localappdata":
+		return home + "/AppData/Local", home != ""
+	}
+	return "", false
 }
 
 // variable is one of the environment, which the shell shares with the helper but
@@ -68,32 +124,6 @@ func (g *Guard) variable(name string) (string, bool) {
 	}
 	return os.LookupEnv(name)
 }
-
-// wrappers run the command that follows them.
-var wrappers = []string{
-	"sudo", "doas", "env", "nohup", "nice", "time", "timeout", "command", "builtin", "exec", "stdbuf", "setsid", "busybox", "xargs", "call", "start",
-}
-
-// programOf returns the name of the program that a command runs, without its directory
-// and in lower case, and what follows it.
-func programOf(words []string) (name string, args []string) {
-	for i, word := range words {
-		base := baseName(word)
-		if variable, _, assigned := strings.Cut(word, "="); assigned && syntax.ValidName(variable) ||
-			slices.Contains(wrappers, base) || strings.HasPrefix(word, "-") || isDuration(word) {
-			continue
-		}
-		return base, words[i+1:]
-	}
-	return "", nil
-}
-
-func baseName(word string) string {
-	return strings.TrimSuffix(strings.ToLower(path.Base(slashed(word))), ".exe")
-}
-
-// isDuration tells the argument of timeout and nice.
-func isDuration(word string) bool { return word == "" || word[0] >= '0' && word[0] <= '9' }
 
 // readers only read the files that they name.
 var readers = []string{
@@ -116,8 +146,8 @@ func interprets(name string) bool {
 
 // denyCommand judges one command. feeds says that the output of one may be names for
 // another, named that the text names oci-oidc-helper.
-func (g *Guard) denyCommand(c command, feeds, named bool, nesting int) string {
-	name, args := programOf(c.words)
+func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) string {
+	name, args := shell.ProgramOf(c.Words)
 	if reason := g.denyWords(c, name); reason != "" {
 		return reason
 	}
@@ -127,8 +157,8 @@ func (g *Guard) denyCommand(c command, feeds, named bool, nesting int) string {
 	if reason := g.denyFed(c, name); reason != "" {
 		return reason
 	}
-	if interprets(name) || slices.ContainsFunc(c.words, interprets) {
-		for _, code := range slices.Concat(args, c.words, c.input) {
+	if interprets(name) || slices.ContainsFunc(c.Words, interprets) {
+		for _, code := range slices.Concat(args, c.Words, c.Input) {
 			if !strings.ContainsAny(code, " \t\n;|&()'\"`") {
 				continue
 			}
@@ -137,23 +167,23 @@ func (g *Guard) denyCommand(c command, feeds, named bool, nesting int) string {
 			}
 		}
 	}
-	return g.denyRecursion(name, args, c.directory, feeds)
+	return g.denyRecursion(name, args, c.Directory, feeds)
 }
 
 // denyWords judges the paths in the words of a command.
-func (g *Guard) denyWords(c command, name string) string {
-	directories := []string{c.directory}
-	for i, word := range c.words { // git -C, tar -C, make --directory
-		if (word == "-C" || word == "--directory" || word == "--chdir") && i+1 < len(c.words) {
-			directories = append(directories, g.absoluteIn(c.words[i+1], c.directory))
+func (g *Guard) denyWords(c shell.Command, name string) string {
+	directories := []string{c.Directory}
+	for i, word := range c.Words { // git -C, tar -C, make --directory
+		if (word == "-C" || word == "--directory" || word == "--chdir") && i+1 < len(c.Words) {
+			directories = append(directories, g.absoluteIn(c.Words[i+1], c.Directory))
 		}
 		if rest, ok := strings.CutPrefix(word, "--directory="); ok {
-			directories = append(directories, g.absoluteIn(rest, c.directory))
+			directories = append(directories, g.absoluteIn(rest, c.Directory))
 		}
 	}
 	reads := slices.Contains(readers, name)
-	for i, word := range slices.Concat(c.words, c.targets) {
-		written := i >= len(c.words) || !reads
+	for i, word := range slices.Concat(c.Words, c.Targets) {
+		written := i >= len(c.Words) || !reads
 		for _, candidate := range pathsIn(word) {
 			for _, directory := range directories {
 				if reason := g.denyShellPath(candidate, directory); reason != "" {
@@ -173,27 +203,27 @@ func (g *Guard) denyWords(c command, name string) string {
 
 // denyFed judges what xargs is given: each word of it takes the place of its {}, or
 // follows its command.
-func (g *Guard) denyFed(c command, name string) string {
-	at := slices.IndexFunc(c.words, func(word string) bool { return baseName(word) == "xargs" })
+func (g *Guard) denyFed(c shell.Command, name string) string {
+	at := slices.IndexFunc(c.Words, func(word string) bool { return shell.BaseName(word) == "xargs" })
 	if at < 0 {
 		return ""
 	}
 	mark := "{}"
-	for i, word := range c.words {
+	for i, word := range c.Words {
 		if rest, ok := strings.CutPrefix(word, "-I"); ok && i > at {
-			if mark = rest; rest == "" && i+1 < len(c.words) {
-				mark = c.words[i+1]
+			if mark = rest; rest == "" && i+1 < len(c.Words) {
+				mark = c.Words[i+1]
 			}
 		}
 	}
-	fed := []string{unknown}
-	if c.input != nil {
-		fed = strings.Fields(strings.Join(c.input, " "))
+	fed := []string{shell.Unknown}
+	if c.Input != nil {
+		fed = strings.Fields(strings.Join(c.Input, " "))
 	}
 	for _, one := range fed {
-		filled := command{directory: c.directory, words: []string{one}}
-		for _, word := range c.words[at+1:] {
-			filled.words = append(filled.words, strings.ReplaceAll(word, mark, one))
+		filled := shell.Command{Directory: c.Directory, Words: []string{one}}
+		for _, word := range c.Words[at+1:] {
+			filled.Words = append(filled.Words, strings.ReplaceAll(word, mark, one))
 		}
 		if reason := g.denyWords(filled, name); reason != "" {
 			return reason
@@ -219,10 +249,10 @@ func pathsIn(word string) []string {
 	if i := strings.IndexAny(word, `/~.\$%`); strings.HasPrefix(word, "-") && i > 0 {
 		parts = append(parts, word[i:])
 	}
-	return slices.DeleteFunc(parts, func(part string) bool { return strings.Trim(part, unknown) == "" })
+	return slices.DeleteFunc(parts, func(part string) bool { return strings.Trim(part, shell.Unknown) == "" })
 }
 
-// denyShellPath judges a path that may have wildcards in it, or parts that are unknown.
+// denyShellPath judges a path that may have wildcards in it, or parts that are shell.Unknown.
 func (g *Guard) denyShellPath(name, directory string) string {
 	if !g.windows {
 		name = strings.TrimPrefix(name, "//") // of file://
@@ -230,27 +260,27 @@ func (g *Guard) denyShellPath(name, directory string) string {
 	if strings.Contains(name, "\n") || len(name) > 4096 {
 		return ""
 	}
-	if _, rest, ok := strings.Cut(slashed(name), unknown+"/"); ok && strings.HasPrefix(name, unknown) {
+	if _, rest, ok := strings.Cut(shell.Slashed(name), shell.Unknown+"/"); ok && strings.HasPrefix(name, shell.Unknown) {
 		for _, kept := range g.kept {
-			if endsWhereBegins(slashed(kept.path), rest) {
+			if endsWhereBegins(shell.Slashed(kept.path), rest) {
 				return cannotTell(name, kept.path)
 			}
 		}
 	}
 	full := g.absoluteIn(name, directory)
-	if !strings.ContainsAny(full, "*?["+unknown) {
+	if !strings.ContainsAny(full, "*?["+shell.Unknown) {
 		return g.denyPath(full, false)
 	}
-	if innards().MatchString(slashed(strings.ReplaceAll(full, unknown, "*"))) {
-		return reasonFor(strings.ReplaceAll(name, unknown, "…"))
+	if innards().MatchString(shell.Slashed(strings.ReplaceAll(full, shell.Unknown, "*"))) {
+		return reasonFor(strings.ReplaceAll(name, shell.Unknown, "…"))
 	}
-	parts := strings.Split(slashed(g.resolvePattern(full)), "/")
+	parts := strings.Split(shell.Slashed(g.resolvePattern(full)), "/")
 	for n := 1; n <= len(parts); n++ {
 		matches := g.wildcards(strings.Join(parts[:n], "/"))
 		for _, kept := range g.kept {
 			switch {
-			case !matches(slashed(kept.path)):
-			case strings.Contains(name, unknown):
+			case !matches(shell.Slashed(kept.path)):
+			case strings.Contains(name, shell.Unknown):
 				return cannotTell(name, kept.path)
 			default:
 				return reasonFor(kept.path)
@@ -262,7 +292,7 @@ func (g *Guard) denyShellPath(name, directory string) string {
 
 func cannotTell(name, kept string) string {
 	return fmt.Sprintf("opencode-oci-oidc cannot tell whether %s is %s, which may hold a secret. Write the path out.",
-		strings.ReplaceAll(name, unknown, "…"), kept)
+		strings.ReplaceAll(name, shell.Unknown, "…"), kept)
 }
 
 // endsWhereBegins reports whether a path's last names are the first ones of another: in
@@ -278,7 +308,7 @@ func endsWhereBegins(path, other string) bool {
 }
 
 // wildcards returns what reports whether a path matches a shell's pattern. In a POSIX
-// shell, a wildcard does not match a leading dot; what is unknown may be one.
+// shell, a wildcard does not match a leading dot; what is shell.Unknown may be one.
 func (g *Guard) wildcards(text string) func(path string) bool {
 	mode := pattern.Filenames | pattern.EntireString | pattern.NoGlobCase
 	if g.windows {
@@ -288,7 +318,7 @@ func (g *Guard) wildcards(text string) func(path string) bool {
 	if err != nil {
 		return func(string) bool { return false }
 	}
-	matcher, err := regexp.Compile(strings.ReplaceAll(expression, unknown, "[^/]*"))
+	matcher, err := regexp.Compile(strings.ReplaceAll(expression, shell.Unknown, "[^/]*"))
 	if err != nil {
 		return func(string) bool { return false }
 	}
@@ -298,7 +328,7 @@ func (g *Guard) wildcards(text string) func(path string) bool {
 // denyCode judges code in some language by what in it looks like a path, and by the
 // ends of the kept paths.
 func (g *Guard) denyCode(code, directory string) string {
-	lower := strings.ToLower(slashed(code))
+	lower := strings.ToLower(shell.Slashed(code))
 	for _, kept := range g.kept {
 		base, parent := filepath.Base(kept.path), filepath.Base(filepath.Dir(kept.path))
 		if strings.Contains(lower, strings.ToLower(parent+"/"+base)) || base == ".secrets" && strings.Contains(lower, base) {
@@ -326,17 +356,17 @@ func (g *Guard) denyCode(code, directory string) string {
 var personsCommands = []string{"token", "refresh", "connect", "logout", "init", "trust", "untrust", "--stdio"}
 
 // denyHelper judges a command that runs oci-oidc-helper.
-func (g *Guard) denyHelper(c command, named bool) string {
-	for i, word := range c.words {
-		if baseName(word) != "oci-oidc-helper" && !isOurselves(word) && !(named && word == unknown && i+1 < len(c.words)) {
+func (g *Guard) denyHelper(c shell.Command, named bool) string {
+	for i, word := range c.Words {
+		if shell.BaseName(word) != "oci-oidc-helper" && !isOurselves(word) && !(named && word == shell.Unknown && i+1 < len(c.Words)) {
 			continue
 		}
-		args := slices.DeleteFunc(slices.Clone(c.words[i+1:]), func(arg string) bool { return arg == "config" })
+		args := slices.DeleteFunc(slices.Clone(c.Words[i+1:]), func(arg string) bool { return arg == "config" })
 		for j := 0; j < len(args); j++ {
 			switch command := args[j]; {
 			case command == "-C" || command == "--directory":
 				j++
-			case strings.Contains(command, unknown) && isOperand(command):
+			case strings.Contains(command, shell.Unknown) && shell.IsOperand(command):
 				return "opencode-oci-oidc cannot tell which command of oci-oidc-helper this is. Write it out."
 			case g.allowed && (command == "token" || command == "refresh"):
 				return ""
@@ -344,7 +374,7 @@ func (g *Guard) denyHelper(c command, named bool) string {
 				return fmt.Sprintf(`"oci-oidc-helper %s" is for the person: it shows a token or changes the sign-in. `+
 					`Use the tools oci_oidc_status and oci_oidc_refresh, or ask the person to run it. `+
 					`To let agents have tokens, a person sets allow_agent_token to true in %s.`, command, config.Name)
-			case isOperand(command):
+			case shell.IsOperand(command):
 				j = len(args)
 			}
 		}
@@ -357,9 +387,6 @@ func isOurselves(word string) bool {
 	own, err := os.Executable()
 	return err == nil && filepath.IsAbs(word) && store.SamePath(word, own)
 }
-
-// isOperand reports whether an argument is no option.
-func isOperand(arg string) bool { return !strings.HasPrefix(arg, "-") || arg == "-" }
 
 // denyRecursion judges programs that read all that is in a directory.
 func (g *Guard) denyRecursion(name string, args []string, directory string, feeds bool) string {
@@ -415,9 +442,9 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 	from := []string{}
 	for _, arg := range args {
 		if g.windows { // findstr and xcopy take a pattern
-			arg = cmp.Or(strings.TrimRight(slashed(arg), "*./"), ".")
+			arg = cmp.Or(strings.TrimRight(shell.Slashed(arg), "*./"), ".")
 		}
-		if path := g.absoluteIn(arg, directory); isOperand(arg) && (g.windows && !strings.Contains(arg, unknown) || isDirectory(path)) {
+		if path := g.absoluteIn(arg, directory); shell.IsOperand(arg) && (g.windows && !strings.Contains(arg, shell.Unknown) || isDirectory(path)) {
 			from = append(from, path)
 		}
 	}
@@ -432,7 +459,7 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 	for _, root := range from {
 		reason := g.denyDescent(root, func(file string) bool {
 			rel, err := filepath.Rel(store.Resolve(root), file)
-			isHidden := err == nil && (strings.HasPrefix(rel, ".") || strings.Contains(slashed(rel), "/."))
+			isHidden := err == nil && (strings.HasPrefix(rel, ".") || strings.Contains(shell.Slashed(rel), "/."))
 			return (hidden || !isHidden) && (names == nil || matches(names, file)) && !matches(leftOut, file)
 		}, "an option")
 		if reason != "" {

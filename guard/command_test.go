@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard/shell"
 )
 
 // What a shell makes of a text is known as far as the text tells, also where the path is
@@ -79,7 +81,7 @@ func TestGuardSaysWhyItCannotJudge(t *testing.T) {
 	p, project := guarded(t)
 	g := New(p, project)
 	for command, says := range map[string]string{
-		"cat ~/$x/other": "cannot tell whether ~/…/other is ~/.secrets", "echo \"": "cannot judge this command", strings.Repeat("a;", maxText): "it is too long",
+		"cat ~/$x/other": "cannot tell whether ~/…/other is ~/.secrets", "echo \"": "cannot judge this command", strings.Repeat("a;", shell.MaxText): "it is too long",
 		"oci-oidc-helper $x": "which command of oci-oidc-helper",
 	} {
 		command, says = strings.ReplaceAll(command, "~", p.Home), strings.ReplaceAll(says, "~", p.Home)

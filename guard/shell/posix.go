@@ -1,4 +1,4 @@
-package guard
+package shell
 
 import (
 	"errors"
@@ -12,48 +12,15 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// A command is a simple command of a shell's text: quotes are removed, variables and
-// braces expanded. What only a running shell knows, such as the output of another
-// command, is [unknown].
-type command struct {
-	directory string   // where it runs
-	words     []string // assignments included
-	targets   []string // of redirections that write
-	input     []string // here-documents, here-strings, and what an echo before a pipe writes
-	lookup    func(name string) (string, bool)
-}
-
-// unknown stands for any text without a slash: one byte, so that ${x:0:1} keeps it. Package
-// expand removes NUL.
-const unknown = "\x1a"
-
-const (
-	maxCommands = 5000      // that are judged of one text
-	maxText     = 128 << 10 // bytes
-	maxNesting  = 8         // of functions and eval
-	maxDepth    = 500
-	maxFields   = 1000 // that one word may expand to
-	maxValue    = 4096 // bytes of a variable; a longer one is unknown
-)
-
-var (
-	errTooLong = errors.New("it is too long")
-	errTooDeep = errors.New("its parts are nested too deep")
-)
-
 // A shell goes through the text of a POSIX shell, bash or zsh, in the order in which the
 // commands would run, and has each of them judged. Both branches of an if are taken, and
-// a variable that has two values after it is unknown.
+// a variable that has two values after it is Unknown.
 type shell struct {
-	lookup     func(name string) (string, bool) // the environment
-	judge      func(command) string
-	absolute   func(name, directory string) string
-	home       string
-	directory  string
+	Reader
 	variables  map[string]expand.Variable
 	functions  map[string]*syntax.Stmt
 	called     map[string]bool
-	parameters []string // $1 and so on; nil where they are unknown
+	parameters []string // $1 and so on; nil where they are Unknown
 	optional   int      // how many if, && and the like the present command depends on
 	nesting    int      // of functions, eval and substitutions
 	depth      int      // of the syntax tree
@@ -66,9 +33,10 @@ type denied string
 
 func (d denied) Error() string { return string(d) }
 
-// readShell has the commands of a text judged, and returns the first reason against one.
-// An error says why the text cannot be judged.
-func (s *shell) readShell(text string) (reason string, err error) {
+// POSIX has the commands of a text for bash, zsh or sh judged, and returns the first
+// reason against one. An error says why the text cannot be judged.
+func (r Reader) POSIX(text string) (reason string, err error) {
+	s := &shell{Reader: r}
 	defer func() {
 		if fault := recover(); fault != nil { // in a parser that somebody else wrote
 			err = fmt.Errorf("%v", fault)
@@ -88,10 +56,10 @@ func (s *shell) readShell(text string) (reason string, err error) {
 }
 
 func (s *shell) text(text string) error {
-	if len(text) > maxText {
+	if len(text) > MaxText {
 		return errTooLong
 	}
-	text = strings.ReplaceAll(text, unknown, "${_}")
+	text = strings.ReplaceAll(text, Unknown, "${_}")
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(text), "")
 	if err != nil {
 		var again error
@@ -131,7 +99,7 @@ func (s *shell) stmt(one *syntax.Stmt) error {
 	}
 	s.depth++
 	defer func(s *shell) { s.depth-- }(s)
-	c := command{input: slices.Clone(s.piped)}
+	c := Command{Input: slices.Clone(s.piped)}
 	for _, redirect := range one.Redirs {
 		if err := s.redirect(redirect, &c); err != nil {
 			return err
@@ -169,10 +137,10 @@ func (s *shell) stmt(one *syntax.Stmt) error {
 			s.functions[of.Name.Value] = of.Body
 		}
 	case *syntax.DeclClause:
-		c.words = []string{of.Variant.Value}
+		c.Words = []string{of.Variant.Value}
 		return s.assign(of.Args, &c, true)
 	case *syntax.TestClause, *syntax.ArithmCmd, *syntax.LetClause:
-		c.words = []string{"[["}
+		c.Words = []string{"[["}
 		return s.conditions(of, c)
 	case *syntax.TimeClause:
 		if of.Stmt != nil {
@@ -186,10 +154,10 @@ func (s *shell) stmt(one *syntax.Stmt) error {
 	return nil
 }
 
-func (s *shell) redirect(r *syntax.Redirect, c *command) error {
+func (s *shell) redirect(r *syntax.Redirect, c *Command) error {
 	if r.Hdoc != nil {
 		text, err := s.literal(r.Hdoc)
-		c.input = append(c.input, text)
+		c.Input = append(c.Input, text)
 		return err
 	}
 	if r.Word == nil || r.Op == syntax.Hdoc || r.Op == syntax.DashHdoc {
@@ -198,33 +166,33 @@ func (s *shell) redirect(r *syntax.Redirect, c *command) error {
 	fields, err := s.fields(r.Word)
 	switch r.Op {
 	case syntax.RdrIn, syntax.DplIn, syntax.DplOut:
-		c.words = append(c.words, fields...)
+		c.Words = append(c.Words, fields...)
 	case syntax.WordHdoc:
-		c.input = append(c.input, strings.Join(fields, " "))
+		c.Input = append(c.Input, strings.Join(fields, " "))
 	default:
-		c.targets = append(c.targets, fields...)
+		c.Targets = append(c.Targets, fields...)
 	}
 	return err
 }
 
 // run has a command judged.
-func (s *shell) run(c command) error {
-	if len(c.words)+len(c.targets) == 0 {
+func (s *shell) run(c Command) error {
+	if len(c.Words)+len(c.Targets) == 0 {
 		return nil
 	}
 	if *s.commands++; *s.commands > maxCommands {
 		return errTooLong
 	}
-	c.directory, c.lookup = s.directory, s.value
-	if reason := s.judge(c); reason != "" {
+	c.Directory, c.Lookup = s.Directory, s.value
+	if reason := s.Judge(c); reason != "" {
 		return denied(reason)
 	}
 	return nil
 }
 
-func (s *shell) call(call *syntax.CallExpr, c command) error {
-	read := c.words
-	c.words = nil
+func (s *shell) call(call *syntax.CallExpr, c Command) error {
+	read := c.Words
+	c.Words = nil
 	assigned := s
 	if len(call.Args) > 0 { // they hold for this command alone
 		assigned = s.inner()
@@ -232,19 +200,19 @@ func (s *shell) call(call *syntax.CallExpr, c command) error {
 	if err := assigned.assign(call.Assigns, &c, false); err != nil {
 		return err
 	}
-	at := len(c.words)
+	at := len(c.Words)
 	args, err := s.fields(call.Args...)
 	if err != nil {
 		return err
 	}
-	c.words = slices.Concat(c.words, args, read)
+	c.Words = slices.Concat(c.Words, args, read)
 	if err := assigned.run(c); err != nil {
 		return err
 	}
 	if len(args) == 0 {
 		return nil
 	}
-	return s.effect(args, c.words[at:])
+	return s.effect(args, c.Words[at:])
 }
 
 // effect is what a command changes in the shell.
@@ -257,13 +225,13 @@ func (s *shell) effect(args, words []string) error {
 		s.parameters, s.nesting = before, s.nesting-1
 		return err
 	}
-	name, rest := programOf(words)
+	name, rest := ProgramOf(words)
 	switch name {
 	case "cd", "pushd":
-		if i := slices.IndexFunc(rest, isOperand); i >= 0 && !strings.Contains(rest[i], unknown) && rest[i] != "-" {
-			s.directory = s.absolute(rest[i], s.directory)
-		} else if i < 0 && s.home != "" {
-			s.directory = s.home
+		if i := slices.IndexFunc(rest, IsOperand); i >= 0 && !strings.Contains(rest[i], Unknown) && rest[i] != "-" {
+			s.Directory = s.Absolute(rest[i], s.Directory)
+		} else if i < 0 && s.Home != "" {
+			s.Directory = s.Home
 		}
 	case "eval":
 		s.nesting++
@@ -312,11 +280,11 @@ func (s *shell) forClause(of *syntax.ForClause) error {
 	if err != nil {
 		return err
 	}
-	if err := s.run(command{words: append([]string{"for"}, items...)}); err != nil {
+	if err := s.run(Command{Words: append([]string{"for"}, items...)}); err != nil {
 		return err
 	}
 	if len(items) == 0 || len(items) > 50 {
-		items = []string{unknown}
+		items = []string{Unknown}
 	}
 	for _, item := range items {
 		s.set(words.Name.Value, expand.Variable{Set: true, Kind: expand.String, Str: item})
@@ -385,7 +353,7 @@ func (s *shell) written(one *syntax.Stmt) (texts []string) {
 }
 
 // conditions has the words of [[ ]], (( )) and let judged.
-func (s *shell) conditions(of syntax.Node, c command) (err error) {
+func (s *shell) conditions(of syntax.Node, c Command) (err error) {
 	syntax.Walk(of, func(node syntax.Node) bool {
 		word, ok := node.(*syntax.Word)
 		if !ok || err != nil {
@@ -393,7 +361,7 @@ func (s *shell) conditions(of syntax.Node, c command) (err error) {
 		}
 		var fields []string
 		if fields, err = s.fields(word); err == nil {
-			c.words = append(c.words, fields...)
+			c.Words = append(c.Words, fields...)
 		}
 		return false
 	})
@@ -404,7 +372,7 @@ func (s *shell) conditions(of syntax.Node, c command) (err error) {
 }
 
 // assign sets variables, and has their values judged as words of a command.
-func (s *shell) assign(assigns []*syntax.Assign, c *command, declares bool) error {
+func (s *shell) assign(assigns []*syntax.Assign, c *Command, declares bool) error {
 	for _, one := range assigns {
 		if one.Name == nil {
 			if one.Value != nil {
@@ -412,7 +380,7 @@ func (s *shell) assign(assigns []*syntax.Assign, c *command, declares bool) erro
 				if err != nil {
 					return err
 				}
-				c.words = append(c.words, fields...)
+				c.Words = append(c.Words, fields...)
 			}
 			continue
 		}
@@ -432,26 +400,26 @@ func (s *shell) assign(assigns []*syntax.Assign, c *command, declares bool) erro
 				}
 				v.List = append(v.List, fields...)
 				if element.Index != nil {
-					v.Str = unknown
+					v.Str = Unknown
 				}
 			}
-			c.words = append(c.words, v.List...)
+			c.Words = append(c.Words, v.List...)
 			if v.Str != "" {
-				v = expand.Variable{Set: true, Kind: expand.String, Str: unknown}
+				v = expand.Variable{Set: true, Kind: expand.String, Str: Unknown}
 			}
 		case one.Value != nil:
 			text, err := s.literal(one.Value)
 			if err != nil {
 				return err
 			}
-			c.words = append(c.words, name+"="+text)
+			c.Words = append(c.Words, name+"="+text)
 			if v.Str = text; one.Append {
 				before, _ := s.value(name)
 				v.Str = before + text
 			}
 		}
 		if one.Index != nil {
-			v = expand.Variable{Set: true, Kind: expand.String, Str: unknown}
+			v = expand.Variable{Set: true, Kind: expand.String, Str: Unknown}
 		}
 		s.set(name, v)
 	}
@@ -461,18 +429,18 @@ func (s *shell) assign(assigns []*syntax.Assign, c *command, declares bool) erro
 	return nil
 }
 
-// set gives a variable its value. One that perhaps has another is unknown.
+// set gives a variable its value. One that perhaps has another is Unknown.
 func (s *shell) set(name string, v expand.Variable) {
 	before, known := s.variables[name]
 	if len(v.Str) > maxValue || s.optional > 0 && known && before.String() != v.String() {
-		v = expand.Variable{Set: true, Kind: expand.String, Str: unknown}
+		v = expand.Variable{Set: true, Kind: expand.String, Str: Unknown}
 	}
 	s.variables[name] = v
 }
 
 func (s *shell) forget(name string) {
 	if syntax.ValidName(name) {
-		s.variables[name] = expand.Variable{Set: true, Kind: expand.String, Str: unknown}
+		s.variables[name] = expand.Variable{Set: true, Kind: expand.String, Str: Unknown}
 	}
 }
 
@@ -500,9 +468,9 @@ func (s *shell) Get(name string) expand.Variable {
 		}
 	}
 	if name == "PWD" {
-		return expand.Variable{Set: true, Kind: expand.String, Str: s.directory}
+		return expand.Variable{Set: true, Kind: expand.String, Str: s.Directory}
 	}
-	if text, set := s.lookup(name); set {
+	if text, set := s.Lookup(name); set {
 		return expand.Variable{Set: true, Exported: true, Kind: expand.String, Str: text}
 	}
 	return expand.Variable{}
@@ -520,8 +488,8 @@ func (s *shell) Each(each func(name string, v expand.Variable) bool) {
 func (s *shell) config() *expand.Config {
 	return &expand.Config{
 		Env:       s,
-		CmdSubst:  func(w io.Writer, _ *syntax.CmdSubst) error { _, err := io.WriteString(w, unknown); return err },
-		ProcSubst: func(*syntax.ProcSubst) (string, error) { return unknown, nil },
+		CmdSubst:  func(w io.Writer, _ *syntax.CmdSubst) error { _, err := io.WriteString(w, Unknown); return err },
+		ProcSubst: func(*syntax.ProcSubst) (string, error) { return Unknown, nil },
 	}
 }
 
@@ -533,7 +501,7 @@ func (s *shell) fields(words ...*syntax.Word) (fields []string, err error) {
 		}
 		for field, err := range expand.FieldsSeq(s.config(), &syntax.Word{Parts: s.knowable(word.Parts)}) {
 			if err != nil {
-				field = unknown
+				field = Unknown
 			}
 			if fields = append(fields, field); len(fields) > maxFields {
 				return nil, errors.New("its words expand to too many others")
@@ -553,7 +521,7 @@ func (s *shell) literal(word *syntax.Word) (string, error) {
 	}
 	text, err := expand.Literal(s.config(), &syntax.Word{Parts: s.knowable(word.Parts)})
 	if err != nil {
-		text = unknown
+		text = Unknown
 	}
 	return text, nil
 }
@@ -580,7 +548,7 @@ func (s *shell) nested(node syntax.Node) (err error) {
 	return err
 }
 
-// knowable returns the parts of a word with [unknown] in the place of what expand cannot
+// knowable returns the parts of a word with [Unknown] in the place of what expand cannot
 // know. The parts themselves stay as they are.
 func (s *shell) knowable(parts []syntax.WordPart) []syntax.WordPart {
 	all := slices.Clone(parts)
@@ -594,7 +562,7 @@ func (s *shell) knowable(parts []syntax.WordPart) []syntax.WordPart {
 			number, err := expand.Arithm(s.config(), part.X)
 			all[i] = &syntax.Lit{Value: fmt.Sprint(number)}
 			if err != nil {
-				all[i] = &syntax.Lit{Value: unknown}
+				all[i] = &syntax.Lit{Value: Unknown}
 			}
 		case *syntax.ParamExp:
 			all[i] = s.knowableParameter(part)
@@ -605,7 +573,7 @@ func (s *shell) knowable(parts []syntax.WordPart) []syntax.WordPart {
 
 func (s *shell) knowableParameter(part *syntax.ParamExp) syntax.WordPart {
 	if part.Param == nil {
-		return &syntax.Lit{Value: unknown}
+		return &syntax.Lit{Value: Unknown}
 	}
 	value, known := s.value(part.Param.Value)
 	plain := part.Slice == nil && part.Repl == nil && part.Exp == nil && !part.Length && !part.Excl
@@ -628,9 +596,9 @@ func (s *shell) knowableParameter(part *syntax.ParamExp) syntax.WordPart {
 			with.Exp.Op = syntax.DefaultUnsetOrNull
 		}
 		return &with
-	case known && (plain || !strings.Contains(value, unknown)):
+	case known && (plain || !strings.Contains(value, Unknown)):
 		return part
 	default:
-		return &syntax.Lit{Value: unknown}
+		return &syntax.Lit{Value: Unknown}
 	}
 }

@@ -1,0 +1,250 @@
+package shell
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Windows has the commands of a text for PowerShell or cmd judged, and returns the first
+// reason against one. A text that neither understands is judged all the same.
+func (r Reader) Windows(text string, cmd bool) (reason string) {
+	reader := &windowsReader{Reader: r, text: text, cmd: cmd, variables: map[string]string{}}
+	return reader.read()
+}
+
+// A windowsReader splits a text into commands and words as PowerShell does, or cmd.
+type windowsReader struct {
+	Reader
+	text      string
+	at        int
+	cmd       bool
+	variables map[string]string // in lower case
+
+	command  Command
+	word     strings.Builder
+	inWord   bool
+	isTarget bool   // the word is a file that is written
+	joins    bool   // the word goes on the last one: 'a' + 'b'
+	quoted   bool   // the word's last part is a string or a variable
+	assigned string // the variable that the next word is assigned to
+}
+
+func (r *windowsReader) rest() string { return r.text[r.at:] }
+
+func (r *windowsReader) read() (reason string) {
+	for r.at < len(r.text) && reason == "" {
+		c := r.text[r.at]
+		r.at++
+		switch {
+		case c == '"':
+			reason = r.doubleQuotes()
+		case c == '\'' && r.singleQuotes():
+		case c == '^' && r.cmd || c == '`' && !r.cmd:
+			if r.at < len(r.text) && r.text[r.at] != '\n' && r.text[r.at] != '\r' {
+				r.add(r.text[r.at : r.at+1])
+			}
+			r.at = min(len(r.text), r.at+1)
+		case c == ' ' || c == '\t' || c == '\r' || c == ';' && r.cmd:
+			r.endWord()
+		case strings.IndexByte("\n;|&(){}", c) >= 0:
+			reason = r.endCommand()
+		case c == '>' || c == '<':
+			if strings.Trim(r.word.String(), "0123456789*") == "" {
+				r.word.Reset()
+				r.inWord = false
+			}
+			r.endWord()
+			r.at += len(r.rest()) - len(strings.TrimLeft(r.rest(), ">&"))
+			r.isTarget = c == '>'
+		case c == '#' && !r.cmd && !r.inWord:
+			if end := strings.IndexByte(r.rest(), '\n'); end >= 0 {
+				r.at += end
+			} else {
+				r.at = len(r.text)
+			}
+		case c == '+' && !r.cmd && (!r.inWord || r.quoted) && strings.IndexAny(r.rest(), " '\"$(") == 0 && len(r.command.Words) > 0 || c == '+' && !r.cmd && r.quoted:
+			r.endWord()
+			r.joins = true
+		case c == '$' && strings.HasPrefix(r.rest(), "("):
+			reason = r.substitution()
+		case c == '$' || c == '%' || c == '!':
+			r.variable(c)
+		default:
+			r.add(string(c))
+			r.quoted = false
+		}
+	}
+	if reason != "" {
+		return reason
+	}
+	return r.endCommand()
+}
+
+func (r *windowsReader) add(text string) {
+	r.inWord = true
+	r.word.WriteString(text)
+}
+
+// singleQuotes reads a string of PowerShell. In cmd it is one only where nothing in it
+// would end the command.
+func (r *windowsReader) singleQuotes() bool {
+	end := strings.IndexByte(r.rest(), '\'')
+	if end < 0 || r.inWord && !r.quoted && strings.IndexByte("=,:+", r.text[max(0, r.at-2)]) < 0 || r.cmd && strings.ContainsAny(r.rest()[:end], "&|<>") {
+		return false
+	}
+	r.add(r.rest()[:end])
+	r.at += end + 1
+	r.quoted = true
+	return true
+}
+
+func (r *windowsReader) doubleQuotes() (reason string) {
+	r.inWord = true
+	for r.at < len(r.text) && reason == "" {
+		c := r.text[r.at]
+		r.at++
+		switch {
+		case c == '"':
+			r.quoted = true
+			return ""
+		case c == '`' && !r.cmd && r.at < len(r.text):
+			r.add(r.text[r.at : r.at+1])
+			r.at++
+		case c == '$' && strings.HasPrefix(r.rest(), "("):
+			reason = r.substitution()
+		case c == '$' || c == '%' || c == '!':
+			r.variable(c)
+		default:
+			r.add(string(c))
+		}
+	}
+	return reason
+}
+
+// substitution judges what stands in $( ), whose output is Unknown.
+func (r *windowsReader) substitution() string {
+	r.add(Unknown)
+	r.quoted = true
+	start, open := r.at+1, 0
+	for r.at < len(r.text) {
+		r.at++
+		switch r.text[r.at-1] {
+		case '(':
+			open++
+		case ')':
+			open--
+		}
+		if open == 0 {
+			return r.Nested(r.text[start:r.at-1], r.Directory)
+		}
+	}
+	return r.Nested(r.text[start:], r.Directory)
+}
+
+var windowsVariable = sync.OnceValue(func() map[byte]*regexp.Regexp {
+	return map[byte]*regexp.Regexp{
+		'$': regexp.MustCompile(`(?i)^(?:\{((?:env:|variable:)?[^}]*)\}|((?:env:|global:|script:)?[a-z_][a-z0-9_]*))`),
+		'%': regexp.MustCompile(`(?i)^(?:([a-z_(][a-z0-9_()]*)%|([a-z_(][a-z0-9_()]*:[^%\s]*)%)`),
+		'!': regexp.MustCompile(`(?i)^([a-z_][a-z0-9_]*)!`),
+	}
+})
+
+// variable reads $x, ${x}, $env:x, %x% or !x!, and puts its value into the word.
+func (r *windowsReader) variable(mark byte) {
+	match := windowsVariable()[mark].FindStringSubmatch(r.rest())
+	if match == nil {
+		r.add(string(mark))
+		return
+	}
+	name := strings.ToLower(strings.Join(match[1:], ""))
+	r.at += len(match[0])
+	if after := strings.TrimLeft(r.rest(), " \t"); mark == '$' && !r.inWord && len(r.command.Words) == 0 &&
+		strings.HasPrefix(after, "=") && !strings.HasPrefix(after, "==") {
+		r.assigned = name
+		r.at = len(r.text) - len(after) + 1
+		return
+	}
+	r.add(r.value(name))
+	r.quoted = true
+}
+
+// value is a variable as text, or [Unknown].
+func (r *windowsReader) value(name string) string {
+	for _, scope := range []string{"global:", "script:", "variable:"} {
+		name = strings.TrimPrefix(name, scope)
+	}
+	plain := strings.TrimPrefix(name, "env:")
+	if text, set := r.variables[plain]; set {
+		return text
+	}
+	if text, set := r.Lookup(plain); set {
+		return text
+	}
+	return Unknown
+}
+
+func (r *windowsReader) endWord() {
+	if !r.inWord {
+		return
+	}
+	word := r.word.String()
+	r.word.Reset()
+	r.inWord, r.quoted = false, false
+	switch last := len(r.command.Words) - 1; {
+	case r.isTarget:
+		r.command.Targets = append(r.command.Targets, word)
+		r.isTarget = false
+	case r.joins && last >= 0:
+		r.command.Words[last] += word
+	default:
+		r.command.Words = append(r.command.Words, word)
+	}
+	r.joins = false
+}
+
+func (r *windowsReader) endCommand() string {
+	r.endWord()
+	r.isTarget = false
+	c := r.command
+	r.command = Command{}
+	if r.assigned != "" && len(c.Words) > 0 {
+		r.variables[strings.TrimPrefix(r.assigned, "env:")] = c.Words[0]
+	}
+	r.assigned = ""
+	if len(c.Words)+len(c.Targets) == 0 {
+		return ""
+	}
+	c.Directory = r.Directory
+	c.Lookup = r.Lookup
+	name, args := ProgramOf(c.Words)
+	switch name {
+	case "join-path":
+		c.Words = append(c.Words, strings.Join(slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !IsOperand(arg) }), "/"))
+	case "set":
+		if variable, value, ok := strings.Cut(strings.Join(args, " "), "="); ok {
+			r.variables[strings.ToLower(variable)] = value
+		}
+	case "powershell", "pwsh":
+		if slices.ContainsFunc(args, isEncodedCommand) {
+			return "opencode-oci-oidc cannot judge an encoded command. Write it out."
+		}
+	}
+	if reason := r.Judge(c); reason != "" {
+		return reason
+	}
+	switch name {
+	case "cd", "chdir", "sl", "set-location", "pushd", "push-location":
+		if i := slices.IndexFunc(args, func(arg string) bool { return IsOperand(arg) && !strings.EqualFold(arg, "/d") }); i >= 0 && !strings.Contains(args[i], Unknown) {
+			r.Directory = r.Absolute(args[i], r.Directory)
+		}
+	}
+	return ""
+}
+
+// isEncodedCommand tells -EncodedCommand, which PowerShell lets one shorten.
+func isEncodedCommand(arg string) bool {
+	option := strings.ToLower(strings.TrimLeft(arg, "-/"))
+	return option != arg && len(option) > 0 && (strings.HasPrefix("encodedcommand", option) || option == "ec")
+}
