@@ -353,7 +353,7 @@ func (g *Guard) denyCode(code, directory string) string {
 
 // personsCommands of oci-oidc-helper print a token, or change what only a person
 // should. status, doctor, config, logs and version are for agents, too.
-var personsCommands = []string{"token", "refresh", "connect", "logout", "init", "trust", "untrust", "--stdio"}
+var personsCommands = []string{"token", "refresh", "connect", "logout", "init", "trust", "untrust", "gateway", "--stdio"}
 
 // denyHelper judges a command that runs oci-oidc-helper.
 func (g *Guard) denyHelper(c shell.Command, named bool) string {

@@ -159,7 +159,7 @@ func TestGuardOfCommands(t *testing.T) {
 		"dd if=/proc/$PPID/mem bs=1 count=1", "cat /proc/self/root/" + state + "/a.json",
 		"oci-oidc-helper token", "oci-oidc-helper -C . token --format env", "env X=1 oci-oidc-helper token", "$OCI_OIDC_HELPER token",
 		"curl -H \"Authorization: Bearer $(oci-oidc-helper token)\" localhost", "echo '{}' | /opt/oci-oidc-helper --stdio",
-		"oci-oidc-helper refresh", "oci-oidc-helper logout", "oci-oidc-helper config trust", "oci-oidc-helper connect",
+		"oci-oidc-helper refresh", "oci-oidc-helper logout", "oci-oidc-helper config trust", "oci-oidc-helper connect", "oci-oidc-helper gateway key",
 		"sh -c 'oci-oidc-helper token'",
 		"sed -i s/a/b/ " + filepath.Join(p.ConfigDirs[0], config.Name), "echo {} > " + filepath.Join(p.ConfigDirs[0], config.Name),
 		"rm ~/oci-oidc-debug.log", "cat ~/.local/share/opencode/auth.json",
