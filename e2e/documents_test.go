@@ -23,6 +23,7 @@ var elsewhere = map[string]string{
 	"git clone":                          "a clone is what the tests run in",
 	"opencode plugin opencode-oci-oidc@": "TestInstalledFromARegistryAndUpgraded",
 	"ssh -L":                             "needs a second machine",
+	"oci-oidc-helper gateway    #":       "TestGateway",
 }
 
 // TestDocuments runs what README.md and docs/ show: each block of commands as one
