@@ -38,7 +38,7 @@ func (s *Session) TokenFor(ctx context.Context, life time.Duration) (Token, erro
 	if err := s.refreshNow(ctx, replaced); err != nil {
 		return token, err
 	}
-	if fresh, _ := s.replacement(""); !fresh.Access.Empty() {
+	if fresh, _, _ := s.replacement(""); !fresh.Access.Empty() {
 		token = fresh
 	}
 	return token, nil

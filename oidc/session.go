@@ -135,8 +135,8 @@ func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
 		if err := s.refreshNow(ctx, replaced); err != nil {
 			return Token{}, err
 		}
-		if token, replaced = s.replacement(rejected); !token.Access.Empty() {
-			return token, nil
+		if token, replaced, err = s.replacement(rejected); !token.Access.Empty() || err != nil {
+			return token, err
 		}
 	}
 	return Token{}, problem.New(problem.Domain,
@@ -145,17 +145,21 @@ func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
 }
 
 // replacement returns the token that came in place of a rejected or expired one,
-// else the fingerprint of one that has to be replaced itself.
-func (s *Session) replacement(rejected string) (token Token, replaced string) {
+// else the fingerprint of one that has to be replaced itself. Some domains hand out one
+// access token until it ends: to refresh once more would not bring another.
+func (s *Session) replacement(rejected string) (token Token, replaced string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.held.usable(time.Now()) || s.held.fingerprint == rejected {
-		return Token{}, s.held.fingerprint
+	if !s.held.usable(time.Now()) {
+		return Token{}, s.held.fingerprint, nil
 	}
 	if rejected != "" {
 		s.stand = s.held.fingerprint
 	}
-	return s.held.token(), ""
+	if s.held.fingerprint == rejected {
+		return Token{}, rejected, s.rejectedAgain("hands out again and again until it ends")
+	}
+	return s.held.token(), "", nil
 }
 
 // Ready returns the token if that needs no waiting: at the cost of one stat, and
@@ -177,7 +181,7 @@ func (s *Session) ready(rejected string) (token Token, replaced string, err erro
 	case rejected != "" && rejected == replaced:
 		s.rejected = rejected
 		if rejected == s.stand && now.Sub(s.held.IssuedAt) < justIssued {
-			err = s.rejectedAgain()
+			err = s.rejectedAgain("has just issued")
 		}
 	case s.held.usable(now):
 		token = s.held.token()
@@ -366,8 +370,9 @@ func (s *Session) loginRequired() *problem.Problem {
 }
 
 // rejectedAgain is what a caller is told when the endpoint refuses even the token
-// that replaced a refused one: another refresh would not help. s.mu is held.
-func (s *Session) rejectedAgain() *problem.Problem {
+// that replaced a refused one: another refresh would not help. What the domain has to do
+// with the token is said in the middle of the sentence. s.mu is held.
+func (s *Session) rejectedAgain(token string) *problem.Problem {
 	hint := "Check scope: it must name the scope of the endpoint's own resource application, audience and scope name written together."
 	if facts, ok := domain.DescribeToken(s.held.Access); ok && len(facts.Audience) > 0 {
 		hint += fmt.Sprintf(" The token's audience is %s.", domain.Printable(fmt.Sprint(facts.Audience), 200))
@@ -375,6 +380,6 @@ func (s *Session) rejectedAgain() *problem.Problem {
 	if skew := s.domain.ClockSkew(); skew.Abs() > 2*time.Minute {
 		hint = fmt.Sprintf("This machine's clock differs from the domain's by %s; correct it.", skew.Abs().Round(time.Second))
 	}
-	return problem.New(problem.Config, fmt.Sprintf("The endpoint %s rejects a token that %s has just issued.",
-		s.config.BaseURL, s.domain.Host()), hint)
+	return problem.New(problem.Config, fmt.Sprintf("The endpoint %s rejects a token that %s %s.",
+		s.config.BaseURL, s.domain.Host(), token), hint)
 }

@@ -152,6 +152,28 @@ func TestRejectedByTheEndpoint(t *testing.T) {
 	}
 }
 
+// TestADomainThatHandsOutOneToken until it ends: what the endpoint does not accept is
+// not asked for twice, and nobody is sent to look at their clock.
+func TestADomainThatHandsOutOneToken(t *testing.T) {
+	w := newWorld(t, domaintest.Options{SameAccessToken: true}, config.ConfidentialApp)
+	w.signedIn()
+	s := w.session()
+	first := w.mustToken(s, "")
+	before := w.Count(domaintest.Token)
+	for range 3 {
+		_, err := s.Token(t.Context(), first.Access.Fingerprint())
+		if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "The endpoint ") || strings.Contains(err.Error(), "clock") {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := w.Count(domaintest.Token) - before; n != 1 {
+		t.Errorf("%d refreshes", n)
+	}
+	if status := s.Status(); !status.SignedIn {
+		t.Errorf("%+v", status)
+	}
+}
+
 func TestStatusAfterTheEnd(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()

@@ -71,6 +71,7 @@ type Server struct {
 	faults  faults
 	state   state
 	revoked revocations
+	lasting sync.Map // of lasting, by what they are for
 
 	servers []*http.Server
 	stop    context.CancelFunc // ends every request's context

@@ -67,6 +67,9 @@ type Options struct {
 	// DeviceLife is the life of a device code in seconds, 300 by default.
 	DeviceLife int `json:"device_life"`
 
+	// SameAccessToken hands out one access token until it ends, as WSO2's API Manager
+	// does, whatever it is asked with.
+	SameAccessToken bool `json:"same_access_token"`
 	// Rotation is what a refresh does to the refresh token: [Rotate] by default.
 	Rotation Rotation `json:"rotation"`
 	// ReuseStatus is the HTTP status of the invalid_grant that answers a refresh

@@ -3,6 +3,7 @@ package domaintest
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -148,6 +149,12 @@ func (s *Server) newRefreshToken(g *grant) string {
 	return text
 }
 
+// lasting is an access token that is handed out until its end.
+type lasting struct {
+	token string
+	end   time.Time
+}
+
 // tokens returns an access token for scopes, and an ID token if openid is one of
 // them and a person's session is still on.
 func (s *Server) tokens(g *grant, scopes []scope) Tokens {
@@ -156,6 +163,16 @@ func (s *Server) tokens(g *grant, scopes []scope) Tokens {
 		AccessToken: s.sign(s.accessClaims(g, scopes, now)),
 		TokenType:   "Bearer",
 		ExpiresIn:   s.current().life(scopes),
+	}
+	if s.current().SameAccessToken {
+		key := fmt.Sprint(g.client.ID, g.user.Name, scopes)
+		end := now.Add(time.Duration(tokens.ExpiresIn) * time.Second)
+		before, _ := s.lasting.LoadOrStore(key, lasting{tokens.AccessToken, end})
+		if same := before.(lasting); now.Before(same.end) {
+			tokens.AccessToken, tokens.ExpiresIn = same.token, int(same.end.Sub(now).Seconds())
+		} else {
+			s.lasting.Store(key, lasting{tokens.AccessToken, end})
+		}
 	}
 	openid := slices.Contains(scopes, scope{name: "openid"})
 	if openid && now.Before(g.signedIn.Add(sessionLife)) {
