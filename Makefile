@@ -173,7 +173,7 @@ FUZZTIME := 1000x
 # instrumented build of everything: they are built as those of test-go.
 fuzz: | build
 	$(call step,each fuzzer for $(FUZZTIME))
-	@for room in $$(grep -rl '^func Fuzz' --include=*_test.go $$(git ls-files --cached --others --exclude-standard '*_test.go' | cut -d/ -f1 | sort -u) | xargs -n1 dirname | sort -u); do \
+	@for room in $$(git grep -l --untracked '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
 		program=$(CURDIR)/build/$${room//\//-}.fuzz; \
 		go test -c $(if $(filter 1000x,$(FUZZTIME)),$(RACE),-fuzz=.) -o $$program ./$$room; \
 		for fuzzer in $$($$program -test.list '^Fuzz'); do \
@@ -221,7 +221,7 @@ bench: $(HELPER) build/bench/.peers $(OPENCODE)/.demo
 build/bench/.peers: $(wildcard bench/peers/*/*.go) go.mod Makefile
 	$(call step,building what is measured beside the helper)
 	@mkdir -p build/bench
-	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o build/bench/ ./bench/peers/...
+	@$(GO_BUILD) -ldflags '$(LDFLAGS)' -o build/bench/ ./bench/peers/...
 	@GOBIN=$(CURDIR)/build/bench go install $(KUBELOGIN) || echo 'kubelogin cannot be built here'
 	@touch $@
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -61,8 +62,8 @@ func TestTheCostOfAStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.Size() > 10_000_000 {
-			t.Errorf("%d bytes, more than 10 MB", info.Size())
+		if info.Size() > 12_000_000 {
+			t.Errorf("%d bytes, more than 12 MB", info.Size())
 		}
 	})
 
@@ -126,5 +127,28 @@ func TestTheCostOfAStart(t *testing.T) {
 				t.Errorf("opened %v, want %v", opened, test.want)
 			}
 		})
+	}
+}
+
+// TestTheFloorLinksWhatTheHelperLinks: a start is compared with a program that links the
+// packages that the helper is given, so it must be the same packages.
+func TestTheFloorLinksWhatTheHelperLinks(t *testing.T) {
+	linked := func(program string) (packages []string) {
+		output, err := exec.Command("go", "list", "-deps", "-tags", "nethttpomithttp2", "-f", "{{if .Module}}{{.ImportPath}}{{end}}", program).Output()
+		if err != nil {
+			t.Fatal(explain(err))
+		}
+		for _, path := range strings.Fields(string(output)) {
+			if !strings.Contains(path, "opencode-oci-oidc") {
+				packages = append(packages, path)
+			}
+		}
+		return packages
+	}
+	inFloor := linked("./peers/floor")
+	for _, path := range linked("../cmd/oci-oidc-helper") {
+		if !slices.Contains(inFloor, path) {
+			t.Errorf("bench/peers/floor does not link %s", path)
+		}
 	}
 }

@@ -28,7 +28,7 @@ var parts = []struct {
 	run  func(*bench) error
 }{
 	{"size", size}, {"calls", calls}, {"wire", wire}, {"start", start}, {"memory", memory},
-	{"wait", wait}, {"storms", storms}, {"fleet", fleet}, {"run", runs}, {"startup", startUp}, {"first", firstRun},
+	{"wait", wait}, {"storms", storms}, {"fleet", fleet}, {"run", runs}, {"stream", streams}, {"startup", startUp}, {"catalogue", catalogue}, {"first", firstRun},
 }
 
 // A bench is one run of the measurements.

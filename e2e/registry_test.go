@@ -28,7 +28,7 @@ const (
 
 // maxDownload bounds what a person downloads, in bytes: the plugin and the helper
 // for one platform, compressed.
-const maxDownload = 4_000_000
+const maxDownload = 5_000_000
 
 func TestInstalledFromARegistryAndUpgraded(t *testing.T) {
 	registry := newRegistry(t)
