@@ -149,3 +149,12 @@ var checks = []check{
 	{"the id", "rpc/stream.go", `case !idOK:`, `case !idOK && e.Version == "?":`, "TestBadLines"},
 	{"the params", "rpc/stream.go", `case len(e.Params) > 0 && e.Params[0] != '{'`, `case len(e.Params) > 99 && e.Params[0] != '{'`, "TestBadLines"},
 }
+
+// A check is something that the code looks at, and the test that notices when it
+// no longer does.
+type check struct {
+	what     string // is no longer checked
+	file     string
+	old, new string // what is put in its place
+	test     string // of the file's package, or of another one of its room
+}

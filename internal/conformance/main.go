@@ -38,15 +38,6 @@ func main() {
 	}
 }
 
-// A check is something that the code looks at, and the test that notices when it
-// no longer does.
-type check struct {
-	what     string // is no longer checked
-	file     string
-	old, new string // what is put in its place
-	test     string // of the file's package, or of another one of its room
-}
-
 const (
 	killed   = "failed"
 	survived = "SURVIVED"

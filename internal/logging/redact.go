@@ -8,8 +8,6 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
-const redacted = "[redacted]"
-
 var secretNames = map[string]bool{
 	"access_token": true, "accesstoken": true, "refresh_token": true, "refreshtoken": true,
 	"id_token": true, "idtoken": true, "client_secret": true, "clientsecret": true, "secret": true,

@@ -8,6 +8,8 @@ var secretParameters = []string{
 	"access_token", "id_token", "device_code", "client_assertion",
 }
 
+const redacted = "[redacted]"
+
 // redactShapes returns text with "[redacted]" in the place of whatever has the shape
 // of a secret. It is written by hand because every start logs a few lines, and a
 // regular expression takes longer to compile than all else that they cost.

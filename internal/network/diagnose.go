@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -344,9 +343,6 @@ func noneTrusted() bool {
 	pool, err := x509.SystemCertPool()
 	return err != nil || pool.Equal(x509.NewCertPool())
 }
-
-// plain is what a server says of itself, without control characters.
-func plain(text string) string { return strings.Trim(strconv.QuoteToGraphic(text), `"`) }
 
 // names are what a certificate is for.
 func names(c *x509.Certificate) []string {

@@ -19,6 +19,18 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
+// Settings are what the configuration says of the network: absolute paths of files
+// in PEM form, or "". The proxy is the environment's business.
+//
+// They are a transport whose errors [Diagnose] explains. Every request has a
+// connection of its own.
+type Settings struct {
+	CAFile     string // CAs to trust beside the system's
+	CASum      string // the SHA-256 that CAFile must have, in hexadecimal; "" for any
+	ClientCert string // shown to servers that ask for one, with its chain
+	ClientKey  string // its private key; "" where it is in the same file
+}
+
 // CAVariables are the variables of the environment that name a file of CAs, as
 // OpenCode reads them, too.
 var CAVariables = []string{"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"}

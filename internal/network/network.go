@@ -20,18 +20,6 @@ import (
 	"time"
 )
 
-// Settings are what the configuration says of the network: absolute paths of files
-// in PEM form, or "". The proxy is the environment's business.
-//
-// They are a transport whose errors [Diagnose] explains. Every request has a
-// connection of its own.
-type Settings struct {
-	CAFile     string // CAs to trust beside the system's
-	CASum      string // the SHA-256 that CAFile must have, in hexadecimal; "" for any
-	ClientCert string // shown to servers that ask for one, with its chain
-	ClientKey  string // its private key; "" where it is in the same file
-}
-
 const (
 	connectTimeout = 10 * time.Second
 	headerTimeout  = 20 * time.Second

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
@@ -116,3 +117,6 @@ func PEM(file []byte) ([]byte, error) {
 	}
 	return text.Bytes(), nil
 }
+
+// plain is what a server says of itself, without control characters.
+func plain(text string) string { return strings.Trim(strconv.QuoteToGraphic(text), `"`) }

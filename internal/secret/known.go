@@ -61,6 +61,12 @@ func (k *Known) Redact(text string) (string, bool) {
 // seen are the secrets of this process.
 var seen Known
 
+// New returns text as a secret.
+func New(text string) Text {
+	Remember(text)
+	return Text{text}
+}
+
 // Remember makes secrets known to [Redact] that become no [Text].
 func Remember(texts ...string) {
 	for _, text := range texts {

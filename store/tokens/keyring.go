@@ -11,34 +11,8 @@ import (
 
 	"github.com/zalando/go-keyring"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
-
-const (
-	keyringService  = "opencode-oci-oidc"
-	keyringPatience = 3 * time.Second // for one answer
-	keySize         = 32              // bytes: AES-256
-)
-
-var errNoKey = errors.New("the keyring does not hold the key")
-
-// A keyringFault is why the keyring cannot be used.
-type keyringFault struct {
-	why   string // for a person, in a few words
-	cause error  // for the log; may be nil
-
-	refusedAt time.Time // by the person; zero if it was not theirs
-}
-
-func (f *keyringFault) Error() string {
-	if f.cause == nil {
-		return f.why
-	}
-	return f.why + ": " + f.cause.Error()
-}
-
-var errSilent = &keyringFault{why: fmt.Sprintf("it has not answered within %d s, and may be waiting for you to unlock it", keyringPatience/time.Second)}
 
 // keys is the operating system's keyring, and what this process has had of it.
 // Nothing of it is touched before the first encrypted file is read or written.
@@ -215,64 +189,4 @@ func (k *systemKeyring) remove(name string) error {
 		return nil
 	}
 	return err
-}
-
-// KeyringFault reports whether err says that the keyring cannot be used just now.
-func KeyringFault(err error) bool {
-	var fault *keyringFault
-	return errors.As(err, &fault)
-}
-
-// A KeyringState is what a token file has to do with the keyring.
-type KeyringState int
-
-// The states.
-const (
-	KeyringUnused KeyringState = iota // the file is not encrypted and shall not be
-	KeyringReady                      // it could hold a key
-	KeyringHasKey                     // it holds the file's
-)
-
-// CheckKeyring asks the keyring where this file needs it. Its error is a problem of kind
-// Store: the keyring does not answer.
-func (f *File) CheckKeyring() (KeyringState, error) {
-	name := f.keyName()
-	if name == "" && !f.seals(name) {
-		return KeyringUnused, nil
-	}
-	if name == "" {
-		name = f.newKeyName()
-	}
-	switch _, err := keys.get(name); {
-	case err == nil:
-		return KeyringHasKey, nil
-	case errors.Is(err, errNoKey):
-		return KeyringReady, nil
-	default:
-		return KeyringUnused, keyringProblem(err)
-	}
-}
-
-// CheckKeyringToSave is CheckKeyring where the next Save needs the keyring.
-func (f *File) CheckKeyringToSave() error {
-	if !f.seals(f.keyName()) {
-		return nil
-	}
-	_, err := f.CheckKeyring()
-	return err
-}
-
-// Encrypted reports whether the file on the disk is encrypted.
-func (f *File) Encrypted() bool { return f.keyName() != "" }
-
-// keyringHint is what to do about a keyring that cannot be used.
-const keyringHint = `Unlock the keyring or start it, as your desktop does when you log in. Where there is none, ` +
-	`write "token_store": "file" in your own configuration, and sign in again: the tokens are then in a file that only you can read.`
-
-func keyringProblem(err error) *problem.Problem {
-	why := "it refuses"
-	if fault := (*keyringFault)(nil); errors.As(err, &fault) {
-		why = fault.why
-	}
-	return problem.New(problem.Store, "The keyring of this system cannot be used: "+why+".", keyringHint).Because(err)
 }

@@ -140,3 +140,45 @@ func sealer(key []byte) cipher.AEAD {
 func (f *File) bound(keyName string) []byte {
 	return fmt.Appendf(nil, "%s %d %s %s", keyringService, sealedVersion, f.session(), keyName)
 }
+
+// A KeyringState is what a token file has to do with the keyring.
+type KeyringState int
+
+// The states.
+const (
+	KeyringUnused KeyringState = iota // the file is not encrypted and shall not be
+	KeyringReady                      // it could hold a key
+	KeyringHasKey                     // it holds the file's
+)
+
+// CheckKeyring asks the keyring where this file needs it. Its error is a problem of kind
+// Store: the keyring does not answer.
+func (f *File) CheckKeyring() (KeyringState, error) {
+	name := f.keyName()
+	if name == "" && !f.seals(name) {
+		return KeyringUnused, nil
+	}
+	if name == "" {
+		name = f.newKeyName()
+	}
+	switch _, err := keys.get(name); {
+	case err == nil:
+		return KeyringHasKey, nil
+	case errors.Is(err, errNoKey):
+		return KeyringReady, nil
+	default:
+		return KeyringUnused, keyringProblem(err)
+	}
+}
+
+// CheckKeyringToSave is CheckKeyring where the next Save needs the keyring.
+func (f *File) CheckKeyringToSave() error {
+	if !f.seals(f.keyName()) {
+		return nil
+	}
+	_, err := f.CheckKeyring()
+	return err
+}
+
+// Encrypted reports whether the file on the disk is encrypted.
+func (f *File) Encrypted() bool { return f.keyName() != "" }

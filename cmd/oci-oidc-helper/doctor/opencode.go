@@ -31,24 +31,6 @@ const (
 	providerID = "oci-oidc"
 )
 
-// openCodeFile is what matters here of one of OpenCode's configurations.
-type openCodeFile struct {
-	path     string
-	Plugin   []pluginEntry                    `json:"plugin"`
-	Model    string                           `json:"model"`
-	Provider map[string]openCodeProviderEntry `json:"provider"`
-}
-
-type openCodeProviderEntry struct {
-	Models  map[string]json.RawMessage `json:"models"`
-	Options struct {
-		BaseURL string `json:"baseURL"`
-	} `json:"options"`
-}
-
-// A pluginEntry is a package or file, alone or at the front of a list with options.
-type pluginEntry string
-
 func (e *pluginEntry) UnmarshalJSON(text []byte) error {
 	var list []json.RawMessage
 	if json.Unmarshal(text, &list) == nil && len(list) > 0 {
