@@ -22,8 +22,10 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
@@ -68,7 +70,7 @@ func New(to Endpoint, log *slog.Logger) (http.Handler, error) {
 	transport.ResponseHeaderTimeout = answerPatience
 	proxy := &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, to.BaseURL) },
-		Transport:      &authorized{to, transport},
+		Transport:      &authorized{to: to, transport: transport},
 		FlushInterval:  -1, // each chunk of a stream as it comes
 		ModifyResponse: refuseRedirect,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -199,6 +201,7 @@ func rewrite(r *httputil.ProxyRequest, base *url.URL) {
 type authorized struct {
 	to        Endpoint
 	transport http.RoundTripper
+	served    atomic.Pointer[served] // the last one
 }
 
 // RoundTrip sends the request, and once more with another token where the endpoint
@@ -211,7 +214,7 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := a.send(req, token)
-	if err != nil || !rejects(resp) {
+	if err != nil || !a.rejects(resp, token) {
 		return resp, err
 	}
 	another, err := a.to.Token(ctx, token.Fingerprint())
@@ -223,6 +226,46 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.send(req, another)
 }
 
+// maxReason bounds what is read of an answer to know what it is about, in bytes.
+const maxReason = 64 << 10
+
+// justServed is how long after a request that was answered an endpoint that says nothing
+// of the token does not mean it.
+const justServed = time.Minute
+
+// A served is a token with which a request was answered.
+type served struct {
+	token secret.Text
+	at    time.Time
+}
+
+// rejects reports whether an answer is about the token (RFC 6750, 3.1), and not about a
+// model or a budget: then another token would change nothing, and the caller gets the
+// endpoint's own words.
+func (a *authorized) rejects(resp *http.Response, token secret.Text) bool {
+	if resp.StatusCode < 300 {
+		a.served.Store(&served{token, time.Now()})
+	}
+	if resp.StatusCode == http.StatusForbidden {
+		return strings.Contains(resp.Header.Get("WWW-Authenticate"), "invalid_token")
+	}
+	if resp.StatusCode != http.StatusUnauthorized {
+		return false
+	}
+	begun, err := io.ReadAll(io.LimitReader(resp.Body, maxReason))
+	rest := resp.Body
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(begun), rest), rest}
+	if err != nil || !endpoint.AboutToken(resp.Header, string(begun)) {
+		return err != nil
+	}
+	last := a.served.Load()
+	silent := resp.Header.Get("WWW-Authenticate") == "" && endpoint.Reason(resp.Header, string(begun)) == ""
+	return !silent || last == nil || last.token != token || time.Since(last.at) > justServed
+}
+
 func (a *authorized) send(req *http.Request, token secret.Text) (*http.Response, error) {
 	body, err := req.GetBody()
 	if err != nil {
@@ -232,12 +275,6 @@ func (a *authorized) send(req *http.Request, token secret.Text) (*http.Response,
 	out.Body = body
 	out.Header.Set("Authorization", "Bearer "+token.Reveal())
 	return a.transport.RoundTrip(out)
-}
-
-// rejects reports whether an answer is about the token (RFC 6750, 3.1).
-func rejects(resp *http.Response) bool {
-	return resp.StatusCode == http.StatusUnauthorized ||
-		resp.StatusCode == http.StatusForbidden && strings.Contains(resp.Header.Get("WWW-Authenticate"), "invalid_token")
 }
 
 // refuseRedirect keeps a caller from sending its prompt to where the endpoint leads.

@@ -185,6 +185,36 @@ func TestRejectedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
+// A refusal that is about a model or a budget is the endpoint's word: no other token is
+// asked for, and the caller reads it, each time.
+func TestRefusalsThatAreNotAboutTheToken(t *testing.T) {
+	const disabled = `{"error":{"message":"Model is disabled"}}`
+	var tokens []string
+	gateway, key := opened(t, func(w http.ResponseWriter, r *http.Request) {
+		tokens = append(tokens, r.Header.Get("Authorization"))
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/disabled"):
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, disabled)
+		case strings.HasSuffix(r.URL.Path, "/silent"):
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	for _, row := range []struct {
+		path   string
+		status int
+		body   string
+	}{{"/v1/disabled", 401, disabled}, {"/v1/served", 200, ""}, {"/v1/disabled", 401, disabled}, {"/v1/silent", 401, ""}, {"/v1/served", 200, ""}} {
+		if status, body := ask(t, gateway, row.path, withKey(key)); status != row.status || body != row.body {
+			t.Errorf("%s: %d, %s", row.path, status, body)
+		}
+	}
+	if len(tokens) != 5 || strings.Contains(fmt.Sprint(tokens), "token-2") {
+		t.Errorf("sent with %q", tokens)
+	}
+}
+
 func TestProblemsAreShapedAsOpenAIsClientsReadThem(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("followed a redirect") }))
 	t.Cleanup(elsewhere.Close)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func TestReason(t *testing.T) {
@@ -38,4 +39,21 @@ func TestReason(t *testing.T) {
 			t.Errorf("%s: about the token: %v", row.name, got)
 		}
 	}
+}
+
+// Whatever an endpoint sends, what is quoted of it is one line of a bounded size in
+// which everything can be seen.
+func FuzzReason(f *testing.F) {
+	for _, body := range []string{`{"error":{"message":"Invalid token."}}`, `{"detail":[{"msg":"x"}]}`, "Jwt is expired", "<html>", "\u202eabc\x1b[2J", `[[[["x"]]]]`, `"\ud800"`} {
+		f.Add("text/plain", `Bearer error="invalid_token", error_description="It was revoked"`, body)
+		f.Add("application/json", "", body)
+	}
+	f.Fuzz(func(t *testing.T, contentType, challenge, body string) {
+		header := http.Header{"Content-Type": {contentType}, "Www-Authenticate": {challenge}}
+		reason := Reason(header, body)
+		if len([]rune(reason)) > maxReason+1 || strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r) }) {
+			t.Errorf("%q", reason)
+		}
+		AboutToken(header, body)
+	})
 }
