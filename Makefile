@@ -34,7 +34,7 @@ comma := ,
 
 export OCI_OIDC_HELPER := $(CURDIR)/$(HELPER)
 
-.PHONY: help build test check stress downloads lint test-go test-shim e2e fuzz mutate vuln demo demo-tui pictures bench clean release releases release-snapshot release-npm release-check build/manual
+.PHONY: help build test check stress downloads lint test-go test-windows test-shim e2e fuzz mutate vuln demo demo-tui pictures bench clean release releases release-snapshot release-npm release-check build/manual
 
 help:
 	@echo 'make build      the helper, into $(HELPER)'
@@ -44,6 +44,7 @@ help:
 	@echo 'make test       everything that has to hold; says at its end what it skipped and why, and what took how long'
 	@echo '  make lint       formatting, go vet, staticcheck, types of the shim, workflows'
 	@echo '  make test-go    the Go tests$(if $(RACE),$(comma) under the race detector)'
+	@echo '  make test-windows  the Go tests for Windows, under wine'
 	@echo '  make test-shim  the tests of the shim, under Node'
 	@echo '  make e2e        the real OpenCode, a browser, a certified identity provider'
 	@echo '  make fuzz       each fuzzer for FUZZTIME, such as 10m'
@@ -71,7 +72,7 @@ $(HELPER):
 # The steps run one after the other, also under make -j: two cores are few, and the
 # list of skips is written in this order. What has to be downloaded is, meanwhile.
 # The last line but one is the whole time: 10 minutes on two cores, 15 on a fresh machine.
-STEPS := lint test-shim fuzz vuln test-go e2e
+STEPS := lint test-shim fuzz vuln test-go test-windows e2e
 
 test: npm-shim/node_modules/.installed | build
 	@rm -f $(SKIPS) $(TIMES)
@@ -96,6 +97,7 @@ test: npm-shim/node_modules/.installed | build
 # The versions of OpenCode, what npm brings for the tests in e2e, and Debian's programs.
 downloads: $(OPENCODE)/.all $(PEERS:%=e2e/%/node_modules/.installed)
 	@e2e/install-tools
+	@e2e/install-wine
 
 # Without the race detector, so that a changed file costs seconds: go test remembers what
 # has passed.
@@ -143,6 +145,15 @@ test-go: $(HELPER) | build
 	$(call step,go test $(RACE))
 	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
 	@go list ./... | grep -v /e2e | xargs go test -json -cover $(RACE) | go run ./internal/skips $(SKIPS)
+
+# The house is no program, and skips is a tool of this Makefile.
+test-windows: | build
+	@e2e/install-wine
+	$(call step,go test for Windows$(comma) under wine: some minutes)
+	@if [ -x build/wine/wine ]; then \
+		CGO_ENABLED=0 GOOS=windows go test -json -exec '$(CURDIR)/build/wine/wine' \
+			$$(go list ./internal/... ./store/... ./rpc ./gateway | grep -v -e /house$$ -e /skips$$) | go run ./internal/skips $(SKIPS); \
+	else echo 'Go tests for Windows: there is no wine (e2e/install-wine says why)' >> $(SKIPS); fi
 
 test-shim: npm-shim/node_modules/.installed $(HELPER)
 	$(call step,node --test in npm-shim)

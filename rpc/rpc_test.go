@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -486,7 +487,7 @@ func TestThePipelinesOrder(t *testing.T) {
 	p := converse(t, places)
 	p.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"directory":%q}}`+"\n"+`{"jsonrpc":"2.0","id":2,"method":"getToken"}`, project))
 	p.receive()
-	if line := p.receive(); !strings.Contains(line, project) {
+	if line := p.receive(); !strings.Contains(line, strings.Trim(strconv.Quote(project), `"`)) {
 		t.Errorf("answered for another directory: %s", line)
 	}
 }

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -20,6 +21,28 @@ func Foreign(_ string, info fs.FileInfo) string {
 	default:
 		return ""
 	}
+}
+
+// Readers says in a few words why others than this user, and the administrator, can read
+// what is at path, or is "". The other result is false where that is not known.
+func Readers(path string) (why string, known bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", false
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Sprintf("mode %04o", mode), true
+	}
+	return "", true
+}
+
+// MakePrivate is the command with which a person keeps others away from what is at path.
+func MakePrivate(path string) string {
+	mode := 600
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		mode = 700
+	}
+	return fmt.Sprintf("chmod %d %s", mode, path)
 }
 
 // keepPrivate keeps others out of a directory.

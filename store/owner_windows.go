@@ -1,7 +1,10 @@
 package store
 
 import (
+	"fmt"
 	"io/fs"
+	"os"
+	"os/user"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -22,20 +25,51 @@ func Foreign(path string, _ fs.FileInfo) string {
 	if err != nil {
 		return ""
 	}
-	if list == nil || writers(list) {
+	const write = windows.FILE_WRITE_DATA | windows.FILE_APPEND_DATA | windows.DELETE | windows.WRITE_DAC | windows.WRITE_OWNER |
+		windows.GENERIC_WRITE | windows.GENERIC_ALL
+	if list == nil || lets(list, write) {
 		return "others can write it"
 	}
 	return ""
 }
 
-// writers reports whether somebody else can write by an access list.
-func writers(list *windows.ACL) bool {
-	const write = windows.FILE_WRITE_DATA | windows.FILE_APPEND_DATA | windows.DELETE | windows.WRITE_DAC | windows.WRITE_OWNER |
-		windows.GENERIC_WRITE | windows.GENERIC_ALL
+// Readers says in a few words why others than this user, and the administrator, can read
+// what is at path, or is "". The other result is false where that is not known, as on a
+// disk without access lists.
+func Readers(path string) (why string, known bool) {
+	sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION)
+	if err != nil {
+		return "", false
+	}
+	list, _, err := sd.DACL()
+	if err != nil {
+		return "", false
+	}
+	if list == nil || lets(list, windows.FILE_READ_DATA|windows.WRITE_DAC|windows.WRITE_OWNER|windows.GENERIC_READ|windows.GENERIC_ALL) {
+		return "by its access list", true
+	}
+	return "", true
+}
+
+// MakePrivate is the command with which a person keeps others away from what is at path.
+func MakePrivate(path string) string {
+	rights := "F"
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		rights = "(OI)(CI)F"
+	}
+	me := "your-name"
+	if current, err := user.Current(); err == nil {
+		me = current.Username
+	}
+	return fmt.Sprintf(`icacls "%s" /inheritance:r /grant:r "%s:%s"`, path, me, rights)
+}
+
+// lets reports whether an access list lets somebody else do one of these things.
+func lets(list *windows.ACL, rights windows.ACCESS_MASK) bool {
 	for i := range uint32(list.AceCount) {
 		var entry *windows.ACCESS_ALLOWED_ACE
 		if windows.GetAce(list, i, &entry) != nil || entry.Header.AceType != windows.ACCESS_ALLOWED_ACE_TYPE ||
-			entry.Header.AceFlags&windows.INHERIT_ONLY_ACE != 0 || entry.Mask&write == 0 {
+			entry.Header.AceFlags&windows.INHERIT_ONLY_ACE != 0 || entry.Mask&rights == 0 {
 			continue
 		}
 		if !ours((*windows.SID)(unsafe.Pointer(&entry.SidStart))) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,6 +77,10 @@ func setup(env *testscript.Env) error {
 	env.Setenv("USERPROFILE", home)
 	env.Setenv("LOCALAPPDATA", filepath.Join(home, "AppData", "Local"))
 	env.Setenv("XDG_STATE_HOME", filepath.Join(home, "state"))
+	env.Setenv("LOG", filepath.Join(home, "oci-oidc-debug.log"))
+	if runtime.GOOS == "windows" {
+		env.Setenv("LOG", filepath.Join(home, "state", "opencode-oci-oidc", "plugin.log"))
+	}
 	env.Setenv("BROWSER", "browser")
 	env.Setenv("GORACE", raceOptions)
 	env.Setenv("DOMAIN", server.URL)

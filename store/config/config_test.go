@@ -104,9 +104,15 @@ func TestSearchOrder(t *testing.T) {
 func TestFindPlacesHonoursTheEnvironment(t *testing.T) {
 	home, other := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home) // as Windows calls it
+	t.Setenv("APPDATA", "")
 	t.Setenv("XDG_CONFIG_HOME", other)
-	paths := Paths(store.FindPlaces(), "/project")
-	want := []string{"/project/" + Name, other + "/opencode/" + Name, home + "/.config/opencode/" + Name}
+	project := t.TempDir()
+	paths := Paths(store.FindPlaces(), project)
+	var want []string
+	for _, dir := range []string{project, filepath.Join(other, "opencode"), filepath.Join(home, ".config", "opencode")} {
+		want = append(want, filepath.Join(dir, Name))
+	}
 	if strings.Join(paths, " ") != strings.Join(want, " ") {
 		t.Errorf("got  %v\nwant %v", paths, want)
 	}

@@ -25,6 +25,7 @@ func sealedFiles(t testing.TB) (p store.Places, inKeyring, inFile, project *File
 	t.Helper()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
 	keyring.MockInit()
+	LetKeyringAsk() // what an earlier test's keyring refused
 	p = storetest.Places(t)
 	cfg := config.Config{DomainURL: "https://idcs", ClientID: "c", Path: filepath.Join(p.ConfigDirs[0], config.Name), TokenStore: config.KeyringStore}
 	inKeyring = Open(p, cfg)

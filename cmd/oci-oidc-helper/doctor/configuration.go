@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
@@ -59,14 +58,18 @@ func checkSecret(_ context.Context, p *patient) Finding {
 				"Write the file anew as plain text, with the secret alone in it.")
 		}
 	}
-	if others := readableByOthers(path); others != "" {
-		return warn(fmt.Sprintf("%s holds the %s and is readable by others (mode %s).", path, proof.Name(), others), "Run: chmod 600 "+path)
+	others, known := store.Readers(path)
+	if others != "" {
+		return warn(fmt.Sprintf("%s holds the %s and is readable by others (%s).", path, proof.Name(), others), "Run: "+store.MakePrivate(path))
 	}
 	if path == p.config.Path {
 		return warn(fmt.Sprintf("The %s stands in the configuration itself.", proof.Name()),
 			`Put it in a file of its own, readable by you alone, and write "{file:~/.secrets/…}" instead.`)
 	}
-	found := ok(path + ", readable by you alone")
+	found := ok(path)
+	if known {
+		found.Message += ", readable by you alone"
+	}
 	if raw, _ := regular.Read(path, maxOpenCodeSize); proof == p.config.ClientSecret && strings.HasSuffix(string(raw), "\n") {
 		found.Details = []string{"The line break at its end is not taken for a part of the secret."}
 	}
@@ -79,16 +82,6 @@ func (p *patient) secretPath() string {
 		return file
 	}
 	return p.config.Path
-}
-
-// readableByOthers returns the mode of a file that others than its owner may read.
-// Windows has no such mode.
-func readableByOthers(path string) string {
-	info, err := os.Stat(path)
-	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o077 == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%04o", info.Mode().Perm())
 }
 
 // checkGit looks whether the client secret is committed.
@@ -152,11 +145,11 @@ func checkCertificates(_ context.Context, p *patient) Finding {
 		leaf := certificate.Leaf
 		details = append(details, fmt.Sprintf("client certificate of %s, until %s", leaf.Subject, leaf.NotAfter.Format(time.DateTime)))
 		key := cmp.Or(files.ClientKey, files.ClientCert)
-		switch others := readableByOthers(key); {
+		switch others, _ := store.Readers(key); {
 		case time.Now().After(leaf.NotAfter):
 			return fail(problem.Config, fmt.Sprintf("The client certificate %s ended at %s.", files.ClientCert, leaf.NotAfter.Format(time.DateTime)), "Have it renewed.", details...)
 		case others != "":
-			return warn(fmt.Sprintf("%s holds a private key and is readable by others (mode %s).", key, others), "Run: chmod 600 "+key, details...)
+			return warn(fmt.Sprintf("%s holds a private key and is readable by others (%s).", key, others), "Run: "+store.MakePrivate(key), details...)
 		case time.Until(leaf.NotAfter) < expirySoon:
 			return warn(fmt.Sprintf("The client certificate %s ends at %s.", files.ClientCert, leaf.NotAfter.Format(time.DateTime)), "Have it renewed in time.", details...)
 		}

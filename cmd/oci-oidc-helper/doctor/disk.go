@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -39,8 +38,12 @@ func checkStateDir(_ context.Context, p *patient) Finding {
 	case writable != nil:
 		return warn(fmt.Sprintf("The tokens' directory %s cannot be written to.", dir), inMemory)
 	}
-	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return warn(fmt.Sprintf("The tokens' directory %s is open to others (mode %04o).", dir, mode), "Run: chmod 700 "+dir)
+	others, known := store.Readers(dir)
+	switch {
+	case others != "":
+		return warn(fmt.Sprintf("The tokens' directory %s is open to others (%s).", dir, others), "Run: "+store.MakePrivate(dir))
+	case !known:
+		return ok(dir)
 	}
 	return ok(dir + ", yours alone")
 }
@@ -58,8 +61,8 @@ func checkSavedTokens(_ context.Context, p *patient) Finding {
 	if tokens.Empty() {
 		return ok("none are saved for this domain, client, scope and method")
 	}
-	if mode := readableByOthers(file.Path()); mode != "" {
-		return warn(fmt.Sprintf("The saved tokens %s are readable by others (mode %s).", file.Path(), mode), "Run: chmod 600 "+file.Path())
+	if others, _ := store.Readers(file.Path()); others != "" {
+		return warn(fmt.Sprintf("The saved tokens %s are readable by others (%s).", file.Path(), others), "Run: "+store.MakePrivate(file.Path()))
 	}
 	if file.Encrypted() {
 		return ok(file.Path() + ", encrypted")
@@ -129,8 +132,8 @@ func checkLog(_ context.Context, p *patient) Finding {
 	case !info.Mode().IsRegular():
 		return ok(path + ", where nothing is kept")
 	}
-	if mode := readableByOthers(path); mode != "" {
-		return warn(fmt.Sprintf("The log %s is readable by others (mode %s).", path, mode), "Run: chmod 600 "+path)
+	if others, _ := store.Readers(path); others != "" {
+		return warn(fmt.Sprintf("The log %s is readable by others (%s).", path, others), "Run: "+store.MakePrivate(path))
 	}
 	found := ok(path)
 	if last := lastTroubles(path); len(last) > 0 {
