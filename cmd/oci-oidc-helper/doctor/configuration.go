@@ -53,8 +53,8 @@ func checkSecret(_ context.Context, p *patient) Finding {
 		if strings.ContainsAny(text.Reveal(), "\r\n") {
 			return fail(problem.Config, fmt.Sprintf("The client secret's file %s holds several lines.", path), "Leave the secret alone in it, in one line.")
 		}
-		if strings.ContainsAny(text.Reveal(), " \t\x00\ufeff") {
-			return fail(problem.Config, fmt.Sprintf("The client secret's file %s holds white space or a byte order mark in the secret.", path),
+		if strings.ContainsAny(text.Reveal(), " \t") {
+			return fail(problem.Config, fmt.Sprintf("The client secret's file %s holds white space in the secret.", path),
 				"Write the file anew as plain text, with the secret alone in it.")
 		}
 	}
