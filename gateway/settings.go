@@ -8,8 +8,8 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -82,7 +82,7 @@ func Listen(port int) ([]net.Listener, int, error) {
 	four, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		kind, hint := problem.Network, "Try again."
-		if errors.Is(err, syscall.EADDRINUSE) {
+		if network.PortTaken(err) {
 			kind, hint = problem.PortInUse, "A gateway may be running already; else choose another port with --port."
 		}
 		return nil, 0, problem.New(kind, fmt.Sprintf("Port %d of 127.0.0.1 cannot be opened.", port), hint).Because(err)
@@ -93,7 +93,7 @@ func Listen(port int) ([]net.Listener, int, error) {
 	switch {
 	case err == nil:
 		listeners = append(listeners, six)
-	case errors.Is(err, syscall.EADDRINUSE):
+	case network.PortTaken(err):
 		// Programs that try IPv6 first would reach whoever has it, and hand over the key.
 		_ = four.Close()
 		return nil, 0, problem.New(problem.PortInUse, fmt.Sprintf("Port %d of [::1] is taken by another program.", port),
