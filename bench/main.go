@@ -88,6 +88,11 @@ func measureAll(only string, scale float64, write bool) error {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
+	if earlier, err := os.ReadFile("bench/RESULTS.md"); err == nil {
+		for _, row := range report.Worse(string(earlier), b.sections) {
+			fmt.Println("worse than in bench/RESULTS.md:", row)
+		}
+	}
 	if !write {
 		return nil
 	}
