@@ -138,6 +138,24 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.setenv("NO_PROXY", "localhost,http://ada:"+domaintest.ConfidentialSecret+"@proxy.example")
 		}, failure, "Environment, proxy variables", "NO_PROXY is malformed"},
 		{"hosts without a comma", func(c *computer) { c.setenv("NO_PROXY", "localhost idp.example.com") }, warning, "Environment, proxy variables", "entries without a comma"},
+		{"ALL_PROXY alone", func(c *computer) { c.setenv("ALL_PROXY", "http://"+closedPort()) }, warning, "Environment, proxy variables", "ALL_PROXY is set, which neither"},
+		{"patterns for hosts", func(c *computer) { c.setenv("NO_PROXY", "10.0.0.0/8,*.example.com") }, warning, "Environment, proxy variables", "patterns that OpenCode does not read"},
+		{"cut in the handshake", func(c *computer) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			c.check(err)
+			c.Cleanup(func() { _ = listener.Close() })
+			go func() {
+				for {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = conn.Read(make([]byte, 4096))
+					_ = conn.Close()
+				}
+			}()
+			c.keys["domain_url"] = "https://" + listener.Addr().String()
+		}, failure, "Domain, way", "cut the connection in the TLS handshake"},
 		{"SOCKS proxy", func(c *computer) { c.setenv("HTTPS_PROXY", "socks5://"+closedPort()) }, warning, "Environment, proxy variables", "OpenCode cannot use"},
 		{"ca_file missing", func(c *computer) { c.keys["ca_file"] = "none.pem" }, failure, "Configuration, certificates", "none.pem, which does not exist"},
 		{"client certificate without its key", func(c *computer) {
@@ -164,6 +182,18 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"clock two hours ahead", func(c *computer) { c.server.Clock.Advance(-2 * time.Hour) }, failure, "Domain, clocks", "clock is 2h0m0s ahead of the domain's"},
 		{"wrong secret", func(c *computer) { c.write(".secrets/app", "renewed") }, failure, "Domain, application", "invalid_client"},
 		{"wrong client", func(c *computer) { c.keys["client_id"] = "somebody" }, failure, "Domain, application", "does not accept the application"},
+		{"a refusal in the domain's own form", func(c *computer) {
+			c.front(httptest.NewServer, map[string]http.HandlerFunc{
+				// Without endpoints, those of the front are taken.
+				"/.well-known/openid-configuration": func(w http.ResponseWriter, _ *http.Request) {
+					_, _ = io.WriteString(w, `{"issuer":"https://identity.oraclecloud.com/","token_endpoint":7}`)
+				},
+				"/oauth2/v1/token": func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(http.StatusBadRequest)
+					_, _ = io.WriteString(w, `{"code":"invalid_request","description":"client is not allowed"}`)
+				},
+			})
+		}, failure, "Domain, application", "client is not allowed"},
 		{"unregistered redirect", func(c *computer) { c.keys["redirect_uri"] = "http://localhost:8766/other" }, failure, "Domain, redirect and scope", "8766/other is not registered"},
 		{"localhost is not 127.0.0.1", func(c *computer) {
 			c.keys["redirect_uri"] = strings.Replace(c.keys["redirect_uri"], "localhost", "127.0.0.1", 1)
@@ -208,6 +238,15 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		}, failure, "Endpoint, reachable", "leads elsewhere: to https://new.example.com."},
 		{"wrong path of the endpoint", func(c *computer) { c.keys["llm_base_url"] = strings.TrimSuffix(c.server.LLMBaseURL, "/v1") }, warning, "Endpoint, reachable", "has no list of models"},
 		{"wrong audience", func(c *computer) { c.keys["scope"] = "openid offline_access"; c.connect = true }, failure, "Endpoint, token accepted", "meant for another audience"},
+		{"a refusal that is not about the token", func(c *computer) {
+			disabled := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusUnauthorized)
+				_, _ = io.WriteString(w, `{"error":{"message":"Budget has been exceeded"}}`)
+			}))
+			c.Cleanup(disabled.Close)
+			c.keys["llm_base_url"] = disabled.URL + "/v1"
+		}, failure, "Endpoint, token accepted", "but not because of the token: Budget has been exceeded"},
 		{"token revoked", func(c *computer) { c.server.RevokeAccessTokens() }, failure, "Endpoint, token accepted", "rejects a valid token"},
 
 		// OpenCode.

@@ -26,6 +26,7 @@ func TestDiscovery(t *testing.T) {
 		{"an endpoint of another kind", `{"authorization_endpoint":"file:///etc/passwd"}`, "", "authorization_endpoint", ""},
 		{"a text for a list", `{"token_endpoint":"BASE/t","scopes_supported":"openid","token_endpoint_auth_methods_supported":"client_secret_post"}`, "", "", "/t"},
 		{"wrong types everywhere", `{"token_endpoint":{"x":1},"issuer":7,"authorization_endpoint":["BASE/a"],"mtls_endpoint_aliases":"none","jwks_uri":null,"authorization_response_iss_parameter_supported":"true","device_authorization_endpoint":[1,2]}`, "", "", "/oauth2/v1/token"},
+		{"a number for an endpoint", `{"token_endpoint":7,"issuer":[7]}`, "", "", "/oauth2/v1/token"},
 		{"a list of one", `{"token_endpoint":["BASE/t"]}`, "", "", "/t"},
 		{"Oracle's own that is a text", `{"token_endpoint":"BASE/t","openid-configuration":"none"}`, "", "", "/t"},
 		{"a list for the whole", `[{"token_endpoint":"BASE/t"}]`, "", "not an identity domain's", ""},

@@ -82,12 +82,12 @@ func readMetadata(text []byte) (m metadata, odd []string, err error) {
 		document = inner
 	}
 	m = metadata{
-		Issuer: document.loose("issuer"), Authorization: document.loose("authorization_endpoint"), Token: document.loose("token_endpoint"),
-		Device: document.loose("device_authorization_endpoint"), Revocation: document.loose("revocation_endpoint"), Keys: document.loose("jwks_uri"),
+		Issuer: document.single("issuer"), Authorization: document.single("authorization_endpoint"), Token: document.single("token_endpoint"),
+		Device: document.single("device_authorization_endpoint"), Revocation: document.single("revocation_endpoint"), Keys: document.single("jwks_uri"),
 		SendsIssuer: document.flag("authorization_response_iss_parameter_supported"), SecretWays: document.list("token_endpoint_auth_methods_supported"),
 	}
 	aliases := document.object("mtls_endpoint_aliases")
-	m.MTLS.Token, m.MTLS.Device, m.MTLS.Revocation = aliases.loose("token_endpoint"), aliases.loose("device_authorization_endpoint"), aliases.loose("revocation_endpoint")
+	m.MTLS.Token, m.MTLS.Device, m.MTLS.Revocation = aliases.single("token_endpoint"), aliases.single("device_authorization_endpoint"), aliases.single("revocation_endpoint")
 	return m, append(document.odd, aliases.odd...), nil
 }
 

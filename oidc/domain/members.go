@@ -64,6 +64,16 @@ func (m *members) text(name string) string {
 	return text
 }
 
+// single returns a member that is a text, or a list of one, or "".
+func (m *members) single(name string) string {
+	var one []json.RawMessage
+	if raw := m.raw[name]; json.Unmarshal(raw, &one) == nil && len(one) == 1 {
+		m.note(name)
+		m.raw[name] = one[0]
+	}
+	return m.text(name)
+}
+
 // loose returns a member that should be a text and may be a number, or a list of one.
 func (m *members) loose(name string) string {
 	if all := m.list(name); len(all) == 1 {
