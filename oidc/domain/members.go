@@ -116,7 +116,7 @@ func (m *members) list(name string) (texts []string) {
 // flag returns a member that is true, as it is or as a text.
 func (m *members) flag(name string) bool {
 	raw, there := m.raw[name]
-	value, err := strconv.ParseBool(strings.Trim(string(raw), `"`))
+	value, err := strconv.ParseBool(unquoted(raw))
 	if there && (err != nil || raw[0] == '"') {
 		m.note(name)
 	}
@@ -129,7 +129,7 @@ func (m *members) number(name string) (number float64, ok bool) {
 	if !there || string(raw) == "null" {
 		return 0, false
 	}
-	number, err := strconv.ParseFloat(strings.TrimSpace(strings.Trim(string(raw), `"`)), 64)
+	number, err := strconv.ParseFloat(unquoted(raw), 64)
 	if err != nil || math.IsNaN(number) || math.IsInf(number, 0) {
 		m.reject(name)
 		return 0, false
@@ -161,7 +161,7 @@ func (m *members) seconds(name string, longest time.Duration) time.Duration {
 	if !there {
 		return 0
 	}
-	number, err := strconv.ParseFloat(strings.TrimSpace(strings.Trim(string(raw), `"`)), 64)
+	number, err := strconv.ParseFloat(unquoted(raw), 64)
 	if err != nil || !(number >= 1) || number > longest.Seconds() {
 		m.note(name)
 		return 0
@@ -185,3 +185,6 @@ func (m *members) reject(name string) {
 		m.unusable = append(m.unusable, name)
 	}
 }
+
+// unquoted is a number or a truth value, as it is or as a text.
+func unquoted(raw json.RawMessage) string { return strings.TrimSpace(strings.Trim(string(raw), `"`)) }
