@@ -1,10 +1,8 @@
 package domain
 
 import (
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -19,6 +17,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
@@ -92,22 +91,23 @@ const assertionLife = 2 * time.Minute
 // clock.
 func (c *client) assertion() (string, error) {
 	now := time.Now().Add(c.clock())
-	header := map[string]string{"alg": "RS256", "typ": "JWT"}
-	if c.keyID != "" {
-		header["kid"] = c.keyID
+	key := jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: c.key, KeyID: c.keyID}}
+	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		return "", err
 	}
-	signed := jwtPart(header) + "." + jwtPart(map[string]any{
+	claims, err := json.Marshal(map[string]any{
 		"iss": c.ClientID, "sub": c.ClientID, "aud": c.audience, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
 	})
-	digest := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(nil, c.key, crypto.SHA256, digest[:])
-	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), err
-}
-
-func jwtPart(value any) string {
-	text, _ := json.Marshal(value)
-	return base64.RawURLEncoding.EncodeToString(text)
+	if err != nil {
+		return "", err
+	}
+	signed, err := signer.Sign(claims)
+	if err != nil {
+		return "", err
+	}
+	return signed.CompactSerialize()
 }
 
 // assertionAudience is whom an assertion is for. OpenID Connect Core 1.0, 9 wants

@@ -2,20 +2,16 @@ package domain
 
 import (
 	"context"
-	"crypto"
 	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rsa"
-	_ "crypto/sha512" // for the algorithms that end in 384 and 512
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
@@ -23,19 +19,15 @@ import (
 // keysPath is where all of Oracle's domains have their signing keys.
 const keysPath = "/admin/v1/SigningCert/jwk"
 
-// A signingKey is one key of a domain (RFC 7517, 4; RFC 7518, 6).
-type signingKey struct {
-	Type       string   `json:"kty"`
-	Use        string   `json:"use"`
-	Operations []string `json:"key_ops"`
-	Algorithm  string   `json:"alg"`
-	ID         string   `json:"kid"`
-	N          string   `json:"n"`
-	E          string   `json:"e"`
-	Curve      string   `json:"crv"`
-	X          string   `json:"x"`
-	Y          string   `json:"y"`
+// algorithms are those of signatures with a private key (RFC 7518, 3.1; RFC 8037, 3.1).
+// There is none without a key, and none with a secret that both sides know.
+var algorithms = []jose.SignatureAlgorithm{
+	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
+
+// A signingKey is one key of a domain (RFC 7517, 4). Each is parsed by itself, so that
+// one of an unknown kind does not spoil the others.
+type signingKey = json.RawMessage
 
 // signingKeys asks the domain for its keys.
 func (d *Domain) signingKeys(ctx context.Context, m *metadata) ([]signingKey, error) {
@@ -108,105 +100,66 @@ func (s *signatureCheck) verify(ctx context.Context, raw string) error {
 var errNoKeyFits = errors.New("no key fits")
 
 // verifySignature checks a signed token (RFC 7515, 5.2) with the one of the keys
-// that its header names, or, without a name, with any of its kind.
+// that its header names, or, without a name, with any of its kind. What the token claims
+// is checked in idtoken.go and not by go-oidc, because Oracle's domains name an issuer
+// that is not their own.
 func verifySignature(raw string, keys []signingKey) error {
-	parts := strings.Split(raw, ".")
-	if len(parts) != 3 {
-		return badIDToken("it is not a JSON Web Token")
+	token, err := jose.ParseSignedCompact(raw, algorithms)
+	if unexpected := (*jose.ErrUnexpectedSignatureAlgorithm)(nil); errors.As(err, &unexpected) {
+		return badIDToken("it is signed with " + Printable(string(unexpected.Got), 20) + ", which proves nothing to us")
 	}
-	var header struct {
-		Algorithm string          `json:"alg"`
-		KeyID     string          `json:"kid"`
-		Critical  json.RawMessage `json:"crit"`
-	}
-	text, errHeader := base64.RawURLEncoding.DecodeString(parts[0])
-	signature, errSignature := base64.RawURLEncoding.DecodeString(parts[2])
-	if errHeader != nil || errSignature != nil || json.Unmarshal(text, &header) != nil || header.Critical != nil {
+	if err != nil || len(token.Signatures) != 1 {
 		return badIDToken("its header or signature cannot be read")
 	}
-	algorithm, known := algorithms[header.Algorithm]
-	if !known {
-		return badIDToken("it is signed with " + Printable(header.Algorithm, 20) + ", which proves nothing to us")
-	}
-	hash := algorithm.hash
-	digest := []byte(parts[0] + "." + parts[1])
-	if hash != 0 {
-		h := hash.New()
-		h.Write(digest)
-		digest = h.Sum(nil)
-	}
-	for _, key := range keys {
-		if key.Type == algorithm.keyType && key.mayVerify(header.Algorithm) && (header.KeyID == "" || key.ID == header.KeyID) &&
-			algorithm.verify(key, hash, digest, signature) {
+	header := token.Signatures[0].Header
+	for _, text := range keys {
+		key, ok := parseSigningKey(text, header.Algorithm)
+		if !ok || header.KeyID != "" && key.KeyID != header.KeyID {
+			continue
+		}
+		if _, err := token.Verify(key.Key); err == nil {
 			return nil
 		}
 	}
 	return badIDToken("its signature is not by a key that the domain publishes").Because(errNoKeyFits)
 }
 
-// mayVerify reports whether the key is there for signatures of the algorithm.
-func (k signingKey) mayVerify(algorithm string) bool {
-	return (k.Use == "" || k.Use == "sig") && (k.Algorithm == "" || k.Algorithm == algorithm) &&
-		(k.Operations == nil || slices.Contains(k.Operations, "verify"))
-}
-
-// An algorithm is a way of signing with a private key (RFC 7518, 3.1; RFC 8037,
-// 3.1). There is none without a key, and none with a secret that both sides know.
-type algorithm struct {
-	keyType string
-	hash    crypto.Hash // 0 where the algorithm sees to that
-	verify  func(key signingKey, hash crypto.Hash, digest, signature []byte) bool
-}
-
-var algorithms = map[string]algorithm{
-	"RS256": {"RSA", crypto.SHA256, byPKCS1}, "RS384": {"RSA", crypto.SHA384, byPKCS1}, "RS512": {"RSA", crypto.SHA512, byPKCS1},
-	"PS256": {"RSA", crypto.SHA256, byPSS}, "PS384": {"RSA", crypto.SHA384, byPSS}, "PS512": {"RSA", crypto.SHA512, byPSS},
-	"ES256": {"EC", crypto.SHA256, onCurve("P-256", elliptic.P256)},
-	"ES384": {"EC", crypto.SHA384, onCurve("P-384", elliptic.P384)},
-	"ES512": {"EC", crypto.SHA512, onCurve("P-521", elliptic.P521)},
-	"EdDSA": {"OKP", 0, byEd25519},
-}
-
-func byPKCS1(key signingKey, hash crypto.Hash, digest, signature []byte) bool {
-	public := key.rsa()
-	return public != nil && rsa.VerifyPKCS1v15(public, hash, digest, signature) == nil
-}
-
-func byPSS(key signingKey, hash crypto.Hash, digest, signature []byte) bool {
-	public := key.rsa()
-	return public != nil && rsa.VerifyPSS(public, hash, digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
-}
-
-// rsa returns nil for what is no RSA key, or one that is too short.
-func (k signingKey) rsa() *rsa.PublicKey {
-	n, errN := base64.RawURLEncoding.DecodeString(k.N)
-	e, errE := base64.RawURLEncoding.DecodeString(k.E)
-	public := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
-	if errN != nil || errE != nil || len(e) > 4 || public.E < 2 || public.N.BitLen() < 2048 || public.N.BitLen() > 16384 {
-		return nil
+// parseSigningKey parses a public key that is there to verify signatures of the
+// algorithm.
+func parseSigningKey(text signingKey, algorithm string) (key jose.JSONWebKey, ok bool) {
+	var also struct {
+		Operations []string `json:"key_ops"`
 	}
-	return public
+	if key.UnmarshalJSON(unpadded(text)) != nil || json.Unmarshal(text, &also) != nil || !key.IsPublic() ||
+		key.Use != "" && key.Use != "sig" || key.Algorithm != "" && key.Algorithm != algorithm ||
+		also.Operations != nil && !slices.Contains(also.Operations, "verify") {
+		return key, false
+	}
+	switch public := key.Key.(type) {
+	case *rsa.PublicKey:
+		return key, public.N.BitLen() >= 2048 && public.N.BitLen() <= 16384
+	case *ecdsa.PublicKey: // each algorithm has its curve (RFC 7518, 3.4)
+		curves := map[string]string{"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+		return key, curves[algorithm] == public.Curve.Params().Name
+	}
+	return key, true
 }
 
-// onCurve verifies a signature that is two numbers of the curve's size, one after
-// the other (RFC 7518, 3.4).
-// onCurve makes its curve at its first use: start-up counts.
-func onCurve(name string, newCurve func() elliptic.Curve) func(signingKey, crypto.Hash, []byte, []byte) bool {
-	return func(key signingKey, _ crypto.Hash, digest, signature []byte) bool {
-		curve := newCurve()
-		size := (curve.Params().BitSize + 7) / 8
-		x, errX := base64.RawURLEncoding.DecodeString(key.X)
-		y, errY := base64.RawURLEncoding.DecodeString(key.Y)
-		if errX != nil || errY != nil || key.Curve != name || len(x) != size || len(y) != size || len(signature) != 2*size {
-			return false
+// unpadded removes the padding that some domains add to the numbers of a key, and that
+// RFC 7515, 2 leaves out.
+func unpadded(text signingKey) signingKey {
+	var members map[string]any
+	if json.Unmarshal(text, &members) != nil {
+		return text
+	}
+	for _, name := range []string{"n", "e", "x", "y"} {
+		if number, ok := members[name].(string); ok {
+			members[name] = strings.TrimRight(number, "=")
 		}
-		public, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
-		r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
-		return err == nil && ecdsa.Verify(public, digest, r, s)
 	}
-}
-
-func byEd25519(key signingKey, _ crypto.Hash, message, signature []byte) bool {
-	x, err := base64.RawURLEncoding.DecodeString(key.X)
-	return err == nil && key.Curve == "Ed25519" && len(x) == ed25519.PublicKeySize && ed25519.Verify(x, message, signature)
+	clean, err := json.Marshal(members)
+	if err != nil {
+		return text
+	}
+	return clean
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -16,10 +17,32 @@ import (
 
 func base64URL(text []byte) string { return base64.RawURLEncoding.EncodeToString(text) }
 
+// A publishedKey is a key as a domain publishes it.
+type publishedKey struct {
+	Type       string   `json:"kty"`
+	Use        string   `json:"use,omitempty"`
+	Operations []string `json:"key_ops,omitempty"`
+	Algorithm  string   `json:"alg,omitempty"`
+	ID         string   `json:"kid,omitempty"`
+	N          string   `json:"n,omitempty"`
+	E          string   `json:"e,omitempty"`
+	Curve      string   `json:"crv,omitempty"`
+	X          string   `json:"x,omitempty"`
+	Y          string   `json:"y,omitempty"`
+}
+
+func published(keys []publishedKey) (all []signingKey) {
+	for _, key := range keys {
+		text, _ := json.Marshal(key)
+		all = append(all, text)
+	}
+	return all
+}
+
 // A signer makes tokens that the domain's published key verifies.
 type signer struct {
 	algorithm string
-	published signingKey
+	published publishedKey
 	sign      func(message []byte) []byte
 }
 
@@ -42,11 +65,11 @@ func signers(t *testing.T) (all []signer) {
 		return signature
 	}
 	key := testKey()
-	published := signingKey{Type: "RSA", ID: "k", N: base64URL(key.N.Bytes()), E: "AQAB"}
+	rsaKey := publishedKey{Type: "RSA", ID: "k", N: base64URL(key.N.Bytes()), E: "AQAB"}
 	for bits, hash := range map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512} {
 		all = append(all,
-			signer{"RS" + bits, published, func(m []byte) []byte { return must(rsa.SignPKCS1v15(nil, key, hash, digest(hash, m))) }},
-			signer{"PS" + bits, published, func(m []byte) []byte {
+			signer{"RS" + bits, rsaKey, func(m []byte) []byte { return must(rsa.SignPKCS1v15(nil, key, hash, digest(hash, m))) }},
+			signer{"PS" + bits, rsaKey, func(m []byte) []byte {
 				return must(rsa.SignPSS(rand.Reader, key, hash, digest(hash, m), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}))
 			}})
 	}
@@ -61,7 +84,7 @@ func signers(t *testing.T) (all []signer) {
 		}
 		point := must(key.PublicKey.Bytes())[1:]
 		size := len(point) / 2
-		all = append(all, signer{c.algorithm, signingKey{Type: "EC", ID: "k", Curve: c.name, X: base64URL(point[:size]), Y: base64URL(point[size:])},
+		all = append(all, signer{c.algorithm, publishedKey{Type: "EC", ID: "k", Curve: c.name, X: base64URL(point[:size]), Y: base64URL(point[size:])},
 			func(m []byte) []byte {
 				r, s, err := ecdsa.Sign(rand.Reader, key, digest(c.hash, m))
 				if err != nil {
@@ -74,7 +97,7 @@ func signers(t *testing.T) (all []signer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(all, signer{"EdDSA", signingKey{Type: "OKP", ID: "k", Curve: "Ed25519", X: base64URL(public)},
+	return append(all, signer{"EdDSA", publishedKey{Type: "OKP", ID: "k", Curve: "Ed25519", X: base64URL(public)},
 		func(m []byte) []byte { return ed25519.Sign(private, m) }})
 }
 
@@ -87,36 +110,53 @@ func TestSignatures(t *testing.T) {
 	for _, s := range all {
 		named, nameless := s.token(`{"alg":"`+s.algorithm+`","kid":"k"}`), s.token(`{"alg":"`+s.algorithm+`"}`)
 		for _, token := range []string{named, nameless} {
-			if err := verifySignature(token, []signingKey{{Type: "oct"}, s.published}); err != nil {
+			if err := verifySignature(token, published([]publishedKey{{Type: "oct"}, s.published})); err != nil {
 				t.Errorf("%s: %v", s.algorithm, err)
 			}
 		}
-		key := func(change func(*signingKey)) []signingKey {
+		key := func(change func(*publishedKey)) []publishedKey {
 			changed := s.published
 			change(&changed)
-			return []signingKey{changed}
+			return []publishedKey{changed}
 		}
 		parts := strings.Split(named, ".")
 		for name, test := range map[string]struct {
 			token string
-			keys  []signingKey
+			keys  []publishedKey
 		}{
-			"other claims":        {parts[0] + "." + base64URL([]byte(`{"sub":"mallory"}`)) + "." + parts[2], []signingKey{s.published}},
-			"no signature":        {parts[0] + "." + parts[1] + ".", []signingKey{s.published}},
+			"other claims":        {parts[0] + "." + base64URL([]byte(`{"sub":"mallory"}`)) + "." + parts[2], []publishedKey{s.published}},
+			"no signature":        {parts[0] + "." + parts[1] + ".", []publishedKey{s.published}},
 			"no keys":             {named, nil},
-			"another name":        {named, key(func(k *signingKey) { k.ID = "other" })},
-			"a key to encrypt":    {named, key(func(k *signingKey) { k.Use = "enc" })},
-			"a key to sign":       {named, key(func(k *signingKey) { k.Operations = []string{"sign"} })},
-			"another algorithm":   {named, key(func(k *signingKey) { k.Algorithm = "none" })},
-			"another kind of key": {named, key(func(k *signingKey) { k.Type = "oct" })},
-			"no algorithm":        {s.token(`{"alg":"none"}`), []signingKey{s.published}},
-			"a shared secret":     {s.token(`{"alg":"HS256","kid":"k"}`), []signingKey{s.published}},
-			"what is critical":    {s.token(`{"alg":"` + s.algorithm + `","crit":["exp"],"exp":1}`), []signingKey{s.published}},
-			"half a key":          {named, key(func(k *signingKey) { k.N, k.X = k.N[:len(k.N)/2], k.X[:len(k.X)/2] })},
+			"another name":        {named, key(func(k *publishedKey) { k.ID = "other" })},
+			"a key to encrypt":    {named, key(func(k *publishedKey) { k.Use = "enc" })},
+			"a key to sign":       {named, key(func(k *publishedKey) { k.Operations = []string{"sign"} })},
+			"another algorithm":   {named, key(func(k *publishedKey) { k.Algorithm = "none" })},
+			"another kind of key": {named, key(func(k *publishedKey) { k.Type = "oct" })},
+			"no algorithm":        {s.token(`{"alg":"none"}`), []publishedKey{s.published}},
+			"a shared secret":     {s.token(`{"alg":"HS256","kid":"k"}`), []publishedKey{s.published}},
+			"what is critical":    {s.token(`{"alg":"` + s.algorithm + `","crit":["exp"],"exp":1}`), []publishedKey{s.published}},
+			"half a key":          {named, key(func(k *publishedKey) { k.N, k.X = k.N[:len(k.N)/2], k.X[:len(k.X)/2] })},
 		} {
-			if err := verifySignature(test.token, test.keys); !problem.Is(err, problem.Domain) {
+			if err := verifySignature(test.token, published(test.keys)); !problem.Is(err, problem.Domain) {
 				t.Errorf("%s with %s: %v", s.algorithm, name, err)
 			}
+		}
+	}
+}
+
+// Some domains pad the numbers of their keys, which RFC 7515, 2 does not.
+func TestKeysWithPadding(t *testing.T) {
+	for _, s := range signers(t) {
+		if s.published.Type != "RSA" {
+			continue
+		}
+		padded := s.published
+		padded.N += strings.Repeat("=", (4-len(padded.N)%4)%4)
+		if padded.N == s.published.N {
+			t.Fatal("there is nothing to pad")
+		}
+		if err := verifySignature(s.token(`{"alg":"`+s.algorithm+`","kid":"k"}`), published([]publishedKey{padded})); err != nil {
+			t.Errorf("%s: %v", s.algorithm, err)
 		}
 	}
 }
