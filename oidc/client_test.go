@@ -182,7 +182,7 @@ func TestClientCredentialsInTime(t *testing.T) {
 		w.Fail(domaintest.Token, domaintest.Fault{Kind: domaintest.Unavailable})
 		time.Sleep(10 * time.Minute * 45 / 100)
 		w.mustToken(s, "")
-		s.behind.Wait()
+		s.background.Wait()
 		if token := w.mustToken(s, ""); token.Access == first.Access {
 			t.Error("no new token ahead of the end")
 		}

@@ -18,6 +18,7 @@ func (s *Session) Flows() []signin.Flow { return signin.Flows(s.config.AuthMetho
 type ConnectOptions struct {
 	Flow        signin.Flow // "" for the one that suits the configuration
 	OpenBrowser bool
+	InMemory    bool                // this process stays: tokens that cannot be saved may live in its memory
 	Prompt      func(signin.Prompt) // called once; must not be nil
 }
 
@@ -55,13 +56,16 @@ func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error)
 }
 
 func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) error {
-	shared := s.file.SignIn(string(o.Flow))
+	shared := s.cache.file.SignIn(string(o.Flow))
 	tokens.LetKeyringAsk()
-	if err := s.writable(); err != nil {
-		return err
+	if now := s.cache.look(); now.withheld && tokens.Newer(now.problem) {
+		return now.problem
 	}
 	// Before anybody goes to the trouble of signing in for nothing.
-	if err := s.file.CheckKeyringToSave(); err != nil {
+	room, err := s.cache.file.Reserve()
+	if err == nil {
+		room.Release()
+	} else if !o.InMemory || tokens.KeyringFault(err) {
 		return err
 	}
 	if place.CI() {
@@ -70,7 +74,7 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 	}
 	made := signin.Attempt{
 		Domain: s.domain, Config: s.config, Patience: s.patience, Answers: a.pasted,
-		Keep: func(tokens tokens.Tokens) error { return s.begin(ctx, tokens) },
+		Keep: func(tokens tokens.Tokens) error { return s.begin(ctx, tokens, o.InMemory) },
 		Show: func(p signin.Prompt) {
 			// The other flows are meant for a browser elsewhere.
 			p.BrowserOpened = o.OpenBrowser && p.Flow == signin.Browser && signin.OpenBrowser(p.URL, s.config.Environ())
@@ -123,67 +127,45 @@ func (s *Session) Answer(ctx context.Context, redirect string) error {
 // whether the domain confirmed it; the tokens are erased in any case.
 func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 	s.cancelAttempt(problem.New(problem.Cancelled, "The session was signed out.", "Sign in again."))
-	unlock, _, err := s.lock(ctx, nil)
-	if err != nil {
-		return false, err
-	}
-	defer unlock()
-	if err := s.writable(); err != nil {
-		return false, err
-	}
-	s.mu.Lock()
-	s.notice()
-	tok := s.held.Tokens
-	s.mu.Unlock()
-	if !tok.Refresh.Empty() {
-		if err := s.domain.Revoke(ctx, tok); err != nil {
-			s.log.Warn("the domain did not confirm the sign-out", "problem", problem.From(err))
-		} else {
-			revoked = true
+	err = s.cache.update(ctx, nil, func(now cached, w *writer) error {
+		if now.withheld && tokens.Newer(now.problem) {
+			return now.problem
 		}
-	}
-	err = s.file.Erase()
-	if tokens.KeyringFault(err) && tok.Refresh.Empty() {
-		problem.From(err).Hint += " The session was not ended at the domain, because nobody could read its refresh token."
-	}
-	if !s.file.Stamp().Same(tokens.Stamp{}) {
-		return revoked, err
-	}
-	s.mu.Lock()
-	s.hold(tokens.Tokens{}, tokens.Stamp{})
-	s.foreign, s.lastFault = nil, nil
-	s.mu.Unlock()
-	s.log.Info("signed out", "revoked", revoked)
-	s.onChange(s.Status())
+		if !now.Refresh.Empty() {
+			if err := s.domain.Revoke(ctx, now.Tokens); err != nil {
+				s.log.Warn("the domain did not confirm the sign-out", "problem", problem.From(err))
+			} else {
+				revoked = true
+			}
+		}
+		err := w.erase()
+		if tokens.KeyringFault(err) && now.Refresh.Empty() {
+			problem.From(err).Hint += " The session was not ended at the domain, because nobody could read its refresh token."
+		}
+		if s.cache.get().Empty() {
+			s.log.Info("signed out", "revoked", revoked)
+		}
+		return err
+	})
 	return revoked, err
 }
 
 // begin saves the tokens of a new sign-in. A file of a newer version is left
 // unharmed.
-func (s *Session) begin(ctx context.Context, tokens tokens.Tokens) error {
-	unlock, _, err := s.lock(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := s.writable(); err != nil {
-		return err
-	}
-	s.log.Info("signed in", "subject", tokens.Subject, "expiresAt", tokens.ExpiresAt, "refreshable", !tokens.Refresh.Empty())
-	if tokens.Refresh.Empty() {
-		s.log.Warn("the domain gave no refresh token: the session ends with its access token. " + RefreshSwitches)
-	}
-	s.keep(tokens)
-	return nil
-}
-
-// writable refuses a file of a newer version, which is left as it is. Any other
-// trouble with the disk leaves the tokens in memory.
-func (s *Session) writable() error {
-	if _, _, err := s.file.Load(); tokens.Newer(err) {
-		return err
-	}
-	return nil
+func (s *Session) begin(ctx context.Context, fresh tokens.Tokens, inMemory bool) error {
+	return s.cache.update(ctx, nil, func(now cached, w *writer) error {
+		if now.withheld && tokens.Newer(now.problem) {
+			return now.problem
+		}
+		if err := w.save(fresh); err != nil && !inMemory {
+			return err
+		}
+		s.log.Info("signed in", "subject", fresh.Subject, "expiresAt", fresh.ExpiresAt, "refreshable", !fresh.Refresh.Empty())
+		if fresh.Refresh.Empty() {
+			s.log.Warn("the domain gave no refresh token: the session ends with its access token. " + RefreshSwitches)
+		}
+		return nil
+	})
 }
 
 // takesPaste lets an attempt take what the person pastes.

@@ -16,10 +16,7 @@ const followPoll = 100 * time.Millisecond
 // prompt, and ends well when new tokens are there.
 func (s *Session) follow(ctx context.Context, shared tokens.SignIn, show func(signin.Prompt)) error {
 	s.log.Info("another window is at the same sign-in")
-	s.mu.Lock()
-	s.notice()
-	before := s.held.fingerprint
-	s.mu.Unlock()
+	before := s.cache.look().fingerprint
 	// A process that hangs keeps its lock: it is not waited for longer than its
 	// own sign-in is good for.
 	const late = 10 * time.Second
@@ -37,7 +34,7 @@ func (s *Session) follow(ctx context.Context, shared tokens.SignIn, show func(si
 		if over {
 			unlock()
 		}
-		if s.replacedByOther(before) {
+		if s.replacedByOther(s.cache.look(), before) {
 			return nil
 		}
 		if over || err != nil || time.Now().After(deadline.Add(late)) {

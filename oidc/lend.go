@@ -1,6 +1,8 @@
 package oidc
 
-import "time"
+import (
+	"time"
+)
 
 const (
 	// lendFor is the longest time for which a token is lent: a borrower that cannot
@@ -21,33 +23,30 @@ const (
 // The time ends before the expiry, but after a refresh ahead has begun, so that
 // its outcome is there in time.
 func (s *Session) Lend(token Token) time.Time {
-	now := time.Now()
+	held, now := s.cache.get(), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	until := now.Add(lendFor).Truncate(lendStep)
-	if end := s.held.ExpiresAt.Add(-s.held.margin / 2); end.Before(until) {
+	if end := held.ExpiresAt.Add(-held.margin / 2); end.Before(until) {
 		until = end
 	}
-	if s.closed || token.Access != s.held.Access || s.held.fingerprint == s.rejected || s.held.early(now) || !now.Before(until) {
+	if s.open.Err() != nil || token.Access != held.Access || held.fingerprint == s.rejected || held.early(now) || !now.Before(until) {
 		return time.Time{}
 	}
-	s.lentUntil = until
-	if s.look == nil {
-		s.look = time.AfterFunc(lendLook, s.lookBehind)
+	s.leasedUntil = until
+	if s.watch == nil {
+		s.watch = time.AfterFunc(lendLook, s.watchFile)
 	}
 	return until
 }
 
-// lookBehind looks at the file on behalf of those who were lent a token.
-func (s *Session) lookBehind() {
+// watchFile reads the file on behalf of those who were lent a token.
+func (s *Session) watchFile() {
 	s.mu.Lock()
-	s.look = nil
-	changed := s.notice()
-	if !s.closed && time.Now().Before(s.lentUntil) {
-		s.look = time.AfterFunc(lendLook, s.lookBehind)
+	s.watch = nil
+	if s.open.Err() == nil && time.Now().Before(s.leasedUntil) {
+		s.watch = time.AfterFunc(lendLook, s.watchFile)
 	}
 	s.mu.Unlock()
-	if changed {
-		s.onChange(s.Status())
-	}
+	s.cache.look()
 }

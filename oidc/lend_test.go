@@ -42,7 +42,7 @@ func TestLend(t *testing.T) {
 			if length < test.least-time.Second || length > test.most {
 				t.Errorf("lent for %s", length)
 			}
-			s.behind.Wait()
+			s.background.Wait()
 		})
 	}
 }
@@ -98,7 +98,7 @@ func TestALentTokenIsTakenBack(t *testing.T) {
 		synctest.Wait()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.look != nil {
+		if s.watch != nil {
 			t.Error("it looks at the file for nobody")
 		}
 	})

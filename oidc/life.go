@@ -18,27 +18,21 @@ func (s *Session) TokenFor(ctx context.Context, life time.Duration) (Token, erro
 	if err != nil {
 		return token, err
 	}
-	s.mu.Lock()
-	now := time.Now()
-	token = s.held.token()
-	wanted := min(life, s.held.ExpiresAt.Sub(s.held.IssuedAt)/2)
-	enough := token.ExpiresAt.Sub(now) >= wanted
-	renewable, doubtful := s.renewable(), !s.held.RefreshSentAt.IsZero()
-	replaced := s.held.fingerprint
-	s.mu.Unlock()
-	switch {
-	case enough:
+	now := s.cache.get()
+	token = now.token()
+	switch wanted := min(life, now.ExpiresAt.Sub(now.IssuedAt)/2); {
+	case time.Until(token.ExpiresAt) >= wanted:
 		return token, nil
-	case !renewable:
+	case !s.renewable(now):
 		return token, problem.New(problem.LoginRequired, "There is no refresh token to get another one.", RefreshSwitches)
-	case doubtful: // not risked while the access token lives
+	case !now.RefreshSentAt.IsZero(): // not risked while the access token lives
 		return token, problem.New(problem.Network, "An earlier refresh had no answer, and is tried again when the token has expired.",
 			"Check the way to the domain: oci-oidc-helper doctor").Passing()
 	}
-	if err := s.refreshNow(ctx, replaced); err != nil {
+	if err := s.refreshNow(ctx, now.fingerprint); err != nil {
 		return token, err
 	}
-	if fresh, _, _ := s.replacement(""); !fresh.Access.Empty() {
+	if fresh, _, _ := s.replaced(""); !fresh.Access.Empty() {
 		token = fresh
 	}
 	return token, nil

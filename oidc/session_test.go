@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -138,7 +139,7 @@ func TestRejectedByTheEndpoint(t *testing.T) {
 	}
 	// One that has worked for a while is refreshed again.
 	s.mu.Lock()
-	s.held.IssuedAt = s.held.IssuedAt.Add(-2 * justIssued)
+	s.cache.held.IssuedAt = s.cache.held.IssuedAt.Add(-2 * justIssued)
 	s.mu.Unlock()
 	if token := w.mustToken(s, second.Access.Fingerprint()); token.Access == second.Access {
 		t.Error("the second token was not replaced")
@@ -246,7 +247,7 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	if token := w.mustToken(s, ""); token.Access != tokens.Access {
 		t.Error("a token that may be valid was not served")
 	}
-	s.behind.Wait()
+	s.background.Wait()
 	if token := w.mustToken(s, ""); token.Access == tokens.Access {
 		t.Error("the token from the future was not replaced")
 	}
@@ -286,7 +287,7 @@ func TestFaults(t *testing.T) {
 				if token := w.mustToken(s, ""); token.Access != tokens.Access {
 					t.Error("another token was served")
 				}
-				s.behind.Wait()
+				s.background.Wait()
 				if saved := w.saved(); saved.Refresh != tokens.Refresh || saved.RefreshSentAt.IsZero() == test.inDoubt {
 					t.Errorf("in doubt since %v, refresh token kept: %v", saved.RefreshSentAt, saved.Refresh == tokens.Refresh)
 				}
@@ -294,7 +295,7 @@ func TestFaults(t *testing.T) {
 				// A refresh token that may be used up is not risked before it must be.
 				time.Sleep(30 * time.Second)
 				w.mustToken(s, "")
-				s.behind.Wait()
+				s.background.Wait()
 				if again := w.Count(domaintest.Token) > 1; again == test.inDoubt {
 					t.Errorf("sent again: %v", again)
 				}
@@ -345,7 +346,7 @@ func TestHalfAnAnswer(t *testing.T) {
 		w.Heal(domaintest.Token)
 		time.Sleep(58 * time.Minute)
 		w.mustToken(s, "")
-		s.behind.Wait()
+		s.background.Wait()
 		if n := w.Count(domaintest.Token); n != 1 {
 			t.Errorf("%d token requests", n)
 		}
@@ -478,38 +479,305 @@ func TestConfigurationChangedAtTheDomain(t *testing.T) {
 	}
 }
 
-// TestUnwritableDisk keeps the session in memory, says so, and saves it when that
-// is possible again.
-func TestUnwritableDisk(t *testing.T) {
-	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
-	w.bubble(func(t *testing.T) {
-		tokens := w.expired()
-		s := w.session()
-		w.mustToken(s, tokens.Access.Fingerprint()) // as a first process
-		again := w.expiredInMemory(s)
+// unwritable makes the directory of the tokens unusable until the returned function is
+// called.
+func (w *world) unwritable() (mend func()) {
+	w.t.Helper()
+	away := w.places.StateDir + "-away"
+	if err := os.Rename(w.places.StateDir, away); err != nil {
+		w.t.Fatal(err)
+	}
+	writeFile(w.t, w.places.StateDir, "in the way")
+	return func() {
+		if err := errors.Join(os.Remove(w.places.StateDir), os.Rename(away, w.places.StateDir)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
 
-		away := w.places.StateDir + "-away"
-		if err := os.Rename(w.places.StateDir, away); err != nil {
-			t.Fatal(err)
+// TestNothingIsSpentInVain: where its successor could not be saved, a refresh token is
+// not sent. A valid access token serves on; without one the person is told why; and the
+// session goes on when the trouble has passed.
+func TestNothingIsSpentInVain(t *testing.T) {
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
+	keyring.MockInit()
+	for trouble, test := range map[string]struct {
+		store config.TokenStore
+		begin func(*world) (mend func())
+	}{
+		"the directory cannot be written to": {config.FileStore, (*world).unwritable},
+		"the keyring is gone": {config.KeyringStore, func(*world) func() {
+			keyring.MockInitWithError(errors.New("gone"))
+			return keyring.MockInit
+		}},
+	} {
+		for _, hasIt := range []bool{false, true} {
+			for _, left := range []time.Duration{-time.Minute, time.Minute} {
+				t.Run(fmt.Sprintf("%s, in memory %v, %v left", trouble, hasIt, left), func(t *testing.T) {
+					w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+					w.config.TokenStore = config.FileStore
+					w.bubble(func(t *testing.T) {
+						tok := w.signedIn()
+						tok.IssuedAt, tok.ExpiresAt = tok.IssuedAt.Add(-time.Hour), time.Now().Add(left)
+						w.save(tok)
+						s := w.session()
+						if hasIt {
+							s.Status()
+						}
+						// The configuration may ask for another form than the file has.
+						s.cache.file = tokens.Open(w.places, func() config.Config { c := w.config; c.TokenStore = test.store; return c }())
+						if !hasIt && test.store == config.FileStore {
+							return // nobody can read the file either
+						}
+						mend := test.begin(w)
+						token, err := s.Token(t.Context(), "")
+						s.background.Wait()
+						if left > 0 && (err != nil || token.Access != tok.Access) {
+							t.Errorf("the valid token is not served: %v", err)
+						}
+						if left < 0 && (!problem.Is(err, problem.Store) || !strings.Contains(err.Error(), "was not refreshed")) {
+							t.Errorf("told %v", err)
+						}
+						if p := s.Status().Problem; p == nil || p.Kind != problem.Store {
+							t.Errorf("status tells %v", p)
+						}
+						if n := w.Count(domaintest.Token); n != 0 {
+							t.Errorf("%d token requests", n)
+						}
+						mend()
+						time.Sleep(time.Minute)
+						if token := w.mustToken(s, ""); token.Access == tok.Access {
+							t.Error("not refreshed afterwards")
+						}
+					})
+					if test.store == config.KeyringStore {
+						keyring.MockInit()
+					}
+				})
+			}
 		}
-		writeFile(t, w.places.StateDir, "in the way")
-		token := w.mustToken(s, again)
-		if status := s.Status(); status.Problem == nil || status.Problem.Kind != problem.Store || !status.SignedIn {
-			t.Errorf("status %+v", status)
+	}
+}
+
+// TestASessionInMemory: where there is no place for tokens at all, a process that stays
+// signs in and refreshes, and says that its tokens live in its memory; one that ends
+// does not begin.
+func TestASessionInMemory(t *testing.T) {
+	w := newWorld(t, domaintest.Options{AutoApproveDevices: true}, config.ConfidentialApp)
+	w.places.StateDir = filepath.Join(w.places.Home, "state")
+	writeFile(t, filepath.Join(w.places.Home, "in the way"), "")
+	w.places.StateDir = "" // no home
+	w.bubble(func(t *testing.T) {
+		s := w.session()
+		_, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Device, Prompt: func(signin.Prompt) { t.Error("the person is asked") }})
+		if !problem.Is(err, problem.Store) {
+			t.Errorf("a process that ends: %v", err)
 		}
-		if err := os.Remove(w.places.StateDir); err != nil {
-			t.Fatal(err)
+		status, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Device, InMemory: true, Prompt: func(signin.Prompt) {}})
+		if err != nil || !status.SignedIn || !status.Unsaved || s.Unsaved() == nil {
+			t.Fatalf("%+v, %v", status, err)
 		}
-		if err := os.Rename(away, w.places.StateDir); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * saveAgain)
-		w.mustToken(s, "")
-		s.behind.Wait()
-		if w.saved().Access != token.Access || s.Status().Problem != nil {
-			t.Error("the tokens were not saved in the end")
+		first := w.mustToken(s, "")
+		time.Sleep(2 * time.Hour)
+		if second := w.mustToken(s, ""); second.Access == first.Access || s.Unsaved() == nil {
+			t.Error("not refreshed in memory")
 		}
 	})
+}
+
+// TestASignOutElsewhereCounts: tokens that could not be saved do not come back after
+// somebody has signed out.
+func TestASignOutElsewhereCounts(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	w.bubble(func(t *testing.T) {
+		w.signedIn()
+		s, other := w.session(), w.session()
+		w.mustToken(s, "")
+		s.cache.held.unsaved = true
+		s.cache.held.replaces = s.cache.held.fingerprint
+		if _, err := other.Disconnect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
+			t.Errorf("after a sign-out elsewhere: %v", err)
+		}
+		time.Sleep(2 * saveAgain)
+		_, _ = s.Token(t.Context(), "")
+		s.background.Wait()
+		if !w.saved().Empty() {
+			t.Error("the tokens are back")
+		}
+	})
+}
+
+// TestUnsavedTokensGiveWay: tokens in memory that could not be saved are saved when that
+// is possible, unless another process has saved others since, by whatever clock.
+func TestUnsavedTokensGiveWay(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, 0, 30 * time.Second} {
+		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+		w.bubble(func(t *testing.T) {
+			before := w.signedIn()
+			mine, theirs := before, before
+			mine.Access, mine.Refresh = secret.New("mine"), secret.New("my-successor")
+			s := w.session()
+			w.mustToken(s, "")
+			s.cache.held = tokensOf(mine, s.cache.held.stamp)
+			s.cache.held.unsaved, s.cache.held.replaces = true, before.Access.Fingerprint()
+			// A mark on the old tokens is nothing new.
+			before.RefreshSentAt = time.Now()
+			w.save(before)
+			if token := w.mustToken(s, ""); token.Access != mine.Access {
+				t.Errorf("%v: the unsaved tokens are lost", ahead)
+			}
+			s.background.Wait()
+			if saved := w.saved(); saved.Refresh != mine.Refresh || s.Unsaved() != nil {
+				t.Errorf("%v: saved %+v", ahead, saved)
+			}
+
+			s.cache.held.unsaved, s.cache.held.replaces = true, before.Access.Fingerprint()
+			s.rewriteAt = time.Time{}
+			theirs.Access, theirs.Refresh = secret.New("theirs"), secret.New("their-successor")
+			theirs.IssuedAt = theirs.IssuedAt.Add(ahead)
+			w.save(theirs)
+			w.mustToken(s, "")
+			s.background.Wait()
+			if saved := w.saved(); saved.Refresh != theirs.Refresh || s.cache.get().Refresh != theirs.Refresh {
+				t.Errorf("%v: overwritten with %+v", ahead, saved)
+			}
+		})
+	}
+}
+
+// TestWaitingForALockEndsWithTheSession: it uses nothing up.
+func TestWaitingForALockEndsWithTheSession(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	unlock, ok, err := tokens.Open(w.places, w.config).TryLock()
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	defer unlock()
+	w.bubble(func(t *testing.T) {
+		w.expired()
+		s := w.session()
+		ended := make(chan error, 1)
+		go func() { _, err := s.Token(t.Context(), ""); ended <- err }()
+		time.Sleep(2 * time.Second)
+		began := time.Now()
+		s.Close()
+		if err := <-ended; !problem.Is(err, problem.Cancelled) || time.Since(began) > time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		if n := w.Count(domaintest.Token); n != 0 {
+			t.Errorf("%d token requests", n)
+		}
+	})
+}
+
+// TestRefreshHasBrakes: whoever asks for new tokens again and again sends no more than
+// the domain wants.
+func TestRefreshHasBrakes(t *testing.T) {
+	t.Run("Retry-After", func(t *testing.T) {
+		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+		w.bubble(func(t *testing.T) {
+			w.signedIn()
+			s := w.session()
+			w.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Throttle, RetryAfter: 10 * time.Minute})
+			for range 20 {
+				if _, err := s.Refresh(t.Context()); !problem.Is(err, problem.Throttled) {
+					t.Errorf("%v", err)
+				}
+				time.Sleep(10 * time.Second)
+			}
+			if n := w.Count(domaintest.Token); n != 1 {
+				t.Errorf("%d token requests", n)
+			}
+		})
+	})
+	t.Run("a refresh token in doubt", func(t *testing.T) {
+		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+		w.bubble(func(t *testing.T) {
+			tok := w.signedIn()
+			tok.RefreshSentAt = time.Now()
+			w.save(tok)
+			s := w.session()
+			if _, err := s.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "may be used up") {
+				t.Errorf("%v", err)
+			}
+			if token, err := s.TokenFor(t.Context(), 59*time.Minute); err != nil || token.Access != tok.Access || w.Count(domaintest.Token) != 0 {
+				t.Errorf("%v after %d token requests", err, w.Count(domaintest.Token))
+			}
+			time.Sleep(time.Hour)
+			w.mustToken(s, "")
+		})
+	})
+	t.Run("no refresh token", func(t *testing.T) {
+		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+		tok := w.signedIn()
+		tok.Refresh = secret.Text{}
+		w.save(tok)
+		s := w.session()
+		if _, err := s.Refresh(t.Context()); !problem.Is(err, problem.LoginRequired) || !strings.Contains(err.Error(), "no refresh token") || strings.Contains(err.Error(), "not signed in") {
+			t.Errorf("%v", err)
+		}
+		if token, err := s.TokenFor(t.Context(), 2*time.Hour); err != nil || token.Access != tok.Access {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestPausesGrow: after each failure in a row the next try comes later, up to a minute.
+func TestPausesGrow(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	w.bubble(func(t *testing.T) {
+		w.expired()
+		s := w.session()
+		w.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Unavailable})
+		requests := func(in time.Duration) int {
+			before := w.Count(domaintest.Token)
+			for began := time.Now(); time.Since(began) < in; time.Sleep(time.Second / 4) {
+				_, _ = s.Token(t.Context(), "")
+			}
+			return w.Count(domaintest.Token) - before
+		}
+		first := requests(2 * time.Minute)
+		later := requests(10 * time.Minute)
+		if first < 4 || first > 12 || later < 5 || later > 20 {
+			t.Errorf("%d tries in two minutes, %d in the ten after them", first, later)
+		}
+	})
+}
+
+// TestTokenFor: a caller that keeps its token gets one that lives long enough, where the
+// domain has such tokens.
+func TestTokenFor(t *testing.T) {
+	for _, test := range []struct {
+		left, wanted time.Duration
+		requests     int
+	}{
+		{30 * time.Second, 5 * time.Minute, 1},
+		{30 * time.Minute, 5 * time.Minute, 0},
+		{20 * time.Minute, 45 * time.Minute, 1},
+		{59 * time.Minute, 24 * time.Hour, 0}, // none lives as long
+	} {
+		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+		w.bubble(func(t *testing.T) {
+			tok := w.signedIn()
+			tok.IssuedAt, tok.ExpiresAt = time.Now().Add(test.left-time.Hour), time.Now().Add(test.left)
+			w.save(tok)
+			s := w.session()
+			token, err := s.TokenFor(t.Context(), test.wanted)
+			s.background.Wait()
+			if err != nil || (token.Access != tok.Access) != (test.requests == 1) || w.Count(domaintest.Token) != test.requests {
+				t.Errorf("%v left, %v wanted: %d requests, %v", test.left, test.wanted, w.Count(domaintest.Token), err)
+			}
+			// Where none is to be had, the living one serves.
+			w.save(tok)
+			w.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Unavailable})
+			if token, err := w.session().TokenFor(t.Context(), test.wanted); (err != nil) != (test.requests == 1) || token.Access != tok.Access {
+				t.Errorf("%v left, %v wanted, and no answer: %v", test.left, test.wanted, err)
+			}
+		})
+	}
 }
 
 // expiredInMemory names the session's token as rejected, so that the next call
@@ -517,8 +785,8 @@ func TestUnwritableDisk(t *testing.T) {
 func (w *world) expiredInMemory(s *Session) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stand = ""
-	return s.held.fingerprint
+	s.replacement = ""
+	return s.cache.get().fingerprint
 }
 
 // TestAFileDamagedUnderALivingSession: what is in memory is kept, and written again.
@@ -532,12 +800,12 @@ func TestAFileDamagedUnderALivingSession(t *testing.T) {
 		if w.mustToken(s, "").Access != token.Access {
 			t.Error("another token")
 		}
-		s.behind.Wait()
+		s.background.Wait()
 		if saved := w.saved(); saved.Access != token.Access || saved.Refresh.Empty() {
 			t.Errorf("saved %+v", saved)
 		}
 		s.mu.Lock()
-		s.saveAfter = time.Time{}
+		s.rewriteAt = time.Time{}
 		s.mu.Unlock()
 	}
 }
@@ -644,7 +912,7 @@ func TestTwoFormsDoNotQuarrel(t *testing.T) {
 			if token := w.mustToken(s, ""); token.Access != saved.Access {
 				t.Fatal("another token")
 			}
-			s.behind.Wait()
+			s.background.Wait()
 			if file.Encrypted() != before {
 				forms++
 			}
@@ -683,7 +951,7 @@ func TestAFormIsChangedOfWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	unlock()
-	s.behind.Wait()
+	s.background.Wait()
 	if got := w.saved(); got.Access != newer.Access || !tokens.Open(w.places, w.config).Encrypted() {
 		t.Errorf("saved: %+v", got)
 	}
@@ -728,7 +996,7 @@ func TestAKeyringThatIsNotThere(t *testing.T) {
 	if w.mustToken(s, "").Access != token.Access || s.Status().Problem == nil {
 		t.Error("not kept, or not told")
 	}
-	s.behind.Wait()
+	s.background.Wait()
 	if now, _ := os.ReadFile(tokens.Open(w.places, w.config).Path()); string(now) != string(other) {
 		t.Error("written again")
 	}

@@ -125,6 +125,7 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 	status, err := session.Connect(ctx, oidc.ConnectOptions{
 		Flow:        p.Flow,
 		OpenBrowser: p.OpenBrowser == nil || *p.OpenBrowser,
+		InMemory:    true, // this process stays
 		Prompt: func(p signin.Prompt) {
 			shown := connectPrompt{p.Flow, p.URL, p.UserCode, nil, p.ExpiresAt.UTC().Truncate(time.Second), p.BrowserOpened}
 			if p.Flow == signin.Device {

@@ -1,10 +1,14 @@
 package store
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 )
@@ -29,30 +33,124 @@ func makePrivateDir(path string) error {
 }
 
 // Replace writes a file for its owner alone, or leaves the old one: the text
-// is safe on the disk before it takes the old one's name. Only one process at a
-// time may call it for a path, so that what a killed one left behind has a known
-// name and is removed.
+// is safe on the disk before it takes the old one's name.
 func Replace(path string, text []byte) error {
+	draft, err := NewDraft(path, 0)
+	if err != nil {
+		return err
+	}
+	defer draft.Discard()
+	return draft.Place(text)
+}
+
+// A Draft is what a file will be, under a name of its own beside it.
+type Draft struct {
+	path  string // of the file that it will be
+	file  *os.File
+	whole bool // the text is in it, and synced
+}
+
+const draftSuffix = ".new"
+
+// NewDraft makes a draft with room for size bytes, written and synced: to place as much
+// needs no more space on the disk.
+func NewDraft(path string, size int) (*Draft, error) {
 	if err := makePrivateDir(path); err != nil {
-		return err
+		return nil, err
 	}
-	name := path + ".tmp"
-	_ = os.Remove(name)
-	temp, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := os.OpenFile(path+"."+rand.Text()[:12]+draftSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = temp.Write(text)
-	err = errors.Join(err, temp.Sync(), temp.Close())
+	d := &Draft{path: path, file: file}
+	if size > 0 {
+		_, err = file.Write(bytes.Repeat([]byte(" "), size))
+		if err = errors.Join(err, file.Sync()); err != nil {
+			d.Discard()
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// Place writes the text and gives the draft the name of the file.
+func (d *Draft) Place(text []byte) error {
+	_, err := d.file.WriteAt(text, 0)
 	if err == nil {
-		err = disk.Rename(name, path)
+		err = d.file.Truncate(int64(len(text)))
 	}
-	if err != nil {
-		_ = os.Remove(name)
+	if err = errors.Join(err, d.file.Sync()); err != nil {
 		return err
 	}
-	SyncDir(filepath.Dir(path))
+	d.whole = true
+	name := d.file.Name()
+	if err := d.file.Close(); err != nil {
+		return err
+	}
+	if err := disk.Rename(name, d.path); err != nil {
+		return err
+	}
+	d.file = nil
+	SyncDir(filepath.Dir(d.path))
+	removeDrafts(d.path, draftLife)
 	return nil
+}
+
+// Discard removes a draft that was not placed.
+func (d *Draft) Discard() {
+	if d.file != nil {
+		_ = d.file.Close()
+		_ = os.Remove(d.file.Name())
+		d.file = nil
+	}
+}
+
+// Keep leaves a draft that could not be placed where [Drafts] finds it, and reports
+// whether the text is safe there.
+func (d *Draft) Keep() bool {
+	if d.file == nil || !d.whole {
+		return false
+	}
+	if _, err := os.Stat(d.file.Name()); err != nil {
+		return false
+	}
+	_ = d.file.Close()
+	d.file = nil
+	return true
+}
+
+// draftLife is how old a draft is that nobody writes any more: its process was killed.
+const draftLife = 10 * time.Minute
+
+// Drafts are the paths of the drafts of a file.
+func Drafts(path string) []string {
+	if path == "" {
+		return nil
+	}
+	entries, _ := os.ReadDir(filepath.Dir(path))
+	var drafts []string
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, filepath.Base(path)+".") && strings.HasSuffix(name, draftSuffix) {
+			drafts = append(drafts, filepath.Join(filepath.Dir(path), name))
+		}
+	}
+	return drafts
+}
+
+// removeDrafts removes the drafts of a file that are at least as old.
+func removeDrafts(path string, age time.Duration) {
+	for _, draft := range Drafts(path) {
+		if info, err := os.Stat(draft); err == nil && time.Since(info.ModTime()) >= age {
+			_ = os.Remove(draft)
+		}
+	}
+}
+
+// RemoveDrafts removes all drafts of a file. Nobody may be writing one.
+func RemoveDrafts(path string) {
+	for _, draft := range Drafts(path) {
+		_ = os.Remove(draft)
+	}
 }
 
 // Writable reports whether files can be made in a directory, or in what is there of

@@ -98,7 +98,7 @@ var checks = []check{
 `, "TestOddAnswers"},
 	{"tokens before the cut are kept", "oidc/domain/domain.go", `if err != nil && answer.Access+answer.Refresh == "" {`, `if err != nil {`, "TestOddAnswers"},
 	{"a refresh token without an access token is kept", "oidc/refresh.go", `	case !fresh.Empty(): // a refresh token without a usable access token
-		s.keep(fresh)
+		_ = w.save(fresh)
 `, ``, "TestARefreshTokenAlone"},
 	{"what was told is not quoted", "oidc/domain/transport.go", `	rememberAsked(header, form)
 `, ``, "TestWhatWasToldIsNotEchoed"},
@@ -121,22 +121,38 @@ var checks = []check{
 	{"an answer's size", "oidc/domain/transport.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},
 	{"an answer's time", "oidc/domain/transport.go", `context.WithTimeout(ctx, ExchangeTimeout)`, `context.WithCancel(ctx)`, "TestUnreachable"},
 	{"a refresh token is kept", "oidc/domain/answer.go", `tok := old`, `tok := tokens.Tokens{}`, "TestTheOldRefreshTokenStaysWhereNoneCame"},
-	{"one refresh for all", "oidc/refresh.go", `unlock, done, err := s.lock(context.Background(), func() bool { return s.replacedByOther(replaced) })
-	if err != nil {
-		return err
+	{"one refresh for all", "oidc/cache.go", `	now := c.read(true)
+	if enough != nil && enough(now) {
+		return nil
 	}
-	defer unlock()
-	if done || s.replacedByOther(replaced) {`, `unlock, done, err := s.lock(context.Background(), nil)
-	if err != nil {
-		return err
+`, `	now := c.get()
+`, "TestOneRefreshForAll"},
+	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(); err != nil && !old`, `if err := w.reserve(); err != nil && old.Access.Empty() && !old`, "TestNothingIsSpentInVain"},
+	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !now.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
+	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestASessionInMemory"},
+	{"a sign-out elsewhere counts", "oidc/cache.go", ` && (!t.Empty() || c.stamp.Same(stamp))`, ` || t.Empty()`, "TestASignOutElsewhereCounts"},
+	{"unsaved tokens give way to newer ones", "oidc/cache.go", `theirs.fingerprint == c.replaces && `, ``, "TestUnsavedTokensGiveWay"},
+	{"unsaved tokens are not lost", "oidc/cache.go", `if c.unsaved && (`, `if c.unsaved && c.Empty() && (`, "TestUnsavedTokensGiveWay"},
+	{"the file is read again under the lock", "oidc/cache.go", `	now := c.read(true)
+`, `	now := c.get()
+`, "TestAFormIsChangedOfWhatIsThere"},
+	{"waiting for a lock ends with the session", "oidc/refresh.go", `s.cache.update(s.open, func(now cached)`, `s.cache.update(context.WithoutCancel(s.open), func(now cached)`, "TestWaitingForALockEndsWithTheSession"},
+	{"refresh honours Retry-After", "oidc/refresh.go", `	if p := s.pausingNow(); p != nil {
+		return p
 	}
-	defer unlock()
-	if done {`, "TestOneRefreshForAll"},
+`, ``, "TestRefreshHasBrakes"},
+	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestRefreshHasBrakes"},
+	{"pauses grow", "oidc/refresh.go", `failures: failures + 1`, `failures: failures`, "TestPausesGrow"},
+	{"tokens not put in place are found", "store/tokens/tokens.go", `		tokens, stamp.other = draft, true
+`, `		stamp.other = draft.Empty()
+`, "TestTokensThatWereNotPutInPlace"},
+	{"tokens not put in place are kept", "store/tokens/tokens.go", `if err != nil && r.draft.Keep() {`, `if err == nil && r.draft.Keep() {`, "TestTokensThatWereNotPutInPlace"},
+	{"room is made", "store/tokens/tokens.go", `size = max(size, 2*info.Size())`, `_ = info`, "TestReserveMakesRoom"},
 	{"only invalid_grant ends a session", "oidc/refresh.go", `case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():`, `case err != nil || errors.Is(err, domain.ErrInvalidGrant):`, "TestFaults"},
 	{"invalid_grant ends it", "oidc/refresh.go", `case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():`, `case errors.Is(err, domain.ErrInvalidGrant) && old.Refresh.Empty():`, "TestTheDomainEndsTheSession"},
-	{"signing out revokes", "oidc/connect.go", `if !tok.Refresh.Empty() {
-		if err := s.domain.Revoke`, `if tok.Refresh.Empty() {
-		if err := s.domain.Revoke`, "TestDisconnect"},
+	{"signing out revokes", "oidc/connect.go", `if !now.Refresh.Empty() {
+			if err := s.domain.Revoke`, `if now.Refresh.Empty() {
+			if err := s.domain.Revoke`, "TestDisconnect"},
 
 	// The conversation with the shim.
 	{"a token is for the endpoint that was told", "rpc/methods.go", `; !before.is(session) {`, `; before != nil && session == nil {`, "TestATokenIsForTheEndpointThatWasTold"},

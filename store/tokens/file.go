@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -26,6 +27,8 @@ type File struct {
 	clientID string
 	store    config.TokenStore // as the configuration wants it
 	own      bool              // the configuration is the person's own
+
+	locked atomic.Bool // by this process
 }
 
 // Open returns the file for the session that a configuration describes:
@@ -78,8 +81,8 @@ type Stamp struct {
 	other   bool
 }
 
-// OtherForm reports whether what was loaded is encrypted and should not be, or the
-// other way round: the next Save changes that.
+// OtherForm reports whether what was loaded should be written again: it is encrypted and
+// should not be, the other way round, or not in its place.
 func (s Stamp) OtherForm() bool { return s.other }
 
 // Stamp returns the file's present stamp, at the cost of one stat.

@@ -96,11 +96,18 @@ func (f *File) decrypt(file sealedFile, key []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// seal encrypts what is to be saved. keyName is that of the key of the present file, or
-// "". The keyring is asked at each write, so that a key that it has lost is replaced
-// while somebody still knows the tokens; while it cannot be asked, the key that this
-// process has had serves.
-func (f *File) seal(plain []byte, keyName string) ([]byte, error) {
+// A sealingKey is what a file is to be encrypted with.
+type sealingKey struct {
+	name string
+	key  []byte
+	new  bool // no file needs it yet
+}
+
+// sealingKey returns the key for the next write. keyName is that of the key of the
+// present file, or "". The keyring is asked at each write, so that a key that it has
+// lost is replaced while somebody still knows the tokens; while it cannot be asked, the
+// key that this process has had serves.
+func (f *File) sealingKey(keyName string) (sealingKey, error) {
 	key, err := []byte(nil), errNoKey
 	if keyName != "" {
 		known := keys.known(keyName)
@@ -108,14 +115,12 @@ func (f *File) seal(plain []byte, keyName string) ([]byte, error) {
 			key, err = known, nil
 		}
 	}
-	if errors.Is(err, errNoKey) {
+	isNew := errors.Is(err, errNoKey)
+	if isNew {
 		keyName = f.newKeyName()
 		key, err = keys.add(keyName)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return f.encrypt(plain, keyName, key)
+	return sealingKey{keyName, key, isNew}, err
 }
 
 func (f *File) encrypt(plain []byte, keyName string, key []byte) ([]byte, error) {

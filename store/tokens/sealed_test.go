@@ -91,7 +91,7 @@ func TestEraseTakesTheKeyAlong(t *testing.T) {
 	_, inKeyring, inFile, _ := sealedFiles(t)
 	inKeyring.roundTrip(t, testTokens())
 	name := inKeyring.keyName()
-	storetest.WriteFile(t, inKeyring.Path()+".tmp", "half-written")
+	storetest.WriteFile(t, inKeyring.Path()+".KILLED.new", "half-written")
 	if err := inFile.Erase(); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@
 package tokens
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,12 +77,15 @@ type tokensFile struct {
 // Store, and stays as it is.
 func (f *File) Load() (Tokens, Stamp, error) {
 	stamp := f.Stamp()
-	if why := f.notOurs(); why != "" {
+	if why := notOurs(f.path); why != "" {
 		return Tokens{}, stamp, problem.New(problem.Store, fmt.Sprintf("The saved tokens %s are not used: %s.", f.path, why),
 			"Remove the file, and sign in again.")
 	}
 	text, err := regular.Read(f.path, maxTokensSize)
 	if errors.Is(err, fs.ErrNotExist) {
+		if draft, there := f.draftAfter(Tokens{}); there {
+			return draft, Stamp{other: true}, nil
+		}
 		return Tokens{}, Stamp{}, nil
 	}
 	if err != nil {
@@ -94,20 +98,39 @@ func (f *File) Load() (Tokens, Stamp, error) {
 		return Tokens{}, stamp, f.describe(err)
 	}
 	stamp.other = f.seals(keyName) != (keyName != "")
+	if draft, there := f.draftAfter(tokens); there {
+		tokens, stamp.other = draft, true
+	}
 	return tokens, stamp, nil
+}
+
+// draftAfter returns tokens that came after the given ones and were not put in place,
+// because their process was killed or the file could not be replaced.
+func (f *File) draftAfter(t Tokens) (newest Tokens, there bool) {
+	newest = t
+	for _, path := range store.Drafts(f.path) {
+		text, err := regular.Read(path, maxTokensSize)
+		if err != nil || len(bytes.TrimSpace(text)) == 0 || notOurs(path) != "" {
+			continue
+		}
+		if draft, _, err := f.parse(text); err == nil && draft.IssuedAt.After(newest.IssuedAt) {
+			newest, there = draft, true
+		}
+	}
+	return newest, there
 }
 
 // notOurs says in a few words why the file may be somebody else's, or is "". A sign-in
 // puts a new file in its place.
-func (f *File) notOurs() string {
-	info, err := os.Lstat(f.path)
+func notOurs(path string) string {
+	info, err := os.Lstat(path)
 	switch {
 	case err != nil:
 		return ""
 	case info.Mode()&fs.ModeSymlink != 0:
 		return "it is a link"
 	default:
-		return store.Foreign(f.path, info)
+		return store.Foreign(path, info)
 	}
 }
 
@@ -202,14 +225,143 @@ func parseTokens(text []byte) (Tokens, error) {
 // Its error is a problem of kind Store: there is no lock to be had here, for
 // instance below a read-only home.
 func (f *File) TryLock() (unlock func(), ok bool, err error) {
-	return store.TryLock(strings.TrimSuffix(f.path, ".json") + ".lock")
+	release, ok, err := store.TryLock(strings.TrimSuffix(f.path, ".json") + ".lock")
+	if !ok {
+		return nil, false, err
+	}
+	f.locked.Store(true)
+	return func() {
+		f.locked.Store(false)
+		release()
+	}, true, nil
 }
 
-// Save writes the tokens, in the form that the configuration wants, so that a crash at
-// any moment leaves the old file or the new one, whole: a new key is in the keyring
-// before a file needs it, and an old one until no file does. Its error is a problem of
-// kind Store.
+// Save writes the tokens, in the form that the configuration wants. Its error is a
+// problem of kind Store.
 func (f *File) Save(t Tokens) (Stamp, error) {
+	room, err := f.reserve(0)
+	if err != nil {
+		return Stamp{}, err
+	}
+	defer room.Release()
+	return room.Save(t)
+}
+
+// Room is the certainty that tokens can be saved: their space on the disk, and the key
+// that they are encrypted with.
+type Room struct {
+	file   *File
+	draft  *store.Draft
+	before string     // name of the present file's key, or ""
+	key    sealingKey // empty where the file is plain
+}
+
+// smallestRoom is the least that is reserved, in bytes.
+const smallestRoom = 16 << 10
+
+// Reserve makes certain that tokens can be saved that are up to twice as long as the
+// present ones: their space is written and synced, and the keyring has answered. A
+// one-time refresh token is not sent without. Its error is a problem of kind Store.
+func (f *File) Reserve() (*Room, error) {
+	size := int64(smallestRoom)
+	if info, err := os.Stat(f.path); err == nil {
+		size = max(size, 2*info.Size())
+	}
+	return f.reserve(int(size))
+}
+
+func (f *File) reserve(size int) (*Room, error) {
+	r := &Room{file: f, before: f.keyName()}
+	if f.seals(r.before) {
+		var err error
+		if r.key, err = f.sealingKey(r.before); err != nil {
+			if !KeyringFault(err) {
+				return nil, f.cannotSave(err)
+			}
+			p := keyringProblem(err)
+			p.Message = "The tokens could not be saved. " + p.Message
+			return nil, p
+		}
+	}
+	var err error
+	if r.draft, err = store.NewDraft(f.path, size); err != nil {
+		r.Release()
+		return nil, f.cannotSave(err)
+	}
+	return r, nil
+}
+
+func (f *File) cannotSave(err error) *problem.Problem {
+	return problem.New(problem.Store,
+		fmt.Sprintf("The tokens could not be saved in %s: %s.", f.path, store.PlainCause(err)),
+		"Make room on the disk, and the directory writable by you.").Because(err)
+}
+
+// Release gives back what was not used.
+func (r *Room) Release() {
+	if r.draft != nil {
+		r.draft.Discard()
+	}
+	if r.key.new {
+		_ = keys.remove(r.key.name)
+		r.key.new = false
+	}
+}
+
+// Save writes the tokens, so that a crash at any moment leaves the old file or the new
+// one, whole: a new key is in the keyring before a file needs it, and an old one until
+// no file does. Tokens that are on the disk and could not be put in place stay where
+// [File.Load] finds them; that is no error. Its error is a problem of kind Store.
+func (r *Room) Save(t Tokens) (Stamp, error) {
+	f := r.file
+	text, err := f.format(t)
+	if err == nil && r.key.name != "" {
+		text, err = f.encrypt(text, r.key.name, r.key.key)
+	}
+	if err != nil {
+		return Stamp{}, f.cannotSave(err)
+	}
+	text = append(text, '\n')
+	err = r.draft.Place(text)
+	if err != nil && r.draft.Keep() {
+		r.key.new = false
+		stamp := f.Stamp()
+		stamp.other = true
+		return stamp, nil
+	}
+	if err != nil {
+		r.draft.Discard()
+		err = store.Replace(f.path, text) // the directory may have been removed meanwhile
+	}
+	if err != nil {
+		return Stamp{}, f.cannotSave(err)
+	}
+	r.key.new = false
+	f.removeOldDrafts()
+	if r.before != "" && r.key.name == "" {
+		_ = keys.remove(r.before) // it opens nothing any more
+	}
+	return f.Stamp(), nil
+}
+
+// removeOldDrafts removes the drafts that hold tokens: those that were saved since come
+// after them. Without the lock, another process may be putting a young one in place.
+func (f *File) removeOldDrafts() {
+	for _, path := range store.Drafts(f.path) {
+		info, err := os.Stat(path)
+		if err != nil || !f.locked.Load() && time.Since(info.ModTime()) < time.Minute {
+			continue
+		}
+		if text, err := regular.Read(path, maxTokensSize); err == nil {
+			if _, _, err := f.parse(text); err == nil {
+				_ = os.Remove(path)
+			}
+		}
+	}
+}
+
+// format is the text of a plain token file.
+func (f *File) format(t Tokens) ([]byte, error) {
 	file := tokensFile{
 		Version:      tokensVersion,
 		Domain:       f.domain,
@@ -226,28 +378,7 @@ func (f *File) Save(t Tokens) (Stamp, error) {
 		sentAt := t.RefreshSentAt.UTC()
 		file.RefreshSentAt = &sentAt
 	}
-	text, err := json.MarshalIndent(file, "", "  ")
-	keyName := f.keyName()
-	if err == nil && f.seals(keyName) {
-		text, err = f.seal(text, keyName)
-	}
-	if KeyringFault(err) {
-		p := keyringProblem(err)
-		p.Message = "The tokens could not be saved. " + p.Message
-		return Stamp{}, p
-	}
-	if err == nil {
-		err = store.Replace(f.path, append(text, '\n'))
-	}
-	if err == nil && keyName != "" && !f.seals(keyName) {
-		_ = keys.remove(keyName) // it opens nothing any more
-	}
-	if err != nil {
-		return Stamp{}, problem.New(problem.Store,
-			fmt.Sprintf("The tokens could not be saved in %s: %s.", f.path, store.PlainCause(err)),
-			"Make room on the disk and the directory writable; until then the session lives in this process only.").Because(err)
-	}
-	return f.Stamp(), nil
+	return json.MarshalIndent(file, "", "  ")
 }
 
 // CheckWritable reports whether tokens can be saved, and leaves nothing behind. Its
@@ -257,18 +388,18 @@ func (f *File) CheckWritable() error {
 	if f.path == "" {
 		return problem.New(problem.Store, "There is no place to save tokens: there is no home directory.", hint)
 	}
-	if err := store.Writable(filepath.Dir(f.path)); err != nil {
-		return problem.New(problem.Store,
-			fmt.Sprintf("No tokens can be saved in %s: %s.", filepath.Dir(f.path), store.PlainCause(err)), hint).Because(err)
+	room, err := f.Reserve()
+	if err == nil {
+		room.Release()
 	}
-	return f.CheckKeyringToSave()
+	return err
 }
 
 // Erase removes the file, what a killed process left of it, and the key that it was
 // encrypted with. Its error is a problem of kind Store.
 func (f *File) Erase() error {
 	keyName := f.keyName()
-	_ = os.Remove(f.path + ".tmp")
+	store.RemoveDrafts(f.path)
 	if err := disk.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return problem.New(problem.Store,
 			fmt.Sprintf("The saved tokens %s could not be erased: %s.", f.path, store.PlainCause(err)),

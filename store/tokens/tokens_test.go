@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,9 +120,131 @@ func TestTokensAreTheOwnersOnly(t *testing.T) {
 	}
 }
 
+// TestTokensThatWereNotPutInPlace: a process that is killed between writing its tokens
+// and putting them in place, or cannot put them there, does not lose them.
+func TestTokensThatWereNotPutInPlace(t *testing.T) {
+	f := testFile(t)
+	unlock, ok, err := f.TryLock()
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	defer unlock()
+	old, fresh := testTokens(), testTokens()
+	fresh.Access, fresh.Refresh = secret.New("fresh"), secret.New("successor")
+	fresh.IssuedAt = old.IssuedAt.Add(time.Minute)
+	if _, err := f.Save(old); err != nil {
+		t.Fatal(err)
+	}
+	text, err := f.format(fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.WriteFile(t, f.Path()+".KILLED.new", string(text))
+	got, stamp, err := f.Load()
+	if err != nil || got.Refresh != fresh.Refresh || !stamp.OtherForm() {
+		t.Errorf("after a kill: %+v, %v", got, err)
+	}
+	if _, err := f.Save(got); err != nil {
+		t.Fatal(err)
+	}
+	if left := store.Drafts(f.Path()); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+
+	// What cannot be put in place stays, and is found.
+	room, err := f.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(f.Path()), os.Mkdir(f.Path(), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := room.Save(fresh); err != nil {
+		t.Errorf("tokens on the disk: %v", err)
+	}
+	room.Release()
+	if err := os.Remove(f.Path()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := f.Load(); err != nil || got.Refresh != fresh.Refresh {
+		t.Errorf("not put in place: %+v, %v", got, err)
+	}
+	if err := f.Erase(); err != nil {
+		t.Error(err)
+	}
+	if got, _, err := f.Load(); err != nil || !got.Empty() {
+		t.Errorf("after a sign-out: %+v, %v", got, err)
+	}
+}
+
+// TestManyWritersWithoutALock: a reader never sees anything but whole tokens, although
+// nothing keeps the writers apart.
+func TestManyWritersWithoutALock(t *testing.T) {
+	f := testFile(t)
+	if _, err := f.Save(testTokens()); err != nil {
+		t.Fatal(err)
+	}
+	var writers sync.WaitGroup
+	for i := range 4 {
+		writers.Go(func() {
+			mine := testTokens()
+			mine.Refresh = secret.New(strings.Repeat(string(rune('a'+i)), 1000*(i+1)))
+			for range 50 {
+				if _, err := f.Save(mine); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { writers.Wait(); close(done) }()
+	for reads := 0; ; reads++ {
+		if _, _, err := f.Load(); err != nil {
+			t.Fatalf("torn: %v", err)
+		}
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
+}
+
+// TestReserveMakesRoom: there is a file of the size that is needed before anything is
+// sent, and nothing is left of it where it was not needed.
+func TestReserveMakesRoom(t *testing.T) {
+	f := testFile(t)
+	large := testTokens()
+	large.Access = secret.New(strings.Repeat("x", 50<<10))
+	for _, tok := range []Tokens{testTokens(), large} {
+		if _, err := f.Save(tok); err != nil {
+			t.Fatal(err)
+		}
+		room, err := f.Reserve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		drafts := store.Drafts(f.Path())
+		if len(drafts) != 1 {
+			t.Fatalf("%v", drafts)
+		}
+		if size := fileInfo(t, drafts[0]).Size(); size < smallestRoom || size < 2*fileInfo(t, f.Path()).Size() {
+			t.Errorf("room for %d bytes", size)
+		}
+		room.Release()
+		if drafts := store.Drafts(f.Path()); len(drafts) > 0 {
+			t.Errorf("left: %v", drafts)
+		}
+	}
+}
+
 func TestWhatAKilledProcessLeftIsRemoved(t *testing.T) {
 	f := testFile(t)
-	storetest.WriteFile(t, f.Path()+".tmp", "half-written")
+	storetest.WriteFile(t, f.Path()+".KILLED.new", "half-written")
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(f.Path()+".KILLED.new", long, long); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := f.Save(testTokens()); err != nil {
 		t.Fatal(err)
 	}
