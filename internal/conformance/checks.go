@@ -90,7 +90,14 @@ var checks = []check{
 	{"a malformed answer signs nobody in", "oidc/domain/answer.go", `	case malformed != nil:
 		return a, malformed
 `, ``, "TestOddAnswers"},
-	{"a lifetime as a text is read", "oidc/domain/members.go", `strings.Trim(string(raw), ` + "`" + `"` + "`" + `)`, `string(raw)`, "TestOddAnswers"},
+	{"a lifetime as a text is read", "oidc/domain/members.go", `	if raw[0] == '"' {
+		m.note(name)
+	}
+	return time.Duration(number)`, `	if raw[0] == '"' {
+		m.note(name)
+		number = 0
+	}
+	return time.Duration(number)`, "TestOddAnswers"},
 	{"an absurd lifetime is not believed", "oidc/domain/members.go", `|| number > longest.Seconds()`, ``, "TestOddAnswers"},
 	{"the token itself says how long it lives", "oidc/domain/answer.go", `if lifetime == 0 && err == nil {`, `if lifetime == 0 && err != nil {`, "TestOddAnswers"},
 	{"an unexpected type loses no tokens at a refresh", "oidc/domain/answer.go", `		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
@@ -121,12 +128,7 @@ var checks = []check{
 	{"an answer's size", "oidc/domain/transport.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},
 	{"an answer's time", "oidc/domain/transport.go", `context.WithTimeout(ctx, ExchangeTimeout)`, `context.WithCancel(ctx)`, "TestUnreachable"},
 	{"a refresh token is kept", "oidc/domain/answer.go", `tok := old`, `tok := tokens.Tokens{}`, "TestTheOldRefreshTokenStaysWhereNoneCame"},
-	{"one refresh for all", "oidc/cache.go", `	now := c.read(true)
-	if enough != nil && enough(now) {
-		return nil
-	}
-`, `	now := c.get()
-`, "TestOneRefreshForAll"},
+	{"one refresh for all", "oidc/refresh.go", `func(now cached) bool { return s.replacedByOther(now, replaced) }`, `nil`, "TestOneRefreshForAll"},
 	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(); err != nil && !old`, `if err := w.reserve(); err != nil && old.Access.Empty() && !old`, "TestNothingIsSpentInVain"},
 	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !now.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
 	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestASessionInMemory"},
