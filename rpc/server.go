@@ -50,7 +50,19 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	select {
 	case <-conn.DisconnectNotify():
 	case <-ctx.Done():
+		s.stopWaiting()
 		s.finish()
+	}
+}
+
+// stopWaiting ends what only waits for another process: a signal ends that at once, and
+// uses nothing up.
+func (s *server) stopWaiting() {
+	s.mu.Lock()
+	session := s.session
+	s.mu.Unlock()
+	if session != nil {
+		session.Close()
 	}
 }
 

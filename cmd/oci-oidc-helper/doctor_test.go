@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -380,7 +381,8 @@ type computer struct {
 	keys    map[string]string // of the configuration; nil for none
 	raw     string            // the configuration's text instead
 	env     map[string]string
-	connect bool // sign in anew once it is spoilt
+	connect bool     // sign in anew once it is spoilt
+	wrap    []string // a command that runs the helper
 
 	unconfigured bool // the configuration is no file of the keys
 }
@@ -704,7 +706,8 @@ func (c *computer) environ() []string {
 // helper is the helper as a person runs it, in a directory without a project.
 func (c *computer) helper(args ...string) *exec.Cmd {
 	c.mkdir("project", 0o700)
-	command := exec.Command(filepath.Join(helperDir(c.T), "oci-oidc-helper"), args...)
+	words := slices.Concat(c.wrap, []string{filepath.Join(helperDir(c.T), "oci-oidc-helper")}, args)
+	command := exec.Command(words[0], words[1:]...)
 	command.Dir = c.path("project")
 	command.Env = c.environ()
 	return command

@@ -23,6 +23,7 @@ import (
 type desktop struct {
 	*computer
 	*session
+	inside func(script string) // runs it among the mounts of a namespace
 }
 
 type session = real.Desktop

@@ -25,6 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"oci-oidc-helper": main,
+		"age":             ageTokens,
 		"browser":         func() { os.Exit(browse(os.Args[1])) },
 	})
 }

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 )
 
 func (a *app) refreshCommand() *cobra.Command {
@@ -25,7 +28,18 @@ func (a *app) refreshCommand() *cobra.Command {
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "Refreshed: valid for %s, until %s.\n",
 				words(time.Until(token.ExpiresAt)), clock(token.ExpiresAt))
-			return nil
+			return unsaved(session)
 		},
 	}
+}
+
+// unsaved is the problem of a command that ends with the only copy of a refresh token,
+// or nil.
+func unsaved(session *oidc.Session) error {
+	p := session.Unsaved()
+	if p == nil || session.Config().AuthMethod.Unattended() { // which spends nothing
+		return nil
+	}
+	return problem.New(p.Kind, p.Message+" The session ends with this command, since its refresh token is used up.",
+		"Correct that, then sign in again with \"oci-oidc-helper connect\".").Because(p)
 }

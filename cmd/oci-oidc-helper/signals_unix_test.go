@@ -55,9 +55,6 @@ func TestSignals(t *testing.T) {
 			t.Parallel()
 			c := newComputer(t)
 			for _, moment := range []string{before, waiting, answered} {
-				if moment == before && command.waits == "" {
-					continue
-				}
 				for _, sent := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGKILL} {
 					name := fmt.Sprintf("%s, %s", moment, sent)
 					c.remove("state/opencode-oci-oidc")
@@ -76,7 +73,6 @@ func TestSignals(t *testing.T) {
 						}
 					}
 					c.server.Change(func(o *domaintest.Options) { o.Tamper = stop.tamper })
-					asked := c.server.Count(domaintest.Token)
 					p := c.begin(command.args...)
 					if moment == before && command.waits == "" {
 						p.waitsForLock()
@@ -112,7 +108,7 @@ func TestSignals(t *testing.T) {
 						}
 					}
 					c.server.Change(func(o *domaintest.Options) { o.Tamper = nil })
-					if moment == before && command.spends && ends && c.server.Count(domaintest.Token) != asked {
+					if moment == before && command.spends && ends && slices.Contains(c.refreshTokens(), form) {
 						t.Errorf("%s: the refresh token was sent", name)
 					}
 					if sent == syscall.SIGKILL && command.spends && moment != before {
@@ -129,9 +125,7 @@ func TestSignals(t *testing.T) {
 // TestSignalsWhileSaving lets a signal come at each system call by which tokens get to
 // the disk.
 func TestSignalsWhileSaving(t *testing.T) {
-	if said, err := exec.Command("strace", "-qq", "-o", "/dev/null", "true").CombinedOutput(); err != nil {
-		t.Skipf("there is no strace that works, to send a signal at a given call (e2e/install-tools installs it): %v %s", err, said)
-	}
+	needStrace(t)
 	inheritNothing(t)
 	for _, command := range signalled {
 		if command.asks != domaintest.Token {
@@ -193,6 +187,43 @@ func TestSignalsWhileSaving(t *testing.T) {
 	}
 }
 
+// A command that got new tokens and could not save them says so and fails.
+func TestTokensThatCouldNotBeSaved(t *testing.T) {
+	needStrace(t)
+	for _, args := range []string{"token", "refresh", "connect"} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			c := newComputer(t)
+			c.expire()
+			mine := c.savedTokens().Refresh.Reveal()
+			// What is saved replaces what kept its place.
+			p := c.beginAs("strace", "-f", "-qq", "-o", c.path("trace"), "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=EIO",
+				filepath.Join(helperDir(t), "oci-oidc-helper"), args)
+			p.finish()
+			if code := p.ProcessState.ExitCode(); code != exitTrouble || !strings.Contains(p.stderr.text(), "could not be saved in ") || !strings.Contains(p.stderr.text(), "input/output error") {
+				t.Errorf("exit code %d: %s", code, p.stderr.text())
+			}
+			if args == "token" && !strings.HasPrefix(p.stdout.text(), "eyJ") {
+				t.Errorf("the token that there is was not printed: %s", p.stdout.text())
+			}
+			if args == "connect" {
+				c.isKept("the session before")
+			} else if !slices.Contains(c.refreshTokens(), mine) {
+				t.Error("nothing was sent")
+			} else if !strings.Contains(p.stderr.text(), "sign in again") {
+				t.Errorf("it is not said what to do: %s", p.stderr.text())
+			}
+		})
+	}
+}
+
+func needStrace(t *testing.T) {
+	t.Helper()
+	if said, err := exec.Command("strace", "-qq", "-o", "/dev/null", "true").CombinedOutput(); err != nil {
+		t.Skipf("there is no strace that works, to meddle with given calls (e2e/install-tools installs it): %v %s", err, said)
+	}
+}
+
 // A stopped request is held by the domain: before it is answered, or in the middle of
 // the answer.
 type stopped struct {
@@ -246,7 +277,7 @@ type process struct {
 // begin starts a helper. One that speaks JSON-RPC is asked for a token.
 func (c *computer) begin(args ...string) *process {
 	c.Helper()
-	return c.beginAs(append([]string{filepath.Join(helperDir(c.T), "oci-oidc-helper")}, args...)...)
+	return c.beginAs(slices.Concat(c.wrap, []string{filepath.Join(helperDir(c.T), "oci-oidc-helper")}, args)...)
 }
 
 func (c *computer) beginAs(words ...string) *process {

@@ -71,7 +71,10 @@ Formats:
 				p := problem.From(err)
 				fmt.Fprintf(cmd.ErrOrStderr(), "The token is valid for %s only. %s\n→ %s\n", words(time.Until(token.ExpiresAt)), p.Message, p.Hint)
 			}
-			return show(cmd.OutOrStdout(), session, token)
+			if err := show(cmd.OutOrStdout(), session, token); err != nil {
+				return err
+			}
+			return unsaved(session)
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "raw", "raw, header, json, env or exec-credential")
