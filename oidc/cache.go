@@ -207,9 +207,13 @@ func (w *writer) set(next cached) {
 // as below a read-only home, it goes on without one.
 func (c *cache) lock(ctx context.Context, enough func(cached) bool) (unlock func(), done bool, err error) {
 	select {
-	case c.updating <- struct{}{}:
-	case <-ctx.Done():
-		return nil, false, problem.From(context.Cause(ctx))
+	case c.updating <- struct{}{}: // where it is free, that is no waiting
+	default:
+		select {
+		case c.updating <- struct{}{}:
+		case <-ctx.Done():
+			return nil, false, problem.From(context.Cause(ctx))
+		}
 	}
 	unlockFile, done, err := c.lockFile(ctx, enough)
 	if err != nil || done {
