@@ -122,6 +122,27 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// A helper whose OpenCode has gone waits for another process no longer than it is let.
+func TestStdioStopsWaitingAfterItsInput(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t)
+	c.expire()
+	unlock := c.lock()
+	p := c.begin("--stdio")
+	p.waitsForLock()
+	c.check(p.stdin.Close())
+	c.check(p.Process.Signal(syscall.SIGTERM))
+	p.ends()
+	if code := p.ProcessState.ExitCode(); code != exitOK || !strings.Contains(p.stdout.text(), `"id":1,"error"`) {
+		t.Errorf("%v: %s", p.ProcessState, p.stdout.text())
+	}
+	unlock()
+	if n := len(c.refreshTokens()); n > 0 {
+		t.Error("the refresh token was sent")
+	}
+	c.isKept("ended")
+}
+
 // TestSignalsWhileSaving lets a signal come at each system call by which tokens get to
 // the disk.
 func TestSignalsWhileSaving(t *testing.T) {
