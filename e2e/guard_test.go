@@ -171,7 +171,7 @@ var attempts = slices.Concat([]attempt{
 	bash("env", "env -C ~ cat .sec\"\"rets/client-secret", onlyRules),
 	bash("xargs -I", "echo .sec\"\"rets | xargs -I{} cat ~/{}/client-secret", onlyRules),
 	bash("the output of ls", "cd ~; for d in $(ls -A); do cat $d/client-secret 2>/dev/null; done; true", onlyRules),
-	bash("an operator of a parameter", "p=SECRETS; cat ~/.${p,,}/client-secret", onlyRules),
+	bash("an operator of a parameter", "p=.Secrets; cat ~/${p,,}/client-secret", onlyRules),
 	bash("a variable that depends on a condition", "p=x; true && p=.secrets; cat ~/$p/client-secret", onlyRules),
 	bash("tr, a path in a program", "python3 -c \"import os; print(open(os.path.expanduser('~/.sec'+'rets/client-'+'secret')).read().swapcase())\"", always).undone(swapCase),
 	bash("od, a path in a program", "python3 -c \"import os; print(*open(os.path.expanduser('~/.sec'+'rets/client-'+'secret'),'rb').read())\"", always).undone(unnumber),
