@@ -11,6 +11,7 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/agnivade/levenshtein"
 	"github.com/bmatcuk/doublestar/v4"
+	"github.com/go-jose/go-jose/v4"
 	"github.com/gofrs/flock"
 	"github.com/lmittmann/tint"
 	"github.com/sourcegraph/jsonrpc2"
@@ -44,6 +45,7 @@ func use(args []string) {
 	_ = levenshtein.ComputeDistance(args[1], args[2])
 	_, _ = doublestar.Match(args[1], args[2])
 	_ = flock.New(args[1]).Lock()
+	_, _ = jose.ParseSigned(args[1], []jose.SignatureAlgorithm{jose.RS256})
 	_ = tint.NewHandler(os.Stderr, nil)
 	_ = jsonc.ToJSON([]byte(args[1]))
 	_, _ = keyring.Get(args[1], args[2])
