@@ -134,8 +134,9 @@ lint: npm-shim/node_modules/.installed
 	@for os in linux darwin windows; do GOOS=$$os go vet ./... || exit 1; done
 	$(call step,staticcheck)
 	@go run $(STATICCHECK) ./...
-	$(call step,tsc --noEmit in npm-shim)
-	@cd npm-shim && node_modules/.bin/tsc --noEmit
+	$(call step,biome$(comma) tsc and publint in npm-shim)
+	@cd npm-shim && node_modules/.bin/biome ci --log-level=warn && node_modules/.bin/tsc --noEmit && node_modules/.bin/publint --strict > /dev/null
+	@node npm-shim/packaging/count.js
 	$(call step,actionlint)
 	@go run $(ACTIONLINT)
 

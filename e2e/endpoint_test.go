@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
 // The runtime inside of each OpenCode sends the plugin's requests to the endpoint.
@@ -35,6 +36,11 @@ func TestRequestsToTheEndpoint(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	configured := confidential(t, domain)
+	me := newConfiguredComputer(t, opencode.Latest, configured)
+	me.signInAtThePrompt()
+	configured.Secret = "{file:~/.secrets/client-secret}"
 	for _, row := range []struct {
 		name, url, caFile string
 		environ           []string
@@ -46,7 +52,7 @@ func TestRequestsToTheEndpoint(t *testing.T) {
 		{"ca_file and another in NODE_EXTRA_CA_CERTS", inside, newCompany(t).CAFile, []string{"HTTPS_PROXY=" + proxy, "NODE_EXTRA_CA_CERTS=" + c.CAFile}, "answer"},
 		{"directly, by NO_PROXY", localhost, c.CAFile, []string{"HTTPS_PROXY=" + withoutPassword, "NO_PROXY=other, localhost"}, "answer"},
 		{"without the CA", localhost, "", nil, "tls: The certificate of localhost:"},
-		{"ca_file missing", localhost, empty + ".none", nil, "config: ca_file names " + empty + ".none, which cannot be read"},
+		{"ca_file missing", localhost, empty + ".none", nil, "config: ca_file names " + empty + ".none, which does not exist"},
 		{"ca_file empty", localhost, empty, nil, "config: ca_file names " + empty + ", which holds no certificate"},
 		{"no password for the proxy", inside, c.CAFile, []string{"HTTPS_PROXY=" + withoutPassword}, "network: The proxy on the way to llm.e2e.test wants a user name"},
 		{"a SOCKS proxy", inside, c.CAFile, []string{"HTTPS_PROXY=socks5://" + free.Host}, "config: OpenCode cannot use the proxy"},
@@ -56,7 +62,7 @@ func TestRequestsToTheEndpoint(t *testing.T) {
 	} {
 		for _, version := range []string{opencode.Latest, opencode.Middle, opencode.Oldest} {
 			t.Run(version+" "+row.name, func(t *testing.T) {
-				if said := sends(t, version, row.url, row.caFile, row.environ); !strings.HasPrefix(said, row.says) {
+				if said := me.sends(version, configured, row.url, row.caFile, row.environ); !strings.HasPrefix(said, row.says) {
 					t.Errorf("%s\nwant %s", said, row.says)
 				}
 			})
@@ -66,33 +72,32 @@ func TestRequestsToTheEndpoint(t *testing.T) {
 
 // sends lets OpenCode's runtime send a request as the plugin does, and returns the
 // answer, or the kind and the text of the problem.
-func sends(t *testing.T, version, address, caFile string, environ []string) string {
-	t.Helper()
+func (c *computer) sends(version string, configured config, address, caFile string, environ []string) string {
+	c.t.Helper()
 	program, err := opencode.Program(version)
 	if err != nil {
-		t.Skip(err)
+		c.t.Skip(err)
 	}
 	root, err := opencode.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(c.t, err)
+	configured.Endpoint, configured.CAFile = address, caFile
+	c.write(c.ConfigDir(), "oci-auth.config.jsonc", configured)
 	lib := "file://" + filepath.Join(root, "npm-shim", "lib")
 	script := fmt.Sprintf(`
-		const [{ endpointOf }, { answered }] = [await import(%q), await import(%q)]
-		const config = { path: 'oci-auth.config.jsonc', baseURL: %q, authMethod: 'mobile_app', caFile: %q || undefined }
-		const send = (target, init) => fetch(target, init)
-		const { guarded } = endpointOf(config)
-		const sent = guarded ? guarded(send, config.baseURL, {}) : send(config.baseURL, {})
-		try { console.log(await (await answered(sent, { config, token: 'a token' })).text()) }
-		catch (problem) { console.log(problem.kind + ': ' + (problem.text ?? problem.message)) }`,
-		lib+"/network.js", lib+"/answer.js", address, caFile)
-	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+		const [{ createFetch }, { acquire }] = [await import(%q), await import(%q)]
+		const helper = acquire(process.cwd(), 'opencode-1')
+		try { console.log(await (await createFetch(helper, %q)(%q)).text()) }
+		catch (problem) { console.log(problem.kind + ': ' + (problem.text ?? problem.message)) }
+		await helper.release()`,
+		lib+"/fetch.js", lib+"/helper.js", address, address)
+	ctx, cancel := context.WithTimeout(c.t.Context(), runLimit)
 	defer cancel()
 	command := exec.CommandContext(ctx, program, "-e", script)
-	command.Env = append([]string{"BUN_BE_BUN=1", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, environ...)
+	command.Dir = c.Project
+	command.Env = append([]string{"BUN_BE_BUN=1", "OCI_OIDC_HELPER=" + c.helper, "HOME=" + c.Dir, "PATH=" + os.Getenv("PATH")}, environ...)
 	output, err := command.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, output)
+		c.t.Fatalf("%v\n%s", err, output)
 	}
 	return string(output)
 }

@@ -241,7 +241,6 @@ func TestWhatOpenCodeMakesOfACancelledRequest(t *testing.T) {
 func TestEveryKindOfProblemIsTried(t *testing.T) {
 	passes := map[problem.Kind]map[bool]bool{
 		problem.Cancelled: {false: true}, // TestWhatOpenCodeMakesOfACancelledRequest
-		problem.Changed:   {true: true},  // TestAChangedConfigurationIsFollowed
 	}
 	tried := func(kind problem.Kind, again bool) {
 		if passes[kind] == nil {

@@ -62,8 +62,13 @@ func openCodeData(p store.Places) string {
 }
 
 // Secrets are those that an agent may not have: of the configuration that holds in a
-// project directory, and of all saved sessions. What cannot be read is left out.
+// project directory, of the person's own, which holds again as soon as the project's is
+// gone, and of all saved sessions. What cannot be read is left out.
 func Secrets(p store.Places, directory string) []secret.Text {
 	c, err := config.Load(p, directory)
-	return append(c.Secrets(), tokens.Secrets(p, err == nil && c.AgentToken)...)
+	secrets := c.Secrets()
+	for _, path := range config.Paths(p, directory)[1:] {
+		secrets = append(secrets, config.SecretsIn(p, path)...)
+	}
+	return append(secrets, tokens.Secrets(p, err == nil && c.AgentToken)...)
 }

@@ -1,5 +1,5 @@
 // The entry of OpenCode from 1.14 on.
-import { PROVIDER } from './lib/messages.js'
-import { plugin } from './lib/plugin.js'
+import plugin from './hosts/v1/plugin.js'
 
-export default { id: PROVIDER, server: plugin }
+// Plugin options of opencode.json are not handed on.
+export default { id: 'oci-oidc', server: (/** @type {Parameters<typeof plugin>[0]} */ input) => plugin(input) }

@@ -54,11 +54,12 @@ func (s *server) directoryOf(named string) string {
 // knowSecrets makes known the secrets as they are now; the latest of those that they
 // have replaced are known already.
 func (s *server) knowSecrets(directory string) {
-	s.known.Add(guard.Secrets(s.Places, directory)...)
+	current := guard.Secrets(s.Places, directory)
 	s.mu.Lock()
 	session := s.session
 	s.mu.Unlock()
 	if session != nil {
-		s.known.Add(session.Secrets()...)
+		current = append(current, session.Secrets()...)
 	}
+	s.known.SetCurrent(current...)
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"regexp"
+	"sync"
 	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/qr"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
@@ -20,29 +22,40 @@ import (
 type noParams struct{}
 
 func (s *server) initialize(_ context.Context, p initializeParams) (any, error) {
-	s.Log.Info("conversation begins", "client", p.Client.Name, "clientVersion", p.Client.Version, "directory", p.Directory)
+	s.Log.Info("conversation begins", "client", p.Client.Name, "clientVersion", p.Client.Version, "host", p.Client.Host, "runtime", p.Client.Runtime, "directory", p.Directory)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if p.Directory != "" {
-		s.mu.Lock()
 		s.directory = p.Directory
-		s.mu.Unlock()
 	}
-	result := initializeResult{Protocol: Protocol, Helper: helperInfo{s.Version, platform()}}
-	protected := guard.ProtectedIn(s.Places, s.directoryOf(""))
-	result.Protected, result.ReadOnly = append(protected.Trees, protected.Files...), protected.ReadOnly
-	session, err := s.open()
-	s.told = &told{session}
-	if err != nil {
-		s.Log.Warn("no usable configuration", "problem", problem.From(err))
-		result.Problem = newProblemInfo(problem.From(err))
-		if u := config.AsUnconfirmed(err); u != nil {
-			result.Confirm = &confirmInfo{u.Digest, u.Config.Path, u.Domain(), u.Endpoint()}
-		}
-		return result, nil
+	s.client = p.Client
+	s.unfit = unfit(p, s.Version)
+	if s.unfit != nil {
+		return nil, s.unfit
 	}
-	config := session.Config()
-	result.Config = &configInfo{config.Path, config.BaseURL, string(config.AuthMethod), session.Flows(), config.Network.CAFile, config.Network.CASum, s.knownModels(session)}
-	return result, nil
+	return initializeResult{Protocol, helperInfo{s.Version, platform()}}, nil
 }
+
+// release is a release's version. What is built in a clone is named otherwise, and may be
+// mixed.
+var release = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)$`) })
+
+// unfit is the problem of a shim that is not of this helper's version, or nil.
+func unfit(p initializeParams, version string) *problem.Problem {
+	ours, theirs := release().FindStringSubmatch(version), release().FindStringSubmatch(p.Client.Version)
+	if (p.Protocol == 0 || p.Protocol == Protocol) && (ours == nil || theirs == nil || ours[1] == theirs[1]) {
+		return nil
+	}
+	hint := "Install the plugin again."
+	if os.Getenv("OCI_OIDC_HELPER") != "" {
+		hint = "Unset OCI_OIDC_HELPER, to use the helper that comes with the plugin."
+	}
+	return problem.New(problem.Config,
+		fmt.Sprintf("oci-oidc-helper %s does not fit %s %s: both parts must be of one version.", version, p.Client.Name, p.Client.Version), hint)
+}
+
+// ping is a sign of life.
+func (s *server) ping(context.Context, noParams) (any, error) { return struct{}{}, nil }
 
 // getTokenReady answers a getToken at once if the token is there, which is nearly
 // always.
@@ -52,31 +65,61 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 		return false
 	}
 	s.mu.Lock()
-	session := s.session
+	session, known := s.session, s.endpoint != nil && s.unfit == nil
 	s.mu.Unlock()
-	if session == nil || !s.told.is(session) {
+	if session == nil || !known {
 		return false
 	}
 	token, ok, _ := session.Ready(p.Rejected)
-	if ok {
-		s.stream.reply(request.ID, s.encodeToken(session, token))
+	if !ok {
+		return false
 	}
-	return ok
+	result, err := s.encodeToken(session, token)
+	if err == nil {
+		s.stream.reply(request.ID, result)
+	}
+	return err == nil
 }
 
 // encodeToken encodes each result once: nearly all are the same.
-func (s *server) encodeToken(session *oidc.Session, token oidc.Token) json.RawMessage {
+func (s *server) encodeToken(session *oidc.Session, token oidc.Token) (json.RawMessage, error) {
+	to, err := s.endpointOf(session)
+	if err != nil {
+		return nil, err
+	}
 	useUntil := session.Lend(token)
 	s.tokenMu.Lock()
 	defer s.tokenMu.Unlock()
-	if token != s.token || useUntil != s.useUntil || s.tokenJSON == nil {
-		s.tokenJSON, _ = json.Marshal(getTokenResult{token.Access.Reveal(), token.Type, *utc(token.ExpiresAt), utc(useUntil)})
+	if token != s.token || useUntil != s.useUntil || to != s.tokenTo || s.tokenJSON == nil {
+		s.tokenJSON, _ = json.Marshal(getTokenResult{token.Access.Reveal(), token.Type, *utc(token.ExpiresAt), utc(useUntil), to})
 		if token.Access != s.token.Access {
 			s.known.Add(session.Secrets()...)
 		}
-		s.token, s.useUntil = token, useUntil
+		s.token, s.useUntil, s.tokenTo = token, useUntil, to
 	}
-	return s.tokenJSON
+	return s.tokenJSON, nil
+}
+
+// endpointOf is where the session's tokens may go. It is found out once a session.
+func (s *server) endpointOf(session *oidc.Session) (*endpointInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.endpoint != nil && s.endpointSession == session {
+		return s.endpoint, nil
+	}
+	to, err := endpointFor(session.Config(), s.client.Runtime)
+	if err == nil {
+		s.endpoint, s.endpointSession = to, session
+	}
+	return to, err
+}
+
+// forgetEndpoint has it found out anew, and what was lent given back.
+func (s *server) forgetEndpoint(session *oidc.Session) {
+	s.mu.Lock()
+	s.endpoint = nil
+	s.mu.Unlock()
+	s.sessionChanged(session.Status())
 }
 
 func (s *server) getToken(ctx context.Context, p getTokenParams) (any, error) {
@@ -84,16 +127,14 @@ func (s *server) getToken(ctx context.Context, p getTokenParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if before, _ := ctx.Value(toldKey{}).(*told); !before.is(session) {
-		return nil, problem.New(problem.Changed,
-			fmt.Sprintf("The configuration has changed: it is %s now, with the endpoint %s.", session.Config().Path, session.Config().BaseURL),
-			"Ask again; if that does not help, start OpenCode again.").Passing()
+	if _, err := s.endpointOf(session); err != nil {
+		return nil, err
 	}
 	token, err := session.Token(ctx, p.Rejected)
 	if err != nil {
-		return nil, err
+		return nil, forRequest(err)
 	}
-	return s.encodeToken(session, token), nil
+	return s.encodeToken(session, token)
 }
 
 func (s *server) refresh(ctx context.Context, _ noParams) (any, error) {
@@ -110,10 +151,27 @@ func (s *server) refresh(ctx context.Context, _ noParams) (any, error) {
 
 func (s *server) status(context.Context, noParams) (any, error) {
 	session, err := s.open()
-	return NewStatusResult(session, err, s.Log.Path(), s.Version), nil
+	status := NewStatusResult(session, err, s.Log.Path(), s.Version)
+	shown := hostStatus{StatusResult: status, Title: s.statusTitle(status), Text: s.statusText(status)}
+	if err == nil {
+		shown.Item = itemFor(session.Status(), time.Now())
+	}
+	return shown, nil
+}
+
+// hostStatus is the status as a host shows it.
+type hostStatus struct {
+	StatusResult
+	Title string `json:"title"`
+	Text  string `json:"text"`
+	Item  *item  `json:"item,omitempty"`
 }
 
 func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
+	if p.Confirm == notConfirmed {
+		return nil, problem.New(problem.Untrusted, "The project's configuration was not confirmed: nothing was sent to anybody.",
+			"If you do not know why it is there, remove it.")
+	}
 	session, err := s.open()
 	if u := config.AsUnconfirmed(err); u != nil && p.Confirm != "" {
 		session, err = s.confirm(u, p.Confirm)
@@ -126,19 +184,23 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 		Flow:        p.Flow,
 		OpenBrowser: p.OpenBrowser == nil || *p.OpenBrowser,
 		InMemory:    true, // this process stays
-		Prompt: func(p signin.Prompt) {
-			shown := connectPrompt{p.Flow, p.URL, p.UserCode, nil, p.ExpiresAt.UTC().Truncate(time.Second), p.BrowserOpened}
-			if p.Flow == signin.Device {
-				shown.QR = qr.Lines(cmp.Or(p.CompleteURL, p.URL))
+		Prompt: func(shown signin.Prompt) {
+			var drawn []string
+			if shown.Flow == signin.Device {
+				drawn = qr.Lines(cmp.Or(shown.CompleteURL, shown.URL))
 			}
-			s.notify("connect/prompt", shown)
+			s.notify("connect/prompt", connectPrompt{
+				Attempt: p.Attempt, Flow: shown.Flow, URL: shown.URL, Text: instructions(shown, drawn, p.View, time.Now()),
+				Paste: shown.Flow == signin.Paste, UserCode: shown.UserCode,
+				ExpiresAt: shown.ExpiresAt.UTC().Truncate(time.Second), BrowserOpened: shown.BrowserOpened,
+			})
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.awaitModels(ctx, session, began) // OpenCode reads the configuration again when it is told
-	return connectResult{status.Subject, utc(status.ExpiresAt)}, nil
+	return connectResult{"You are signed in.", status.Subject, utc(status.ExpiresAt)}, nil
 }
 
 // confirm takes a person's yes to what they were shown, and to nothing else.

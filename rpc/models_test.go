@@ -30,17 +30,20 @@ func (p *peer) signInAtOnce() {
 	}
 }
 
-// models is what initialize tells of them, as JSON.
+// models is what configure tells of them, as JSON.
 func (p *peer) models() string {
 	p.t.Helper()
-	m := p.call("initialize", `{"protocol":1}`, nil)
-	config, _ := m.Result["config"].(map[string]any)
-	text, err := json.Marshal(config["models"])
+	m := p.call("configure", "", nil)
+	provider, _ := m.Result["provider"].(map[string]any)
+	text, err := json.Marshal(provider["models"])
 	if err != nil || m.Error != nil {
-		p.t.Fatalf("initialize: %+v, %v", m, err)
+		p.t.Fatalf("configure: %+v, %v", m, err)
 	}
 	return string(text)
 }
+
+// noModels is what it tells where none are known.
+const noModels = `{"sign-in-first":{"name":"Sign in with /connect"}}`
 
 // kept is the file of the only configuration of places.
 func kept(t *testing.T, places store.Places) tokens.ModelsFile {
@@ -56,7 +59,7 @@ func TestModelsAreThereAfterTheSignIn(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true, Catalogue: domaintest.VLLM})
 	places := configured(t, server)
 	p := converse(t, places)
-	if got := p.models(); got != "null" {
+	if got := p.models(); got != noModels {
 		t.Errorf("before: %s", got)
 	}
 	if n := server.Count(domaintest.Models); n != 0 {
@@ -87,7 +90,7 @@ func TestNothingWaitsForTheModels(t *testing.T) {
 	asked := server.Count(domaintest.Models)
 
 	p = converse(t, places)
-	if got := p.models(); got != "null" {
+	if got := p.models(); got != noModels {
 		t.Errorf("models %s", got)
 	}
 	await(t, func() bool { return server.Count(domaintest.Models) == asked+1 })
@@ -138,7 +141,7 @@ func TestADamagedListIsAskedForAnew(t *testing.T) {
 		if err := os.WriteFile(kept(t, places).Path(), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := p.models(); got != "null" {
+		if got := p.models(); got != noModels {
 			t.Errorf("%s: %s", text, got)
 		}
 		await(t, func() bool {

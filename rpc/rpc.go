@@ -5,23 +5,21 @@
 // bad line ends nothing. It refuses to send the refresh token or the client
 // secret: only an access token, to who asks for it, crosses the wire.
 //
-// A token comes with the time until which it is lent: so long the shim uses it
-// without asking, and asks again behind each use. Whatever ends that earlier, a
-// refresh, a sign-out, another window's or another configuration, is told with
-// session/changed, and the shim gives the token back.
+// A token comes with the time until which it is lent: until then the shim uses it
+// without asking, and asks for the next in the background after each use. Whatever ends
+// that earlier, a refresh, a sign-out, another window's or another configuration, is told
+// with session/changed, and the shim gives the token back. With a token comes the endpoint
+// that it is for, in the same message, so that none is sent to that of another session.
 //
-// A token is for the endpoint that initialize told. Once the configuration is another
-// one, getToken answers a problem of kind changed until the next initialize, so that no
-// token is sent to the endpoint of another session.
-//
-// It decides nothing: an [oidc.Session] does.
+// It decides nothing about the session: an [oidc.Session] does. What the shim would have to
+// decide, or to word, is decided and worded here: configure completes the host's own
+// configuration, explain says what an answer of the endpoint means.
 package rpc
 
 import (
 	"encoding/json"
 	"time"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
@@ -35,31 +33,21 @@ const Protocol = 1
 const problemCode = -32000
 
 type initializeParams struct {
-	Protocol int `json:"protocol"`
-	Client   struct {
-		Name    string `json:"name"`
-		Version string `json:"version"`
-	} `json:"client"`
-	Directory string `json:"directory"`
+	Protocol  int        `json:"protocol"`
+	Client    clientInfo `json:"client"`
+	Directory string     `json:"directory"`
+}
+
+type clientInfo struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Host    string `json:"host"`    // opencode-1 or opencode-2
+	Runtime string `json:"runtime"` // bun or node
 }
 
 type initializeResult struct {
-	Protocol int          `json:"protocol"`
-	Helper   helperInfo   `json:"helper"`
-	Config   *configInfo  `json:"config,omitempty"`
-	Problem  *problemInfo `json:"problem,omitempty"`
-	Confirm  *confirmInfo `json:"confirm,omitempty"`
-
-	Protected []string `json:"protected"` // directories and files that no tool may open
-	ReadOnly  []string `json:"readOnly"`  // files that no tool may change
-}
-
-// confirmInfo is what a person is to be asked before the configuration holds.
-type confirmInfo struct {
-	Digest   string `json:"digest"` // to be given to connect if they say yes
-	Path     string `json:"path"`
-	Domain   string `json:"domain"`   // origin
-	Endpoint string `json:"endpoint"` // origin
+	Protocol int        `json:"protocol"`
+	Helper   helperInfo `json:"helper"`
 }
 
 type helperInfo struct {
@@ -67,28 +55,19 @@ type helperInfo struct {
 	Platform string `json:"platform"`
 }
 
-type configInfo struct {
-	Path       string          `json:"path"`
-	BaseURL    string          `json:"baseURL"`
-	AuthMethod string          `json:"authMethod"`
-	Flows      []signin.Flow   `json:"flows"`            // to be offered, the best one first
-	CAFile     string          `json:"caFile,omitempty"` // for the endpoint, too
-	CASum      string          `json:"caSum,omitempty"`  // the SHA-256 that it must have
-	Models     endpoint.Models `json:"models,omitempty"` // as far as the endpoint has told them
-}
-
 type problemInfo struct {
 	Kind      string `json:"kind"`
 	Message   string `json:"message"`
 	Hint      string `json:"hint,omitempty"`
 	Retryable bool   `json:"retryable"`
+	Brief     string `json:"brief,omitempty"` // the kind's fixed sentence
 }
 
 func newProblemInfo(p *problem.Problem) *problemInfo {
 	if p == nil {
 		return nil
 	}
-	return &problemInfo{string(p.Kind), p.Message, p.Hint, p.Retryable}
+	return &problemInfo{string(p.Kind), p.Message, p.Hint, p.Retryable, brief(p.Kind)}
 }
 
 // errorData is the data of an error that is a problem.
@@ -96,6 +75,7 @@ type errorData struct {
 	Kind      string `json:"kind"`
 	Hint      string `json:"hint,omitempty"`
 	Retryable bool   `json:"retryable"`
+	Brief     string `json:"brief,omitempty"`
 }
 
 type getTokenParams struct {
@@ -107,6 +87,7 @@ type getTokenResult struct {
 	TokenType   string     `json:"tokenType"`
 	ExpiresAt   time.Time  `json:"expiresAt"`
 	UseUntil    *time.Time `json:"useUntil,omitempty"` // lent: not to be asked for again before
+	*endpointInfo
 }
 
 type refreshResult struct {
@@ -147,21 +128,26 @@ func NewStatusResult(s *oidc.Session, err error, logPath, version string) Status
 }
 
 type connectParams struct {
+	Attempt     int         `json:"attempt"` // the caller's number for it, which its prompt bears
 	Flow        signin.Flow `json:"flow"`
 	OpenBrowser *bool       `json:"openBrowser"` // true by default
-	Confirm     string      `json:"confirm"`     // the digest of a configuration that the person has just confirmed
+	Confirm     string      `json:"confirm"`     // the answer to the method's question
+	View        view        `json:"view"`
 }
 
 type connectResult struct {
+	Text      string     `json:"text"`
 	Subject   string     `json:"subject"`
 	ExpiresAt *time.Time `json:"expiresAt"`
 }
 
 type connectPrompt struct {
+	Attempt       int         `json:"attempt"`
 	Flow          signin.Flow `json:"flow"`
 	URL           string      `json:"url"`
+	Text          string      `json:"text"` // what to do, ready-made
+	Paste         bool        `json:"paste"`
 	UserCode      string      `json:"userCode,omitempty"`
-	QR            []string    `json:"qr,omitempty"` // the address for a camera, a line each
 	ExpiresAt     time.Time   `json:"expiresAt"`
 	BrowserOpened bool        `json:"browserOpened"`
 }
@@ -185,7 +171,7 @@ type guardParams struct {
 }
 
 type guardResult struct {
-	Deny string `json:"deny,omitempty"`
+	Deny string `json:"deny"` // the reason, or ""
 }
 
 type redactParams struct {

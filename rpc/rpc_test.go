@@ -165,7 +165,8 @@ func TestBadLines(t *testing.T) {
 		{"garbage", `hello`, `null`, `-32700`},
 		{"half an object", `{"jsonrpc":"2.0"`, `null`, `-32700`},
 		{"not UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}", `null`, `-32700`},
-		{"too long", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", maxLine) + `"}`, `null`, `-32700`},
+		{"too long", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", maxLine) + `"}`, `1`, `-32600`},
+		{"too long, in another form", `{"id":1,"jsonrpc":"2.0","method":"` + strings.Repeat("x", maxLine) + `"}`, `null`, `-32600`},
 		{"batch", `[{"jsonrpc":"2.0","id":1,"method":"status"}]`, `null`, `-32600`},
 		{"empty batch", `[]`, `null`, `-32600`},
 		{"number", `12`, `null`, `-32600`},
@@ -247,8 +248,7 @@ func TestAWholeSession(t *testing.T) {
 	p := converse(t, places)
 
 	m := p.call("initialize", fmt.Sprintf(`{"protocol":1,"client":{"name":"test","version":"0"},"directory":%q}`, project), nil)
-	config, _ := m.Result["config"].(map[string]any)
-	if config["baseURL"] != server.LLMBaseURL || config["authMethod"] != "confidential_app" || m.Result["problem"] != nil {
+	if m.Error != nil || m.Result["protocol"] != float64(Protocol) {
 		t.Fatalf("initialize: %+v", m)
 	}
 	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "login_required" || m.Error.Data.Retryable || m.Error.Data.Hint == "" {
@@ -273,7 +273,7 @@ func TestAWholeSession(t *testing.T) {
 
 	m = p.call("getToken", "", nil)
 	token, _ := m.Result["accessToken"].(string)
-	if m.Error != nil || m.Result["tokenType"] != "Bearer" || !strings.HasPrefix(token, "eyJ") {
+	if m.Error != nil || m.Result["tokenType"] != "Bearer" || m.Result["baseURL"] != server.LLMBaseURL || !strings.HasPrefix(token, "eyJ") {
 		t.Fatalf("getToken: %+v", m)
 	}
 	until, err := time.Parse(time.RFC3339, fmt.Sprint(m.Result["useUntil"]))
@@ -289,10 +289,10 @@ func TestAWholeSession(t *testing.T) {
 	if m = p.call("status", "", nil); m.Result["signedIn"] != true || m.Result["refreshable"] != true || m.Result["configPath"] == "" {
 		t.Errorf("status: %+v", m.Result)
 	}
-	if m = p.call("guard", `{"tool":"read","args":{"filePath":"~/.secrets/x"}}`, nil); m.Result["deny"] == nil {
+	if m = p.call("guard", `{"tool":"read","args":{"filePath":"~/.secrets/x"}}`, nil); m.Result["deny"] == "" {
 		t.Errorf("guard: %+v", m.Result)
 	}
-	if m = p.call("guard", `{"permission":"read","resources":["README.md","~/.secrets/x"]}`, nil); m.Result["deny"] == nil {
+	if m = p.call("guard", `{"permission":"read","resources":["README.md","~/.secrets/x"]}`, nil); m.Result["deny"] == "" {
 		t.Errorf("guard of a permission: %+v", m.Result)
 	}
 	newer, _ := p.call("getToken", "", nil).Result["accessToken"].(string)
@@ -326,31 +326,27 @@ func TestConfigurationThatComesLater(t *testing.T) {
 	}
 	p := converse(t, places)
 	project := t.TempDir()
-	m := p.call("initialize", fmt.Sprintf(`{"protocol":1,"directory":%q}`, project), nil)
-	trouble, _ := m.Result["problem"].(map[string]any)
-	for _, searched := range []string{path, filepath.Join(project, config.Name)} {
-		if text, _ := trouble["message"].(string); !strings.Contains(text, searched) {
-			t.Errorf("%s is not named in %v", searched, trouble)
-		}
+	p.call("initialize", fmt.Sprintf(`{"protocol":1,"directory":%q}`, project), nil)
+	m := p.call("getToken", "", nil)
+	if m.Error == nil || m.Error.Data.Kind != "config" {
+		t.Fatalf("without a configuration: %+v", m.Error)
 	}
-	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "config" {
-		t.Errorf("without a configuration: %+v", m.Error)
+	for _, searched := range []string{path, filepath.Join(project, config.Name)} {
+		if !strings.Contains(m.Error.Message, searched) {
+			t.Errorf("%s is not named in %s", searched, m.Error.Message)
+		}
 	}
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "changed" {
-		t.Errorf("with a configuration that was not told: %+v", m.Error)
-	}
-	p.call("initialize", fmt.Sprintf(`{"protocol":1,"directory":%q}`, project), nil)
 	if m = p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != "login_required" {
 		t.Errorf("with a configuration: %+v", m.Error)
 	}
 }
 
-// TestATokenIsForTheEndpointThatWasTold: whatever makes the helper read another
-// configuration, its token is not given before the shim was told its endpoint.
-func TestATokenIsForTheEndpointThatWasTold(t *testing.T) {
+// TestATokenComesWithItsEndpoint: whatever makes the helper read another configuration,
+// the token of one session is never sent together with the endpoint of another.
+func TestATokenComesWithItsEndpoint(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	places := configured(t, server)
 	path := filepath.Join(places.ConfigDirs[0], config.Name)
@@ -370,59 +366,40 @@ func TestATokenIsForTheEndpointThatWasTold(t *testing.T) {
 	write(second)
 	other := converse(t, places)
 	other.signInAtOnce()
-	otherToken, _ := other.call("getToken", "", nil).Result["accessToken"].(string) // of who was told nothing, as at a prompt
-	if otherToken == "" {
-		t.Fatal("no token")
-	}
 
-	for _, reader := range []string{"getToken", "status", "refresh"} {
+	for _, reader := range []string{"getToken", "status", "refresh", "configure", "explain"} {
 		t.Run(reader, func(t *testing.T) {
 			write(string(first))
 			p := converse(t, places)
 			p.call("initialize", `{"protocol":1}`, nil)
 			p.signInAtOnce()
-			mine, _ := p.call("getToken", "", nil).Result["accessToken"].(string)
-			if mine == "" || mine == otherToken {
-				t.Fatalf("%q", mine)
+			m := p.call("getToken", "", nil)
+			mine, _ := m.Result["accessToken"].(string)
+			if mine == "" || m.Result["baseURL"] != server.LLMBaseURL {
+				t.Fatalf("%+v", m)
 			}
-
 			write(second)
-			if reader != "getToken" {
+			switch reader {
+			case "getToken":
+			case "explain":
+				m := p.call("explain", fmt.Sprintf(`{"status":401,"fingerprint":%q}`, secret.New(mine).Fingerprint()), nil)
+				if token, _ := m.Result["token"].(map[string]any); m.Error != nil || token["baseURL"] != elsewhere || token["accessToken"] == mine {
+					t.Errorf("%+v", m)
+				}
+			default:
 				if m := p.call(reader, "", nil); m.Error != nil {
 					t.Fatalf("%+v", m.Error)
 				}
 			}
 			rejected := fmt.Sprintf(`{"rejected":%q}`, secret.New(mine).Fingerprint()) // not the fast way
 			for _, params := range []string{rejected, "", ""} {
-				if m := p.call("getToken", params, nil); m.Error == nil || m.Error.Data.Kind != "changed" || !m.Error.Data.Retryable || m.Result != nil {
+				m := p.call("getToken", params, nil)
+				theirs := m.Result["accessToken"] != mine
+				if m.Error != nil || theirs != (m.Result["baseURL"] == elsewhere) {
 					t.Fatalf("%s: %+v", params, m)
 				}
 			}
-			m := p.call("initialize", `{"protocol":1}`, nil)
-			if config, _ := m.Result["config"].(map[string]any); config["baseURL"] != elsewhere {
-				t.Fatalf("told %+v", m.Result)
-			}
-			if m := p.call("getToken", "", nil); m.Error != nil || m.Result["accessToken"] == mine {
-				t.Errorf("after it was told: %+v", m)
-			}
 		})
-	}
-
-	// What was asked before the initialize is about what was told until then.
-	write(string(first))
-	p := converse(t, places)
-	p.call("initialize", `{"protocol":1}`, nil)
-	p.call("disconnect", "", nil)
-	write(second)
-	p.send(`{"jsonrpc":"2.0","id":1,"method":"getToken"}` + "\n" + `{"jsonrpc":"2.0","id":2,"method":"initialize","params":{"protocol":1}}`)
-	for answers := 0; answers < 2; {
-		line := p.receive()
-		if strings.Contains(line, `"id":`) {
-			answers++
-		}
-		if strings.Contains(line, "accessToken") {
-			t.Errorf("a token of another configuration: %s", line)
-		}
 	}
 }
 
@@ -431,7 +408,7 @@ func TestAnotherConfigurationTakesBack(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	places := configured(t, server)
 	p := converse(t, places)
-	p.call("initialize", `{"protocol":1}`, nil)
+	p.call("status", "", nil)
 	path := filepath.Join(places.ConfigDirs[0], config.Name)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -441,7 +418,7 @@ func TestAnotherConfigurationTakesBack(t *testing.T) {
 	if err := os.WriteFile(path, []byte(other), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1}}`)
+	p.send(`{"jsonrpc":"2.0","id":1,"method":"status"}`)
 	lines := p.receive() + p.receive()
 	if !strings.Contains(lines, "session/changed") || !strings.Contains(lines, `"id":1`) {
 		t.Errorf("told %s", lines)

@@ -70,7 +70,6 @@ func (s *server) stopWaiting() {
 type server struct {
 	Options
 	stream *lineStream
-	told   *told         // of the goroutine that reads
 	busy   bool          // of the goroutine that reads: a request has come
 	begun  chan struct{} // closed when the first one has been answered or taken up
 	calls  sync.WaitGroup
@@ -82,24 +81,24 @@ type server struct {
 	session   *oidc.Session
 	running   map[jsonrpc2.ID]context.CancelFunc // of the requests that are not answered yet
 	ending    bool
-	asking    chan struct{} // closed when the endpoint has told its models; nil while it is not asked
+
+	endpoint        *endpointInfo // of endpointSession; nil before it is known
+	endpointSession *oidc.Session
+	client          clientInfo
+	unfit           *problem.Problem // why this shim is answered nothing else
+	offered         json.RawMessage  // the ways to sign in that the host was told; nil before it asked
+	watching        bool             // the host is told the item
+	item            json.RawMessage  // that it was told last
+	asking          chan struct{}    // closed when the endpoint has told its models; nil while it is not asked
 
 	tokenMu   sync.Mutex
 	token     oidc.Token // the last one sent
 	useUntil  time.Time
+	tokenTo   *endpointInfo
 	tokenJSON json.RawMessage // its result
 
 	known secret.Known // to be kept from agents
 }
-
-// told is the session whose configuration the shim was told last, or none. A token
-// is sent to the endpoint that was told, so it must be this session's. A nil *told
-// is of who never asked.
-type told struct{ session *oidc.Session }
-
-type toldKey struct{} // of a getToken's context: what was told before it
-
-func (t *told) is(session *oidc.Session) bool { return t == nil || t.session == session }
 
 // A method answers one kind of request.
 type method func(s *server, ctx context.Context, params json.RawMessage) (result any, err error)
@@ -114,6 +113,11 @@ var methods = map[string]method{
 	"disconnect":     with((*server).disconnect),
 	"guard":          with((*server).guard),
 	"redact":         with((*server).redact),
+	"configure":      with((*server).configure),
+	"explain":        with((*server).explain),
+	"tool":           with((*server).tool),
+	"command":        with((*server).command),
+	"ping":           with((*server).ping),
 }
 
 // with makes a method of a function with typed parameters.
@@ -175,7 +179,6 @@ func (s *server) handle(request *jsonrpc2.Request) {
 		if s.getTokenReady(request, params) {
 			return
 		}
-		life = context.WithValue(life, toldKey{}, s.told)
 	case "connect":
 		life = s.life
 	}
@@ -219,6 +222,12 @@ func (s *server) call(ctx context.Context, name string, params json.RawMessage) 
 	if !known {
 		return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeMethodNotFound, Message: "there is no such method"}
 	}
+	s.mu.Lock()
+	unfit := s.unfit
+	s.mu.Unlock()
+	if unfit != nil && name != "initialize" {
+		return nil, unfit
+	}
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.Log.Error("panic in a method", "method", name, "fault", fault, "stack", string(debug.Stack()))
@@ -237,7 +246,7 @@ func (s *server) wireError(method string, err error) *jsonrpc2.Error {
 	p := problem.From(err)
 	s.Log.Info("answered with a problem", "method", method, "problem", p)
 	e := &jsonrpc2.Error{Code: problemCode, Message: p.Message}
-	e.SetError(errorData{string(p.Kind), p.Hint, p.Retryable})
+	e.SetError(errorData{string(p.Kind), p.Hint, p.Retryable, brief(p.Kind)})
 	return e
 }
 
@@ -277,8 +286,14 @@ func (s *server) finish() {
 }
 
 // open returns the session of the configuration as it is on the disk now: a new
-// one if it has changed.
+// one if it has changed. The host is told what that changes for the person.
 func (s *server) open() (*oidc.Session, error) {
+	session, err := s.load()
+	s.offerMethods(session, err)
+	return session, err
+}
+
+func (s *server) load() (*oidc.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	cfg, err := config.Load(s.Places, s.directory)
@@ -304,6 +319,8 @@ func (s *server) open() (*oidc.Session, error) {
 			s.sessionChanged(session.Status()) // what was lent is of another session
 			before.Close()
 		})
+	} else {
+		s.calls.Go(s.tellItem)
 	}
 	s.session = session
 	return session, nil
@@ -328,6 +345,7 @@ func (s *server) sessionChanged(status oidc.Status) {
 		s.knownModels(session) // at the start there may have been no valid token to ask with
 	}
 	s.notify("session/changed", sessionChanged{status.SignedIn, utc(status.ExpiresAt)})
+	s.tellItem()
 }
 
 func (s *server) notify(method string, params any) {

@@ -14,8 +14,9 @@ import (
 	"github.com/sourcegraph/jsonrpc2"
 )
 
-// maxLine is the longest line that is read, in bytes.
-const maxLine = 1 << 20
+// maxLine is the longest line that is read, in bytes: what a tool of OpenCode takes or
+// brings travels in one. A longer one is refused by its id, so that its caller knows.
+const maxLine = 64 << 20
 
 // A lineStream is a [jsonrpc2.ObjectStream] of one JSON object a line. It answers
 // itself what is no request, so that the connection, which would end at the first
@@ -41,7 +42,7 @@ func (s *lineStream) ReadObject(v any) error {
 	for {
 		line, err := s.readLine()
 		if errors.Is(err, errLineTooLong) {
-			s.replyError(nil, jsonrpc2.CodeParseError, "the line is longer than 1 MiB")
+			s.replyError(idOf(line), jsonrpc2.CodeInvalidRequest, "The request is longer than 64 MiB, which is too long to be read.")
 			continue
 		}
 		if len(line) > 0 {
@@ -58,8 +59,8 @@ func (s *lineStream) ReadObject(v any) error {
 
 var errLineTooLong = errors.New("line too long")
 
-// readLine returns the next line without the white space around it. At the end of
-// the input the rest is returned together with the error.
+// readLine returns the next line without the white space around it, of one that is too
+// long the beginning. At the end of the input the rest is returned together with the error.
 func (s *lineStream) readLine() ([]byte, error) {
 	line, err := s.in.ReadSlice('\n')
 	if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
@@ -73,9 +74,19 @@ func (s *lineStream) readLine() ([]byte, error) {
 		}
 	}
 	if len(long) > maxLine && err == nil {
-		return nil, errLineTooLong
+		return long[:256], errLineTooLong
 	}
 	return bytes.TrimSpace(long), err
+}
+
+// idOf is the id at the beginning of a request as the shim writes it, or nil.
+func idOf(line []byte) json.RawMessage {
+	rest, begins := bytes.CutPrefix(line, []byte(`{"jsonrpc":"2.0","id":`))
+	number, _, ends := bytes.Cut(rest, []byte(","))
+	if !begins || !ends || !plainNumber(number) {
+		return nil
+	}
+	return number
 }
 
 // envelope is what every message has, before its method is looked at.

@@ -1,9 +1,11 @@
 package rpc
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,20 +40,34 @@ func TestAProjectsConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	shown := func() map[string]any {
+	type answer struct{ Label, Value, Hint string }
+	shown := func() (message, digest string) {
 		t.Helper()
-		m := p.call("initialize", hello, nil)
-		confirm, _ := m.Result["confirm"].(map[string]any)
-		if confirm["domain"] != server.URL || confirm["digest"] == nil || m.Result["config"] != nil {
-			t.Fatalf("what is to be confirmed is not told: %+v", m.Result)
+		m := p.call("configure", "", nil)
+		var methods []struct {
+			Question struct {
+				Message string
+				Options []answer
+			}
 		}
-		return confirm
+		text, _ := json.Marshal(m.Result["methods"])
+		if err := json.Unmarshal(text, &methods); err != nil || len(methods) == 0 {
+			t.Fatalf("%v: %s", err, text)
+		}
+		for _, method := range methods {
+			q := method.Question
+			if !slices.Contains(strings.Split(q.Message, "\n"), server.URL) || len(q.Options) != 2 || q.Options[0].Label != "No" {
+				t.Fatalf("what is to be confirmed is not told: %s", text)
+			}
+			message, digest = q.Message, q.Options[1].Value
+		}
+		return message, digest
 	}
 	write("https://llm.evil.example/v1")
 	before := server.Count(domaintest.Token)
-	first := shown()
-	if first["endpoint"] != "https://llm.evil.example" {
-		t.Errorf("another endpoint is told: %v", first)
+	told, first := shown()
+	if !slices.Contains(strings.Split(told, "\n"), "https://llm.evil.example") {
+		t.Errorf("another endpoint is told: %s", told)
 	}
 	for _, method := range []string{"getToken", "refresh", "connect", "disconnect"} {
 		if m := p.call(method, "", nil); m.Error == nil || m.Error.Data.Kind != "untrusted" || m.Error.Data.Retryable {
@@ -64,16 +80,20 @@ func TestAProjectsConfiguration(t *testing.T) {
 
 	// What was switched in between is not what the person saw.
 	write("https://llm2.evil.example/v1")
-	yes := func(confirm map[string]any) message {
-		return p.call("connect", fmt.Sprintf(`{"flow":"device","openBrowser":false,"confirm":%q}`, confirm["digest"]), nil)
+	yes := func(digest string) message {
+		return p.call("connect", fmt.Sprintf(`{"flow":"device","openBrowser":false,"confirm":%q}`, digest), nil)
+	}
+	if m := yes(notConfirmed); m.Error == nil || !strings.Contains(m.Error.Message, "was not confirmed") {
+		t.Errorf("no: %+v", m)
 	}
 	if m := yes(first); m.Error == nil || m.Error.Data.Kind != "untrusted" || !strings.Contains(m.Error.Message, "llm2.evil") {
 		t.Errorf("confirmed unseen: %+v", m)
 	}
-	if m := yes(shown()); m.Error != nil {
+	_, second := shown()
+	if m := yes(second); m.Error != nil {
 		t.Errorf("confirmed: %+v", m.Error)
 	}
-	if m := p.call("initialize", hello, nil); m.Result["config"] == nil {
+	if m := p.call("getToken", "", nil); m.Result["baseURL"] != "https://llm2.evil.example/v1" {
 		t.Errorf("after the confirmation: %+v", m.Result)
 	}
 }

@@ -25,7 +25,6 @@ const (
 	LoginTimeout  Kind = "login_timeout"  // nobody finished the sign-in in time
 	Config        Kind = "config"         // the configuration is missing or wrong
 	Untrusted     Kind = "untrusted"      // a project's configuration that the person has not confirmed
-	Changed       Kind = "changed"        // the configuration is another one than the caller was told
 	Network       Kind = "network"        // the domain could not be reached
 	TLS           Kind = "tls"            // the domain's certificate was not accepted
 	Throttled     Kind = "throttled"      // the domain answered 429

@@ -14,14 +14,31 @@ const maxKnown = 24
 // fits into a request's header. Who answers with endless ones takes no memory by that.
 const longest = 8 << 10
 
-// Known are the secrets that are looked for in texts: the latest ones. The zero value
-// knows none. It is safe for concurrent use.
+// Known are the secrets that are looked for in texts: the current ones, and the latest of
+// those that they have replaced. The zero value knows none. It is safe for concurrent use.
 type Known struct {
 	Disguised bool // they are found in other encodings, too
 
 	mu       sync.Mutex
-	latest   []Text    // the latest first
+	current  []Text    // as many as there are
+	latest   []Text    // the latest first, up to maxKnown
 	redactor *Redactor // of them; nil until a text comes
+}
+
+// SetCurrent makes secrets known for as long as they are current. Those that no longer
+// are count as added.
+func (k *Known) SetCurrent(secrets ...Text) {
+	k.mu.Lock()
+	before := k.current
+	same := slices.Equal(before, secrets)
+	k.mu.Unlock()
+	if same {
+		return
+	}
+	k.Add(before...)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.current, k.redactor = secrets, nil
 }
 
 // Add makes secrets known.
@@ -51,7 +68,7 @@ func (k *Known) Add(secrets ...Text) {
 func (k *Known) Redact(text string) (string, bool) {
 	k.mu.Lock()
 	if k.redactor == nil {
-		k.redactor = NewRedactor(k.latest, k.Disguised)
+		k.redactor = NewRedactor(slices.Concat(k.current, k.latest), k.Disguised)
 	}
 	redactor := k.redactor
 	k.mu.Unlock()

@@ -1,196 +1,162 @@
-// The fetch of the provider: a token on every request, to the origin of llm_base_url alone.
+// The fetch of the provider: a token on every request, to the endpoint of the lease alone.
+// The one repeat after a refused token is in `settled`.
 import { createHash } from 'node:crypto'
-import { answered, refused } from './answer.js'
-import { UNKNOWN_MODEL } from './messages.js'
-import { bare, endpointOf } from './network.js'
-import { forOpenCode, Problem } from './problem.js'
+import { Problem } from './problem.js'
 
-/** @typedef {import('./types.js').HelperConfig} HelperConfig */
-/** @typedef {import('./types.js').Pass} Pass */
-/** @typedef {import('./network.js').Send} Send */
-/** @typedef {import('./network.js').Endpoint & { pass: Pass, authorization: string }} Route the way of a token to its endpoint */
-/** @typedef {Pick<import('./helper.js').Helper, 'ready' | 'used' | 'configuration' | 'pass' | 'greet'>} Asked */
+/** @import { Explained, Fetch, Lease } from './interface.d.ts' */
+/** @typedef {import('./helper.js').Helper} Helper */
 
-const NO_MODEL = `{"model":${JSON.stringify(Object.keys(UNKNOWN_MODEL)[0])},`
+// What the helper is shown of an error, in characters and in milliseconds.
+const MAX_ERROR = 64 << 10
+const ERROR_LIMIT = 10_000
 
 /**
- * With a token that is lent a request leaves before anything is waited for. OpenCode is so
- * busy that each function on the way to that, most of all an asynchronous one, costs
- * microseconds, so there are few; what comes after has time.
- * @param {Asked} helper
- * @param {string} told the base URL that OpenCode was given; the one to use may be known later
- * @param {Send} [network]
- * @returns {import('./types.js').Fetch}
+ * With a lease a request leaves before anything is waited for. OpenCode is so busy that
+ * each step on the way, most of all an asynchronous one, costs microseconds.
+ * @param {Helper} helper
+ * @param {string} baseURL that the host was told; the current one takes its place
+ * @returns {Fetch}
  */
-export function createFetch(helper, told, network = (target, init) => globalThis.fetch(target, init)) {
-  const toldPrefix = `${bare(told)}/`
-  /** @type {Route | undefined} */
-  let latest
-  const routeOf = (/** @type {Pass} */ pass) => (latest?.pass === pass ? latest : (latest = routeTo(pass)))
-
+export function createFetch(helper, baseURL) {
+  const told = baseURL.replace(/\/*$/, '/')
   return async (input, init) => {
-    try {
-      const lent = helper.ready()
-      const pass = lent ?? (await asked(helper, input, init, toldPrefix))
-      const request = typeof input === 'string' && typeof init?.body === 'string' ? undefined : repeatable(input, init)
-      const sent = send(network, routeOf(pass), toldPrefix, input, init, request)
-      if (lent) helper.used()
-      const response = await answered(sent, pass)
-      if (response.status !== 401) return response
-      await response.body?.cancel()
-      const renewed = await helper.pass({ signal: signalOf(input, init), rejected: fingerprint(pass.token) })
-      const repeated = await answered(send(network, routeOf(renewed), toldPrefix, input, init, request), renewed)
-      return repeated.status === 401 ? await refused(repeated, renewed) : repeated
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error
-      // What is to be confirmed has to be known to /connect.
-      if (error.kind === 'untrusted') helper.greet()
-      throw forOpenCode(error)
+    const plain = typeof input === 'string' && (init?.body == null || typeof init.body === 'string')
+    const [target, options] = plain ? [input, init] : await repeatable(input, init)
+    const signal = options?.signal ?? undefined
+    const failed = (/** @type {any} */ error) => {
+      if (signal?.aborted) throw error
+      return explained(helper, { code: String(error?.cause?.code ?? error?.code ?? '') }, error)
     }
+    const send = (/** @type {Lease} */ lease) => {
+      const address = addressed(target, lease, told)
+      if (address) return globalThis.fetch(address, withToken(options, lease)).catch(failed)
+      return explained(helper, { address: new URL(target).origin }, new Error('The request goes to another origin.'))
+    }
+    const lent = helper.lease()
+    const lease = lent ?? (await helper.borrow({ signal }))
+    const sent = send(lease)
+    if (lent) helper.used()
+    const response = await sent
+    if (response.status >= 200 && response.status < 300) return response
+    const request = typeof options?.body === 'string' ? options.body.slice(0, 256) : ''
+    return settled(helper, lease, response, send, { signal, request })
   }
 }
 
 /**
- * Goes the way of a request without sending one. JavaScript is compiled where it first
- * runs, which takes a busy process a millisecond: here nobody waits for it.
- * @param {import('./helper.js').Helper} helper
- * @param {HelperConfig} config
- */
-export async function rehearse(helper, config) {
-  helper.ready()
-  const unasked = () => Promise.reject(new Error('nothing is asked at a rehearsal'))
-  const stage = { ready: () => ({ config, token: 'none' }), used() {}, greet() {}, configuration: unasked, pass: unasked }
-  const fetch = createFetch(stage, config.baseURL, async () => new Response())
-  await fetch(`${config.baseURL}/rehearsal`, { method: 'POST', headers: { accept: '*/*' }, body: '{}' }).catch(() => {})
-}
-
-/**
- * The pass for a request, where none is lent. What may not be sent anyhow needs none.
- * @param {Asked} helper
- * @param {string | URL | Request} input
- * @param {RequestInit | undefined} init
- * @param {string} toldPrefix
- */
-async function asked(helper, input, init, toldPrefix) {
-  const signal = signalOf(input, init)
-  const config = await helper.configuration({ signal })
-  addressed(input, routeTo({ config, token: '' }), toldPrefix)
-  return helper.pass({ signal })
-}
-
-/**
- * @param {Pass} pass
- * @returns {Route}
- */
-function routeTo(pass) {
-  return { pass, authorization: `Bearer ${pass.token}`, ...endpointOf(pass.config) }
-}
-
-/**
- * Sends a request with a token, to the endpoint that the token is for.
- * @param {Send} network
- * @param {Route} route
- * @param {string} toldPrefix
- * @param {string | URL | Request} input
- * @param {RequestInit | undefined} init
- * @param {Request | undefined} request both of them as one, which is kept for another time
+ * The end of a request: an answer that is no success is shown to the helper, which says
+ * whether it is worth repeating with another token, or how it reads for people.
+ * @param {Helper} helper
+ * @param {Lease} lease
+ * @param {Response} response
+ * @param {(lease: Lease) => Promise<Response>} again
+ * @param {{ signal?: AbortSignal, request?: string, repeated?: boolean }} [options]
  * @returns {Promise<Response>}
  */
-function send(network, route, toldPrefix, input, init, request) {
-  const address = addressed(input, route, toldPrefix)
-  if (asksForNoModel(init)) throw noModel(route.pass.config)
-  const headers = withToken(request ? request.headers : init?.headers, route.authorization)
-  // A redirect would carry the prompt, and in some runtimes the token, to another place.
-  const options = { ...(request ? undefined : init), headers, redirect: /** @type {const} */ ('manual') }
-  const target = request ? new Request(address, request.clone()) : address
-  return route.guarded ? route.guarded(network, target, options) : network(target, options)
+export async function settled(helper, lease, response, again, { signal, request, repeated = false } = {}) {
+  if (response.status >= 200 && response.status < 300) return response
+  const fingerprint = createHash('sha256').update(lease.token).digest('hex').slice(0, 16)
+  const shown = { fingerprint, request, repeated, ...(await beginning(response)) }
+  /** @type {Explained} */
+  const { problem, token, status = response.status, headers, body } = await explain(helper, shown, signal)
+  if (problem) throw Problem.fromWire(problem)
+  if (!token || repeated) return new Response(body || null, { status: Math.min(Math.max(status, 200), 599), headers })
+  const renewed = helper.accept(token)
+  return settled(helper, renewed, await again(renewed), again, { signal, request, repeated: true })
 }
 
 /**
- * The request as an object of which there can be copies, unless it can be repeated as it is.
+ * What the helper says, which is nothing if it cannot be asked.
+ * @param {Helper} helper
+ * @param {object} shown
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Explained>}
+ */
+async function explain(helper, shown, signal) {
+  const answer = await helper.call('explain', shown, { signal }).catch(() => {})
+  signal?.throwIfAborted()
+  return answer ?? {}
+}
+
+/**
+ * Throws the problem that the helper makes of a fault, or error where it may pass.
+ * @param {Helper} helper
+ * @param {object} fault
+ * @param {unknown} error
+ * @returns {Promise<never>}
+ */
+async function explained(helper, fault, error) {
+  const { problem } = await explain(helper, fault)
+  throw problem ? Problem.fromWire(problem) : error
+}
+
+/**
+ * An answer with the beginning of its body: half a reason is better than none.
+ * @param {Response} response
+ */
+async function beginning(response) {
+  const reader = response.body?.getReader()
+  const stop = () => void reader?.cancel().catch(() => {})
+  const timer = setTimeout(stop, ERROR_LIMIT)
+  const decoder = new TextDecoder()
+  let body = ''
+  try {
+    while (reader && body.length < MAX_ERROR) {
+      const { done, value } = await reader.read()
+      if (done) break
+      body += decoder.decode(value, { stream: true })
+    }
+  } catch {
+    // The connection was cut, or the time is over.
+  }
+  clearTimeout(timer)
+  stop()
+  return { status: response.status, headers: Object.fromEntries(response.headers), body }
+}
+
+/**
+ * A request that can be sent twice: one that is a Request, or whose body is a stream, is
+ * read first.
  * @param {string | URL | Request} input
- * @param {RequestInit} [init]
+ * @param {any} [init]
+ * @returns {Promise<[string, any]>}
  */
-function repeatable(input, init) {
-  return isRequest(input) || (init?.body != null && typeof init.body !== 'string') ? new Request(input, init) : undefined
+async function repeatable(input, init) {
+  if (input instanceof Request) {
+    const body = input.body ? await input.arrayBuffer() : undefined
+    return repeatable(input.url, { method: input.method, headers: input.headers, signal: input.signal, body, ...init })
+  }
+  if (!init?.body?.[Symbol.asyncIterator] && !(init?.body instanceof ReadableStream)) return [String(input), init]
+  const { duplex, ...rest } = init
+  return [String(input), { ...rest, body: await new Response(init.body).arrayBuffer() }]
 }
 
 /**
- * @param {string | URL | Request} input
- * @returns {input is Request}
+ * The address to which a request goes; none if that is not the endpoint.
+ * @param {string} target
+ * @param {Lease} lease
+ * @param {string} told
  */
-function isRequest(input) {
-  return typeof input !== 'string' && input instanceof Request
-}
-
-/**
- * @param {string | URL | Request} input
- * @param {RequestInit} [init]
- */
-function signalOf(input, init) {
-  return init?.signal ?? (isRequest(input) ? input.signal : undefined)
-}
-
-/**
- * Whether the model is the one that stands where none is known; the AI SDK names the
- * model first.
- * @param {RequestInit} [init]
- */
-function asksForNoModel(init) {
-  return typeof init?.body === 'string' && init.body.startsWith(NO_MODEL)
-}
-
-/** @param {HelperConfig} config */
-function noModel({ baseURL }) {
-  return new Problem(
-    'config',
-    `You are signed in, but no models of ${new URL(baseURL).host} are known yet.`,
-    'Start OpenCode again. If there are none then either, "oci-oidc-helper models --refresh" tells why; you can also name them under provider.oci-oidc.models in opencode.json.',
-  )
-}
-
-/** @param {string} token */
-function fingerprint(token) {
-  return createHash('sha256').update(token).digest('hex').slice(0, 16)
-}
-
-/**
- * The address to which a request goes.
- * @param {string | URL | Request} input
- * @param {Route} route
- * @param {string} toldPrefix
- */
-function addressed(input, { pass, origin, prefix }, toldPrefix) {
-  if (typeof input === 'string' && input.startsWith(prefix)) return input
-  const target = isRequest(input) ? input.url : String(input)
+function addressed(target, { origin, prefix }, told) {
   if (target.startsWith(prefix)) return target
-  if (target.startsWith(toldPrefix)) return prefix + target.slice(toldPrefix.length)
-  if (new URL(target).origin !== origin) {
-    throw new Problem(
-      'config',
-      `The request goes to ${new URL(target).origin}, but llm_base_url in ${pass.config.path} is at ${origin}: the token is sent there and nowhere else.`,
-      'Make options.baseURL of the provider in opencode.json agree with llm_base_url, or remove it.',
-    )
-  }
-  return target
+  if (target.startsWith(told)) return prefix + target.slice(told.length)
+  return new URL(target).origin === origin ? target : undefined
 }
 
 /**
- * The headers with the token, and with no other Authorization.
- * @param {RequestInit['headers']} headers
- * @param {string} authorization
+ * The request's options with the token, and with no other Authorization. A redirect would
+ * carry the prompt, and in some runtimes the token, to another place.
+ * @param {any} options
+ * @param {Lease} lease
  */
-function withToken(headers, authorization) {
-  if (headers && Object.getPrototypeOf(headers) !== Object.prototype) {
-    const all = new Headers(headers)
-    all.set('authorization', authorization)
-    return all
-  }
+function withToken(options, { authorization, tls }) {
+  const given = options?.headers
+  const plain = !given || Object.getPrototypeOf(given) === Object.prototype
   /** @type {Record<string, string>} */
-  const all = { .../** @type {Record<string, string> | undefined} */ (headers), authorization }
-  for (const name in all) {
+  const headers = { ...(plain ? given : Object.fromEntries(new Headers(given))), authorization }
+  for (const name in headers) {
     // The length first: each call counts.
-    if (name.length === 13 && name !== 'authorization' && name.toLowerCase() === 'authorization') delete all[name]
+    if (name.length === 13 && name !== 'authorization' && name.toLowerCase() === 'authorization') delete headers[name]
   }
-  return all
+  return { ...options, headers, redirect: 'manual', ...(tls && { tls: { ...options?.tls, ...tls } }) }
 }

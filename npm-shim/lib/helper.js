@@ -1,38 +1,20 @@
-// The helper's process: one a project directory, since each may have a configuration of
-// its own; started when the plugin is loaded, started again when it died, ended with its
-// last user.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+// The helper of a project directory: started when it is first needed, replaced when it is
+// lost, ended with its last user. Here is the lease, too.
 import { createRequire } from 'node:module'
-import { findHelper, foreign, notStarted } from './find-helper.js'
-import { Lent } from './lent.js'
 import { HelperLost, Problem } from './problem.js'
+import { launch } from './program.js'
 import { Wire } from './wire.js'
 
-/** @typedef {import('./types.js').CallOptions} CallOptions */
-/**
- * @typedef {{
- *   child: import('node:child_process').ChildProcess,
- *   wire: Wire,
- *   hello: Promise<import('./types.js').Initialized>,
- *   config?: import('./types.js').HelperConfig,
- *   lent: Lent,
- *   asking?: Lent,
- * }} Running
- */
+/** @import { CallOptions, Lease, Token } from './interface.d.ts' */
+/** @typedef {Lease & { wall: number, steady: number, length: number }} TimedLease by both clocks, in milliseconds */
 
 const PROTOCOL = 1
-// A release's version. What is built in a clone is named otherwise, and may be mixed.
-const RELEASE = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)$/
-// A helper answers within milliseconds; one that is silent for so long is broken.
 const HELLO_LIMIT = 10_000
-// The helper limits each of its own steps; this is for one that has gone silent.
-const TOKEN_LIMIT = 120_000
-const END_LIMIT = 1_000
+const FIRST_PAUSE = 250
+const LONGEST_PAUSE = 30_000
 
-export const { name: PACKAGE, version: VERSION } = createRequire(import.meta.url)('../package.json')
+const { name, version } = createRequire(import.meta.url)('../package.json')
 
-// OpenCode makes several plugin instances a directory, and new ones after each sign-in.
 /** @type {Map<string, Helper>} */
 const helpers = new Map()
 
@@ -40,316 +22,185 @@ const helpers = new Map()
  * The helper of a directory, counted; give it back with release. Never throws: what is
  * wrong with the helper is told by the first call that needs it.
  * @param {string} directory
+ * @param {string} host
  */
-export function acquire(directory) {
-  const helper = helpers.get(directory) ?? new Helper(directory)
+export function acquire(directory, host) {
+  const helper = helpers.get(directory) ?? new Helper(directory, host)
   helpers.set(directory, helper)
   helper.users++
-  helper.greet()
+  helper.start()
   return helper
 }
 
 export class Helper {
   users = 0
-  /** @type {AbortController | undefined} the sign-in under way */
-  signIn
-  /** @type {import('./types.js').ToConfirm | undefined} what the person must confirm first */
-  toConfirm
-  #directory
-  /** @type {Running | undefined} */
-  #running
-  /** @type {Set<(method: string, params: unknown) => void>} */
+  #hello
+  /** @type {Wire | undefined} */
+  #wire
+  /** @type {Set<(method: string, params: any) => void>} */
   #listeners = new Set()
+  #released = false
+  // A helper that is lost again and again is started less and less often.
+  #pause = 0
+  // The lease is void once the session has changed: an answer from before comes too late.
+  /** @type {TimedLease | undefined} */
+  #lease
+  #session = {}
+  /** @type {object | undefined} the session that the next lease was asked for */
+  #asking
 
-  /** @param {string} directory */
-  constructor(directory) {
-    this.#directory = directory
+  /**
+   * @param {string} directory
+   * @param {string} host
+   */
+  constructor(directory, host) {
+    const client = { name, version, host, runtime: process.versions.bun ? 'bun' : 'node' }
+    this.#hello = { protocol: PROTOCOL, client, directory }
   }
 
-  /** Starts the process if there is none, and asks it anew what the configuration says. */
-  greet() {
+  /** Starts the process, if there is none. */
+  start() {
     try {
-      const living = this.#living()
-      if (living) this.#initialize(living)
-      else this.#start()
+      this.#living()
     } catch {
       // The next call meets the same problem and tells it.
     }
   }
 
   /**
-   * The configuration, as the helper has read it.
-   * @param {CallOptions} [options]
-   * @returns {Promise<import('./types.js').HelperConfig>}
+   * The token that may be used now: nothing is asked.
+   * @returns {TimedLease | undefined}
    */
-  async configuration({ signal } = {}) {
-    const before = this.#living()
-    let hello = await twice(() => this.#hello(signal))
-    if (!hello.config && before) {
-      // It may have been written since.
-      this.greet()
-      hello = await this.#hello(signal)
-    }
-    return configOf(hello)
+  lease() {
+    const lease = this.#lease
+    if (!lease || this.#wire?.lost) return undefined
+    // A clock can be set back, and the steady one stands still while the computer sleeps.
+    const wall = Date.now() - lease.wall
+    if (wall >= 0 && wall < lease.length && performance.now() - lease.steady < lease.length) return lease
   }
 
-  /**
-   * What a request needs, if it is here: nothing is asked.
-   * @returns {import('./types.js').Pass | undefined}
-   */
-  ready() {
-    const running = this.#running
-    return running && !running.wire.closed ? running.lent.pass() : undefined
-  }
-
-  /** Tells the helper that a lent token was used, so that it lends that or a newer one for longer. */
+  /** Asks in the background for the next lease. */
   used() {
-    const living = this.#living()
-    if (living) this.#askBehind(living)
+    if (this.#wire && !this.#wire.lost && this.#asking !== this.#session) void this.#renewLease(this.#wire)
   }
 
-  /**
-   * Asks for a token that is valid now, and for the endpoint that it is for.
-   * @param {{ signal?: AbortSignal, rejected?: string }} [options] rejected is the fingerprint of a token that the endpoint did not take
-   * @returns {Promise<import('./types.js').Pass>}
-   */
-  async pass({ signal, rejected } = {}) {
-    const ask = () =>
-      twice(async () => {
-        await this.#hello(signal)
-        const running = this.#start()
-        if (rejected) running.lent = new Lent()
-        // The helper answers by the initialize that it had before: both are taken here.
-        const { hello, lent, wire } = running
-        const answer = await wire.request('getToken', rejected ? { rejected } : {}, { signal, timeout: TOKEN_LIMIT })
-        return lent.hold(answer, configOf(await hello))
-      })
+  /** @param {Wire} wire */
+  async #renewLease(wire) {
+    const session = this.#session
+    this.#asking = session
     try {
-      return await ask()
-    } catch (error) {
-      if (!isChanged(error)) throw error
-      this.greet()
-      return ask()
+      this.accept(await wire.request('getToken', {}, { background: true }), session)
+    } catch {
+      // Whoever needs a token meets the same trouble.
+      if (session === this.#session) this.#lease = undefined
     }
+    if (this.#asking === session) this.#asking = undefined
   }
 
   /**
-   * What no tool may open, or change.
-   * @param {CallOptions} [options]
-   * @returns {Promise<import('./types.js').Kept>}
+   * Asks for a lease, and waits.
+   * @param {{ signal?: AbortSignal }} [options]
    */
-  async kept({ signal } = {}) {
-    const { protected: hidden = [], readOnly = [] } = await twice(() => this.#hello(signal))
-    return { protected: hidden, readOnly }
+  async borrow(options) {
+    const session = this.#session
+    return this.accept(await this.call('getToken', {}, options), session)
   }
 
   /**
-   * Calls a method of the helper. When the helper is found dead or dies on the way, the
-   * call is repeated once with a new one.
+   * Takes over a token that the helper has sent.
+   * @param {Token} token
+   * @param {object} [session] of which it is
+   * @returns {TimedLease}
+   */
+  accept(token, session = this.#session) {
+    const lease = leaseOf(token)
+    if (session === this.#session) this.#lease = lease
+    return lease
+  }
+
+  /**
+   * Calls a method; repeats it with another helper if this one is lost.
    * @param {string} method
    * @param {object} [params]
    * @param {CallOptions} [options]
    * @returns {Promise<any>}
    */
-  async call(method, params, options = {}) {
-    const { onNotification, anew, ...rest } = options
-    if (anew) this.greet()
-    if (onNotification) this.#listeners.add(onNotification)
+  async call(method, params = {}, { once = false, ...options } = {}) {
     try {
-      return await twice(async () => {
-        await this.#hello(rest.signal)
-        return this.#start().wire.request(method, params, rest)
-      })
-    } finally {
-      if (onNotification) this.#listeners.delete(onNotification)
+      const result = await this.#living().request(method, params, options)
+      this.#pause = 0
+      return result
+    } catch (error) {
+      if (once || !(error instanceof HelperLost)) throw error
+      return this.#living().request(method, params, options)
     }
   }
 
-  /**
-   * @param {(method: string, params: unknown) => void} listener is called with each notification
-   * @returns {() => void} ends that
-   */
+  /** @param {(method: string, params: any) => void} listener */
   listen(listener) {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
 
-  /**
-   * Ends the process when this was its last user, and resolves when it has ended. One
-   * that takes longer is left to itself: it may be finishing a refresh, and a refresh
-   * token works only once.
-   */
   async release() {
-    this.users--
-    if (this.users > 0) return
-    helpers.delete(this.#directory)
-    const running = this.#living()
-    if (!running) return
-    const { child, wire } = running
-    wire.close(new Problem('cancelled', 'OpenCode has closed this project.', 'Start again.'))
-    const ended = once(child, 'exit', { signal: AbortSignal.timeout(END_LIMIT) })
-    child.ref()
-    child.stdin?.end()
-    await ended.catch(() => child.unref())
+    if (--this.users > 0) return
+    this.#released = true
+    helpers.delete(this.#hello.directory)
+    await this.#wire?.close(closed())
   }
 
+  /** The helper that is asked; a call goes out behind `initialize`, and is answered after it. */
   #living() {
-    return this.#running?.wire.closed ? undefined : this.#running
-  }
-
-  /** @param {AbortSignal} [signal] */
-  async #hello(signal) {
-    const { hello } = this.#start()
-    return signal ? Promise.race([hello, aborted(signal)]) : hello
-  }
-
-  /** @returns {Running} */
-  #start() {
-    const living = this.#living()
-    if (living) return living
-    const path = findHelper()
-    const child = launch(path)
-    if (!child.stdin || !child.stdout) throw notStarted(path, 'no pipes')
-    const wire = new Wire(child.stdout, child.stdin, {
-      onNotification: (method, params) => {
-        if (method === 'session/changed') this.#takeBack(running)
-        this.#listeners.forEach((listener) => listener(method, params))
-      },
-      onBusy: (busy) => hold(child, busy),
-      onEnd: () => child.kill(),
-    })
-    child.on('error', (error) => wire.close(notStarted(path, error)))
-    // A shell tries what is no program, and fails: so this is where such a file is found out.
-    child.on('exit', (code, signal) => wire.close(foreign(path) ?? new HelperLost(path, signal ?? `exit code ${code}`)))
-    child.stderr?.resume()
-    hold(child, false)
-    /** @type {Running} */
-    const running = { child, wire, hello: /** @type {any} */ (undefined), lent: new Lent() }
-    this.#initialize(running)
-    return (this.#running = running)
+    if (this.#released) throw closed()
+    if (this.#wire && !this.#wire.lost) return this.#wire
+    if (this.#wire?.lost && performance.now() < this.#wire.lostAt + this.#pause) throw this.#wire.lost
+    if (this.#wire) this.#pause = Math.min(this.#pause * 2 || FIRST_PAUSE, LONGEST_PAUSE)
+    this.#forgetLease()
+    const wire = launch((child) => new Wire(child, (method, params) => this.#notified(wire, method, params)))
+    this.#wire = wire
+    const options = { limit: HELLO_LIMIT, background: true }
+    wire.request('initialize', this.#hello, options).catch((problem) => wire.end(problem))
+    this.used()
+    return wire
   }
 
   /**
-   * Forgets what was lent, and asks behind for what is valid now.
-   * @param {Running} running
+   * @param {Wire} wire
+   * @param {string} method
+   * @param {any} params
    */
-  #takeBack(running) {
-    running.lent = new Lent()
-    this.#askBehind(running)
+  #notified(wire, method, params) {
+    if (wire !== this.#wire || wire.lost) return
+    if (method === 'session/changed') {
+      this.#forgetLease()
+      this.used()
+    }
+    for (const listener of this.#listeners) listener(method, params)
   }
 
-  /**
-   * Asks for a token that nobody waits for; whoever needs one meets the same trouble.
-   * @param {Running} running
-   */
-  #askBehind(running) {
-    const { lent, wire } = running
-    if (running.asking === lent) return
-    running.asking = lent
-    wire.request('getToken', {}, { behind: true })
-      .then(
-        // After the configuration, which was asked for before. Without one nothing can be sent.
-        (answer) => running.config && lent.hold(answer, running.config),
-        (error) => {
-          if (running.lent !== lent) return
-          if (isChanged(error)) this.#initialize(running)
-          else running.lent = new Lent()
-        },
-      )
-      .finally(() => running.asking === lent && (running.asking = undefined))
-  }
-
-  /** @param {Running} running */
-  #initialize(running) {
-    const { child, wire } = running
-    const params = { protocol: PROTOCOL, client: { name: PACKAGE, version: VERSION }, directory: this.#directory }
-    running.hello = wire.request('initialize', params, { timeout: HELLO_LIMIT }).then((hello) => {
-      if (hello?.protocol === PROTOCOL && ofOneVersion(hello.helper.version)) {
-        running.config = hello.config
-        this.toConfirm = hello.confirm
-        return hello
-      }
-      throw new Problem(
-        'config',
-        `oci-oidc-helper ${hello?.helper?.version ?? ''} does not fit ${PACKAGE} ${VERSION}: both parts must be of one version.`,
-        process.env.OCI_OIDC_HELPER ? 'Unset OCI_OIDC_HELPER, to use the helper that comes with the plugin.' : 'Install the plugin again.',
-      )
-    })
-    running.hello.catch((error) => {
-      if (wire.closed) return
-      // What cannot say hello is of no use: the next call starts another one.
-      wire.close(error)
-      child.kill()
-    })
-    running.config = undefined
-    this.#takeBack(running)
-  }
-}
-
-/** @param {import('./types.js').Initialized} hello */
-function configOf({ config, problem }) {
-  if (config) return config
-  throw problem ? Problem.fromWire(problem) : new Problem('internal', 'oci-oidc-helper named no configuration.', 'Restart OpenCode; if it happens again, please report it.')
-}
-
-/**
- * Whether the configuration is no longer the one that initialize told.
- * @param {unknown} error
- */
-function isChanged(error) {
-  return error instanceof Problem && error.kind === 'changed'
-}
-
-/** @param {string} version */
-function ofOneVersion(version) {
-  const [ours, theirs] = [VERSION, version].map((name) => name.match(RELEASE)?.[1])
-  return !ours || !theirs || ours === theirs
-}
-
-/**
- * @template T
- * @param {() => Promise<T>} attempt
- */
-async function twice(attempt) {
-  try {
-    return await attempt()
-  } catch (error) {
-    if (error instanceof HelperLost) return attempt()
-    throw error
-  }
-}
-
-/** @param {string} path */
-function launch(path) {
-  try {
-    return spawn(path, ['--stdio'], { stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
-  } catch (error) {
-    // Bun throws here for a binary of another platform.
-    throw notStarted(path, error)
+  #forgetLease() {
+    this.#lease = undefined
+    this.#session = {}
   }
 }
 
 /**
- * Lets the process of OpenCode end while the helper is idle, and not while it is asked.
- * @param {import('node:child_process').ChildProcess} child
- * @param {boolean} busy
+ * @param {Partial<Token> | null} token
+ * @returns {TimedLease}
  */
-function hold(child, busy) {
-  for (const part of [child, child.stdin, child.stdout, child.stderr]) {
-    const { ref, unref } = /** @type {{ ref?(): void, unref?(): void }} */ (part ?? {})
-    // Bun's streams have no unref.
-    if (busy) ref?.call(part)
-    else unref?.call(part)
+function leaseOf(token) {
+  const { accessToken, useUntil = '', baseURL, tls } = token ?? {}
+  if (typeof accessToken !== 'string' || !URL.canParse(String(baseURL))) {
+    throw new Problem(
+      'internal',
+      'oci-oidc-helper sent no token.',
+      'Restart OpenCode; if it happens again, please report it.',
+    )
   }
+  const wall = Date.now()
+  const [prefix, { origin }] = [String(baseURL).replace(/\/*$/, '/'), new URL(String(baseURL))]
+  const times = { wall, steady: performance.now(), length: Date.parse(useUntil) - wall || 0 }
+  return { token: accessToken, authorization: `Bearer ${accessToken}`, origin, prefix, tls, ...times }
 }
 
-/**
- * @param {AbortSignal} signal
- * @returns {Promise<never>}
- */
-function aborted(signal) {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
-}
+const closed = () => new Problem('cancelled', 'OpenCode has closed this project.', 'Start OpenCode again.')

@@ -16,8 +16,10 @@ export interface Helper {
   lease(): Lease | undefined
   /** Asks in the background for the next lease; call it after each use. */
   used(): void
-  /** Asks for a lease and waits. `rejected` is the fingerprint of a refused token. */
-  borrow(options?: { signal?: AbortSignal; rejected?: string }): Promise<Lease>
+  /** Asks for a lease and waits. */
+  borrow(options?: { signal?: AbortSignal }): Promise<Lease>
+  /** Takes over a token that came with another answer. */
+  accept(token: Token): Lease
   /**
    * Calls a method. A helper that dies or falls silent is replaced and the call is
    * repeated once, unless `once` is set. Rejects with a Problem, or with signal's reason.
@@ -84,6 +86,8 @@ export function settled(
   lease: Lease,
   response: Response,
   again: (lease: Lease) => Promise<Response>,
+  /** request: the beginning of the request's body, which names the model. */
+  options?: { signal?: AbortSignal; request?: string },
 ): Promise<Response>
 
 // --- lib/redact.js ---
@@ -93,7 +97,7 @@ export function settled(
  * something changed, so that frozen parts do no harm. Rejects if that cannot be known:
  * the result must be withheld then.
  */
-export function redacted<T>(helper: Helper, tool: string, value: T): Promise<T>
+export function redacted<T>(helper: Helper, call: { tool: string; directory: string }, value: T): Promise<T>
 
 // --- The wire: what the helper answers ---
 
@@ -118,7 +122,7 @@ export interface Token {
  * explain {fingerprint, status, headers, body, request, repeated}: an answer that is no
  * success, with the beginnings of its body and of the request's.
  * explain {code, message}: a fetch that failed. explain {address}: a request to another origin.
- * An error reply is what the person must read.
+ * An empty answer means that there is nothing to say: a fault passes as it is.
  */
 export interface Explained {
   /** Send the request once more, with this one. */
@@ -127,6 +131,8 @@ export interface Explained {
   status?: number
   headers?: Record<string, string>
   body?: string
+  /** Or what the person must read instead. */
+  problem?: { kind: string; message: string; hint?: string; retryable?: boolean; brief?: string }
 }
 
 /** connect {attempt, flow?, confirm?, view: {at, rows}}: ends when the person has signed in. */
@@ -147,7 +153,7 @@ export interface Method {
   label: string
   params: { flow?: string }
   /** What the person must confirm first, No first; the answer is connect's `confirm`. */
-  question?: { text: string; options: { label: string; value: string; hint?: string }[] }
+  question?: { message: string; options: { label: string; value: string; hint?: string }[] }
 }
 
 /** status {} */
@@ -181,7 +187,8 @@ export interface CommandResult {
 
 /** guard {tool, args, directory} */
 export interface Guarded {
-  deny?: string
+  /** The reason, or "" for a call that may go on. Anything else is no judgement: deny it. */
+  deny: string
 }
 
 /** redact {tool, texts} */

@@ -1,20 +1,27 @@
-// The one error that a person reads, and the forms of it that OpenCode handles well.
-import { PASSING, SIGN_IN, unretryable } from './messages.js'
+// The only error that a person reads. Almost all of them come from the helper; made here
+// are those about the helper's program itself.
+
+const BRIEF = `The program oci-oidc-helper, which the plugin opencode-oci-oidc needs, does not run as it should.
+Run /connect to see why, or "oci-oidc-helper status" in a terminal.`
+
+// What a person cannot see would end up on their clipboard, and some of it moves a terminal.
+const visible = (/** @type {string} */ text) => text.replace(/[^\P{C}\n]|\p{DI}/gu, '?')
 
 /** An error with a kind for programs, a sentence, and a hint what to do next. */
 export class Problem extends Error {
   /**
    * @param {string} kind
    * @param {string} message
-   * @param {string} hint
-   * @param {boolean} [retryable]
+   * @param {string} [hint]
+   * @param {{ retryable?: boolean, brief?: string }} [more] brief: the kind's fixed sentence
    */
-  constructor(kind, message, hint, retryable = false) {
-    super(message)
+  constructor(kind, message, hint = '', { retryable = false, brief = BRIEF } = {}) {
+    super(visible(message))
     this.name = 'Problem'
     this.kind = kind
-    this.hint = hint
+    this.hint = visible(hint)
     this.retryable = retryable
+    this.brief = brief
   }
 
   /** The sentence and the hint. */
@@ -22,9 +29,9 @@ export class Problem extends Error {
     return this.hint ? `${this.message}\n${this.hint}` : this.message
   }
 
-  /** @param {import('./types.js').ProblemData} data */
-  static fromWire({ kind, message, hint = '', retryable }) {
-    return new Problem(kind, message, hint, retryable)
+  /** @param {any} data a problem as the helper writes it */
+  static fromWire({ kind, message, hint, retryable, brief }) {
+    return new Problem(kind ?? 'internal', String(message), hint, { retryable, brief })
   }
 
   /** @param {unknown} error */
@@ -34,39 +41,12 @@ export class Problem extends Error {
   }
 }
 
+const REPEATED = '"oci-oidc-helper logs" shows the log; restart OpenCode, or install the plugin again.'
+
 /** The helper is gone; the same call to a new one may succeed. */
 export class HelperLost extends Problem {
-  /**
-   * @param {string} path
-   * @param {string} how
-   */
-  constructor(path, how) {
-    super('internal', `The program ${path} ended unexpectedly (${how}).`, 'If it happens again, install the plugin again on this computer, or look into its log.')
+  /** @param {string} how */
+  constructor(how) {
+    super('internal', `oci-oidc-helper ${how}.`, `Try again. If it happens again, ${REPEATED}`)
   }
-}
-
-/**
- * The error to throw from fetch. OpenCode retries some errors for a minute, by the
- * words in their text and by how they are marked: here only the passing ones.
- * @param {Problem} problem
- */
-export function forOpenCode(problem) {
-  if (problem.kind === 'login_required') return marked('AI_LoadAPIKeyError', SIGN_IN)
-  if (!problem.retryable) return marked('AI_LoadAPIKeyError', unretryable(problem.text))
-  // The words are for 1.18; up to 1.14 only an API error that says so is retried.
-  return Object.assign(marked('AI_APICallError', `${problem.text}\n${PASSING}`), { isRetryable: true })
-}
-
-/**
- * The AI SDK tells its errors apart by these symbols, so that several copies of it agree.
- * @param {string} name
- * @param {string} message
- */
-function marked(name, message) {
-  const error = new Error(message)
-  error.name = name
-  return Object.assign(error, {
-    [Symbol.for('vercel.ai.error')]: true,
-    [Symbol.for(`vercel.ai.error.${name}`)]: true,
-  })
 }

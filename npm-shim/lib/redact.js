@@ -1,94 +1,70 @@
 // What a tool call brought goes to the model without the secrets that the helper knows.
 // The helper looks, so that no secret has to be known here.
 
-const LIMIT = 10_000
 // Nothing shorter is a secret.
 const SHORTEST = 6
-// Of one question, in UTF-16 units: six bytes each at worst, and a line has a limit.
-const MOST = 128 * 1024
 
 /**
- * Replaces secrets in the texts of a tool's result, wherever in it they stand. Without
- * the helper the result stays as it is.
- * @param {import('./helper.js').Helper} helper
- * @param {{ tool: string, result: unknown, directory: string }} call
- */
-export async function redact(helper, { tool, result, directory }) {
-  /** @type {Set<string>} */
-  const texts = new Set()
-  each(result, (text) => void texts.add(text))
-  try {
-    const clean = await cleaned(helper, { tool, directory }, [...texts])
-    if (clean.size > 0) each(result, (text) => clean.get(text))
-  } catch {
-    // A helper that cannot be asked has no session either.
-  }
-}
-
-/**
- * The texts that have to be replaced, with what replaces them.
+ * The value without secrets, wherever in it they stand, in its keys as well: a copy where
+ * there are some, so that frozen parts do no harm. Rejects if that cannot be known.
+ * @template T
  * @param {import('./helper.js').Helper} helper
  * @param {{ tool: string, directory: string }} call
- * @param {string[]} texts
+ * @param {T} value
+ * @returns {Promise<T>}
  */
-async function cleaned(helper, call, texts) {
-  /** @type {Map<string, string>} */
-  const clean = new Map()
-  for (const batch of batches(texts)) {
-    /** @type {import('./types.js').Redacted} */
-    const answer = await helper.call('redact', { ...call, texts: batch.map(({ part }) => part) }, { signal: AbortSignal.timeout(LIMIT) })
-    for (const [i, { text, part, first }] of batch.entries()) {
-      const replacement = answer.texts?.[i]
-      const changed = typeof replacement === 'string'
-      // The parts of a long text come one after the other.
-      if (changed || clean.has(text)) clean.set(text, (clean.get(text) ?? text.slice(0, first)) + (changed ? replacement : part))
-    }
-  }
-  return clean
+export async function redacted(helper, call, value) {
+  /** @type {Set<string>} */
+  const texts = new Set()
+  collect(value, texts, new Set())
+  if (texts.size === 0) return value
+  const all = [...texts]
+  const { texts: clean } = await helper.call('redact', { ...call, texts: all })
+  if (!clean) return value
+  if (clean.length !== all.length) throw new Error('the helper answered something else')
+  const found = all.flatMap((text, i) => (typeof clean[i] === 'string' ? [[text, clean[i]]] : []))
+  return copied(value, new Map(/** @type {[string, string][]} */ (found)), new Map())
 }
 
 /**
- * The texts in portions of MOST. A long text is cut; what is left of a secret on either
- * side is still found.
- * @param {string[]} texts
- */
-function* batches(texts) {
-  let size = 0
-  /** @type {{ text: string, part: string, first: number }[]} */
-  let batch = []
-  for (const text of texts) {
-    for (let first = 0; first < text.length; ) {
-      let end = Math.min(text.length, first + MOST)
-      // A pair of surrogates stays together.
-      if (end < text.length && text.charCodeAt(end) >> 10 === 0x37) end--
-      if (size + end - first > MOST) {
-        yield batch
-        batch = []
-        size = 0
-      }
-      batch.push({ text, part: text.slice(first, end), first })
-      size += end - first
-      first = end
-    }
-  }
-  if (batch.length > 0) yield batch
-}
-
-/**
- * Calls visit with every text inside of value; what it returns takes the text's place.
+ * The members of what is searched. Bytes are no text, and would take seconds.
  * @param {any} value
- * @param {(text: string) => string | void} visit
- * @param {Set<object>} [seen]
  */
-function each(value, visit, seen = new Set()) {
-  if (typeof value !== 'object' || value === null || seen.has(value)) return
-  seen.add(value)
-  for (const key of Object.keys(value)) {
-    const inside = value[key]
-    if (typeof inside !== 'string') each(inside, visit, seen)
-    else if (inside.length >= SHORTEST) {
-      const replacement = visit(inside)
-      if (replacement !== undefined) value[key] = replacement
-    }
+function members(value) {
+  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) ? Object.entries(value) : []
+}
+
+/**
+ * @param {unknown} value
+ * @param {Set<string>} texts
+ * @param {Set<unknown>} seen
+ */
+function collect(value, texts, seen) {
+  if (typeof value === 'string' && value.length >= SHORTEST) texts.add(value)
+  if (seen.has(value)) return
+  for (const [key, inside] of members(value)) {
+    seen.add(value)
+    collect(key, texts, seen)
+    collect(inside, texts, seen)
   }
+}
+
+/**
+ * @param {any} value
+ * @param {Map<string, string>} clean
+ * @param {Map<unknown, any>} copies
+ */
+function copied(value, clean, copies) {
+  if (typeof value === 'string') return clean.get(value) ?? value
+  const all = members(value)
+  if (all.length === 0) return value
+  if (copies.has(value)) return copies.get(value)
+  /** @type {any} */
+  const copy = Array.isArray(value) ? [] : Object.create(Object.getPrototypeOf(value))
+  copies.set(value, copy)
+  for (const [key, inside] of all) {
+    const member = { value: copied(inside, clean, copies), enumerable: true, writable: true, configurable: true }
+    Object.defineProperty(copy, clean.get(key) ?? key, member)
+  }
+  return copy
 }

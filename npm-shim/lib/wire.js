@@ -1,124 +1,156 @@
-// JSON-RPC 2.0, one JSON object a line, over two streams.
-import { Problem } from './problem.js'
+// The conversation with one running helper: JSON-RPC 2.0, one JSON object a line.
+import { once } from 'node:events'
+import { HelperLost, Problem } from './problem.js'
 
-// The helper refuses longer lines too.
-const MAX_LINE = 1 << 20
-
-/**
- * @typedef {{ behind?: boolean, resolve(result: any): void, reject(error: unknown): void }} Pending
- * @typedef {{
- *   onNotification?: (method: string, params: unknown) => void,
- *   onBusy?: (busy: boolean) => void,
- *   onEnd?: () => void,
- * }} WireEvents
- */
+/** In milliseconds. While an answer is due, a line must come within three ticks. */
+export const timing = { tick: 5_000, ending: 1_000 }
+const LIMIT = 120_000
 
 /**
- * The calling end of a conversation. A line that is no answer to anything is passed
- * over, since nothing useful can be said about it to anybody.
+ * @typedef {object} Pending a call that has no answer yet
+ * @property {(result: any) => void} resolve
+ * @property {(error: unknown) => void} reject
+ * @property {() => void} settled
+ * @property {boolean} background nobody waits for it
+ * @property {number} until when the helper counts as lost, by the steady clock
  */
+
 export class Wire {
-  #output
-  #events
-  #nextID = 1
+  #child
+  #onNotification
   /** @type {Map<number, Pending>} */
   #pending = new Map()
-  #waiting = 0 // of those, without the ones behind
-  #line = ''
-  #skipping = false
-  /** @type {Problem | undefined} with which the conversation ended */
-  closed
+  #nextID = 1
+  #rest = '' // of a line that has not ended yet
+  #silentTicks = 0
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer
+  #held = true
+  /** @type {Problem | undefined} why this helper is no longer asked */
+  lost
+  lostAt = 0
 
   /**
-   * @param {import('node:stream').Readable} input
-   * @param {import('node:stream').Writable} output
-   * @param {WireEvents} [events]
+   * @param {import('node:child_process').ChildProcessWithoutNullStreams} child
+   * @param {(method: string, params: any) => void} onNotification
    */
-  constructor(input, output, events = {}) {
-    this.#output = output
-    this.#events = events
-    input.setEncoding('utf8')
-    input.on('data', (chunk) => this.#read(chunk))
-    // What ends a stream is better told by the owner of the process, who closes the wire.
-    const end = () => events.onEnd?.()
-    input.on('end', end).on('error', end)
-    output.on('error', end)
+  constructor(child, onNotification) {
+    this.#child = child
+    this.#onNotification = onNotification
+    child.stdout.setEncoding('utf8').on('data', (chunk) => this.#read(chunk))
+    child.stderr.resume()
+    // The exit tells more than the end of a stream, but may not come.
+    const ended = () => {
+      child.stdin.end()
+      setTimeout(() => this.end(new HelperLost('closed its connection')), timing.ending).unref()
+    }
+    child.stdout.on('end', ended).on('error', ended)
+    child.stdin.on('error', ended)
+    this.#hold(false)
   }
 
   /**
-   * Ends the conversation: every call that waits, and every later one, fails with problem.
-   * @param {Problem} problem
-   */
-  close(problem) {
-    if (this.closed) return
-    this.closed = problem
-    for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(problem)
-  }
-
-  /**
-   * Calls a method. When signal fires, the helper is told and the call fails with the
-   * signal's reason; after timeout milliseconds likewise, with a problem. Behind is a call
-   * whose answer nobody waits for: it does not make the wire busy.
+   * Calls a method. When signal fires, the helper is told, and the call fails with the
+   * signal's reason. Without an answer within limit milliseconds the helper is lost.
    * @param {string} method
-   * @param {object} [params]
-   * @param {{ signal?: AbortSignal, timeout?: number, behind?: boolean }} [options]
+   * @param {object} params
+   * @param {{ signal?: AbortSignal, limit?: number, background?: boolean }} [options]
    * @returns {Promise<any>}
    */
-  request(method, params, { signal, timeout, behind } = {}) {
-    if (this.closed) return Promise.reject(this.closed)
-    if (signal?.aborted) return Promise.reject(signal.reason)
+  async request(method, params, { signal, limit = LIMIT, background = false } = {}) {
+    if (this.lost) throw this.lost
+    signal?.throwIfAborted()
     const id = this.#nextID++
+    const line = JSON.stringify({ jsonrpc: '2.0', id, method, params })
     return new Promise((resolve, reject) => {
-      const cancel = (/** @type {unknown} */ reason) => {
-        this.#send({ method: '$/cancelRequest', params: { id } })
-        this.#settle(id)?.reject(reason)
+      const abort = () => {
+        this.#send(`{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":${id}}}`)
+        this.#settle(id)?.reject(signal?.reason)
       }
-      const onAbort = () => cancel(signal?.reason)
-      const timer = timeout && setTimeout(() => cancel(silent(method)), timeout)
-      const done = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-      }
-      signal?.addEventListener('abort', onAbort)
-      this.#pending.set(id, {
-        behind,
-        resolve: (result) => (done(), resolve(result)),
-        reject: (error) => (done(), reject(error)),
-      })
-      if (!behind && this.#waiting++ === 0) this.#events.onBusy?.(true)
-      this.#send({ id, method, params })
+      signal?.addEventListener('abort', abort)
+      const settled = () => signal?.removeEventListener('abort', abort)
+      this.#pending.set(id, { resolve, reject, settled, background, until: performance.now() + limit })
+      if (!background) this.#hold(true)
+      this.#timer ??= setTimeout(() => this.#watch(), timing.tick).unref()
+      this.#send(line)
     })
   }
 
-  /** @param {object} message */
-  #send(message) {
-    if (!this.closed) this.#output.write(JSON.stringify({ jsonrpc: '2.0', ...message }) + '\n')
+  /**
+   * Ends the conversation: every call fails with problem. The process is left to end by
+   * itself, since it may be saving the successor of a refresh token that works only once.
+   * @param {Problem} problem
+   */
+  end(problem) {
+    if (this.lost) return
+    this.lost = problem
+    this.lostAt = performance.now()
+    clearTimeout(this.#timer)
+    for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(problem)
+    this.#child.stdin.end()
   }
 
   /**
-   * Takes the call out of those that wait.
-   * @param {unknown} id
+   * Ends the conversation and resolves when the process has ended, or is left to itself.
+   * @param {Problem} problem
+   */
+  async close(problem) {
+    this.end(problem)
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    this.#child.ref()
+    await once(this.#child, 'exit', { signal: AbortSignal.timeout(timing.ending) }).catch(() => this.#child.unref())
+  }
+
+  /** Asks for a sign of life: a helper that gives none, or no answer in time, is lost. */
+  #watch() {
+    this.#timer = undefined
+    if (this.#pending.size === 0) return
+    const now = performance.now()
+    const overdue = [...this.#pending.values()].some(({ until }) => now > until)
+    if (overdue || ++this.#silentTicks > 2) return this.end(new HelperLost('has stopped answering'))
+    this.#timer = setTimeout(() => this.#watch(), timing.tick).unref()
+    this.#send('{"jsonrpc":"2.0","id":0,"method":"ping"}')
+  }
+
+  /** @param {string} line */
+  #send(line) {
+    if (!this.lost) this.#child.stdin.write(`${line}\n`)
+  }
+
+  /**
+   * Takes a call out of those that wait.
+   * @param {number} id
    */
   #settle(id) {
-    const pending = this.#pending.get(Number(id))
-    if (pending && this.#pending.delete(Number(id)) && !pending.behind && --this.#waiting === 0) this.#events.onBusy?.(false)
+    const pending = this.#pending.get(id)
+    if (!pending || !this.#pending.delete(id)) return undefined
+    pending.settled()
+    if (![...this.#pending.values()].some(({ background }) => !background)) this.#hold(false)
     return pending
+  }
+
+  /**
+   * Lets the process of OpenCode end while nobody waits for the helper.
+   * @param {boolean} held
+   */
+  #hold(held) {
+    if (this.#held === held) return
+    this.#held = held
+    const { stdin, stdout, stderr } = this.#child
+    for (const part of /** @type {any[]} */ ([this.#child, stdin, stdout, stderr])) {
+      // Bun's streams have no unref.
+      if (held) part.ref?.()
+      else part.unref?.()
+    }
   }
 
   /** @param {string} chunk */
   #read(chunk) {
-    let start = 0
-    for (let end; (end = chunk.indexOf('\n', start)) >= 0; start = end + 1) {
-      const line = this.#line + chunk.slice(start, end)
-      if (!this.#skipping && line.length <= MAX_LINE) this.#receive(line)
-      this.#line = ''
-      this.#skipping = false
-    }
-    if (!this.#skipping) this.#line += chunk.slice(start)
-    if (this.#line.length > MAX_LINE) {
-      this.#line = ''
-      this.#skipping = true
-    }
+    const lines = chunk.split('\n')
+    lines[0] = this.#rest + lines[0]
+    this.#rest = lines.pop() ?? ''
+    this.#silentTicks = 0
+    for (const line of lines) this.#receive(line)
   }
 
   /** @param {string} line */
@@ -127,25 +159,11 @@ export class Wire {
     try {
       message = JSON.parse(line)
     } catch {
-      return
+      return // nothing useful can be said about it to anybody
     }
-    if (typeof message !== 'object' || message === null) return
-    if (typeof message.method === 'string') {
-      this.#events.onNotification?.(message.method, message.params)
-    } else if (message.error) {
-      this.#settle(message.id)?.reject(problemOf(message.error))
-    } else if ('result' in message) {
-      this.#settle(message.id)?.resolve(message.result)
-    }
+    if (typeof message?.method === 'string') return this.#onNotification(message.method, message.params ?? {})
+    const pending = this.#settle(message?.id)
+    if (message?.error) pending?.reject(Problem.fromWire({ ...message.error.data, message: message.error.message }))
+    else pending?.resolve(message.result)
   }
-}
-
-/** @param {string} method */
-function silent(method) {
-  return new Problem('internal', `oci-oidc-helper gave no answer to "${method}".`, 'Restart OpenCode; if it happens again, please report it.')
-}
-
-/** @param {{ message?: unknown, data?: Partial<import('./types.js').ProblemData> }} error */
-function problemOf({ message, data }) {
-  return Problem.fromWire({ kind: 'internal', ...data, message: String(message) })
 }

@@ -22,15 +22,19 @@ const out = join(dist, 'npm')
 const json = (/** @type {string} */ path) => JSON.parse(readFileSync(path, 'utf8'))
 
 const { version } = json(join(dist, 'metadata.json'))
-const { scripts, devDependencies, ...manifest } = json(join(shim, 'package.json'))
-const common = { version, license: manifest.license, repository: manifest.repository }
+const { private: unpublished, scripts, devDependencies, ...manifest } = json(join(shim, 'package.json'))
+const { license, homepage, bugs, repository, publishConfig } = manifest
+const common = { version, license, homepage, bugs, repository, publishConfig }
 
 rmSync(out, { recursive: true, force: true })
 const helpers = json(join(dist, 'artifacts.json'))
   .filter((/** @type {any} */ { type }) => type === 'Binary')
   .map(helperPackage)
 const packages = [...helpers, pluginPackage(helpers)].map(({ folder }) => folder)
-const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', out, ...packages], { encoding: 'utf8', shell: process.platform === 'win32' })
+const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', out, ...packages], {
+  encoding: 'utf8',
+  shell: process.platform === 'win32',
+})
 for (const folder of packages) rmSync(folder, { recursive: true })
 process.stdout.write(packed)
 
@@ -52,7 +56,10 @@ function helperPackage({ path, goos, goarch }) {
   mkdirSync(join(folder, 'bin'))
   copyFileSync(path, join(folder, 'bin', program))
   chmodSync(join(folder, 'bin', program), 0o755)
-  writeFileSync(join(folder, 'README.md'), `The helper program of [${manifest.name}](https://www.npmjs.com/package/${manifest.name}) for ${os}-${cpu}. Install that one.\n`)
+  writeFileSync(
+    join(folder, 'README.md'),
+    `The helper program of [${manifest.name}](https://www.npmjs.com/package/${manifest.name}) for ${os}-${cpu}. Install that one.\n`,
+  )
   return { name, folder }
 }
 
@@ -74,7 +81,7 @@ function pluginPackage(helpers) {
 function stage(name, manifest) {
   const folder = join(out, name)
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest, undefined, 2) + '\n')
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`)
   copyFileSync(join(shim, 'LICENSE'), join(folder, 'LICENSE'))
   return folder
 }

@@ -1,157 +1,171 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LABELS, NO_SIGN_IN, PROVIDER, STORED_KEY } from '../lib/messages.js'
-import { plugin } from '../lib/plugin.js'
-import { configuration, eventually, inMinutes, problem, script, temporaryDirectory, useHelper } from '../testing/setup.js'
+import { eventually, inMinutes, loaded, problem, script, temporaryDirectory, useHelper } from '../testing/setup.js'
 
-const config = configuration('https://llm.example.com/v1')
-const signedIn = { result: { subject: 'alice', expiresAt: inMinutes(60) } }
+const signedIn = { result: { text: 'You are signed in.', subject: 'alice', expiresAt: inMinutes(60) } }
+const SUCCESS = { type: 'success', provider: 'oci-oidc', key: 'kept-by-opencode-oci-oidc' }
 
-/** @param {Partial<import('../lib/types.js').Prompt>} prompt */
+/** @param {object} prompt */
 function prompts(prompt) {
-  const params = { flow: 'browser', url: 'http://127.0.0.1:8888/', expiresAt: inMinutes(5), browserOpened: true, ...prompt }
-  return { notify: [{ method: 'session/changed', params: {} }, { method: 'connect/prompt', params }] }
+  const params = { attempt: 'asked', url: 'http://127.0.0.1:8888/', text: 'Sign in there.', paste: false, ...prompt }
+  return {
+    notify: [
+      { method: 'session/changed', params: {} },
+      { method: 'connect/prompt', params },
+    ],
+  }
 }
 
 /**
  * @param {import('node:test').TestContext} t
- * @param {string} directory
+ * @param {object} actions
  */
-async function signIn(t, directory) {
-  /** @type {import('../lib/types.js').Toast[]} */
+async function signIn(t, actions) {
+  /** @type {any[]} */
   const toasts = []
-  const client = { tui: { showToast: async (/** @type {{ body: import('../lib/types.js').Toast }} */ { body }) => void toasts.push(body) } }
-  const hooks = await plugin({ directory, client })
-  t.after(() => hooks.dispose())
-  const method = (/** @type {string} */ label) => /** @type {import('../lib/types.js').AuthMethod} */ (hooks.auth.methods.find((method) => method.label === label))
-  return { hooks, browser: method(LABELS.browser), device: method(LABELS.device), paste: method(LABELS.paste), toasts }
+  const client = { tui: { showToast: async (/** @type {any} */ { body }) => void toasts.push(body) } }
+  const { directory, asked } = script(t, actions)
+  const { hooks } = await loaded(t, directory, client)
+  const [browser, device] = hooks.auth.methods
+  if (!browser || !device) throw new Error('there are two')
+  return { hooks, browser, device, toasts, asked, directory }
 }
 
-for (const [what, method, prompt, lines] of /** @type {const} */ ([
-  ['a browser that was opened', 'browser', {}, ['A browser window has been opened: sign in there.', /^This sign-in is valid for 5 minutes, until /]],
-  ['a browser that was not', 'browser', { browserOpened: false }, ['Open the address in a browser on this computer.', /^This sign-in is valid/]],
-  ['a code', 'device', { flow: 'device', userCode: 'WDJB-MJHT' }, ['Code: WDJB-MJHT', 'Open the address on any device and enter the code.', /^This sign-in is valid/]],
-])) {
-  test(`a sign-in with ${what}`, async (t) => {
-    const { directory, asked } = script(t, { config, connect: [{ ...prompts(prompt), ...signedIn }] })
-    const methods = await signIn(t, directory)
-    const { url, instructions, method: how, callback } = await methods[method].authorize()
-    assert.equal(url, 'http://127.0.0.1:8888/')
-    assert.equal(how, 'auto')
-    const shown = instructions.split('\n')
-    assert.equal(shown.length, lines.length)
-    lines.forEach((line, i) => (typeof line === 'string' ? assert.equal(shown[i], line) : assert.match(shown[i] ?? '', line)))
-    assert.ok(shown.every((line) => line.length <= 56), 'it fits the dialog')
-    // What OpenCode copies with the key c.
-    assert.equal(instructions.match(/[A-Z0-9]{4}-[A-Z0-9]{4,5}/)?.[0], 'userCode' in prompt ? prompt.userCode : undefined)
-    assert.deepEqual(await callback(), { type: 'success', provider: PROVIDER, key: STORED_KEY })
-    assert.deepEqual(asked('connect')[0].params, { flow: method })
+test('the ways to sign in are those that the helper names, from the start', async (t) => {
+  const { hooks } = await signIn(t, {})
+  assert.deepEqual(
+    hooks.auth.methods.map(({ label, prompts }) => [label, prompts]),
+    [
+      ['With a browser', undefined],
+      ['With a code', undefined],
+    ],
+  )
+})
+
+test('a sign-in shows the text of the helper', async (t) => {
+  const { browser, asked } = await signIn(t, { connect: [{ ...prompts({}), ...signedIn }] })
+  const { url, instructions, method, callback } = await browser.authorize()
+  assert.deepEqual([url, instructions, method], ['http://127.0.0.1:8888/', 'Sign in there.', 'auto'])
+  assert.deepEqual(await callback(''), SUCCESS)
+  const { attempt, ...params } = asked('connect')[0].params
+  assert.equal(typeof attempt, 'number')
+  assert.deepEqual(params, { flow: 'browser', view: { at: 'elsewhere', rows: params.view.rows } })
+})
+
+test('a question of the helper is asked first, and the answer given to it', async (t) => {
+  const question = {
+    message: 'Trust it?',
+    options: [
+      { label: 'No', value: 'no' },
+      { label: 'Yes', value: 'd1' },
+    ],
+  }
+  const methods = [{ label: 'A', params: { flow: 'device' }, question }]
+  const { hooks, asked } = await signIn(t, {
+    status: [{ notify: [{ method: 'connect/methods', params: { methods } }], result: 1 }],
+    tool: [{ notify: [{ method: 'connect/methods', params: { methods } }], result: { output: 'x' } }],
+    connect: [problem('untrusted', 'It was not confirmed.'), signedIn],
   })
-}
+  await hooks.tool.oci_oidc_status?.execute({})
+  const [method] = hooks.auth.methods
+  assert.deepEqual(method?.prompts, [{ type: 'select', key: 'confirm', ...question }])
+  const refused = await method?.authorize({ confirm: 'no' })
+  assert.deepEqual([refused?.url, refused?.instructions], ['', 'It was not confirmed.'])
+  assert.equal((await (await method?.authorize({ confirm: 'd1' }))?.callback(''))?.type, 'success')
+  assert.deepEqual(
+    asked('connect').map(({ params }) => params.confirm),
+    ['no', 'd1'],
+  )
+})
+
+test('a prompt of another attempt is not shown', async (t) => {
+  const late = { method: 'connect/prompt', params: { attempt: -1, url: 'http://late/', text: 'Late.' } }
+  const own = prompts({ url: 'http://own/' }).notify
+  const { browser } = await signIn(t, { connect: [{ notify: [late, ...own], ...signedIn }] })
+  assert.equal((await browser.authorize()).url, 'http://own/')
+})
 
 for (const [what, connect, reason] of /** @type {[string, object, RegExp][]} */ ([
-  ['cannot start', problem('port_in_use', 'Port 8888 is taken.', { hint: 'End the other program.' }), /^Port 8888 is taken\.\nEnd the other program\.$/],
+  [
+    'cannot start',
+    problem('port_in_use', 'The port is taken.', { hint: 'End it.' }),
+    /^The port is taken\.\nEnd it\.$/,
+  ],
   ['finds the helper dead', { exit: 1 }, /ended unexpectedly/],
 ])) {
-  test(`a sign-in that ${what} says why`, async (t) => {
-    const { directory } = script(t, { config, connect: [connect] })
-    const { browser, toasts } = await signIn(t, directory)
+  test(`a sign-in that ${what} says why, and is not begun again by itself`, async (t) => {
+    const { browser, toasts, asked } = await signIn(t, { connect: [connect, signedIn] })
     const { url, instructions, callback } = await browser.authorize()
     assert.equal(url, '')
     assert.match(instructions, reason)
-    assert.deepEqual(await callback(), { type: 'failed' })
+    assert.deepEqual(await callback(''), { type: 'failed' })
     await eventually(() => toasts.length === 1)
     assert.match(toasts[0]?.message ?? '', reason)
+    assert.equal(asked('connect').length, 1)
   })
 }
 
-test('a sign-in that is refused on the way says why', async (t) => {
-  const { directory } = script(t, { config, connect: [{ ...prompts({}), ...problem('login_denied', 'The domain refused: access_denied.', { hint: 'Ask for access.' }) }] })
-  const { browser, toasts } = await signIn(t, directory)
-  const { callback } = await browser.authorize()
-  assert.deepEqual(await callback(), { type: 'failed' })
+test('a sign-in in whose middle the helper dies fails, and is not begun again by itself', async (t) => {
+  const { browser, toasts, asked } = await signIn(t, { connect: [{ ...prompts({}), exit: 1, after: 300 }, signedIn] })
+  const { url, callback } = await browser.authorize()
+  assert.equal(url, 'http://127.0.0.1:8888/')
+  assert.deepEqual(await callback(''), { type: 'failed' })
   await eventually(() => toasts.length === 1)
-  assert.deepEqual([toasts[0]?.variant, toasts[0]?.message], ['error', 'The domain refused: access_denied.\nAsk for access.'])
+  assert.match(toasts[0]?.message ?? '', /ended unexpectedly/)
+  assert.equal(asked('connect').length, 1)
 })
 
-test('a new sign-in ends the one before, silently', async (t) => {
-  const { directory, asked } = script(t, { config, connect: [prompts({}), { ...prompts({ url: 'http://127.0.0.1:9999/' }), ...signedIn }] })
-  const { browser, device, toasts } = await signIn(t, directory)
-  const first = await browser.authorize()
-  const waiting = first.callback()
-  const second = await device.authorize()
-  assert.equal(second.url, 'http://127.0.0.1:9999/')
-  assert.deepEqual(await waiting, { type: 'failed' })
-  assert.deepEqual(await second.callback(), { type: 'success', provider: PROVIDER, key: STORED_KEY })
-  assert.equal(asked('$/cancelRequest').length, 1)
-  await new Promise((resolve) => setTimeout(resolve, 1_200))
+test('a sign-in that is refused on the way says why', async (t) => {
+  const refused = problem('login_denied', 'The domain refused: access_denied.', { hint: 'Ask for access.' })
+  const { browser, toasts } = await signIn(t, { connect: [{ ...prompts({}), ...refused }] })
+  const { callback } = await browser.authorize()
+  assert.deepEqual(await callback(''), { type: 'failed' })
+  await eventually(() => toasts.length === 1)
+  const { variant, message } = toasts[0]
+  assert.deepEqual([variant, message], ['error', 'The domain refused: access_denied.\nAsk for access.'])
+})
+
+test('a sign-in that another one has replaced ends silently', async (t) => {
+  const { browser, toasts } = await signIn(t, {
+    connect: [{ ...prompts({}), ...problem('cancelled', 'Another one.') }],
+  })
+  const { callback } = await browser.authorize()
+  assert.deepEqual(await callback(''), { type: 'failed' })
+  await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual(toasts, [])
 })
 
-test('a helper that never ends a sign-in is not waited for for ever', async (t) => {
-  const { directory, asked } = script(t, { config, connect: [prompts({ expiresAt: inMinutes(-0.499) })] })
-  const { browser } = await signIn(t, directory)
-  const { callback } = await browser.authorize()
-  assert.deepEqual(await callback(), { type: 'failed' })
-  await eventually(() => asked('$/cancelRequest').length === 1)
-})
-
 test('a sign-in that needs nobody succeeds', async (t) => {
-  const { directory } = script(t, { config, connect: [signedIn] })
-  const { browser } = await signIn(t, directory)
-  const { url, callback } = await browser.authorize()
-  assert.equal(url, '')
-  assert.equal((await callback()).type, 'success')
+  const { browser } = await signIn(t, { connect: [signedIn] })
+  const { url, instructions, callback } = await browser.authorize()
+  assert.deepEqual([url, instructions], ['', 'You are signed in.'])
+  assert.deepEqual(await callback(''), SUCCESS)
 })
 
 test('without a helper, without a client, nothing throws', async (t) => {
   useHelper(t, '/nowhere/oci-oidc-helper')
-  const hooks = await plugin({ directory: temporaryDirectory(t) })
-  await hooks.config({})
+  const { hooks, provider } = await loaded(t, temporaryDirectory(t))
+  assert.equal(provider.options.baseURL, 'http://oci-oidc.invalid/v1')
+  assert.equal(Object.keys(provider.models).length, 1)
+  assert.equal(hooks.auth.methods.length, 1)
   for (const { authorize } of hooks.auth.methods) {
     const { instructions, callback } = await authorize()
     assert.match(instructions, /\/nowhere\/oci-oidc-helper does not exist/)
-    assert.deepEqual(await callback(), { type: 'failed' })
+    assert.deepEqual(await callback(''), { type: 'failed' })
   }
   await hooks.dispose()
 })
 
-for (const [flows, expected] of /** @type {[string[] | undefined, string[]][]} */ ([
-  [undefined, [LABELS.browser, LABELS.device, LABELS.paste]],
-  [['device', 'paste', 'browser'], [LABELS.device, LABELS.paste, LABELS.browser]],
-  [['device', 'of tomorrow'], [LABELS.device]],
-  [[], [NO_SIGN_IN]],
-])) {
-  test(`of the flows ${flows} these are offered: ${expected}`, async (t) => {
-    const { directory } = script(t, { config: { ...config, flows } })
-    const { hooks } = await signIn(t, directory)
-    await hooks.config({})
-    assert.deepEqual(hooks.auth.methods.map(({ label }) => label), expected)
-  })
-}
-
-test('where nobody signs in, the helper only connects', async (t) => {
-  const { directory, asked } = script(t, { config: { ...config, flows: [] }, connect: [signedIn] })
-  const { hooks } = await signIn(t, directory)
-  await hooks.config({})
-  const authorization = await hooks.auth.methods[0]?.authorize()
-  assert.equal((await authorization?.callback())?.type, 'success')
-  assert.deepEqual(asked('connect')[0].params, {})
-})
-
 test('what is pasted wrong is told, and may be pasted again', async (t) => {
-  const { directory, asked } = script(t, {
-    config,
-    connect: [{ ...prompts({ flow: 'paste', browserOpened: false }), ...signedIn, after: 500 }],
-    'connect/answer': [problem('login_denied', 'The pasted address is not the answer to this sign-in.', { hint: 'Paste the whole address.' }), { result: {} }],
+  const { browser, toasts, asked } = await signIn(t, {
+    connect: [{ ...prompts({ paste: true }), ...signedIn, after: 1_500 }],
+    'connect/answer': [problem('login_denied', 'That is not the answer.', { hint: 'Paste it whole.' }), { result: {} }],
   })
-  const { paste, toasts } = await signIn(t, directory)
-  const { method, instructions, callback } = await paste.authorize()
-  assert.equal(method, 'code')
-  assert.match(instructions, /^This sign-in is valid for/m)
+  const { method, instructions, callback } = await browser.authorize()
+  assert.deepEqual([method, instructions], ['code', 'Sign in there.'])
   assert.deepEqual(await callback('https://www.example.com/'), { type: 'failed' })
   await eventually(() => toasts.length === 1)
-  assert.equal(toasts[0]?.message, 'The pasted address is not the answer to this sign-in.\nPaste the whole address.')
-  assert.deepEqual(await callback('http://localhost:8888/callback?code=x&state=y'), { type: 'success', provider: PROVIDER, key: STORED_KEY })
-  assert.deepEqual(asked('connect/answer').map(({ params }) => params.redirect), ['https://www.example.com/', 'http://localhost:8888/callback?code=x&state=y'])
+  assert.equal(toasts[0]?.message, 'That is not the answer.\nPaste it whole.')
+  assert.deepEqual(await callback('http://localhost:8888/callback?code=x&state=y'), SUCCESS)
+  assert.equal(asked('connect/answer')[1].params.redirect, 'http://localhost:8888/callback?code=x&state=y')
 })

@@ -1,159 +1,255 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { createFetch } from '../lib/fetch.js'
-import { PLACEHOLDER_BASE_URL, SIGN_IN } from '../lib/messages.js'
-import { namedProviderAuthError, retriedMark, retriedText } from '../testing/opencode.js'
-import { configuration, eventually, problem, scriptedHelper, serve, temporaryDirectory, token } from '../testing/setup.js'
+import { Problem } from '../lib/problem.js'
+import { eventually, problem, scriptedHelper, serve, token } from '../testing/setup.js'
 
-const POST = { method: 'POST', headers: { Authorization: 'Bearer placeholder', 'Content-Type': 'application/json' }, body: '{"prompt":"hi"}' }
+const TOLD = 'http://oci-oidc.invalid/v1'
+const POST = {
+  method: 'POST',
+  headers: { Authorization: 'Bearer placeholder', 'Content-Type': 'application/json' },
+  body: '{"model":"m","prompt":"hi"}',
+}
 
 /**
  * @param {import('node:test').TestContext} t
- * @param {object} actions
+ * @param {(origin: string) => object} actions
  * @param {(token: string, response: import('node:http').ServerResponse) => void} answer
  */
 async function endpoint(t, actions, answer) {
-  const server = await serve(t, (request, response) => answer(request.headers.authorization?.replace('Bearer ', '') ?? '', response))
-  const { helper, asked } = scriptedHelper(t, { config: configuration(`${server.origin}/v1`), ...actions })
-  return { ...server, asked, fetch: createFetch(helper, PLACEHOLDER_BASE_URL), url: `${server.origin}/v1/chat/completions` }
+  const server = await serve(t, (request, response) =>
+    answer(request.headers.authorization?.replace('Bearer ', '') ?? '', response),
+  )
+  const { helper, asked } = scriptedHelper(t, actions(`${server.origin}/v1`))
+  return { ...server, helper, asked, fetch: createFetch(helper, TOLD), url: `${server.origin}/v1/chat/completions` }
 }
+
+const fingerprint = (/** @type {string} */ text) => createHash('sha256').update(text).digest('hex').slice(0, 16)
 
 /** @param {string[]} good */
 function accept(...good) {
   return (/** @type {string} */ given, /** @type {import('node:http').ServerResponse} */ response) =>
-    good.includes(given) ? response.end('answer') : response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end(`no: ${given}`)
+    good.includes(given) ? response.end('answer') : response.writeHead(401, { 'x-why': given }).end(`no: ${given}`)
 }
 
 test('the token replaces whatever authorization there was', async (t) => {
-  const { fetch, url, requests } = await endpoint(t, { getToken: [token('T1')] }, accept('T1'))
+  const actions = (/** @type {string} */ baseURL) => ({ getToken: [token('T1', { baseURL })] })
+  const { fetch, url, requests } = await endpoint(t, actions, accept('T1'))
   const response = await fetch(url, POST)
   assert.equal(await response.text(), 'answer')
   assert.equal(requests[0]?.headers.authorization, 'Bearer T1')
   assert.equal(requests[0]?.headers['content-type'], 'application/json')
-  assert.equal(requests[0]?.body, '{"prompt":"hi"}')
+  assert.equal(requests[0]?.body, POST.body)
 })
+
+test('a lent token is sent before anything is waited for', async (t) => {
+  const { helper } = scriptedHelper(t, { lend: [token('T1', { minutes: 5 })] })
+  await eventually(() => helper.lease() !== undefined)
+  const before = globalThis.fetch
+  t.after(() => {
+    globalThis.fetch = before
+  })
+  /** @type {any[]} */
+  const given = []
+  globalThis.fetch = async (...args) => {
+    given.push(args)
+    return new Response('answer')
+  }
+  const response = createFetch(helper, TOLD)(`${TOLD}/chat`, { method: 'POST', body: '{}' })
+  assert.equal(given.length, 1)
+  const [address, { headers, redirect }] = given[0]
+  assert.deepEqual(
+    [address, headers, redirect],
+    ['http://127.0.0.1:2/v1/chat', { authorization: 'Bearer T1' }, 'manual'],
+  )
+  assert.equal(await (await response).text(), 'answer')
+})
+
+for (const [what, tls] of /** @type {[string, object | undefined][]} */ ([
+  ['that are checked', { rejectUnauthorized: true, ca: 'PEM' }],
+  ['left alone', undefined],
+])) {
+  test(`the certificates of the endpoint: ${what}; what else the host set stays`, async (t) => {
+    const { helper } = scriptedHelper(t, { getToken: [token('T1', { tls })] })
+    const before = globalThis.fetch
+    t.after(() => {
+      globalThis.fetch = before
+    })
+    /** @type {any} */
+    let given
+    globalThis.fetch = async (_, init) => {
+      given = init
+      return new Response()
+    }
+    const body = new Uint8Array([1, 2])
+    const init = /** @type {any} */ ({
+      method: 'POST',
+      body,
+      timeout: false,
+      proxy: 'http://p',
+      tls: { serverName: 'x' },
+    })
+    await createFetch(helper, TOLD)(`${TOLD}/chat`, init)
+    assert.deepEqual(
+      [given.timeout, given.proxy, given.body, given.tls],
+      [false, 'http://p', body, { serverName: 'x', ...tls }],
+    )
+  })
+}
 
 /** @type {[string, (url: string) => [string | URL | Request, RequestInit?]][]} */
 const forms = [
   ['a string', (url) => [url, POST]],
   ['a URL', (url) => [new URL(url), POST]],
   ['a Request', (url) => [new Request(url, POST)]],
+  ['bytes', (url) => [url, { ...POST, body: new TextEncoder().encode(POST.body) }]],
+  ['a Blob', (url) => [url, { ...POST, body: new Blob([POST.body]) }]],
   ['a stream', (url) => [url, /** @type {any} */ ({ ...POST, body: new Blob([POST.body]).stream(), duplex: 'half' })]],
-  ['the placeholder', () => [`${PLACEHOLDER_BASE_URL}/chat/completions`, POST]],
+  ['what the host was told', () => [`${TOLD}/chat/completions`, POST]],
 ]
 for (const [form, call] of forms) {
   test(`a 401 is repeated once with a renewed token: ${form}`, async (t) => {
-    const { fetch, url, requests, asked } = await endpoint(t, { getToken: [token('T1'), token('T2')] }, accept('T2'))
+    const actions = (/** @type {string} */ baseURL) => ({
+      getToken: [token('T1', { baseURL })],
+      explain: [{ result: { token: token('T2', { baseURL, minutes: 5 }).result } }],
+    })
+    const { fetch, url, requests, asked, helper } = await endpoint(t, actions, accept('T2'))
     const response = await fetch(...call(url))
     assert.equal(response.status, 200)
-    assert.deepEqual(requests.map(({ method, url, headers, body }) => [method, url, headers.authorization, body]), [
-      ['POST', '/v1/chat/completions', 'Bearer T1', POST.body],
-      ['POST', '/v1/chat/completions', 'Bearer T2', POST.body],
+    const seen = requests.map(({ method, url, headers, body }) => [
+      method,
+      url,
+      headers.authorization,
+      body,
+      headers['content-length'],
     ])
-    const rejected = createHash('sha256').update('T1').digest('hex').slice(0, 16)
-    assert.deepEqual(asked('getToken').map(({ params }) => params), [{}, { rejected }])
+    const length = String(POST.body.length)
+    assert.deepEqual(seen, [
+      ['POST', '/v1/chat/completions', 'Bearer T1', POST.body, length],
+      ['POST', '/v1/chat/completions', 'Bearer T2', POST.body, length],
+    ])
+    const [{ params }] = asked('explain')
+    assert.deepEqual([params.fingerprint, params.status, params.repeated], [fingerprint('T1'), 401, false])
+    assert.deepEqual([params.headers['x-why'], params.body], ['T1', 'no: T1'])
+    assert.equal(helper.lease()?.token, 'T2')
   })
 }
 
-test('a second 401 is handed on with a text that helps', async (t) => {
-  const { fetch, url, requests } = await endpoint(t, { getToken: [token('T1'), token('T2')] }, (given, response) => {
-    response.writeHead(401, { 'content-type': 'application/json' }).end(JSON.stringify({ code: 'NotAuthenticated', message: `Token ${given}: rate limit, 503` }))
+test('a repeat is not repeated, whatever the helper says', async (t) => {
+  const actions = (/** @type {string} */ baseURL) => ({
+    getToken: [token('T1', { baseURL })],
+    explain: [{ result: { token: token('T2', { baseURL }).result } }],
   })
-  const response = await fetch(url, POST)
-  assert.equal(response.status, 401)
-  const text = await response.text()
-  const { error } = JSON.parse(text)
-  assert.match(error.message, /refused the token, and a renewed one as well/)
-  assert.match(error.message, /It says: Token …: /)
-  assert.match(error.message, /scope and llm_base_url in .*oci-auth\.config\.jsonc/)
-  assert.equal(retriedText(text), false)
+  const { fetch, url, requests, asked } = await endpoint(t, actions, accept())
+  assert.equal((await fetch(url, POST)).status, 401)
   assert.equal(requests.length, 2)
+  assert.deepEqual(
+    asked('explain').map(({ params }) => params.repeated),
+    [false, true],
+  )
+  assert.equal(asked('explain')[1].params.fingerprint, fingerprint('T2'))
 })
 
-for (const status of [200, 400, 403, 404, 429, 500]) {
-  test(`a ${status} is handed on as it is`, async (t) => {
-    const { fetch, url, requests } = await endpoint(t, { getToken: [token('T1')] }, (_, response) => response.writeHead(status, { 'retry-after': '7' }).end('body'))
-    const response = await fetch(url, POST)
-    assert.deepEqual([response.status, response.headers.get('retry-after'), await response.text(), requests.length], [status, '7', 'body', 1])
+test('the answer is the one that the helper words, with a status that there is', async (t) => {
+  const result = { status: 418, headers: { 'retry-after': '7' }, body: 'worded' }
+  const actions = (/** @type {string} */ baseURL) => ({
+    getToken: [token('T1', { baseURL })],
+    explain: [{ result }, { result: { status: 999 } }],
   })
-}
-
-test('what an endpoint says of an error is cut, and neither echoes the token nor moves a terminal', async (t) => {
-  const secret = `eyJ.${'t'.repeat(300)}`
-  for (const [says, told] of /** @type {[string, string][]} */ ([
-    [JSON.stringify({ error: { message: `no \u001b[2J\u009b ${secret} \\u001b` } }), JSON.stringify({ error: { message: 'no  [2J  … \\u001b' } })],
-    [`\x1b]0;owned\x07${secret}\u202e`, ' ]0;owned …'],
-    ['x'.repeat(1 << 20) + secret, 'x'.repeat(64 << 10)],
-    ['x'.repeat((64 << 10) - 1) + secret, `${'x'.repeat((64 << 10) - 1)}…`],
-  ])) {
-    const { fetch, url } = await endpoint(t, { getToken: [token(secret)] }, (_, response) => response.writeHead(500, { 'x-echo': secret }).end(says))
-    const response = await fetch(url, POST)
-    const text = await response.text()
-    assert.equal(text.trim(), told.trim())
-    assert.equal(response.headers.get('x-echo'), '***')
-  }
+  const { fetch, url, asked } = await endpoint(t, actions, (_, response) => response.writeHead(500).end('raw'))
+  const response = await fetch(url, POST)
+  assert.deepEqual([response.status, response.headers.get('retry-after'), await response.text()], [418, '7', 'worded'])
+  assert.equal(asked('explain')[0].params.request, POST.body)
+  assert.equal((await fetch(url, POST)).status, 599)
 })
 
-test('an error without an end is cut', async (t) => {
-  const { fetch, url } = await endpoint(t, { getToken: [token('T1')] }, (_, response) => {
+test('a problem of the helper is thrown', async (t) => {
+  const trouble = { kind: 'config', message: 'It redirects.', hint: 'Correct it.', brief: 'Short.' }
+  const actions = (/** @type {string} */ baseURL) => ({
+    getToken: [token('T1', { baseURL })],
+    explain: [{ result: { problem: trouble } }],
+  })
+  const elsewhere = await serve(t, (_, response) => response.end())
+  const { fetch, url, asked } = await endpoint(t, actions, (_, response) =>
+    response.writeHead(307, { location: elsewhere.origin }).end(),
+  )
+  await assert.rejects(fetch(url, POST), (error) => {
+    assert.ok(error instanceof Problem)
+    assert.deepEqual([error.kind, error.text, error.brief], ['config', 'It redirects.\nCorrect it.', 'Short.'])
+    return true
+  })
+  assert.deepEqual([asked('explain')[0].params.status, elsewhere.requests.length], [307, 0])
+})
+
+test('without the helper an error answer has its status and nothing that may hold the token', async (t) => {
+  const actions = (/** @type {string} */ baseURL) => ({ getToken: [token('T1', { baseURL })], explain: [{ exit: 1 }] })
+  const { fetch, url } = await endpoint(t, actions, (given, response) =>
+    response.writeHead(429, { 'x-echo': given }).end(given),
+  )
+  const response = await fetch(url, POST)
+  assert.deepEqual([response.status, response.headers.get('x-echo'), await response.text()], [429, null, ''])
+})
+
+test('of an error without an end the beginning is shown', async (t) => {
+  const actions = (/** @type {string} */ baseURL) => ({
+    getToken: [token('T1', { baseURL })],
+    explain: [{ result: { status: 400, body: 'x' } }],
+  })
+  const { fetch, url, asked } = await endpoint(t, actions, (_, response) => {
     response.writeHead(400)
     const more = setInterval(() => response.write('x'.repeat(10_000)), 1)
     response.on('close', () => clearInterval(more))
   })
-  const response = await fetch(url, POST)
-  assert.equal((await response.text()).length, 64 << 10)
+  assert.equal((await fetch(url, POST)).status, 400)
+  const { length } = asked('explain')[0].params.body
+  assert.ok(length >= 64 << 10 && length < 1 << 20, String(length))
 })
 
-for (const status of [301, 302, 303, 307, 308]) {
-  test(`a ${status} is not followed`, async (t) => {
-    const elsewhere = await serve(t, (_, response) => response.end())
-    const { fetch, url } = await endpoint(t, { getToken: [token('T1')] }, (_, response) => response.writeHead(status, { location: `${elsewhere.origin}/login` }).end())
-    await assert.rejects(fetch(url, POST), (error) => {
-      assert.match(String(error), /redirects to http:\/\/127/)
-      assert.equal(retriedText(String(error)), false)
-      return namedProviderAuthError(error)
-    })
-    assert.equal(elsewhere.requests.length, 0)
-  })
-}
-
-test('the token goes to the origin of llm_base_url and nowhere else', async (t) => {
+test('the token goes to the origin of the lease and nowhere else', async (t) => {
   const elsewhere = await serve(t, (_, response) => response.end())
-  const { fetch, asked } = await endpoint(t, { getToken: [token('T1')] }, accept('T1'))
-  await assert.rejects(fetch(`${elsewhere.origin}/v1/chat/completions`, POST), /llm_base_url in .* is at http/)
+  const trouble = { kind: 'config', message: 'Elsewhere.' }
+  const actions = (/** @type {string} */ baseURL) => ({
+    getToken: [token('T1', { baseURL })],
+    explain: [{ result: { problem: trouble } }, { exit: 1 }],
+  })
+  const { fetch, asked } = await endpoint(t, actions, accept('T1'))
+  await assert.rejects(fetch(`${elsewhere.origin}/v1/chat/completions`, POST), /Elsewhere/)
+  assert.deepEqual(asked('explain')[0].params, { address: elsewhere.origin })
+  await assert.rejects(fetch(`${elsewhere.origin}/v1/chat/completions`, POST), /another origin/)
   assert.equal(elsewhere.requests.length, 0)
-  assert.equal(asked('getToken').length, 0)
 })
 
-for (const [what, action, expected] of /** @type {const} */ ([
-  ['login_required', problem('login_required', 'The session ended.', { hint: 'Sign in.' }), { message: SIGN_IN, retried: false }],
-  ['login_required that calls itself passing', problem('login_required', 'The session ended.', { retryable: true }), { message: SIGN_IN, retried: false }],
-  ['config', problem('config', 'client_id is missing in /p/503.', { hint: 'Add it.' }), { message: 'client_id is missing in /p/503.\nAdd it.', retried: false }],
-  ['domain', problem('domain', 'The domain said no: server_error.'), { message: 'The domain said no: server_error.', retried: false }],
-  ['tls', problem('tls', 'The certificate was not accepted.'), { message: 'The certificate was not accepted.', retried: false }],
-  ['network', problem('network', 'No way to the domain.', { retryable: true }), { message: /^No way to the domain\.\n.*try again in/, retried: true }],
-  ['throttled', problem('throttled', 'The domain is busy.', { retryable: true }), { message: /^The domain is busy\.\n.*try again in/, retried: true }],
-  ['an unknown method', { error: { code: -32601, message: 'method not found' } }, { message: 'method not found', retried: false }],
-])) {
-  test(`${what}: one question, no request, the right retries`, async (t) => {
-    const { fetch, url, requests, asked } = await endpoint(t, { getToken: [action] }, accept('T1'))
-    const error = await fetch(url, POST).then(() => assert.fail(), (error) => error)
-    const message = error.message.replaceAll('\u2060', '')
-    if (typeof expected.message === 'string') assert.equal(message, expected.message)
-    else assert.match(message, expected.message)
-    assert.equal(retriedText(error.message), expected.retried)
-    assert.equal(retriedMark(error), expected.retried)
-    assert.equal(namedProviderAuthError(error), !expected.retried)
-    assert.equal(asked('getToken').length, 1)
-    assert.equal(requests.length, 0)
+test('an endpoint that moved is followed where the lease says', async (t) => {
+  const server = await serve(t, (_, response) => response.end('answer'))
+  const { helper } = scriptedHelper(t, { getToken: [token('T1', { baseURL: `${server.origin}/v2/` })], explain: [{ result: {} }] })
+  const fetch = createFetch(helper, 'https://llm.example.com/v1/')
+  assert.equal(await (await fetch('https://llm.example.com/v1/models?x=1')).text(), 'answer')
+  assert.equal(server.requests[0]?.url, '/v2/models?x=1')
+  await assert.rejects(fetch('https://llm.example.com/v10/models'), /another origin/)
+})
+
+test('a fault of the network is shown to the helper; without a word of it the error is the own one', async (t) => {
+  const { helper, asked } = scriptedHelper(t, {
+    getToken: [token('T1')],
+    explain: [{ result: {} }, { result: { problem: { kind: 'tls', message: 'The certificate.' } } }],
   })
-}
+  const fetch = createFetch(helper, TOLD)
+  const error = await fetch(`${TOLD}/models`).catch((error) => error)
+  assert.ok(error instanceof Error && !(error instanceof Problem))
+  assert.match(asked('explain')[0].params.code, /^(ECONNREFUSED|ConnectionRefused)$/)
+  await assert.rejects(fetch(`${TOLD}/models`), /The certificate/)
+})
+
+test('a problem is one question, and no request', async (t) => {
+  const trouble = problem('login_required', 'You are not signed in.', { hint: 'Run /connect.' })
+  const { fetch, url, requests, asked } = await endpoint(t, () => ({ getToken: [trouble] }), accept('T1'))
+  await assert.rejects(fetch(url, POST), { kind: 'login_required', message: 'You are not signed in.' })
+  assert.deepEqual([asked('getToken').length, requests.length], [1, 0])
+})
 
 test('an abort while waiting for the token cancels the question', async (t) => {
-  const { fetch, url, requests, asked } = await endpoint(t, { getToken: [{}] }, accept('T1'))
+  const { fetch, url, requests, asked } = await endpoint(t, () => ({ getToken: [{}] }), accept('T1'))
   const abort = new AbortController()
   const call = fetch(url, { ...POST, signal: abort.signal })
   await eventually(() => asked('getToken').length === 1)
@@ -163,72 +259,10 @@ test('an abort while waiting for the token cancels the question', async (t) => {
   assert.equal(requests.length, 0)
 })
 
-test('an abort while the endpoint answers reaches the endpoint', async (t) => {
+test('an abort while the endpoint answers reaches the endpoint, and nobody is asked about it', async (t) => {
   const abort = new AbortController()
-  const { fetch, url } = await endpoint(t, { getToken: [token('T1')] }, () => abort.abort())
+  const actions = (/** @type {string} */ baseURL) => ({ getToken: [token('T1', { baseURL })] })
+  const { fetch, url, asked } = await endpoint(t, actions, () => abort.abort())
   await assert.rejects(fetch(url, { ...POST, signal: abort.signal }), { name: 'AbortError' })
-})
-
-test('a missing configuration is told, and found once it is written', async (t) => {
-  const server = await serve(t, (_, response) => response.end('answer'))
-  const hello = { protocol: 1, helper: { version: '0', platform: 'fake' } }
-  const { helper } = scriptedHelper(t, {
-    initialize: [
-      { result: { ...hello, problem: { kind: 'config', message: 'No configuration in /p and /home.', hint: 'Write one.' } } },
-      { result: { ...hello, problem: { kind: 'config', message: 'No configuration in /p and /home.', hint: 'Write one.' } } },
-      { result: { ...hello, config: configuration(`${server.origin}/v1`) } },
-    ],
-    getToken: [token('T1')],
-  })
-  const fetch = createFetch(helper, PLACEHOLDER_BASE_URL)
-  await assert.rejects(fetch(`${PLACEHOLDER_BASE_URL}/models`), /No configuration in \/p and \/home\.\nWrite one\./)
-  assert.equal(await (await fetch(`${PLACEHOLDER_BASE_URL}/models`)).text(), 'answer')
-  assert.equal(server.requests[0]?.url, '/v1/models')
-})
-
-test('an endpoint that moved is followed where the configuration says', async (t) => {
-  const server = await serve(t, (_, response) => response.end('answer'))
-  const { helper } = scriptedHelper(t, { config: configuration(`${server.origin}/v2/`), getToken: [token('T1')] })
-  const fetch = createFetch(helper, 'https://llm.example.com/v1/')
-  assert.equal(await (await fetch('https://llm.example.com/v1/models?x=1')).text(), 'answer')
-  assert.equal(server.requests[0]?.url, '/v2/models?x=1')
-  await assert.rejects(fetch('https://llm.example.com/v10/models'), /the token is sent there and nowhere else/)
-})
-
-test('CAs that are not the confirmed ones are not used', async (t) => {
-  const calls = t.mock.method(globalThis, 'fetch', async () => new Response())
-  const caFile = join(temporaryDirectory(t), 'ca.pem')
-  const content = '-----BEGIN CERTIFICATE-----\none'
-  const config = { ...configuration('https://llm.example.com/v1'), caFile, caSum: createHash('sha256').update(content).digest('hex') }
-  const { helper, asked } = scriptedHelper(t, { config, getToken: [token('T1')] })
-  const ask = () => createFetch(helper, 'https://llm.example.com/v1')('https://llm.example.com/v1/models')
-  writeFileSync(caFile, content)
-  await ask()
-  assert.equal(calls.mock.callCount(), 1)
-  writeFileSync(caFile, content + ' more')
-  await assert.rejects(ask(), /ca_file names .*, which is not what was confirmed/)
-  assert.equal(calls.mock.callCount(), 1)
-  await eventually(() => asked('initialize').length === 2)
-})
-
-test('certificates are checked whatever the environment says', async (t) => {
-  const calls = t.mock.method(globalThis, 'fetch', async () => new Response())
-  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
-  t.after(() => delete process.env.NODE_TLS_REJECT_UNAUTHORIZED)
-  const { helper } = scriptedHelper(t, { config: configuration('https://llm.example.com/v1'), getToken: [token('T1')] })
-  // This is Node; in OpenCode's own runtime they are checked, and the request is made.
-  await assert.rejects(createFetch(helper, 'https://llm.example.com/v1')('https://llm.example.com/v1/models'), /NODE_TLS_REJECT_UNAUTHORIZED is set/)
-  assert.equal(calls.mock.callCount(), 0)
-})
-
-test('where OpenCode was given no model, nothing is asked of the endpoint', async (t) => {
-  const server = await serve(t, (_, response) => response.end('answer'))
-  const { helper } = scriptedHelper(t, {
-    config: configuration(`${server.origin}/v1`),
-    getToken: [problem('login_required', 'You are not signed in.'), token('T1')],
-  })
-  const fetch = createFetch(helper, PLACEHOLDER_BASE_URL)
-  await assert.rejects(fetch(`${PLACEHOLDER_BASE_URL}/chat/completions`, { ...POST, body: '{"model":"sign-in-first","messages":[]}' }), { message: SIGN_IN })
-  await assert.rejects(fetch(`${PLACEHOLDER_BASE_URL}/chat/completions`, { ...POST, body: '{"model":"sign-in-first","messages":[]}' }), /You are signed in, but no models of .* are known yet\./)
-  assert.equal(server.requests.length, 0)
+  assert.equal(asked('explain').length, 0)
 })

@@ -1,35 +1,61 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { plugin } from '../lib/plugin.js'
-import { configuration, script, temporaryDirectory, useHelper } from '../testing/setup.js'
+import { loaded, realHelper, script, temporaryDirectory, useHelper } from '../testing/setup.js'
 
-const config = configuration('https://llm.example.com/v1')
-
-test('the helper judges', async (t) => {
-  const { directory, asked } = script(t, { config, guard: [{ result: { deny: 'That is the client secret.' } }, { result: {} }] })
-  const hooks = await plugin({ directory })
-  t.after(() => hooks.dispose())
+test('the helper judges, with all arguments', async (t) => {
+  const { directory, asked } = script(t, {
+    guard: [{ result: { deny: 'That is the client secret.' } }, { result: { deny: '' } }],
+  })
+  const { hooks } = await loaded(t, directory)
   const before = hooks['tool.execute.before']
-  const args = { filePath: '/home/me/link' }
+  const args = { filePath: '/home/me/link', content: 'x' }
   await assert.rejects(before({ tool: 'read' }, { args }), { message: 'That is the client secret.' })
   await before({ tool: 'read' }, { args: { filePath: '/home/me/.secrets/x' } })
   assert.deepEqual(asked('guard')[0].params, { tool: 'read', args, directory })
 })
 
-for (const [tool, args, denied] of /** @type {[string, object | undefined, boolean][]} */ ([
-  ['read', { filePath: '/home/me/.secrets/oci' }, true],
-  ['bash', { command: 'cat ~/.local/state/opencode-oci-oidc/*.json' }, true],
-  ['edit', { filePath: 'OCI-AUTH.config.jsonc', oldString: 'a', newString: 'b' }, true],
-  ['apply_patch', { patchText: '*** Update File: oci-auth.config.jsonc' }, true],
-  ['write', { filePath: 'notes.md', content: 'The secret is in ~/.secrets' }, false],
-  ['bash', { command: 'ls' }, false],
-  ['todoread', undefined, false],
+for (const [what, args] of /** @type {[string, (secret: string) => [string, object]][]} */ ([
+  ['a command', (secret) => ['bash', { command: `cat ${secret} # ${'x'.repeat(1_200_000)}` }]],
+  ['a command in Chinese', (secret) => ['bash', { command: `cat ${secret} # ${'你'.repeat(400_000)}` }]],
+  ['a patch', (secret) => ['apply_patch', { patchText: `*** Update File: ${secret}\n${'+x\n'.repeat(600_000)}` }]],
+  ['another tool', (secret) => ['mcp_files_read', { path: secret, text: 'x'.repeat(1_200_000) }]],
 ])) {
-  test(`without the helper ${tool} of ${JSON.stringify(args)} is ${denied ? 'denied' : 'let through'}`, async (t) => {
-    useHelper(t, '/nowhere/oci-oidc-helper')
-    const hooks = await plugin({ directory: temporaryDirectory(t) })
-    t.after(() => hooks.dispose())
-    const call = hooks['tool.execute.before']({ tool }, { args })
-    await (denied ? assert.rejects(call, /not for the model/) : call)
+  test(`however long the arguments, they are judged: ${what}`, async (t) => {
+    useHelper(t, realHelper())
+    const { hooks } = await loaded(t, temporaryDirectory(t))
+    const [tool, given] = args('~/.secrets/x')
+    await assert.rejects(hooks['tool.execute.before']({ tool }, { args: given }), /keeps .*\.secrets from agents/)
+    const [, harmless] = args('notes.txt')
+    await hooks['tool.execute.before']({ tool }, { args: harmless })
+  })
+}
+
+test('without the helper nothing is let through, and the reason is told', async (t) => {
+  useHelper(t, '/nowhere/oci-oidc-helper')
+  const { hooks } = await loaded(t, temporaryDirectory(t))
+  for (const [tool, args] of /** @type {[string, object | undefined][]} */ ([
+    ['read', { filePath: 'README.md' }],
+    ['bash', { command: 'ls' }],
+    ['todoread', undefined],
+  ])) {
+    await assert.rejects(
+      hooks['tool.execute.before']({ tool }, { args }),
+      /could not judge it\.\nThe program .* does not exist/,
+    )
+  }
+})
+
+test('what has no JSON is not let through', async (t) => {
+  const { directory, asked } = script(t, { guard: [{ result: {} }] })
+  const { hooks } = await loaded(t, directory)
+  await assert.rejects(hooks['tool.execute.before']({ tool: 'read' }, { args: { n: 1n } }), /could not judge it/)
+  assert.equal(asked('guard').length, 0)
+})
+
+for (const result of [null, 7, []]) {
+  test(`a judgement that is none denies: ${JSON.stringify(result)}`, async (t) => {
+    const { directory } = script(t, { guard: [{ result }] })
+    const { hooks } = await loaded(t, directory)
+    await assert.rejects(hooks['tool.execute.before']({ tool: 'read' }, { args: {} }), /could not judge it/)
   })
 }

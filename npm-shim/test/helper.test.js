@@ -5,19 +5,33 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { acquire } from '../lib/helper.js'
 import { Problem } from '../lib/problem.js'
-import { configuration, eventually, script, scriptedHelper, temporaryDirectory, token, useHelper } from '../testing/setup.js'
+import { timing } from '../lib/wire.js'
+import { eventually, problem, script, scriptedHelper, temporaryDirectory, token, useHelper } from '../testing/setup.js'
 
-const config = configuration('http://127.0.0.1:1/v1')
+/**
+ * Makes a silent helper be noticed sooner.
+ * @param {import('node:test').TestContext} t
+ */
+function impatient(t) {
+  const { tick } = timing
+  timing.tick = 1_000
+  t.after(() => {
+    timing.tick = tick
+  })
+}
 
 test('a directory has one helper, spawned at once and told who asks', async (t) => {
-  const { directory, asked } = script(t, { config, status: [{ result: 1 }] })
-  const [first, second] = [acquire(directory), acquire(directory)]
+  const { directory, asked } = script(t, { status: [{ result: 1 }] })
+  const [first, second] = [acquire(directory, 'test'), acquire(directory, 'test')]
   assert.equal(first, second)
   await first.call('status')
   assert.equal(asked('start').length, 1)
-  assert.equal(asked('initialize')[0].params.protocol, 1)
-  assert.equal(asked('initialize')[0].params.directory, directory)
-  assert.equal(asked('initialize')[0].params.client.name, 'opencode-oci-oidc')
+  const { protocol, client, ...params } = asked('initialize')[0].params
+  assert.deepEqual([protocol, params.directory], [1, directory])
+  assert.deepEqual(
+    [client.name, client.host, client.runtime],
+    ['opencode-oci-oidc', 'test', process.versions.bun ? 'bun' : 'node'],
+  )
 
   await first.release()
   assert.equal(asked('eof').length, 0, 'somebody still uses it')
@@ -27,71 +41,170 @@ test('a directory has one helper, spawned at once and told who asks', async (t) 
 })
 
 test('another directory has another helper', async (t) => {
-  const { directory, asked } = script(t, { config })
-  const helpers = [acquire(join(directory, 'a')), acquire(join(directory, 'b'))]
+  const { directory, asked } = script(t, { status: [{ result: 1 }] })
+  const helpers = [acquire(join(directory, 'a'), 'test'), acquire(join(directory, 'b'), 'test')]
   assert.notEqual(helpers[0], helpers[1])
-  await Promise.all(helpers.map((helper) => helper.configuration()))
+  await Promise.all(helpers.map((helper) => helper.call('status')))
   assert.equal(asked('start').length, 2)
   await Promise.all(helpers.map((helper) => helper.release()))
 })
 
-test('a new instance asks for the configuration anew', async (t) => {
-  const { helper, asked, directory } = scriptedHelper(t, { config })
-  await helper.configuration()
-  acquire(directory)
-  t.after(() => helper.release())
-  await helper.configuration()
-  assert.deepEqual([asked('start').length, asked('initialize').length], [1, 2])
-})
-
-test('a call may have the configuration read again first', async (t) => {
-  const hello = (/** @type {string} */ baseURL) => ({ result: { protocol: 1, helper: { version: '0', platform: 'fake' }, config: configuration(baseURL) } })
-  const { helper } = scriptedHelper(t, { initialize: [hello('http://old/'), hello('http://new/')], status: [{ result: 1 }] })
-  assert.equal((await helper.configuration()).baseURL, 'http://old/')
-  await helper.call('status', {}, { anew: true })
-  assert.equal((await helper.configuration()).baseURL, 'http://new/')
+test('a call after the last release revives nothing', async (t) => {
+  const { directory, asked } = script(t, { status: [{ result: 1 }] })
+  const helper = acquire(directory, 'test')
+  await helper.call('status')
+  await helper.release()
+  await assert.rejects(helper.call('status'), { kind: 'cancelled' })
+  helper.start()
+  assert.equal(asked('start').length, 1)
 })
 
 test('a call on which the helper dies is repeated with a new one', async (t) => {
-  const { helper, asked } = scriptedHelper(t, { config, getToken: [{ exit: 2 }, token('T1')] })
-  assert.equal((await helper.call('getToken')).accessToken, 'T1')
+  const { helper, asked } = scriptedHelper(t, { status: [{ exit: 2 }, { result: 1 }] })
+  assert.equal(await helper.call('status'), 1)
   assert.deepEqual([asked('start').length, asked('initialize').length], [2, 2])
 })
 
-test('a call on which it dies again fails, and the next call has its chance', async (t) => {
-  const { helper, asked } = scriptedHelper(t, { config, getToken: [{ exit: 2 }, { exit: 2 }, token('T1')] })
-  await assert.rejects(helper.call('getToken'), (error) => error instanceof Problem && !error.retryable && /ended unexpectedly \(exit code 2\)/.test(error.text))
+test('a call on which it dies again fails, and the next ones are spared for a while', async (t) => {
+  const { helper, asked } = scriptedHelper(t, { status: [{ exit: 2 }, { exit: 2 }, { result: 1 }] })
+  const gone = (/** @type {unknown} */ error) =>
+    error instanceof Problem && !error.retryable && /ended unexpectedly \(exit code 2\)/.test(error.text)
+  await assert.rejects(helper.call('status'), gone)
   assert.equal(asked('start').length, 2)
-  assert.equal((await helper.call('getToken')).accessToken, 'T1')
+  await assert.rejects(helper.call('status'), gone)
+  assert.equal(asked('start').length, 2, 'it is not started at once again')
+  await eventually(async () => (await helper.call('status').catch(() => 0)) === 1)
   assert.equal(asked('start').length, 3)
 })
 
+test('a call that must not be repeated is not', async (t) => {
+  const { helper, asked } = scriptedHelper(t, { connect: [{ exit: 2 }] })
+  await assert.rejects(helper.call('connect', {}, { once: true }), /ended unexpectedly/)
+  assert.equal(asked('connect').length, 1)
+})
+
 test('a helper that died while nobody asked is started again', async (t) => {
-  const { helper, asked } = scriptedHelper(t, { config, status: [{ result: 1 }] })
+  const { helper, asked } = scriptedHelper(t, { status: [{ result: 1 }] })
   await helper.call('status')
   process.kill(asked('start')[0].pid, 'SIGKILL')
-  await new Promise((resolve) => setTimeout(resolve, 50))
-  assert.equal(await helper.call('status'), 1)
-  assert.equal(asked('start').length, 2)
+  await eventually(async () => (await helper.call('status')) === 1 && asked('start').length === 2)
 })
 
 test('calls in flight when it dies are all answered by one new helper', async (t) => {
-  const { helper, asked } = scriptedHelper(t, { config, status: [{}, {}, { exit: 1 }, { result: 1 }] })
+  const { helper, asked } = scriptedHelper(t, { status: [{}, {}, { exit: 1 }, { result: 1 }] })
   assert.deepEqual(await Promise.all([1, 2, 3].map(() => helper.call('status'))), [1, 1, 1])
   assert.equal(asked('start').length, 2)
 })
 
-test('garbage from the helper does no harm', async (t) => {
-  const { helper } = scriptedHelper(t, { config, status: [{ raw: 'panic: oh\n\n{"jsonrpc":"2.0","id":null,"error":{}}\n{', result: 0 }, { result: 1 }] })
-  // The brace above spoils the line of the first answer.
-  await assert.rejects(helper.call('status', {}, { timeout: 100 }), /gave no answer/)
+for (const [what, action] of /** @type {[string, object][]} */ ([
+  ['is stopped', { stop: true }],
+  ['closes its input and lives', { closeInput: true }],
+  ['says nothing to anything', {}],
+])) {
+  test(`a helper that ${what} is replaced, and the call answered by another`, async (t) => {
+    const { directory, asked } = script(t, { deaf: true, immortal: true, status: [action, { result: 1 }] })
+    const helper = acquire(directory, 'test')
+    await eventually(() => asked('initialize').length === 1)
+    impatient(t)
+    assert.equal(await helper.call('status'), 1)
+    const started = asked('start')
+    await helper.release()
+    for (const { pid } of started) process.kill(pid, 'SIGKILL')
+    assert.equal(started.length, 2)
+  })
+}
+
+test('a helper that only thinks for long is left alone', async (t) => {
+  const { helper, asked } = scriptedHelper(t, { status: [{ result: 1, after: 1_500 }] })
+  impatient(t)
   assert.equal(await helper.call('status'), 1)
+  assert.equal(asked('start').length, 1)
 })
 
-test('another protocol is named, not guessed at', async (t) => {
-  const { helper } = scriptedHelper(t, { initialize: [{ result: { protocol: 7, helper: { version: '9.9.9', platform: 'fake' } } }] })
-  await assert.rejects(helper.configuration(), /oci-oidc-helper 9\.9\.9 does not fit opencode-oci-oidc/)
+test('a call without an answer within its time ends the helper', async (t) => {
+  const { helper, asked } = scriptedHelper(t, { status: [{}] })
+  impatient(t)
+  await assert.rejects(helper.call('status', {}, { limit: 300, once: true }), /has stopped answering/)
+  await eventually(() => asked('eof').length === 1)
 })
+
+for (const answer of [{}, null, { accessToken: 7 }, { accessToken: 'T' }, { accessToken: 'T', baseURL: 'nowhere' }]) {
+  test(`a token that is none is a problem: ${JSON.stringify(answer)}`, async (t) => {
+    const { helper } = scriptedHelper(t, { lend: [{ result: answer }], getToken: [{ result: answer }] })
+    await assert.rejects(helper.borrow(), /sent no token/)
+    assert.equal(helper.lease(), undefined)
+  })
+}
+
+test('a token that is lent is there without asking, and asked for again when it is used', async (t) => {
+  const { helper, asked } = scriptedHelper(t, {
+    lend: [token('T1', { minutes: 5 })],
+    getToken: [token('T2', { minutes: 5 })],
+  })
+  await eventually(() => helper.lease()?.token === 'T1')
+  for (let i = 0; i < 20; i++) helper.used()
+  await eventually(() => helper.lease()?.token === 'T2')
+  assert.equal(asked('getToken').length, 1)
+})
+
+for (const [what, answer, left] of /** @type {const} */ ([
+  ['another token', token('T2', { minutes: 5 }), 'T2'],
+  ['a sign-out', problem('login_required', 'You are not signed in.'), undefined],
+])) {
+  test(`a session that changed gives back what was lent: ${what}`, async (t) => {
+    const notify = [{ method: 'session/changed' }]
+    const lend = [token('T1', { minutes: 5 })]
+    const { helper, asked } = scriptedHelper(t, { lend, status: [{ notify, result: 1 }], getToken: [answer] })
+    await eventually(() => helper.lease() !== undefined)
+    await helper.call('status')
+    assert.notEqual(helper.lease()?.token, 'T1')
+    await eventually(() => asked('getToken').length === 1 && helper.lease()?.token === left)
+  })
+}
+
+test('an answer from before the change comes too late', async (t) => {
+  const { helper } = scriptedHelper(t, {
+    lend: [{ ...token('T1', { minutes: 5 }), after: 200 }],
+    status: [
+      { notify: [{ method: 'session/changed' }], result: 1 },
+      { result: 2, after: 400 },
+    ],
+    getToken: [token('T2', { minutes: 5 })],
+  })
+  await helper.call('status')
+  await helper.call('status') // by then both have come
+  assert.equal(helper.lease()?.token, 'T2')
+})
+
+test('a helper that is gone has lent nothing', async (t) => {
+  const { helper, asked } = scriptedHelper(t, { lend: [token('T1', { minutes: 5 }), {}] })
+  await eventually(() => helper.lease() !== undefined)
+  process.kill(asked('start')[0].pid, 'SIGKILL')
+  await eventually(() => helper.lease() === undefined)
+})
+
+const minute = 60_000
+for (const [what, wall, steady, lent] of /** @type {const} */ ([
+  ['at once', 0, 0, true],
+  ['just before the end', 5 * minute - 1, 5 * minute - 1, true],
+  ['at the end', 5 * minute, 5 * minute, false],
+  ['after a sleep in which the steady clock stood', 8 * 60 * minute, 10, false],
+  ['after the clock was set back a little', minute, 4 * minute, true],
+  ['after the clock was set back, at the end', minute, 5 * minute, false],
+  ['after the clock was set back to before', -1, 10, false],
+])) {
+  test(`a token is ${lent ? 'lent' : 'not lent'} ${what}`, (t) => {
+    const { helper } = scriptedHelper(t, {})
+    const [now, performanceNow, start] = [Date.now, performance.now, Date.now()]
+    t.after(() => Object.assign(Date, { now }) && Object.assign(performance, { now: performanceNow }))
+    Date.now = () => start
+    performance.now = () => 1_000
+    helper.accept({ ...token('T1').result, useUntil: new Date(start + 5 * minute).toISOString(), tls: undefined })
+    Date.now = () => start + wall
+    performance.now = () => 1_000 + steady
+    assert.equal(helper.lease()?.token, lent ? 'T1' : undefined)
+  })
+}
 
 for (const [what, content, mode, expected] of /** @type {[string, string | undefined, number, RegExp][]} */ ([
   ['does not exist', undefined, 0, /does not exist/],
@@ -106,30 +219,41 @@ for (const [what, content, mode, expected] of /** @type {[string, string | undef
       chmodSync(path, mode)
     }
     useHelper(t, path)
-    const helper = acquire(directory)
+    const helper = acquire(directory, 'test')
     t.after(() => helper.release())
-    for (const attempt of [helper.configuration(), helper.call('getToken'), helper.call('getToken')]) {
-      await assert.rejects(attempt, (error) => error instanceof Problem && !error.retryable && expected.test(error.text))
+    for (const attempt of [helper.borrow(), helper.call('status'), helper.call('status')]) {
+      await assert.rejects(
+        attempt,
+        (error) => error instanceof Problem && !error.retryable && expected.test(error.text),
+      )
     }
   })
 }
 
 const program = (/** @type {string} */ rest) => `
-  import { plugin } from ${JSON.stringify(new URL('../lib/plugin.js', import.meta.url).href)}
+  import plugin from ${JSON.stringify(new URL('../hosts/v1/plugin.js', import.meta.url).href)}
   const hooks = await plugin({ directory: process.cwd() })
   await hooks.config({})
   ${rest}`
 
 test('an idle helper keeps no process alive, and nothing is ever printed', (t) => {
-  const { directory, asked } = script(t, { config })
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program('')], { cwd: directory, encoding: 'utf8', timeout: 10_000 })
+  const { directory, asked } = script(t, { configure: [{ error: { message: 'none' } }] })
+  const path = join(directory, 'program.mjs')
+  writeFileSync(path, program(''))
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path], {
+    cwd: directory,
+    encoding: 'utf8',
+    timeout: 30_000,
+  })
   assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' })
   assert.equal(asked('start').length, 1)
 })
 
 test('the helper ends with OpenCode, however that ends', async (t) => {
-  const { directory, asked } = script(t, { config })
-  const opencode = spawn(process.execPath, ['--input-type=module', '-e', program('setInterval(() => {}, 1000)')], { cwd: directory, stdio: 'ignore' })
+  const { directory, asked } = script(t, {})
+  const path = join(directory, 'program.mjs')
+  writeFileSync(path, program('setInterval(() => {}, 1000)'))
+  const opencode = spawn(process.execPath, [path], { cwd: directory, stdio: 'ignore' })
   await eventually(() => asked('initialize').length === 1)
   opencode.kill('SIGKILL')
   await eventually(() => asked('eof').length === 1)

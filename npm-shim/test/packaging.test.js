@@ -12,7 +12,10 @@ test('a release is one package a platform and the plugin, the same bytes each ti
   const [first, second] = [1, 2].map(() => pack(t, { version, program: 'a program' }))
   assert.ok(first && second)
   const files = readdirSync(first).sort()
-  assert.deepEqual(files, ['opencode-oci-oidc-1.2.3.tgz', ...PLATFORMS.map((platform) => `opencode-oci-oidc-helper-${platform}-1.2.3.tgz`)])
+  assert.deepEqual(files, [
+    'opencode-oci-oidc-1.2.3.tgz',
+    ...PLATFORMS.map((platform) => `opencode-oci-oidc-helper-${platform}-1.2.3.tgz`),
+  ])
   for (const file of files) assert.ok(readFileSync(join(first, file)).equals(readFileSync(join(second, file))), file)
 })
 
@@ -25,7 +28,10 @@ test('what the packages say and hold', (t) => {
   assert.equal(plugin.version, version)
   assert.deepEqual(plugin.optionalDependencies, Object.fromEntries(names.map((name) => [name, version])))
   assert.deepEqual([plugin.dependencies, plugin.devDependencies, plugin.scripts], [undefined, undefined, undefined])
-  assert.match(readFileSync(join(modules, 'opencode-oci-oidc', 'README.md'), 'utf8'), /opencode plugin opencode-oci-oidc@1\.2\.3 -g/)
+  assert.match(
+    readFileSync(join(modules, 'opencode-oci-oidc', 'README.md'), 'utf8'),
+    /opencode plugin opencode-oci-oidc@1\.2\.3 -g/,
+  )
 
   for (const name of names) {
     const { os, cpu, scripts, license, ...rest } = manifest(name)
@@ -41,7 +47,9 @@ test('what the packages say and hold', (t) => {
 
 test('what is packed is what git has', (t) => {
   const { files } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  const tracked = execFileSync('git', ['ls-files', ...files], { cwd: new URL('..', import.meta.url), encoding: 'utf8' }).trim().split('\n')
+  const tracked = execFileSync('git', ['ls-files', ...files], { cwd: new URL('..', import.meta.url), encoding: 'utf8' })
+    .trim()
+    .split('\n')
   const plugin = join(install(t, pack(t, { version, program: 'a program' }), []), 'node_modules', 'opencode-oci-oidc')
   const held = readdirSync(plugin, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length
   assert.equal(held, tracked.length + ['package.json', 'README.md', 'LICENSE'].length)

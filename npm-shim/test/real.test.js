@@ -7,15 +7,16 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import plugin from '../hosts/v1/plugin.js'
 import { acquire } from '../lib/helper.js'
-import { LABELS, PROVIDER, SIGN_IN } from '../lib/messages.js'
-import { plugin } from '../lib/plugin.js'
 import { eventually, realHelper, serve, temporaryDirectory, useHelper } from '../testing/setup.js'
 
 const helper = realHelper()
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
-const textOf = (/** @type {any} */ { output }) => String(output)
+const textOf = String
+const SIGN_IN = `You are not signed in, or your session has ended.
+Run /connect and choose "Company models (OCI identity domain)", or run "opencode auth login -p oci-oidc" in a terminal.`
 
 async function freePort() {
   const server = createServer()
@@ -34,7 +35,9 @@ async function world(t) {
   const redirect = `http://127.0.0.1:${await freePort()}/callback`
   const binary = join(home, 'standin')
   execFileSync('go', ['build', '-o', binary, './demo/standin'], { cwd: repository })
-  const running = spawn(binary, ['-auto-approve', '-auto-approve-devices', '-redirect', redirect], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const running = spawn(binary, ['-auto-approve', '-auto-approve-devices', '-redirect', redirect], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   t.after(() => running.kill())
   const line = await new Promise((resolve) => createInterface({ input: running.stdout }).once('line', resolve))
   const standin = JSON.parse(line)
@@ -42,7 +45,14 @@ async function world(t) {
 
   useHelper(t, helper)
   // Nothing of this machine's own, and no browser: the test is the person.
-  const environment = { HOME: home, USERPROFILE: home, XDG_CONFIG_HOME: '', XDG_STATE_HOME: join(home, 'state'), BROWSER: 'false', CI: '' }
+  const environment = {
+    HOME: home,
+    USERPROFILE: home,
+    XDG_CONFIG_HOME: '',
+    XDG_STATE_HOME: join(home, 'state'),
+    BROWSER: 'false',
+    CI: '',
+  }
   for (const [name, value] of Object.entries(environment)) {
     const before = process.env[name]
     process.env[name] = value
@@ -67,7 +77,11 @@ async function world(t) {
       }),
     )
   const control = async (/** @type {object} */ command) => {
-    const response = await fetch(standin.control_url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(command) })
+    const response = await fetch(standin.control_url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(command),
+    })
     return /** @type {any} */ (await response.json())
   }
   return { directory, standin, control, configure }
@@ -79,7 +93,7 @@ async function load(directory) {
   /** @type {any} */
   const config = {}
   await hooks.config(config)
-  const { baseURL, fetch } = config.provider[PROVIDER].options
+  const { baseURL, fetch } = config.provider['oci-oidc'].options
   const ask = () => fetch(`${baseURL}/models`, {})
   return { hooks, baseURL, ask }
 }
@@ -91,7 +105,9 @@ test('from nothing to an answer', async (t) => {
 
   await t.test('without a configuration the searched paths are told', async () => {
     assert.equal(baseURL, 'http://oci-oidc.invalid/v1')
-    await assert.rejects(ask(), (/** @type {Error} */ error) => error.message.includes(join(directory, 'oci-auth.config.jsonc')))
+    await assert.rejects(ask(), (/** @type {Error} */ error) =>
+      error.message.includes(join(directory, 'oci-auth.config.jsonc')),
+    )
   })
 
   configure()
@@ -106,26 +122,28 @@ test('from nothing to an answer', async (t) => {
     await t.test(`"${label}" succeeds and leads to an answer`, async () => {
       const { url, callback, instructions } = await authorize()
       assert.notEqual(url, '', instructions)
-      if (label === LABELS.browser) assert.equal((await fetch(url)).status, 200)
+      if (label.includes('browser')) assert.equal((await fetch(url)).status, 200)
       // The browser is sent to where nobody listens; the person copies that address.
-      const pasted = label === LABELS.paste ? ((await fetch(url, { redirect: 'manual' })).headers.get('location') ?? '') : undefined
-      assert.equal((await callback(pasted)).type, 'success')
+      const pasted = label.includes('paste')
+        ? ((await fetch(url, { redirect: 'manual' })).headers.get('location') ?? '')
+        : undefined
+      assert.equal((await callback(pasted ?? '')).type, 'success')
       assert.equal((await ask()).status, 200)
     })
   }
 
   await t.test('a lent token is taken back from an idle window when another one signs out', async () => {
-    const here = acquire(directory)
+    const here = acquire(directory, 'opencode-1')
     t.after(() => here.release())
-    await eventually(() => here.ready() !== undefined)
+    await eventually(() => here.lease() !== undefined)
     execFileSync(helper, ['logout'], { cwd: directory, stdio: 'ignore' })
-    await eventually(() => here.ready() === undefined)
+    await eventually(() => here.lease() === undefined)
     await assert.rejects(ask(), { message: SIGN_IN })
 
     const signIn = await hooks.auth.methods[0]?.authorize()
     assert.equal((await fetch(signIn?.url ?? '')).status, 200)
-    assert.equal((await signIn?.callback())?.type, 'success')
-    await eventually(() => here.ready() !== undefined)
+    assert.equal((await signIn?.callback(''))?.type, 'success')
+    await eventually(() => here.lease() !== undefined)
   })
 
   await t.test('a token that the endpoint no longer takes is renewed on the way', async () => {
@@ -140,22 +158,25 @@ test('from nothing to an answer', async (t) => {
     assert.match(status, new RegExp(`^Endpoint +${standin.llm_base_url}`, 'm'))
   })
 
-  await t.test('a configuration with another endpoint is noticed by the way, and no token goes to the one before', async (t) => {
-    const here = acquire(directory)
-    t.after(() => here.release())
-    await eventually(() => here.ready() !== undefined)
-    const other = await serve(t, (_, response) => response.end('the other'))
-    const atFirst = async () => (await control({})).counts.models
-    const before = await atFirst()
-    configure({ llm_base_url: `${other.origin}/v1` })
-    await here.call('status') // as the status item asks
-    for (const _ of [1, 2, 3]) assert.equal(await (await ask()).text(), 'the other')
-    assert.equal(await atFirst(), before)
-    assert.match(other.requests[0]?.headers.authorization ?? '', /^Bearer eyJ/)
-    configure()
-    await here.call('status')
-    assert.notEqual(await (await ask()).text(), 'the other')
-  })
+  await t.test(
+    'a configuration with another endpoint is noticed by the way, and no token goes to the one before',
+    async (t) => {
+      const here = acquire(directory, 'opencode-1')
+      t.after(() => here.release())
+      await eventually(() => here.lease() !== undefined)
+      const other = await serve(t, (_, response) => response.end('the other'))
+      const atFirst = async () => (await control({})).counts.models
+      const before = await atFirst()
+      configure({ llm_base_url: `${other.origin}/v1` })
+      await here.call('status') // as the status item asks
+      for (const _ of [1, 2, 3]) assert.equal(await (await ask()).text(), 'the other')
+      assert.equal(await atFirst(), before)
+      assert.match(other.requests[0]?.headers.authorization ?? '', /^Bearer eyJ/)
+      configure()
+      await here.call('status')
+      assert.notEqual(await (await ask()).text(), 'the other')
+    },
+  )
 
   await t.test('the guard denies the configuration, which holds a secret', async () => {
     const before = hooks['tool.execute.before']
@@ -164,7 +185,8 @@ test('from nothing to an answer', async (t) => {
   })
 
   await t.test('a session that the domain has ended asks for a sign-in, after one request', async () => {
-    const before = (await control({ end_sessions: true, revoke_refresh_tokens: true, revoke_access_tokens: true })).counts.token
+    const before = (await control({ end_sessions: true, revoke_refresh_tokens: true, revoke_access_tokens: true }))
+      .counts.token
     await assert.rejects(ask(), { message: SIGN_IN })
     await assert.rejects(ask(), { message: SIGN_IN })
     assert.equal((await control({})).counts.token - before, 1)

@@ -22,7 +22,10 @@ export function pack(t, { version, program }) {
     writeFileSync(join(cwd, path), program)
     return { type: 'Binary', path, goos, goarch }
   })
-  writeFileSync(join(dist, 'artifacts.json'), JSON.stringify([...artifacts, { type: 'Checksum', path: 'dist/checksums.txt' }]))
+  writeFileSync(
+    join(dist, 'artifacts.json'),
+    JSON.stringify([...artifacts, { type: 'Checksum', path: 'dist/checksums.txt' }]),
+  )
   writeFileSync(join(dist, 'metadata.json'), JSON.stringify({ version }))
   execFileSync(process.execPath, [fileURLToPath(new URL('../packaging/pack.js', import.meta.url)), 'dist'], { cwd })
   return join(dist, 'npm')
@@ -40,7 +43,11 @@ export function install(t, packages, platforms) {
   for (const file of readdirSync(packages)) {
     const platform = file.match(/helper-(\w+-\w+)-/)?.[1]
     if (platform && !platforms.includes(platform)) continue
-    const folder = join(project, 'node_modules', ...(platform ? ['@opencode-oci-oidc', `helper-${platform}`] : ['opencode-oci-oidc']))
+    const folder = join(
+      project,
+      'node_modules',
+      ...(platform ? ['@opencode-oci-oidc', `helper-${platform}`] : ['opencode-oci-oidc']),
+    )
     mkdirSync(folder, { recursive: true })
     execFileSync('tar', ['-xzf', join(packages, file), '--strip-components=1'], { cwd: folder })
   }

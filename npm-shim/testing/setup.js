@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import plugin from '../hosts/v1/plugin.js'
 import { acquire } from '../lib/helper.js'
 
 /** @typedef {import('node:test').TestContext} TestContext */
@@ -32,7 +33,11 @@ export function script(t, script) {
   /** @returns {any[]} what the helper was asked, over all its processes */
   const asked = (/** @type {string} */ method) =>
     existsSync(`${path}.log`)
-      ? readFileSync(`${path}.log`, 'utf8').trim().split('\n').map((line) => JSON.parse(line)).filter((entry) => entry.method === method)
+      ? readFileSync(`${path}.log`, 'utf8')
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line))
+          .filter((entry) => entry.method === method)
       : []
   return { directory, asked }
 }
@@ -55,7 +60,7 @@ export function useHelper(t, path) {
  */
 export function scriptedHelper(t, actions) {
   const { directory, asked } = script(t, actions)
-  const helper = acquire(directory)
+  const helper = acquire(directory, 'test')
   t.after(() => helper.release())
   return { helper, asked, directory }
 }
@@ -83,18 +88,17 @@ export async function serve(t, answer) {
   return { origin: `http://127.0.0.1:${port}`, requests }
 }
 
-/** @param {string} baseURL */
-export function configuration(baseURL) {
-  return { path: '/home/me/.config/opencode/oci-auth.config.jsonc', baseURL, authMethod: 'confidential_app' }
-}
+export const BASE_URL = 'http://127.0.0.1:2/v1'
 
 /**
  * @param {string} accessToken
- * @param {number} [lentMinutes] for how long it is lent, if it is
+ * @param {{ minutes?: number, baseURL?: string, tls?: object }} [options] minutes: for how long it is lent, if it is
  */
-export function token(accessToken, lentMinutes) {
-  const useUntil = lentMinutes && inMinutes(lentMinutes)
-  return { result: { accessToken, tokenType: 'Bearer', expiresAt: inMinutes(60), ...(useUntil && { useUntil }) } }
+export function token(accessToken, { minutes, baseURL = BASE_URL, tls } = {}) {
+  const useUntil = minutes && inMinutes(minutes)
+  return {
+    result: { accessToken, tokenType: 'Bearer', expiresAt: inMinutes(60), baseURL, tls, ...(useUntil && { useUntil }) },
+  }
 }
 
 /**
@@ -106,6 +110,21 @@ export function problem(kind, message, { hint = '', retryable = false } = {}) {
   return { error: { code: -32000, message, data: { kind, hint, retryable } } }
 }
 
+/**
+ * The plugin with its config hook called, disposed of when the test ends.
+ * @param {TestContext} t
+ * @param {string} directory
+ * @param {any} [client]
+ */
+export async function loaded(t, directory, client) {
+  const hooks = await plugin({ directory, client })
+  t.after(() => hooks.dispose())
+  /** @type {any} */
+  const config = {}
+  await hooks.config(config)
+  return { hooks, config, provider: config.provider['oci-oidc'] }
+}
+
 /** @param {number} minutes */
 export function inMinutes(minutes) {
   return new Date(Date.now() + minutes * 60_000).toISOString()
@@ -113,11 +132,11 @@ export function inMinutes(minutes) {
 
 /**
  * Polls until what is expected has come about.
- * @param {() => boolean} condition
+ * @param {() => boolean | Promise<boolean>} condition
  */
 export async function eventually(condition) {
   for (let left = 2_000; left > 0; left--) {
-    if (condition()) return
+    if (await condition()) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   throw new Error('it did not come about within 20 seconds')
@@ -127,7 +146,9 @@ export async function eventually(condition) {
 export function realHelper() {
   if (built) return built
   const path = join(mkdtempSync(join(tmpdir(), 'oci-oidc-helper-')), 'oci-oidc-helper')
-  execFileSync('go', ['build', '-o', path, './cmd/oci-oidc-helper'], { cwd: fileURLToPath(new URL('../..', import.meta.url)) })
+  execFileSync('go', ['build', '-o', path, './cmd/oci-oidc-helper'], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+  })
   process.once('exit', () => rmSync(path, { force: true }))
   return path
 }

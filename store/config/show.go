@@ -129,3 +129,21 @@ func (c Config) Secrets() (secrets []secret.Text) {
 	}
 	return secrets
 }
+
+// SecretsIn are the secrets that the person's own configuration at path names or holds,
+// also where it is broken elsewhere.
+func SecretsIn(p store.Places, path string) (secrets []secret.Text) {
+	text, err := regular.ReadText(path, maxConfigSize)
+	if err != nil {
+		return nil
+	}
+	if c, err := parseConfig(p, path, text); err == nil {
+		return c.Secrets()
+	}
+	for _, file := range ReadNamed(p, path).Secrets {
+		if text, err := regular.ReadText(file, maxConfigSize); err == nil {
+			secrets = append(secrets, secret.New(strings.TrimSpace(string(text))))
+		}
+	}
+	return secrets
+}

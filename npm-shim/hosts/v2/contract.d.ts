@@ -37,7 +37,12 @@ export interface Context {
   model: Transformable<ModelEditor>
   permission: Hookable<{ evaluate: Evaluation }>
   provider: Transformable<ProviderEditor>
-  rpc: { register(definition: RpcDefinition, handlers: Record<string, (input: unknown) => Promise<unknown>>): Promise<RpcRegistration> }
+  rpc: {
+    register(
+      definition: RpcDefinition,
+      handlers: Record<string, (input: unknown) => Promise<unknown>>,
+    ): Promise<RpcRegistration>
+  }
   session: Hookable<SessionEvents, { providerID: string }>
   shell: Hookable<{ 'create.before': ShellCreation }>
   tool: Transformable<ToolEditor> & Hookable<ToolEvents>
@@ -109,7 +114,11 @@ export interface Integrations extends Transformable<IntegrationEditor> {
   connection: {
     active(integrationID: string): Promise<Connection | undefined>
     /** Absent before some 2.0 version. */
-    status?(input: { integrationID: string; connection: Connection; status: ConnectionStatus | undefined }): Promise<void>
+    status?(input: {
+      integrationID: string
+      connection: Connection
+      status: ConnectionStatus | undefined
+    }): Promise<void>
   }
 }
 
@@ -198,7 +207,8 @@ export interface ToolCall {
 export interface ToolEvents {
   /** What this throws denies the call, and its text goes to the model. */
   'execute.before': ToolCall
-  'execute.after': ToolCall & ({ status: 'completed'; result: ToolResult } | { status: 'error'; error: { message: string } })
+  'execute.after': ToolCall &
+    ({ status: 'completed'; result: ToolResult } | { status: 'error'; error: { message: string } })
 }
 
 export interface ShellCreation {

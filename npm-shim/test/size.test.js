@@ -1,0 +1,11 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { count } from '../packaging/count.js'
+
+test('the shim stays tiny', () => {
+  const files = count()
+  assert.ok(files.length <= 12, `${files.length} files`)
+  const sum = files.reduce((total, { lines }) => total + lines, 0)
+  assert.ok(sum > 100 && sum <= 750, `${sum} lines of code`)
+  for (const { name, lines } of files) assert.ok(lines <= 150, `${name}: ${lines} lines of code`)
+})

@@ -1,0 +1,133 @@
+package rpc
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+)
+
+// denyRules are rules of OpenCode itself that keep an agent from the secrets: they hold
+// before a tool is asked, and show the person what is kept. The guard sees more than they
+// do. A rule is a pattern to deny for one of OpenCode's permissions.
+type denyRules []struct {
+	permission string
+	patterns   []string
+}
+
+func denyRulesFor(p store.Places, protected guard.Protected, worktree string) denyRules {
+	hidden := append(slices.Clone(protected.Trees), protected.Files...)
+	// Relative to the worktree, or absolute: that differs by version.
+	named := func(paths []string) (patterns []string) {
+		for _, path := range paths {
+			patterns = append(patterns, filepath.ToSlash(path), filepath.ToSlash(path)+"/*")
+			if inside, err := filepath.Rel(worktree, path); err == nil {
+				patterns = append(patterns, filepath.ToSlash(inside), filepath.ToSlash(inside)+"/*")
+			}
+		}
+		return patterns
+	}
+	var outside []string
+	commands := []string{"*oci-oidc-helper token*"}
+	for _, path := range hidden {
+		outside = append(outside, filepath.ToSlash(path)+"/*")
+		for _, name := range namesInShell(p, path) {
+			commands = append(commands, "*"+name+"/*", "* "+name, "* "+name+" *")
+		}
+	}
+	return denyRules{
+		{"read", named(hidden)},
+		{"edit", named(append(slices.Clone(hidden), protected.ReadOnly...))},
+		{"external_directory", outside},
+		{"bash", commands},
+	}
+}
+
+// namesInShell are the ways in which a command names a path.
+func namesInShell(p store.Places, path string) []string {
+	names := []string{filepath.ToSlash(path)}
+	if inHome, err := filepath.Rel(p.Home, path); err == nil && p.Home != "" && !strings.HasPrefix(inHome, "..") {
+		names = append(names, "~/"+filepath.ToSlash(inHome), "$HOME/"+filepath.ToSlash(inHome))
+	}
+	return names
+}
+
+// A permissionRule is one of a person's rules: what is done for a pattern.
+type permissionRule struct {
+	pattern string
+	action  json.RawMessage
+}
+
+// addTo adds the rules to a value of OpenCode's "permission". OpenCode takes the last rule
+// that matches, in the order in which they are written, those of "*" and of the tool in
+// one row. So what the person wrote for everything comes before these rules, and what
+// they wrote for something after them, so that it wins; what a later rule for everything
+// had overridden stays overridden.
+func (r denyRules) addTo(permission json.RawMessage) json.RawMessage {
+	var all ordered
+	var word string
+	switch {
+	case len(permission) == 0 || string(permission) == "null":
+	case json.Unmarshal(permission, &word) == nil:
+		all = ordered{{"*", permission}}
+	case json.Unmarshal(permission, &all) != nil:
+		return permission // OpenCode says what is wrong with it
+	}
+	for _, rule := range r {
+		written := writtenFor(all, rule.permission)
+		var list ordered
+		if last := lastForEverything(written); last >= 0 {
+			list.set("*", written[last].action)
+			written = written[last+1:]
+		}
+		for _, pattern := range rule.patterns {
+			if !slices.ContainsFunc(written, func(own permissionRule) bool { return own.pattern == pattern }) {
+				list.set(pattern, json.RawMessage(`"deny"`))
+			}
+		}
+		for _, own := range written {
+			list.setLast(own.pattern, own.action)
+		}
+		all.setLast(rule.permission, encode(list))
+	}
+	return encode(all)
+}
+
+// writtenFor returns the person's rules for a permission, in OpenCode's order.
+func writtenFor(all ordered, permission string) (rules []permissionRule) {
+	for _, m := range all {
+		if !matchesWildcard(m.key, permission) {
+			continue
+		}
+		var list ordered
+		if json.Unmarshal(m.value, &list) != nil {
+			rules = append(rules, permissionRule{"*", m.value})
+			continue
+		}
+		for _, one := range list {
+			rules = append(rules, permissionRule{one.key, one.value})
+		}
+	}
+	return rules
+}
+
+// lastForEverything is the index of the last rule that overrides all before it, or -1.
+func lastForEverything(rules []permissionRule) int {
+	for i := len(rules) - 1; i >= 0; i-- {
+		if rules[i].pattern != "" && strings.Trim(rules[i].pattern, "*") == "" {
+			return i
+		}
+	}
+	return -1
+}
+
+// matchesWildcard is OpenCode's way to compare: * is any text, ? any character.
+func matchesWildcard(pattern, text string) bool {
+	expression := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
+	matched, _ := regexp.MatchString(`(?s)^`+expression+`$`, text)
+	return matched
+}
