@@ -59,6 +59,10 @@ func (s *server) configure(_ context.Context, p configureParams) (any, error) {
 	if session != nil && err == nil {
 		baseURL, known = session.Config().BaseURL, s.knownModels(session)
 	}
+	methods := s.offers(session, err)
+	if s.isHost(opencode2) {
+		return configure2(session, baseURL, known, methods), nil
+	}
 	own := p.Provider
 	if json.Unmarshal(own, &ordered{}) != nil {
 		own = json.RawMessage("{}")
@@ -73,20 +77,32 @@ func (s *server) configure(_ context.Context, p configureParams) (any, error) {
 	complete.set("models", models(known, complete.get("models"), p.Model, p.SmallModel))
 
 	rules := denyRulesFor(s.Places, guard.ProtectedIn(s.Places, s.directoryOf("")), p.Worktree)
-	result := configureResult{
+	return configureResult{
 		Provider: encode(complete), Permission: rules.addTo(p.Permission),
 		Agent: rules.addToAgents(p.Agent), Mode: rules.addToAgents(p.Mode),
-		Methods: s.methodsFor(session, err), Tools: tools, Commands: commands,
-	}
+		Methods: methods, Tools: tools, Commands: commands,
+	}, nil
+}
+
+// offers are the ways to sign in. From now on the host is told when they change, and the
+// item beside the prompt.
+func (s *server) offers(session *oidc.Session, err error) []signInMethod {
+	methods := s.methodsFor(session, err)
 	s.mu.Lock()
-	s.offered = encode(result.Methods)
+	s.offered = encode(methods)
 	watching := s.watching
 	s.watching = true
 	s.mu.Unlock()
 	if !watching {
 		s.calls.Go(s.watchItem)
 	}
-	return result, nil
+	return methods
+}
+
+func (s *server) isHost(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.client.Host == name
 }
 
 // addToAgents adds the rules to the agents that have rules of their own.

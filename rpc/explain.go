@@ -118,7 +118,7 @@ type explainResult struct {
 func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
 	session, err := s.open() // a token of another configuration is not sent again
 	if err != nil {
-		return explainResult{Problem: newProblemInfo(forRequest(err))}, nil
+		return explainResult{Problem: newProblemInfo(s.forRequest(err))}, nil
 	}
 	var result explainResult
 	var trouble *problem.Problem
@@ -229,7 +229,7 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, p ex
 		if err == nil {
 			return explainResult{Token: sent}, nil
 		}
-		if trouble := forRequest(err); aboutToken && (reason == "" || trouble.Kind == problem.LoginRequired) || trouble.Retryable {
+		if trouble := s.forRequest(err); aboutToken && (reason == "" || trouble.Kind == problem.LoginRequired) || trouble.Retryable {
 			return explainResult{}, trouble
 		}
 		what = "refused the token (%d)"

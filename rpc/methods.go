@@ -132,7 +132,7 @@ func (s *server) getToken(ctx context.Context, p getTokenParams) (any, error) {
 	}
 	token, err := session.Token(ctx, p.Rejected)
 	if err != nil {
-		return nil, forRequest(err)
+		return nil, s.forRequest(err)
 	}
 	return s.encodeToken(session, token)
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
@@ -65,11 +66,15 @@ func (s *server) askForModels(session *oidc.Session) <-chan struct{} {
 	s.calls.Go(func() {
 		ctx, cancel := context.WithTimeout(s.life, modelsLimit)
 		defer cancel()
+		before, _ := tokens.OpenModels(s.Places, session.Config()).Load()
 		models, err := FetchModels(ctx, session, s.Places)
 		if err != nil {
 			s.Log.Info("the endpoint told no models", "problem", problem.From(err))
 		} else {
 			s.Log.Info("the endpoint told its models", "models", len(models))
+			if !reflect.DeepEqual(models, before) && s.isHost(opencode2) {
+				s.notify("configure/changed", noParams{})
+			}
 		}
 		s.mu.Lock()
 		s.asking = nil

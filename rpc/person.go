@@ -237,13 +237,17 @@ func (s *server) statusText(r StatusResult) string {
 }
 
 // forRequest is a problem as it ends a request: signing in is a matter of /connect.
-func forRequest(err error) *problem.Problem {
+func (s *server) forRequest(err error) *problem.Problem {
 	p := problem.From(err)
 	if p.Kind != problem.LoginRequired {
 		return p
 	}
+	login := "opencode auth login -p " + provider
+	if s.isHost(opencode2) {
+		login = "opencode auth login " + provider
+	}
 	return problem.New(problem.LoginRequired, "You are not signed in, or your session has ended.",
-		fmt.Sprintf(`Run /connect and choose %q, or run "opencode auth login -p %s" in a terminal.`, providerName, provider)).Because(err)
+		fmt.Sprintf("Run /connect and choose %q, or run %q in a terminal.", providerName, login)).Because(err)
 }
 
 // brief is a kind's fixed sentence, free of names, paths and numbers, for a host that

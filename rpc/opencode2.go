@@ -1,0 +1,53 @@
+package rpc
+
+import (
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+)
+
+// opencode2 is OpenCode 2 as a client names it.
+const opencode2 = "opencode-2"
+
+// configureResult2 is what configure answers OpenCode 2, in its own form. It applies what
+// the person wrote itself, after this.
+type configureResult2 struct {
+	Provider provider2      `json:"provider"`
+	Methods  []signInMethod `json:"methods"`
+	Tools    []toolInfo     `json:"tools"`
+
+	// The environment variables that hold a secret: no command of an agent may inherit them.
+	Secrets []string `json:"secrets"`
+}
+
+type provider2 struct {
+	Info   providerInfo2            `json:"info"`
+	Models []endpoint.CompleteModel `json:"models"`
+}
+
+type providerInfo2 struct {
+	ID            string            `json:"id"`
+	Name          string            `json:"name"`
+	IntegrationID string            `json:"integrationID"`
+	Activation    string            `json:"activation"`
+	Package       string            `json:"package"`
+	Settings      map[string]string `json:"settings"`
+}
+
+// configure2 is what OpenCode 2 lists of the plugin.
+func configure2(session *oidc.Session, baseURL string, known endpoint.Models, methods []signInMethod) configureResult2 {
+	secrets := []string{}
+	if session != nil {
+		if variable := session.Config().Proof().Env(); variable != "" {
+			secrets = append(secrets, variable)
+		}
+	}
+	info := providerInfo2{
+		ID: provider, Name: providerName, IntegrationID: provider,
+		// Listed without an account, too: client credentials need none, nor does a sign-in
+		// with the helper alone.
+		Activation: "enabled",
+		Package:    "@opencode/ai/providers/openai-compatible",
+		Settings:   map[string]string{"baseURL": baseURL},
+	}
+	return configureResult2{provider2{info, known.Complete(provider)}, methods, tools, secrets}
+}

@@ -1,0 +1,56 @@
+package rpc
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+)
+
+// TestOpenCode2IsToldEverythingInItsForm, before and after a sign-in; its command to sign
+// in is another one, too.
+func TestOpenCode2IsToldEverythingInItsForm(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	p := converse(t, configured(t, server))
+	p.call("initialize", `{"protocol":1,"client":{"name":"x","version":"0","host":"opencode-2","runtime":"node"}}`, nil)
+	configure := func() (told configureResult2) {
+		t.Helper()
+		result, err := json.Marshal(p.call("configure", "", nil).Result)
+		if err == nil {
+			err = json.Unmarshal(result, &told)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return told
+	}
+	before := configure()
+	info := before.Provider.Info
+	if info.ID != "oci-oidc" || info.Activation != "enabled" || info.Settings["baseURL"] != server.LLMBaseURL || !strings.HasSuffix(info.Package, "openai-compatible") {
+		t.Errorf("the provider is %+v", info)
+	}
+	if len(before.Methods) != 3 || len(before.Tools) != 2 || before.Provider.Models == nil || before.Secrets == nil {
+		t.Errorf("OpenCode is told %+v", before)
+	}
+	if m := p.call("getToken", "", nil); m.Error == nil || !strings.Contains(m.Error.Data.Hint, `"opencode auth login oci-oidc"`) {
+		t.Errorf("before the sign-in: %+v", m.Error)
+	}
+
+	changed := false
+	p.call("connect", `{"attempt":1,"flow":"browser","openBrowser":false}`, func(m message) {
+		switch m.Method {
+		case "connect/prompt":
+			var prompt connectPrompt
+			if err := json.Unmarshal(m.Params, &prompt); err != nil {
+				t.Fatal(err)
+			}
+			go open(t, prompt.URL)
+		case "configure/changed":
+			changed = true
+		}
+	})
+	if models := configure().Provider.Models; len(models) != 1 || models[0].ID != domaintest.DefaultModel || !changed {
+		t.Errorf("after the sign-in the models are %+v, and OpenCode was told so: %v", models, changed)
+	}
+}
