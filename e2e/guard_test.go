@@ -354,6 +354,26 @@ func victim(t *testing.T, domain *domaintest.Server, configuration config, guard
 	c := newConfiguredComputer(t, opencode.Latest, configuration)
 	c.write(c.ConfigDir(), "oci-auth.config.jsonc", configuration) // the secret itself, too
 	c.signIn(withBrowser, byItself)
+	c.tempts(configuration)
+	root, err := opencode.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin := filepath.Join(c.Dir, "plugin.js")
+	if err := os.WriteFile(plugin, fmt.Appendf(nil, unguarded, filepath.Join(root, "npm-shim", "server.js"), guard), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.write(c.ConfigDir(), "opencode.json", map[string]any{
+		"plugin": []string{"file://" + plugin}, "model": "oci-oidc/" + domaintest.DefaultModel, "permission": "allow",
+		"provider": map[string]any{"oci-oidc": map[string]any{"models": map[string]any{domaintest.DefaultModel: map[string]any{"tool_call": true}}}},
+	})
+	return c
+}
+
+// tempts fills the project of a signed-in computer with ways to its secrets.
+func (c *computer) tempts(configuration config) {
+	t := c.t
+	t.Helper()
 	tokens := c.tokenFiles()[0]
 	secret := filepath.Join(c.Dir, ".secrets", "client-secret")
 	for name, target := range map[string]string{
@@ -384,19 +404,6 @@ func victim(t *testing.T, domain *domaintest.Server, configuration config, guard
 			t.Fatal(err)
 		}
 	}
-	root, err := opencode.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	plugin := filepath.Join(c.Dir, "plugin.js")
-	if err := os.WriteFile(plugin, fmt.Appendf(nil, unguarded, filepath.Join(root, "npm-shim", "server.js"), guard), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.write(c.ConfigDir(), "opencode.json", map[string]any{
-		"plugin": []string{"file://" + plugin}, "model": "oci-oidc/" + domaintest.DefaultModel, "permission": "allow",
-		"provider": map[string]any{"oci-oidc": map[string]any{"models": map[string]any{domaintest.DefaultModel: map[string]any{"tool_call": true}}}},
-	})
-	return c
 }
 
 // otherSecret is one in ~/.secrets of which the helper knows nothing.
@@ -442,18 +449,7 @@ func (c *computer) attempts(domain *domaintest.Server, guard string) {
 	t := c.t
 	secrets := secretsOf(t, domain, c)
 	secrets.add("another secret", otherSecret)
-	names := strings.NewReplacer("HOME", c.Dir, "TOKENS", c.tokenFiles()[0], "SECRET", filepath.Join(c.Dir, ".secrets", "client-secret"),
-		"CONFIG", filepath.Join(c.ConfigDir(), "oci-auth.config.jsonc"), "HELPER", c.helper)
-	agent := newAgent(func(given args) args {
-		expanded := args{}
-		for key, value := range given {
-			expanded[key] = value
-			if text, ok := value.(string); ok {
-				expanded[key] = strings.ReplaceAll(names.Replace(strings.ReplaceAll(text, "$HOME", "\x00")), "\x00", "$HOME")
-			}
-		}
-		return expanded
-	})
+	agent := newAgent(c.expand)
 	domain.Change(func(o *domaintest.Options) { o.Chat = agent.chat })
 	c.limit = 4 * runLimit // it is a long day
 	run := c.asks("--title", "x", "go on")
@@ -494,6 +490,20 @@ func (c *computer) attempts(domain *domaintest.Server, guard string) {
 			t.Errorf("%s %v is denied:\n%s", call.tool, call.args, answer)
 		}
 	}
+}
+
+// expand puts the places of this computer into the arguments of an attempt.
+func (c *computer) expand(given args) args {
+	names := strings.NewReplacer("HOME", c.Dir, "TOKENS", slices.Concat(c.tokenFiles(), []string{""})[0], "SECRET", filepath.Join(c.Dir, ".secrets", "client-secret"),
+		"CONFIG", filepath.Join(c.ConfigDir(), "oci-auth.config.jsonc"), "HELPER", c.helper)
+	expanded := args{}
+	for key, value := range given {
+		expanded[key] = value
+		if text, ok := value.(string); ok {
+			expanded[key] = strings.ReplaceAll(names.Replace(strings.ReplaceAll(text, "$HOME", "\x00")), "\x00", "$HOME")
+		}
+	}
+	return expanded
 }
 
 var denied = regexp.MustCompile(`opencode-oci-oidc (keeps|lets|cannot)|not for the model|rule which prevents|is for the person|\[redacted\]`)

@@ -243,7 +243,7 @@ export class Location {
  * The file of an entry. (Package) By `exports` in some builds, by the file's name in
  * others; both must lead to the same. There is no falling back from a bad `./server`.
  * @param {string} folder
- * @param {'server' | 'tui' | 'rpc'} entry
+ * @param {'server' | 'tui'} entry
  */
 export function resolveEntry(folder, entry) {
   if (!statSync(folder).isDirectory()) throw new Error(`${folder} is no directory`)

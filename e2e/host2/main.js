@@ -12,7 +12,7 @@ const cli = new CommandLine()
 /** @type {Record<string, (command: any, location: Location) => unknown>} */
 const commands = {
   async load({ directory, folder, config, without }) {
-    const location = new Location(server, directory, config)
+    const location = new Location(server, directory, config ?? {})
     locations.set(directory, location)
     await location.load(folder, without && ((context) => Object.fromEntries(Object.entries(context).filter(([name]) => !without.includes(name)))))
     return { plugin: location.plugin, error: location.error && String(location.error) }
@@ -30,22 +30,27 @@ const commands = {
   credentials: () => server.credentials,
   ask: (command, location) => location.ask({ kind: 'primary', text: 'Who am I?', ...command }),
   async storm({ times, ...command }, location) {
-    const before = memory()
+    const before = await memory()
     let failed = 0
     for (let i = 0; i < times; i++) if ((await location.ask({ kind: 'primary', text: 'Who am I?', ...command })).error) failed++
-    return { failed, grown: memory() - before }
+    return { failed, grown: (await memory()) - before }
   },
   offered: (_, location) => location.tools.offered(),
   tool: ({ tool, input }, location) => location.tools.call(tool, input),
+  unhook: (_, location) => location.hooks.clear(),
   cli: ({ folder }, location) => cli.load(folder, location),
   shows: ({ slot }) => cli.shows(slot),
   uncli: () => cli.unload(),
   advance: ({ seconds }) => void (server.offset += seconds * 1_000),
 }
 
-function memory() {
+// What a finalizer lets go of is free after another collection.
+async function memory() {
   const { Bun, gc } = /** @type {any} */ (globalThis)
-  Bun ? Bun.gc(true) : gc?.()
+  for (let i = 0; i < 10; i++) {
+    Bun ? Bun.gc(true) : gc?.()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
   return process.memoryUsage().heapUsed
 }
 

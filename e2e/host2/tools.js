@@ -130,7 +130,7 @@ const BUILT_IN = {
     await allowed('edit', at(path))
     const before = readFileSync(at(path), 'utf8')
     writeFileSync(at(path), before.replace(oldString, newString))
-    return `Edited.\n- ${before}`
+    return 'Edited.'
   },
   async write({ path, content }, { path: at, allowed }) {
     await allowed('edit', at(path))
@@ -144,7 +144,7 @@ const BUILT_IN = {
   },
   async shell({ command, workdir }, { path: at, allowed, hooks }) {
     await allowed('shell', command)
-    const creation = await hooks.trigger('shell.create.before', { command, cwd: at(workdir), timeout: 60_000, shell: '/bin/sh', env: { ...process.env } })
+    const creation = await hooks.trigger('shell.create.before', { command, cwd: at(workdir), timeout: 60_000, shell: '/bin/bash', env: { ...process.env } })
     const env = /** @type {Record<string, string>} */ (creation.env)
     const { stdout, stderr } = await promisify(execFile)(creation.shell, ['-c', creation.command], { cwd: creation.cwd, env, timeout: creation.timeout }).catch((error) => error)
     return `${stdout}${stderr}`
@@ -163,10 +163,11 @@ const BUILT_IN = {
   },
 }
 
-/** @param {string} path @returns {string[]} the files at or below it, through links, too */
+/** @param {string} path @returns {string[]} the files at or below it; as ripgrep, it follows no links on the way */
 function filesBelow(path) {
   if (!statSync(path).isDirectory()) return [path]
-  return readdirSync(path).flatMap((name) => (name === 'node_modules' ? [] : filesBelow(join(path, name))))
+  const entries = readdirSync(path, { withFileTypes: true }).filter(({ name }) => name !== 'node_modules')
+  return entries.flatMap((entry) => (entry.isDirectory() || entry.isFile() ? filesBelow(join(path, entry.name)) : []))
 }
 
 /** @param {string} text @param {Use['call']} call */

@@ -1,3 +1,5 @@
+import type { Method } from '../../lib/interface.d.ts'
+
 // What OpenCode 2 (2.0.4 and later) gives a plugin and expects of it, as far as it is
 // used here. Its own types cannot be had, so these are ours, and both sides are checked
 // against them: the plugin, and the stand-in host in e2e/host2.
@@ -86,6 +88,7 @@ export interface ModelInfo {
   status: string
   enabled: boolean
   limit: { context: number; output: number; input?: number }
+  compatibility?: { maxTokensField?: 'max_tokens' }
 }
 
 export interface ModelEditor {
@@ -275,4 +278,20 @@ export interface CliContext {
 
 export type RpcClient = Record<string, (input?: unknown) => Promise<any>> & {
   events: { on(name: string, handler: (event: { data: any }) => void): () => void }
+}
+
+// What the helper answers to configure: all that this host lists of the plugin.
+
+export interface Configured {
+  provider: { info: ProviderInfo; models: ModelInfo[] }
+  methods: Method[]
+  tools: { name: string; description: string }[]
+  /** The environment variables that hold a secret. */
+  secrets: string[]
+}
+
+export interface Configuration {
+  now: Configured
+  /** Asks the helper again, and has the host read again what has changed. */
+  update(): Promise<void>
 }

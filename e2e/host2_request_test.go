@@ -1,0 +1,256 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+)
+
+// TestHost2SendsTheTokenWhereItBelongs: on each kind of request that a plugin can reach,
+// and on no other provider's.
+func TestHost2SendsTheTokenWhereItBelongs(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		var mu sync.Mutex
+		var others []http.Header
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			others = append(others, r.Header)
+			_, _ = fmt.Fprint(w, `data: {"choices":[{"delta":{"content":"other"}}]}`)
+		}))
+		t.Cleanup(other.Close)
+		me := startHost2(t, name)
+		me.write(me.ConfigDir(), "oci-auth.config.jsonc", confidential(t, domain))
+		me.loads(me.Project, map[string]any{"providers": map[string]any{"other": map[string]any{
+			"activation": "enabled", "settings": map[string]any{"baseURL": other.URL}, "models": map[string]any{"m": map[string]any{}},
+		}}})
+		me.signsIn(me.Project)
+		for i, kind := range []string{"primary", "title", "compaction", "generate"} {
+			me.answers(args{"kind": kind}, greeting)
+			sent := domain.Requests(domaintest.Chat)[i].Header
+			if sent.Get("X-Opencode-Session-Id") == "" || sent.Get("Content-Type") != "application/json" {
+				t.Errorf("%s: what OpenCode sends with a request is lost: %v", kind, sent)
+			}
+		}
+		me.answers(args{"providerID": "other"}, "other")
+		if len(others) != 1 || others[0].Get("Authorization") != "" {
+			t.Errorf("another provider gets %v", others)
+		}
+	})
+}
+
+func TestHost2RenewsARefusedTokenOnce(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		me := newHost2(t, name, confidential(t, domain))
+		me.signsIn(me.Project)
+		me.answers(nil, greeting)
+		domain.RevokeAccessTokens()
+		if o := me.asks(nil); o.Text != greeting || o.Attempts != 1 {
+			t.Errorf("after the token was refused: %+v", o)
+		}
+		if got := domain.Count(domaintest.Chat); got != 3 {
+			t.Errorf("%d requests, want 3", got)
+		}
+
+		domain.FailAlways(domaintest.Chat, domaintest.Fault{Kind: domaintest.Unauthorized})
+		if o := me.asks(nil); o.Attempts != 1 || o.Defect || !strings.Contains(o.Error, "The endpoint") {
+			t.Errorf("an endpoint that refuses every token: %+v", o)
+		}
+		if got := domain.Count(domaintest.Chat); got > 5 {
+			t.Errorf("%d requests, want 5 or fewer", got)
+		}
+	})
+}
+
+// TestHost2FollowsNoRedirect: OpenCode's own fetch would, with the prompt in its hand.
+func TestHost2FollowsNoRedirect(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			t.Error("the prompt went elsewhere")
+		}))
+		t.Cleanup(elsewhere.Close)
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true, Tamper: func(op domaintest.Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			if op == domaintest.Chat {
+				http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+				return
+			}
+			honest(w, r)
+		}})
+		me := newHost2(t, name, confidential(t, domain))
+		me.signsIn(me.Project)
+		if o := me.asks(nil); !strings.Contains(o.Error, "redirects") || o.Attempts != 1 || o.Defect {
+			t.Errorf("an endpoint that redirects: %+v", o)
+		}
+	})
+}
+
+// TestHost2SaysWhatIsWrong: in words, without another try where none helps.
+func TestHost2SaysWhatIsWrong(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		me := newHost2(t, name, confidential(t, domain))
+		own := map[string]any{"providers": map[string]any{"oci-oidc": map[string]any{"models": map[string]any{"named": map[string]any{}}}}}
+		me.loads(me.Project, own)
+		if o := me.asks(nil); o.Attempts != 1 || o.Defect || !strings.Contains(o.Error, "not signed in") {
+			t.Errorf("before the sign-in: %+v", o)
+		}
+		me.signsIn(me.Project)
+		if models := me.models(me.Project); !slices.Contains(models, "oci-oidc/named") || !slices.Contains(models, "oci-oidc/"+domaintest.DefaultModel) {
+			t.Errorf("the person's own models are merged with the endpoint's: %q", models)
+		}
+		domain.Fail(domaintest.Chat, domaintest.Fault{Kind: domaintest.Reset}, domaintest.Fault{Kind: domaintest.Unavailable})
+		if o := me.asks(args{"model": domaintest.DefaultModel}); o.Text != greeting || o.Attempts != 3 {
+			t.Errorf("trouble that passes: %+v", o)
+		}
+	})
+}
+
+// TestHost2EndOfASession: the account is marked until somebody signs in again.
+func TestHost2EndOfASession(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		me := newHost2(t, name, confidential(t, domain))
+		me.signsIn(me.Project)
+		me.answers(nil, greeting)
+		domain.EndSessions()
+		domain.RevokeAccessTokens()
+		if o := me.asks(nil); o.Attempts != 1 || o.Defect || !strings.Contains(o.Error, "session has ended") {
+			t.Errorf("after the session has ended: %+v", o)
+		}
+		marked := func(want bool) {
+			t.Helper()
+			eventually(t, func() error {
+				if got := me.connections(me.Project)[0].Status != nil; got != want {
+					return fmt.Errorf("the account is marked: %v, want %v", got, want)
+				}
+				return nil
+			})
+		}
+		marked(true)
+		me.signsIn(me.Project)
+		marked(false)
+		me.answers(nil, greeting)
+	})
+}
+
+// TestHost2SignsOut: whoever removes the account in OpenCode has signed out.
+func TestHost2SignsOut(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		me := newHost2(t, name, confidential(t, domain))
+		me.signsIn(me.Project)
+		me.does("remove", args{"credential": me.connections(me.Project)[0].ID}, nil)
+		eventually(t, func() error {
+			if files := me.tokenFiles(); len(files) > 0 {
+				return fmt.Errorf("the tokens are still there: %v", files)
+			}
+			return nil
+		})
+		if domain.Count(domaintest.Revoke) == 0 {
+			t.Error("the domain was not told")
+		}
+		if o := me.asks(nil); !strings.Contains(o.Error, "not signed in") {
+			t.Errorf("after the sign-out: %+v", o)
+		}
+	})
+}
+
+// TestHost2KeepsLocationsApart: one server, two projects, two domains.
+func TestHost2KeepsLocationsApart(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		me := startHost2(t, name)
+		var directories []string
+		var domains []*domaintest.Server
+		for i := range 2 {
+			domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+			directory := filepath.Join(me.Dir, fmt.Sprint("project-", string(rune('a'+i))))
+			check(t, os.Mkdir(directory, 0o700))
+			c := mobile(t, domain)
+			me.write(directory, "oci-auth.config.jsonc", c)
+			directories, domains = append(directories, directory), append(domains, domain)
+			me.loads(directory, nil)
+			no := me.beginsIn(directory, "browser", map[string]any{"confirm": "no"})
+			if status, message := no.ends(); status != "failed" || !strings.Contains(message, "not confirmed") {
+				t.Errorf("a project that was not confirmed: %s, %s", status, message)
+			}
+			if err := me.tries("connect", args{"directory": directory, "integration": "oci-oidc", "method": "browser"}, nil); err == nil {
+				t.Error("OpenCode does not ask about the project's configuration")
+			}
+			attempt := me.beginsIn(directory, "browser", map[string]any{"confirm": me.confirmation(directory)})
+			approves(t, attempt.URL)
+			attempt.succeeds()
+		}
+		for range 5 {
+			for _, directory := range directories {
+				me.answers(args{"directory": directory}, greeting)
+			}
+		}
+		for i, domain := range domains {
+			if got := domain.Count(domaintest.Chat); got != 5 {
+				t.Errorf("endpoint %d has had %d requests, want 5", i, got)
+			}
+		}
+		me.does("unload", args{"directory": directories[0]}, nil)
+		if got := me.helpers(); got != 1 {
+			t.Errorf("%d helpers run for one location", got)
+		}
+		me.answers(args{"directory": directories[1]}, greeting)
+		me.does("unload", args{"directory": directories[1]}, nil)
+		if got := me.helpers(); got != 0 {
+			t.Errorf("%d helpers run for none", got)
+		}
+	})
+}
+
+// TestHost2TenThousandRequests leave nothing behind, and no one of them waits for the domain.
+func TestHost2TenThousandRequests(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		me := newHost2(t, name, confidential(t, domain))
+		me.signsIn(me.Project)
+		storm := func(times int) (grown float64) {
+			t.Helper()
+			var result struct{ Failed, Grown float64 }
+			me.does("storm", args{"directory": me.Project, "providerID": "oci-oidc", "times": times}, &result)
+			if result.Failed > 0 {
+				t.Fatalf("%v of %d requests failed", result.Failed, times)
+			}
+			return result.Grown
+		}
+		storm(1_000)
+		if grown := storm(10_000); grown > 5<<20 {
+			t.Errorf("10,000 requests have left %.0f bytes", grown)
+		}
+		if got := domain.Count(domaintest.Token); got != 1 {
+			t.Errorf("%d token requests, want that of the sign-in", got)
+		}
+	})
+}
+
+// TestHost2IsLeftAloneWhereItLacksSomething: the early core of version 2 in OpenCode 1.18
+// calls setup too, beside version 1.
+func TestHost2IsLeftAloneWhereItLacksSomething(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		me := startHost2(t, name)
+		for _, missing := range []string{"session", "provider"} {
+			var loaded struct{ Plugin, Error string }
+			me.does("load", args{"directory": me.Project, "folder": me.plugin, "without": []string{missing}}, &loaded)
+			if loaded.Plugin != "active" {
+				t.Errorf("without %s the plugin is %s: %s", missing, loaded.Plugin, loaded.Error)
+			}
+		}
+		if got := me.helpers(); got != 0 {
+			t.Errorf("%d helpers run", got)
+		}
+	})
+}

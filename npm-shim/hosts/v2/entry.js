@@ -1,0 +1,15 @@
+// The entries of OpenCode 2. Nothing else of this folder is read by OpenCode 1.
+
+/** @param {import('./contract.d.ts').Context} ctx */
+export async function setup(ctx) {
+  // OpenCode 1.18 boots an early core of version 2 beside version 1, which has the plugin.
+  if (!ctx.session?.hook || !ctx.provider?.transform) return undefined
+  const server = await import('./plugin.js')
+  return server.setup(ctx)
+}
+
+/** @param {import('./contract.d.ts').CliContext} context */
+export async function setupTui(context) {
+  const tui = await import('./tui.js')
+  return tui.setup(context)
+}

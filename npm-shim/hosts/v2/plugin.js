@@ -1,0 +1,75 @@
+// OpenCode 2, the server's part: called once a location, in the one server that all
+// windows share. What it registers here ends by itself when it is unloaded.
+import { acquire } from '../../lib/helper.js'
+import { requests } from './requests.js'
+import { signIn } from './sign-in.js'
+import { status } from './status.js'
+import { tools } from './tools.js'
+
+/** @typedef {import('./contract.d.ts').Context} Context */
+/** @typedef {import('./contract.d.ts').Configuration} Configuration */
+
+// After these something else may have to be listed.
+const CHANGES = ['session/changed', 'connect/methods', 'configure/changed']
+
+// The first prompt waits for this.
+const START_LIMIT = 10_000
+
+/**
+ * @param {Context} ctx
+ * @returns {Promise<import('./contract.d.ts').Cleanup>}
+ */
+export async function setup(ctx) {
+  const helper = acquire(ctx.location.directory, 'opencode-2')
+  const end = new AbortController()
+  try {
+    const configuration = await follow(ctx, helper, end.signal)
+    await requests(ctx, helper, configuration)
+    await signIn(ctx, helper, configuration, end.signal)
+    await tools(ctx, helper, configuration)
+    await status(ctx, helper, end.signal)
+  } catch (error) {
+    end.abort()
+    await helper.release()
+    throw error
+  }
+  return async () => {
+    end.abort()
+    await helper.release()
+  }
+}
+
+/**
+ * The provider and its models, as the helper tells them, now and whenever they change:
+ * no restart is needed for a new model.
+ * @param {Context} ctx
+ * @param {import('../../lib/helper.js').Helper} helper
+ * @param {AbortSignal} ended
+ * @returns {Promise<Configuration>}
+ */
+async function follow(ctx, helper, ended) {
+  let updating = Promise.resolve()
+  const update = async () => {
+    const next = await helper.call('configure')
+    const changed = JSON.stringify(next) !== JSON.stringify(configuration.now)
+    configuration.now = next
+    if (changed && !ended.aborted) await Promise.all([ctx.provider.reload(), ctx.integration.reload()])
+  }
+  /** @type {Configuration} */
+  const configuration = {
+    now: await helper.call('configure', {}, { limit: START_LIMIT }),
+    // One after the other, so that each ends when the host has what it was told.
+    update() {
+      updating = updating.then(update, update)
+      return updating
+    },
+  }
+  // The host freezes what it is given, and a transform that throws would block all providers.
+  await ctx.provider.transform((editor) => editor.add(structuredClone(configuration.now.provider)))
+  const unlisten = helper.listen((method) => {
+    // Whoever needs the helper next meets the trouble of this and tells it.
+    if (CHANGES.includes(method)) configuration.update().catch(() => {})
+  })
+  ended.addEventListener('abort', unlisten, { once: true })
+  return configuration
+}
