@@ -251,7 +251,21 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"token revoked", func(c *computer) { c.server.RevokeAccessTokens() }, failure, "Endpoint, token accepted", "rejects a valid token"},
 
 		// OpenCode.
-		{"OpenCode 2", func(c *computer) { c.program("opencode", "echo 2.0.1") }, failure, "OpenCode, program", "does not run plugins of this kind"},
+		{"OpenCode 2, an early one", func(c *computer) { c.program("opencode", "echo 2.0.3") }, failure, "OpenCode, program", "since 2.0.4"},
+		{"OpenCode 3", func(c *computer) { c.program("opencode", "echo 3.0.0") }, failure, "OpenCode, program", "does not run plugins of this kind"},
+		{"OpenCode 2 without the plugin", func(c *computer) {
+			c.program("opencode", "echo 2.0.14")
+			c.openCode(`{"plugins": ["other@1.0.0"]}`)
+		}, warning, "OpenCode, plugin", "no configuration has it under \"plugins\""},
+		{"OpenCode 2, the plugin not pinned", func(c *computer) {
+			c.program("opencode", "echo 2.0.14")
+			c.openCode(`{"plugins": [{"package": "opencode-oci-oidc", "options": {}}]}`)
+		}, warning, "OpenCode, plugin", "without a version"},
+		{"OpenCode 2, base URL elsewhere", func(c *computer) {
+			c.program("opencode", "echo 2.0.14")
+			c.openCode(`{"plugins": ["opencode-oci-oidc@0.1.0"], "providers": {"oci-oidc": {"models": {"m": {}}, "settings": {"baseURL": "https://else.example.com/v1"}}}}`)
+		}, failure, "OpenCode, models", "at another origin"},
+		{"plugin where OpenCode 2 alone looks", func(c *computer) { c.openCode(`{"plugins": ["opencode-oci-oidc@0.1.0"]}`) }, warning, "OpenCode, plugin", "does not load the plugin"},
 		{"OpenCode missing", func(c *computer) { c.remove("bin/opencode") }, warning, "OpenCode, program", "no opencode on the PATH"},
 		{"plugin not entered", func(c *computer) { c.openCode(`{"plugin": ["other@1.0.0"]}`) }, warning, "OpenCode, plugin", "does not load the plugin"},
 		{"plugin not pinned", func(c *computer) { c.openCode(`{"plugin": ["opencode-oci-oidc"]}`) }, warning, "OpenCode, plugin", "without a version"},

@@ -33,7 +33,7 @@ func (e openCodeEntries) into(text []byte) ([]byte, error) {
 	}
 	var err error
 	if e.plugin != "" && !namesPlugin(text) {
-		if text, err = insert(text, listItem(e.plugin), "plugin"); err != nil {
+		if text, err = insert(text, listItem(e.plugin), pluginList(text)); err != nil {
 			return nil, err
 		}
 	}
@@ -45,15 +45,30 @@ func (e openCodeEntries) into(text []byte) ([]byte, error) {
 	return text, nil
 }
 
+// pluginLists are the lists of plugins that OpenCode reads: 1 the first one, 2 both.
+type pluginLists struct {
+	Plugin  []json.RawMessage `json:"plugin"`
+	Plugins []json.RawMessage `json:"plugins"`
+}
+
 // namesPlugin reports whether the plugin is there, in whatever version.
 func namesPlugin(text []byte) bool {
-	var file struct {
-		Plugin []json.RawMessage `json:"plugin"`
-	}
+	var file pluginLists
 	_ = json.Unmarshal(jsonc.ToJSON(text), &file)
-	return slices.ContainsFunc(file.Plugin, func(entry json.RawMessage) bool {
+	return slices.ContainsFunc(slices.Concat(file.Plugin, file.Plugins), func(entry json.RawMessage) bool {
 		return bytes.Contains(entry, []byte("opencode-oci-oidc"))
 	})
+}
+
+// pluginList is the key of the list to enter a plugin in: the one that is there. Where
+// there is none it is the one that OpenCode 1 and 2 both read.
+func pluginList(text []byte) string {
+	var file pluginLists
+	_ = json.Unmarshal(jsonc.ToJSON(text), &file)
+	if file.Plugins != nil && file.Plugin == nil {
+		return "plugins"
+	}
+	return "plugin"
 }
 
 // An item is one thing to put into a list or an object.

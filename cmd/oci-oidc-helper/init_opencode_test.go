@@ -16,6 +16,9 @@ func TestOpenCodeEntries(t *testing.T) {
 			`{"theme":"x","plugin":["opencode-oci-oidc@0.1.0","a"],"provider":{"oci-oidc":{"models":{"m":{"name":"m"}}},"b":{}}}`},
 		"empty lists": {`{"plugin": [], "provider": {"oci-oidc": {"models": {}}}}`,
 			`{"plugin":["opencode-oci-oidc@0.1.0"],"provider":{"oci-oidc":{"models":{"m":{"name":"m"}}}}}`},
+		"OpenCode 2's list": {`{"plugins": ["a"]}`, `{"plugins":["opencode-oci-oidc@0.1.0","a"],"provider":{"oci-oidc":{"models":{"m":{"name":"m"}}}}}`},
+		"OpenCode 2's list, with the plugin": {`{"plugins": [{"package": "opencode-oci-oidc@0.0.1"}]}`,
+			`{"plugins":[{"package":"opencode-oci-oidc@0.0.1"}],"provider":{"oci-oidc":{"models":{"m":{"name":"m"}}}}}`},
 		"another model": {`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci-oidc": {"models": {"n": {}}}}}`,
 			`{"plugin":["opencode-oci-oidc@0.1.0"],"provider":{"oci-oidc":{"models":{"m":{"name":"m"},"n":{}}}}}`},
 	} {

@@ -48,15 +48,16 @@ type Options struct {
 // patient is whom the checks examine, and what they learned so far.
 type patient struct {
 	Options
-	config *config.Config  // nil unless it is usable
-	domain *domain.Domain  // nil without a configuration
-	facts  *domain.Facts   // nil unless the domain answered
-	known  bool            // the domain knows the application
-	skew   time.Duration   // of the domain's clock, ahead of ours
-	token  *oidc.Token     // nil unless there is a valid one
-	files  []*openCodeFile // OpenCode's configurations
-	reach  bool            // the domain was reached
-	saved  tokens.Tokens   // as they are on the disk
+	openCode int             // its major version; 0 if it is not known
+	config   *config.Config  // nil unless it is usable
+	domain   *domain.Domain  // nil without a configuration
+	facts    *domain.Facts   // nil unless the domain answered
+	known    bool            // the domain knows the application
+	skew     time.Duration   // of the domain's clock, ahead of ours
+	token    *oidc.Token     // nil unless there is a valid one
+	files    []*openCodeFile // OpenCode's configurations
+	reach    bool            // the domain was reached
+	saved    tokens.Tokens   // as they are on the disk
 }
 
 // redacted is the finding without what has the shape of a secret, whatever a file

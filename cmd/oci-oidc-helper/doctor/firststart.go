@@ -21,6 +21,9 @@ import (
 const openCodePackage = "@opencode-ai/plugin"
 
 func checkFirstStart(_ context.Context, p *patient) Finding {
+	if p.openCode == 2 {
+		return skip("OpenCode 2 installs nothing beside the configuration")
+	}
 	if !slices.ContainsFunc(p.files, func(f *openCodeFile) bool { return len(f.Plugin) > 0 }) {
 		return skip("not checked without a plugin")
 	}

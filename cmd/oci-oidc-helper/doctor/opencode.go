@@ -33,10 +33,23 @@ const (
 
 func (e *pluginEntry) UnmarshalJSON(text []byte) error {
 	var list []json.RawMessage
+	var object struct {
+		Package json.RawMessage `json:"package"`
+	}
 	if json.Unmarshal(text, &list) == nil && len(list) > 0 {
 		text = list[0]
+	} else if json.Unmarshal(text, &object) == nil && object.Package != nil {
+		text = object.Package
 	}
 	return json.Unmarshal(text, (*string)(e))
+}
+
+// entries are the plugins that this OpenCode loads.
+func (f *openCodeFile) entries(major int) []pluginEntry {
+	if major == 2 {
+		return slices.Concat(f.Plugins, f.Plugin)
+	}
+	return f.Plugin
 }
 
 // versionTimeout is how long OpenCode has to tell its version.
@@ -58,8 +71,20 @@ func checkOpenCode(ctx context.Context, p *patient) Finding {
 	if err != nil || !semver().MatchString(version) {
 		return warn(program+" does not tell its version.", "Try: opencode --version")
 	}
+	p.openCode = 1
+	if rest, isSecond := strings.CutPrefix(version, "2."); isSecond {
+		p.openCode = 2
+		if slices.ContainsFunc([]string{"0.0", "0.1", "0.2", "0.3"}, func(old string) bool {
+			return rest == old || strings.HasPrefix(rest, old+"-")
+		}) {
+			return fail(problem.Config, "OpenCode "+version+" cannot run this plugin: plugins provide models in another way since 2.0.4.", "Update OpenCode to 2.0.4 or newer.")
+		}
+		return ok("OpenCode "+version+", "+program,
+			"its plugins run in a service in the background, with the environment of the shell that first started it",
+			"to set a variable for them: opencode service set env NAME VALUE")
+	}
 	if major, _, _ := strings.Cut(version, "."); major != "0" && major != "1" {
-		return fail(problem.Config, "OpenCode "+version+" does not run plugins of this kind.", "Use OpenCode 1.2.20 to 1.x.")
+		return fail(problem.Config, "OpenCode "+version+" does not run plugins of this kind.", "Use OpenCode 1.2.20 to 1.x, or 2.0.4 to 2.x.")
 	}
 	return ok("OpenCode " + version + ", " + program)
 }
@@ -74,17 +99,22 @@ func checkPlugin(_ context.Context, p *patient) Finding {
 	}
 	p.files = files
 	for _, file := range files {
-		for _, entry := range file.Plugin {
+		for _, entry := range file.entries(p.openCode) {
 			if found, ours := p.judgePlugin(file, string(entry)); ours {
 				return found
 			}
 		}
 	}
 	hint := "Run: opencode plugin " + pluginName + "@" + p.pin() + " -g"
+	key := "plugin"
+	if p.openCode == 2 {
+		hint = "Run: opencode plugin add " + pluginName + "@" + p.pin()
+		key = "plugins"
+	}
 	if len(files) == 0 {
 		return warn("OpenCode has no configuration here, so it does not load the plugin.", hint)
 	}
-	return warn("OpenCode does not load the plugin: no configuration has it under \"plugin\".", hint, paths(files)...)
+	return warn(fmt.Sprintf("OpenCode does not load the plugin: no configuration has it under %q.", key), hint, paths(files)...)
 }
 
 // PluginVersion is the version of the plugin that belongs to a version of the
@@ -175,15 +205,19 @@ func checkModels(_ context.Context, p *patient) Finding {
 		wanted            string
 	)
 	for _, file := range p.files {
-		for id, provider := range file.Provider {
+		all := maps.Clone(file.Provider)
+		if p.openCode == 2 && all == nil {
+			all = file.Providers
+		} else if p.openCode == 2 {
+			maps.Copy(all, file.Providers)
+		}
+		for id, provider := range all {
 			if id != providerID {
 				providers = append(providers, id)
 				continue
 			}
 			models = append(models, slices.Sorted(maps.Keys(provider.Models))...)
-			if provider.Options.BaseURL != "" {
-				own = provider.Options.BaseURL
-			}
+			own = cmp.Or(provider.Options.BaseURL, provider.Settings.BaseURL, own)
 		}
 		if model, ok := strings.CutPrefix(file.Model, providerID+"/"); ok && wanted == "" {
 			wanted = model
@@ -191,6 +225,8 @@ func checkModels(_ context.Context, p *patient) Finding {
 	}
 	hint := fmt.Sprintf(`Name at least one: "provider": {"%s": {"models": {"your-model": {"name": "Your model"}}}}`, providerID)
 	switch {
+	case len(models) == 0 && p.openCode == 2:
+		return ok("those that the endpoint lists")
 	case len(models) == 0 && len(providers) > 0:
 		slices.Sort(providers)
 		return warn(fmt.Sprintf("OpenCode's configuration has no models for the provider %q, only for %s.", providerID, strings.Join(slices.Compact(providers), ", ")), hint, paths(p.files)...)
