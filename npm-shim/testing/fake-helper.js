@@ -49,7 +49,7 @@ createInterface({ input: process.stdin })
     if (action.stop) process.kill(process.pid, 'SIGSTOP')
     if ('exit' in action) setTimeout(() => process.exit(action.exit), action.after ?? 0)
     if ('result' in action) setTimeout(() => send({ id, result: action.result }), action.after ?? 0)
-    if ('error' in action) send({ id, error: action.error })
+    if ('error' in action) setTimeout(() => send({ id, error: action.error }), action.after ?? 0)
   })
   .on('close', () => {
     record({ method: 'eof' })
