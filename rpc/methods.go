@@ -65,7 +65,7 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 		return false
 	}
 	s.mu.Lock()
-	session, known := s.session, s.endpoint != nil && s.unfit == nil
+	session, known := s.session, s.endpoint != nil && s.unfit == nil && s.current && !s.files.Changed()
 	s.mu.Unlock()
 	if session == nil || !known {
 		return false
@@ -88,6 +88,7 @@ func (s *server) encodeToken(session *oidc.Session, token oidc.Token) (json.RawM
 		return nil, err
 	}
 	useUntil := session.Lend(token)
+	s.lookWhileLent(useUntil)
 	s.tokenMu.Lock()
 	defer s.tokenMu.Unlock()
 	if token != s.token || useUntil != s.useUntil || to != s.tokenTo || s.tokenJSON == nil {

@@ -79,6 +79,10 @@ type server struct {
 	mu        sync.Mutex
 	directory string
 	session   *oidc.Session
+	files     *config.Watch // of the configuration, as it was read last
+	current   bool          // the session is that of the configuration read last
+	lentUntil time.Time     // the files are looked at until then, since a borrower does not ask
+	looking   bool
 	running   map[jsonrpc2.ID]context.CancelFunc // of the requests that are not answered yet
 	ending    bool
 
@@ -296,6 +300,8 @@ func (s *server) open() (*oidc.Session, error) {
 func (s *server) load() (*oidc.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.current = false
+	s.files = config.NewWatch(s.Places, s.directory)
 	cfg, err := config.Load(s.Places, s.directory)
 	if config.AsUnconfirmed(err) != nil && s.session != nil {
 		s.calls.Go(s.session.Close) // no token is lent for it either
@@ -305,6 +311,7 @@ func (s *server) load() (*oidc.Session, error) {
 		return nil, err
 	}
 	if s.session != nil && s.session.Config().Equal(cfg) {
+		s.current = true
 		return s.session, nil
 	}
 	s.Log.Configure(cfg.LogLevel, cfg.LogFile, cfg.LogBound)
@@ -322,8 +329,46 @@ func (s *server) load() (*oidc.Session, error) {
 	} else {
 		s.calls.Go(s.tellItem)
 	}
-	s.session = session
+	s.session, s.current = session, true
 	return session, nil
+}
+
+// lookEvery is how often the configuration's files are looked at while a token is lent.
+const lookEvery = 3 * time.Second
+
+// lookWhileLent voids what was lent as soon as the configuration is another one.
+func (s *server) lookWhileLent(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lentUntil = until
+	if s.looking || s.ending || until.IsZero() {
+		return
+	}
+	s.looking = true
+	s.calls.Go(func() {
+		ticker := time.NewTicker(lookEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-s.life.Done():
+				return
+			case now := <-ticker.C:
+				s.mu.Lock()
+				changed := s.files.Changed()
+				s.looking = !changed && now.Before(s.lentUntil)
+				looking := s.looking
+				s.mu.Unlock()
+				if changed {
+					if _, err := s.open(); err != nil {
+						s.sessionChanged(oidc.Status{Problem: problem.From(err)})
+					}
+				}
+				if !looking {
+					return
+				}
+			}
+		}
+	})
 }
 
 // opened returns the session as it was opened last, and opens it if need be.

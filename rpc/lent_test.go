@@ -1,0 +1,90 @@
+package rpc
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+)
+
+// TestNothingIsLentForAConfigurationThatIsGone: whatever becomes of the configuration,
+// the next getToken is answered by what it is now, and a lease that is out is voided
+// although nobody asks.
+func TestNothingIsLentForAConfigurationThatIsGone(t *testing.T) {
+	for name, c := range map[string]struct {
+		project bool
+		change  func(t *testing.T, places store.Places, path string)
+		kind    string
+	}{
+		"deleted": {false, func(t *testing.T, _ store.Places, path string) { must(t, os.Remove(path)) }, "config"},
+		"broken":  {false, func(t *testing.T, _ store.Places, path string) { must(t, os.WriteFile(path, []byte("{"), 0o600)) }, "config"},
+		"of another client": {false, func(t *testing.T, _ store.Places, path string) {
+			text, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, []byte(strings.Replace(string(text), "openid offline_access", "openid", 1)), 0o600))
+		}, "login_required"},
+		"no longer confirmed": {true, func(t *testing.T, places store.Places, path string) {
+			forgotten, err := config.Forget(places, path)
+			if must(t, err); !forgotten {
+				t.Fatal("it was not confirmed")
+			}
+		}, "untrusted"},
+	} {
+		for _, asks := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, asks %t", name, asks), func(t *testing.T) {
+				t.Parallel()
+				server := domaintest.New(t, domaintest.Options{AutoApproveDevices: true})
+				places := configured(t, server)
+				path := filepath.Join(places.ConfigDirs[0], config.Name)
+				directory := t.TempDir()
+				if c.project {
+					own := path
+					path = filepath.Join(directory, config.Name)
+					text, err := os.ReadFile(own)
+					must(t, err)
+					text = []byte(strings.Replace(string(text), `"log_file":"`+places.LogFile+`",`, "", 1))
+					must(t, os.WriteFile(path, text, 0o600))
+					must(t, os.Remove(own))
+					_, err = config.Load(places, directory)
+					must(t, config.Confirm(places, config.AsUnconfirmed(err)))
+				}
+				p := converse(t, places)
+				p.call("initialize", fmt.Sprintf(`{"protocol":1,"directory":%q}`, directory), nil)
+				if m := p.call("connect", `{"flow":"device","openBrowser":false}`, nil); m.Error != nil {
+					t.Fatalf("%+v", m.Error)
+				}
+				for range 2 { // the second one is answered at once
+					if m := p.call("getToken", "", nil); m.Error != nil || m.Result["useUntil"] == nil {
+						t.Fatalf("no token is lent: %+v %v", m.Error, m.Result["useUntil"])
+					}
+				}
+				c.change(t, places, path)
+				if asks {
+					if m := p.call("getToken", "", nil); m.Error == nil || m.Error.Data.Kind != c.kind {
+						t.Errorf("%+v %v", m.Error, m.Result)
+					}
+					return
+				}
+				for {
+					var m message
+					if must(t, json.Unmarshal([]byte(p.receive()), &m)); m.Method == "session/changed" {
+						return
+					}
+				}
+			})
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
