@@ -222,7 +222,10 @@ test('the token goes to the origin of the lease and nowhere else', async (t) => 
 
 test('an endpoint that moved is followed where the lease says', async (t) => {
   const server = await serve(t, (_, response) => response.end('answer'))
-  const { helper } = scriptedHelper(t, { getToken: [token('T1', { baseURL: `${server.origin}/v2/` })], explain: [{ result: {} }] })
+  const { helper } = scriptedHelper(t, {
+    getToken: [token('T1', { baseURL: `${server.origin}/v2/` })],
+    explain: [{ result: {} }],
+  })
   const fetch = createFetch(helper, 'https://llm.example.com/v1/')
   assert.equal(await (await fetch('https://llm.example.com/v1/models?x=1')).text(), 'answer')
   assert.equal(server.requests[0]?.url, '/v2/models?x=1')

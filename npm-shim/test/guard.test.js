@@ -24,7 +24,10 @@ for (const [what, args] of /** @type {[string, (secret: string) => [string, obje
     useHelper(t, realHelper())
     const { hooks } = await loaded(t, temporaryDirectory(t))
     const [tool, given] = args('~/.secrets/x')
-    await assert.rejects(hooks['tool.execute.before']({ tool }, { args: given }), /keeps .*\.secrets from agents|cannot judge this command: it is too long/)
+    await assert.rejects(
+      hooks['tool.execute.before']({ tool }, { args: given }),
+      /keeps .*\.secrets from agents|cannot judge this command: it is too long/,
+    )
     const [, harmless] = args('notes.txt')
     if (tool !== 'bash') await hooks['tool.execute.before']({ tool }, { args: harmless })
   })
