@@ -1,6 +1,7 @@
 package house
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,11 +41,12 @@ func TestReadmeIsShort(t *testing.T) {
 
 var (
 	links       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	sourcePaths = regexp.MustCompile("`((?:bench|cmd|demo|e2e|guard|internal|npm-shim|oidc|rpc|store)/[^`* ]*)`")
+	testNames   = regexp.MustCompile("`(Test[A-Z]\\w*)`")
+	sourcePaths = regexp.MustCompile("`((?:bench|cmd|demo|e2e|gateway|guard|internal|npm-shim|oidc|rpc|store)/[^`* ]*)`")
 )
 
 // TestLinksInDocuments checks each link to a file of the repository, its anchor, and the
-// names of source files.
+// names of source files and of tests.
 func TestLinksInDocuments(t *testing.T) {
 	paths, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(paths) < 9 {
@@ -54,9 +56,14 @@ func TestLinksInDocuments(t *testing.T) {
 	for _, path := range paths {
 		names = append(names, "docs/"+filepath.Base(path))
 	}
-	readme := document(t, "README.md")
+	readme, tests := document(t, "README.md"), declaredTests(t)
 	for _, name := range names {
 		text := document(t, name)
+		for _, test := range testNames.FindAllStringSubmatch(text, -1) {
+			if !tests[test[1]] {
+				t.Errorf("%s: there is no test %s", name, test[1])
+			}
+		}
 		if strings.HasPrefix(name, "docs/") && !strings.Contains(readme, "]("+name) {
 			t.Errorf("README.md does not link to %s", name)
 		}
@@ -84,6 +91,30 @@ func TestLinksInDocuments(t *testing.T) {
 			}
 		}
 	}
+}
+
+// declaredTests are the names of all tests in Go.
+func declaredTests(t *testing.T) map[string]bool {
+	t.Helper()
+	declared := map[string]bool{}
+	declaration := regexp.MustCompile(`(?m)^func (Test[A-Z]\w*)\(`)
+	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && (entry.Name() == "node_modules" || entry.Name() == "build") {
+			return fs.SkipDir
+		}
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, match := range declaration.FindAllSubmatch(text, -1) {
+			declared[string(match[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return declared
 }
 
 func TestAnchors(t *testing.T) {
