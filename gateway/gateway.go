@@ -229,10 +229,6 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 // maxReason bounds what is read of an answer to know what it is about, in bytes.
 const maxReason = 64 << 10
 
-// justServed is how long after a request that was answered an endpoint that says nothing
-// of the token does not mean it.
-const justServed = time.Minute
-
 // A served is a token with which a request was answered.
 type served struct {
 	token secret.Text
@@ -258,12 +254,10 @@ func (a *authorized) rejects(resp *http.Response, token secret.Text) bool {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(begun), rest), rest}
-	if err != nil || !endpoint.AboutToken(resp.Header, string(begun)) {
-		return err != nil
-	}
 	last := a.served.Load()
 	silent := resp.Header.Get("WWW-Authenticate") == "" && endpoint.Reason(resp.Header, string(begun)) == ""
-	return !silent || last == nil || last.token != token || time.Since(last.at) > justServed
+	justServed := silent && last != nil && last.token == token && time.Since(last.at) <= endpoint.JustServed
+	return err != nil || endpoint.Means(resp.Header, string(begun), justServed) == endpoint.TokenRefused
 }
 
 func (a *authorized) send(req *http.Request, token secret.Text) (*http.Response, error) {

@@ -40,7 +40,8 @@ type Session struct {
 	pause       pause
 	rewriteAt   time.Time // when the file is written again that should be
 	rejected    string    // fingerprint of the last token that the endpoint did not accept
-	replacement string    // fingerprint of the token that replaced a rejected one
+	rejectedAt  time.Time // when
+	replacement string    // fingerprint of the token that replaced a rejected or doubted one
 	lastUse     time.Time
 	ahead       *time.Timer // refreshes before the expiry
 	leasedUntil time.Time   // somebody uses the token until then without asking
@@ -162,6 +163,47 @@ func (s *Session) replaced(rejected string) (token Token, replaced string, err e
 	return now.token(), "", nil
 }
 
+// Another returns a token other than a doubted one: one with which the endpoint refused a
+// request, perhaps for another reason. There may be none, and the doubted token stays
+// good: it is refreshed once, and not again if the new one is refused as well.
+func (s *Session) Another(ctx context.Context, doubted string) (Token, error) {
+	now := s.cache.look()
+	if !now.usable(time.Now()) || now.fingerprint != doubted {
+		return s.Token(ctx, "")
+	}
+	s.mu.Lock()
+	tried := s.replacement == doubted
+	s.mu.Unlock()
+	if tried || !s.renewable(now) || !now.RefreshSentAt.IsZero() {
+		return Token{}, nil
+	}
+	if err := s.refreshNow(ctx, doubted); err != nil {
+		return Token{}, err
+	}
+	now = s.cache.get()
+	s.mu.Lock()
+	s.replacement = now.fingerprint
+	s.mu.Unlock()
+	if !now.usable(time.Now()) || now.fingerprint == doubted {
+		return Token{}, nil
+	}
+	return now.token(), nil
+}
+
+// Served is told when the endpoint last answered a request. A rejection of the token from
+// before is taken back; one that came after it stands, and Served returns false.
+func (s *Session) Served(fingerprint string, at time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if fingerprint != s.rejected {
+		return true
+	}
+	if at.After(s.rejectedAt) {
+		s.rejected = ""
+	}
+	return s.rejected == ""
+}
+
 // Ready returns the token if that needs no waiting: at the cost of one stat, and
 // of reading the file where another process has changed it.
 func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
@@ -182,7 +224,7 @@ func (s *Session) ready(rejected string) (token Token, replaced string, err erro
 	}
 	switch {
 	case rejected != "" && rejected == now.fingerprint:
-		s.rejected = rejected
+		s.rejected, s.rejectedAt = rejected, clock
 		if rejected == s.replacement && clock.Sub(now.IssuedAt) < justIssued {
 			return Token{}, now.fingerprint, s.rejectedAgain(now, "has just issued")
 		}

@@ -175,6 +175,41 @@ func TestADomainThatHandsOutOneToken(t *testing.T) {
 	}
 }
 
+// TestADoubtedTokenIsRefreshedOnce, and lent as before where that brings no other.
+func TestADoubtedTokenIsRefreshedOnce(t *testing.T) {
+	for name, same := range map[string]bool{"another token": false, "the same token": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{SameAccessToken: same}, config.ConfidentialApp)
+			w.signedIn()
+			s := w.session()
+			first := w.mustToken(s, "")
+			before := w.Count(domaintest.Token)
+			var calls sync.WaitGroup
+			for range 10 {
+				calls.Go(func() {
+					got, err := s.Another(t.Context(), first.Access.Fingerprint())
+					if err != nil || got.Access == first.Access || got.Access.Empty() != same {
+						t.Errorf("a doubted token: %v, %v", got.ExpiresAt, err)
+					}
+				})
+			}
+			calls.Wait()
+			second := w.mustToken(s, "")
+			for range 2 {
+				if got, err := s.Another(t.Context(), second.Access.Fingerprint()); err != nil || !got.Access.Empty() {
+					t.Errorf("the new one is doubted, too: %v, %v", got.ExpiresAt, err)
+				}
+			}
+			if s.Lend(second).IsZero() || !s.Status().SignedIn {
+				t.Errorf("not lent: %+v", s.Status())
+			}
+			if n := w.Count(domaintest.Token) - before; n != 1 {
+				t.Errorf("%d refreshes", n)
+			}
+		})
+	}
+}
+
 func TestStatusAfterTheEnd(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -95,6 +96,7 @@ func seenByProxy(to *url.URL) bool {
 type explainParams struct {
 	Fingerprint string            `json:"fingerprint"`
 	Repeated    bool              `json:"repeated"` // with a renewed token
+	Served      *int64            `json:"served"`   // milliseconds since a request was answered with success
 	Request     string            `json:"request"`  // the beginning of its body
 	Status      *int              `json:"status"`
 	Headers     map[string]string `json:"headers"`
@@ -186,7 +188,6 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, p exp
 		header.Set(name, value)
 	}
 	body := s.clean(session, p.Body)
-	reason := endpoint.Reason(header, body)
 	challenged := strings.Contains(header.Get("WWW-Authenticate"), `error="invalid_token"`)
 	switch {
 	case status == 0 || slices.Contains([]int{301, 302, 303, 307, 308}, status):
@@ -196,7 +197,7 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, p exp
 			fmt.Sprintf("The proxy on the way to %s wants a user name and password, or does not accept those that it was given.", strings.TrimPrefix(strings.TrimPrefix(origin(c), "https://"), "http://")),
 			"Put them into HTTPS_PROXY, as http://user:password@host:port, with special characters percent-encoded.")
 	case status == http.StatusUnauthorized, status == http.StatusForbidden && challenged:
-		return s.explainRefusal(ctx, session, p, reason, endpoint.AboutToken(header, body))
+		return s.explainRefusal(ctx, session, p, header, body)
 	case status >= 400 && status < 500 && status != http.StatusForbidden && status != http.StatusTooManyRequests && asksForPlaceholder(p.Request):
 		return explainResult{}, problem.New(problem.Config,
 			fmt.Sprintf("You are signed in, but no models of %s are known yet.", strings.TrimPrefix(strings.TrimPrefix(origin(c), "https://"), "http://")),
@@ -209,40 +210,70 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, p exp
 			delete(headers, name)
 		}
 	}
-	return explainResult{Status: min(max(status, 200), 599), Headers: headers, Body: visible(body)}, nil
+	return explainResult{Status: min(max(status, 200), 599), Headers: headers, Body: endpoint.Visible(body)}, nil
 }
 
-// explainRefusal is for a token that the endpoint did not take: another one, if there is
-// one and this may be about the token, else the endpoint's own words. A session is given
-// up only where it is certain that the token is meant.
-func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, p explainParams, reason string, aboutToken bool) (explainResult, *problem.Problem) {
-	c := session.Config()
-	what := "refused the request (%d)"
-	if p.Repeated {
-		what = "refused the token, and a renewed one as well (%d)"
-	} else if aboutToken || session.Status().Refreshable {
-		token, err := session.Token(ctx, p.Fingerprint)
-		var sent json.RawMessage
-		if err == nil {
-			sent, err = s.encodeToken(session, token)
+// explainRefusal is for a request that the endpoint did not authorize: another token, if
+// there is one and the token may be the reason, else the endpoint's own words. A session is
+// given up only where the token is certain to be the reason.
+func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, p explainParams, header http.Header, body string) (explainResult, *problem.Problem) {
+	c, reason := session.Config(), endpoint.Reason(header, body)
+	meaning := endpoint.Means(header, body, justServed(session, p))
+	refused := "the request (%d)"
+	switch {
+	case p.Repeated && meaning == endpoint.TokenRefused:
+		refused = "the token, and a renewed one as well (%d)"
+	case p.Repeated:
+		refused = "the request, also with a renewed token (%d)"
+	default:
+		token, err := s.instead(ctx, session, p.Fingerprint, meaning)
+		if token != nil {
+			return explainResult{Token: token}, nil
+		}
+		certain := meaning == endpoint.TokenRefused
+		if certain {
+			refused = "the token (%d)"
 		}
 		if err == nil {
-			return explainResult{Token: sent}, nil
+			break
 		}
-		if trouble := s.forRequest(err); aboutToken && (reason == "" || trouble.Kind == problem.LoginRequired) || trouble.Retryable {
+		if trouble := s.forRequest(err); trouble.Kind == problem.LoginRequired || certain && (reason == "" || trouble.Retryable) {
 			return explainResult{}, trouble
 		}
-		what = "refused the token (%d)"
 	}
-	message := fmt.Sprintf("The endpoint %s "+what+".", origin(c), *p.Status)
+	message := fmt.Sprintf("The endpoint %s refused "+refused+".", origin(c), *p.Status)
 	if reason != "" {
 		message += "\nIt says: " + reason
 	}
 	hint := fmt.Sprintf("Check with your administrator that you may use it, and that scope and llm_base_url in %s are right.", c.Path)
-	if !aboutToken {
+	if meaning != endpoint.TokenRefused {
 		hint = "Ask who runs the endpoint, or choose another model."
 	}
 	return explainResult{}, problem.New(problem.Config, message, hint)
+}
+
+// justServed reports whether the endpoint answers other requests with the token.
+func justServed(session *oidc.Session, p explainParams) bool {
+	if p.Served == nil || *p.Served < 0 || *p.Served > endpoint.JustServed.Milliseconds() {
+		return false
+	}
+	return session.Served(p.Fingerprint, time.Now().Add(-time.Duration(*p.Served)*time.Millisecond))
+}
+
+// instead is the token with which a refused request is worth repeating, as getToken sends
+// it, or nil.
+func (s *server) instead(ctx context.Context, session *oidc.Session, refused string, meaning endpoint.Meaning) (_ json.RawMessage, err error) {
+	var token oidc.Token
+	switch meaning {
+	case endpoint.TokenRefused:
+		token, err = session.Token(ctx, refused)
+	case endpoint.Unclear:
+		token, err = session.Another(ctx, refused)
+	}
+	if err != nil || token.Access.Empty() {
+		return nil, err
+	}
+	return s.encodeToken(session, token)
 }
 
 func redirected(c config.Config, location string) *problem.Problem {
@@ -272,23 +303,3 @@ func (s *server) clean(session *oidc.Session, text string) string {
 	text, _ = secret.NewRedactor(append(session.Secrets(), sent), false).Redact(text)
 	return text
 }
-
-// visible is a text without what moves a terminal or turns a line around, as it is or as
-// JSON writes it.
-func visible(text string) string {
-	return escaped().ReplaceAllStringFunc(controls().ReplaceAllString(text, " "), func(found string) string {
-		if found == `\\` {
-			return found
-		}
-		return " "
-	})
-}
-
-var (
-	controls = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}]`)
-	})
-	escaped = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)\\(?:\\|u00(?:0[0-8bcef]|1[\da-f]|7f|[89][\da-f])|u200[b-f]|u20(?:2[a-e]|6[0-9])|ufeff)`)
-	})
-)

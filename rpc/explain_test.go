@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
@@ -94,14 +95,7 @@ func TestExplainRefusals(t *testing.T) {
 			server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 			places := configured(t, server)
 			if !row.refreshable {
-				path := filepath.Join(places.ConfigDirs[0], config.Name)
-				text, err := os.ReadFile(path)
-				if err == nil {
-					err = os.WriteFile(path, []byte(strings.Replace(string(text), "openid offline_access", "openid", 1)), 0o600)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				withoutRefreshToken(t, places)
 			}
 			p := converse(t, places)
 			p.signInAtOnce()
@@ -133,6 +127,122 @@ func TestExplainRefusals(t *testing.T) {
 				t.Errorf("status: %v", m.Result["text"])
 			}
 		})
+	}
+}
+
+// withoutRefreshToken has the next sign-in ask for no refresh token.
+func withoutRefreshToken(t *testing.T, places store.Places) {
+	t.Helper()
+	path := filepath.Join(places.ConfigDirs[0], config.Name)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, []byte(strings.Replace(string(text), "openid offline_access", "openid", 1)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestARefusedModelLeavesTheSession: while one model is refused and others answer with the
+// same token, the endpoint's words are told each time, at most one refresh is tried, and
+// the token is lent as before.
+func TestARefusedModelLeavesTheSession(t *testing.T) {
+	for _, row := range []struct {
+		name, challenge, body string
+		says                  string
+		served                bool // with the same token, by another model
+	}{
+		{"disabled", "", `{"type":"error","error":{"message":"Model is disabled"}}`, "It says: Model is disabled", true},
+		{"disabled, and no other was asked", "", `{"type":"error","error":{"message":"Model is disabled"}}`, "It says: Model is disabled", false},
+		{"over budget", "", `{"error":{"message":"Budget has been exceeded! Current cost: 1.0, Max budget: 0.5","type":"budget_exceeded"}}`, "It says: Budget has been exceeded!", true},
+		{"over the key's budget", "", `{"error":{"message":"Authentication Error, ExceededTokenBudget: Current spend for token: 7.2e-05"}}`, "ExceededTokenBudget", false},
+		{"words of no meaning", "", `{"detail":"No such key"}`, "It says: No such key", false},
+		{"unauthorized", "", `{"error":"Unauthorized"}`, "It says: Unauthorized", true},
+		{"unauthorized, with a challenge", `Bearer realm="models"`, `{"error":"Unauthorized"}`, "It says: Unauthorized", true},
+		{"no words", "", "", "refused the request", true},
+	} {
+		for _, refreshable := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, refreshable %v", row.name, refreshable), func(t *testing.T) {
+				server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+				places := configured(t, server)
+				if !refreshable {
+					withoutRefreshToken(t, places)
+				}
+				p := converse(t, places)
+				p.signInAtOnce()
+				before := server.Count(domaintest.Token)
+				for range 3 {
+					lent := p.call("getToken", "", nil)
+					token, _ := lent.Result["accessToken"].(string)
+					if token == "" || lent.Result["useUntil"] == nil {
+						t.Fatalf("not lent: %+v", lent.Error)
+					}
+					refused := map[string]any{
+						"status": 401, "body": row.body, "fingerprint": secret.New(token).Fingerprint(),
+						"headers": map[string]string{"www-authenticate": row.challenge},
+					}
+					if row.served {
+						refused["served"] = 1000
+					}
+					got := p.explain(refused)
+					if got.Token != nil {
+						var renewed struct{ AccessToken string }
+						if err := json.Unmarshal(got.Token, &renewed); err != nil || renewed.AccessToken == token {
+							t.Fatalf("%v: %s", err, got.Token)
+						}
+						refused["repeated"], refused["fingerprint"] = true, secret.New(renewed.AccessToken).Fingerprint()
+						got = p.explain(refused)
+					}
+					if got.Problem == nil || !strings.Contains(got.Problem.Message, row.says) {
+						t.Fatalf("%+v", got.Problem)
+					}
+					text := got.Problem.Message + got.Problem.Hint
+					if strings.Contains(text, "/connect") || strings.Contains(text, "not signed in") || strings.Contains(text, "scope") {
+						t.Errorf("%s", text)
+					}
+					if m := p.call("status", "", nil); m.Result["signedIn"] != true {
+						t.Errorf("status: %v", m.Result["text"])
+					}
+				}
+				if n := server.Count(domaintest.Token) - before; n > 1 || n > 0 && !refreshable {
+					t.Errorf("%d refreshes", n)
+				}
+			})
+		}
+	}
+}
+
+// TestATokenThatServesIsNotRejected, although a refusal without a reason came before.
+func TestATokenThatServesIsNotRejected(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	places := configured(t, server)
+	withoutRefreshToken(t, places)
+	p := converse(t, places)
+	p.signInAtOnce()
+	token, _ := p.call("getToken", "", nil).Result["accessToken"].(string)
+	for _, step := range []struct {
+		name     string
+		served   any // milliseconds ago
+		body     string
+		signedIn bool
+	}{
+		{"nothing else is known", nil, `{"error":"Unauthorized"}`, false},
+		{"what was served was before", 59_000, `{"error":"Unauthorized"}`, false},
+		{"another model answers", 0, `{"error":"Unauthorized"}`, true},
+		{"too long ago", 61_000, `{"error":"Unauthorized"}`, false},
+		{"another model answers again", 0, "", true},
+		{"the token has ended since", 0, "Jwt is expired", false},
+	} {
+		got := p.explain(map[string]any{"status": 401, "body": step.body, "fingerprint": secret.New(token).Fingerprint(), "served": step.served})
+		if got.Problem == nil || strings.Contains(got.Problem.Message, "not signed in") == step.signedIn {
+			t.Errorf("%s: %+v", step.name, got.Problem)
+		}
+		if m := p.call("status", "", nil); m.Result["signedIn"] != step.signedIn {
+			t.Errorf("%s: %v", step.name, m.Result["text"])
+		}
+		if lent := p.call("getToken", "", nil); (lent.Result["useUntil"] != nil) != step.signedIn {
+			t.Errorf("%s: lent: %v", step.name, lent.Result["useUntil"])
+		}
 	}
 }
 

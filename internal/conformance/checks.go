@@ -160,7 +160,7 @@ var checks = []check{
 	{"a token comes with its endpoint", "rpc/methods.go", `s.endpoint != nil && s.endpointSession == session {`, `s.endpoint != nil {`, "TestATokenComesWithItsEndpoint"},
 	{"no token goes through a proxy in the clear", "rpc/explain.go", `runtime == bun && seenByProxy(to)`, `runtime == "?" && seenByProxy(to)`, "TestWhereATokenMayGo"},
 	{"the endpoint's certificate is checked", "rpc/explain.go", `unchecked == "0" && runtime == node`, `unchecked == "?" && runtime == node`, "TestWhereATokenMayGo"},
-	{"a session is given up only where the token is meant", "rpc/explain.go", `} else if aboutToken || session.Status().Refreshable {`, `} else {`, "TestExplainRefusals"},
+	{"a session is given up only where the token is meant", "rpc/explain.go", `token, err = session.Another(ctx, refused)`, `token, err = session.Token(ctx, refused)`, "TestExplainRefusals"},
 	{"a line's length", "rpc/stream.go", `if len(long) > maxLine && err == nil {`, `if len(long) > 10*maxLine && err == nil {`, "TestBadLines"},
 	{"UTF-8", "rpc/stream.go", `err != nil || !utf8.Valid(line) || (`, `err != nil || (`, "TestBadLines"},
 	{"a panic is answered", "rpc/server.go", `if fault := recover(); fault != nil {`, `if fault := error(nil); fault != nil {`, "TestAPanicIsAnswered"},

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 )
 
@@ -72,22 +73,71 @@ func line(text string) string {
 	return text
 }
 
-// AboutToken reports whether an endpoint that refuses a request means the token, and not
-// the model, a budget or a permission: by its challenge (RFC 6750, 3.1), else by its
-// words. An endpoint that says nothing means the token.
-func AboutToken(header http.Header, body string) bool {
+// Visible returns a text without what moves a terminal or turns a line around, as it is or as
+// JSON writes it.
+func Visible(text string) string {
+	return escaped().ReplaceAllStringFunc(controls().ReplaceAllString(text, " "), func(found string) string {
+		if found == `\\` {
+			return found
+		}
+		return " "
+	})
+}
+
+var (
+	controls = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}]`)
+	})
+	escaped = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\\(?:\\|u00(?:0[0-8bcef]|1[\da-f]|7f|[89][\da-f])|u200[b-f]|u20(?:2[a-e]|6[0-9])|ufeff)`)
+	})
+)
+
+// A Meaning is what an endpoint refuses when it refuses a request.
+type Meaning int
+
+const (
+	Unclear      Meaning = iota // the token, or something else
+	TokenRefused                // the token: no request will be answered with it
+	OtherRefused                // the model, a budget or a permission: another token changes nothing
+)
+
+// JustServed is how long after a request that was answered a refusal without a reason is
+// not put down to the token.
+const JustServed = time.Minute
+
+// Means weighs what a refusal is about: by its challenge (RFC 6750, 3.1), by its words, and
+// by whether other requests of the session were answered within [JustServed]. An endpoint
+// that says nothing, or no more than "unauthorized", means the token unless they were.
+func Means(header http.Header, body string, served bool) Meaning {
 	if strings.Contains(header.Get("WWW-Authenticate"), `error="invalid_token"`) {
-		return true
+		return TokenRefused
 	}
 	reason := Reason(header, body)
-	return reason == "" || tokenWords().MatchString(reason) && !otherWords().MatchString(reason)
+	other := otherWords().MatchString(reason)
+	switch {
+	case !other && tokenWords().MatchString(reason):
+		return TokenRefused
+	case reason == "" || !other && refusalWords().MatchString(reason):
+		if served {
+			return Unclear
+		}
+		return TokenRefused
+	case served:
+		return OtherRefused
+	default:
+		return Unclear
+	}
 }
 
 var (
 	tokenWords = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)\b(tokens?|jwts?|expired|credentials?|unauthori[sz]ed|unauthenticated|not ?authenticated|authentication|signature|audience|issuer)\b`)
+		return regexp.MustCompile(`(?i)\b(tokens?|jwts?|expired|credentials?|signature|audience|issuer)\b`)
+	})
+	refusalWords = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b(unauthori[sz]ed|unauthenticated|not ?authenticated|authentication)\b`)
 	})
 	otherWords = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)\b(models?|budget|quota|credits?|deployments?|plan|billing|tokens per)\b`)
+		return regexp.MustCompile(`(?i)(\b(models?|quota|credits?|deployments?|plan|billing|limits?|subscription|tokens per)\b|budget)`)
 	})
 )

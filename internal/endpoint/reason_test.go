@@ -10,33 +10,37 @@ import (
 func TestReason(t *testing.T) {
 	for _, row := range []struct {
 		name, contentType, challenge, body, reason string
-		aboutToken                                 bool
+		meaning, served                            Meaning // served: while other requests are answered
 	}{
-		{"OpenAI", "application/json", "", `{"error":{"message":"Invalid token."}}`, "Invalid token.", true},
-		{"vLLM", "application/json", "", `{"error":"Unauthorized"}`, "Unauthorized", true},
-		{"FastAPI", "application/json", "", `{"detail":"Token audience is wrong"}`, "Token audience is wrong", true},
-		{"FastAPI, of a field", "application/json", "", `{"detail":[{"loc":["body"],"msg":"Field required"}]}`, "Field required", false},
-		{"OCI", "application/json", "", `{"code":"NotAuthenticated","message":"Not authenticated"}`, "Not authenticated", true},
-		{"OAuth", "application/json", "", `{"error":"invalid_token","error_description":"Expired."}`, "Expired.", true},
-		{"Istio", "text/plain", "", "Jwt is expired", "Jwt is expired", true},
-		{"nginx", "text/html", "", "<html><h1>401</h1></html>", "", true},
-		{"HTML that calls itself nothing", "", "", "<!doctype html><h1>401</h1>", "", true},
-		{"a challenge", "", `Bearer error="invalid_token", error_description="It was revoked"`, "", "It was revoked", true},
-		{"a challenge for something else", "", `Bearer error="insufficient_scope"`, `{"error":"Model is disabled"}`, "Model is disabled", false},
-		{"the model", "application/json", "", `{"type":"error","error":{"type":"authentication_error","message":"Model is disabled"}}`, "Model is disabled", false},
-		{"a budget", "application/json", "", `{"error":{"message":"Budget has been exceeded! Current cost: 1.0","type":"budget_exceeded"}}`, "Budget has been exceeded! Current cost: 1.0", false},
-		{"nothing", "", "", "", "", true},
-		{"a list", "application/json", "", `{"errors":[{"detail":"No such key"}]}`, "No such key", false},
-		{"several lines, and what cannot be seen", "text/plain", "", "one\n\ttwo\u202e\u2060\x1b[2Jthree", "one two [2Jthree", false},
-		{"a long one", "text/plain", "", strings.Repeat("x", 300), strings.Repeat("x", 200) + "…", false},
-		{"JSON of no form", "application/json", "", `[[[[[["deep"]]]]]]`, "", true},
+		{"OpenAI", "application/json", "", `{"error":{"message":"Invalid token."}}`, "Invalid token.", TokenRefused, TokenRefused},
+		{"vLLM", "application/json", "", `{"error":"Unauthorized"}`, "Unauthorized", TokenRefused, Unclear},
+		{"FastAPI", "application/json", "", `{"detail":"Token audience is wrong"}`, "Token audience is wrong", TokenRefused, TokenRefused},
+		{"FastAPI, of a field", "application/json", "", `{"detail":[{"loc":["body"],"msg":"Field required"}]}`, "Field required", Unclear, OtherRefused},
+		{"OCI", "application/json", "", `{"code":"NotAuthenticated","message":"Not authenticated"}`, "Not authenticated", TokenRefused, Unclear},
+		{"OAuth", "application/json", "", `{"error":"invalid_token","error_description":"Expired."}`, "Expired.", TokenRefused, TokenRefused},
+		{"Istio", "text/plain", "", "Jwt is expired", "Jwt is expired", TokenRefused, TokenRefused},
+		{"nginx", "text/html", "", "<html><h1>401</h1></html>", "", TokenRefused, Unclear},
+		{"HTML that calls itself nothing", "", "", "<!doctype html><h1>401</h1>", "", TokenRefused, Unclear},
+		{"a challenge", "", `Bearer error="invalid_token", error_description="It was revoked"`, "", "It was revoked", TokenRefused, TokenRefused},
+		{"a challenge for something else", "", `Bearer error="insufficient_scope"`, `{"error":"Model is disabled"}`, "Model is disabled", Unclear, OtherRefused},
+		{"the model", "application/json", "", `{"type":"error","error":{"type":"authentication_error","message":"Model is disabled"}}`, "Model is disabled", Unclear, OtherRefused},
+		{"a budget", "application/json", "", `{"error":{"message":"Budget has been exceeded! Current cost: 1.0","type":"budget_exceeded"}}`, "Budget has been exceeded! Current cost: 1.0", Unclear, OtherRefused},
+		{"the budget of a key", "application/json", "", `{"error":{"message":"Authentication Error, ExceededTokenBudget: Current spend for token: 7.2e-05"}}`, "Authentication Error, ExceededTokenBudget: Current spend for token: 7.2e-05", Unclear, OtherRefused},
+		{"a challenge without a reason", "", `Bearer realm="models"`, `{"error":"Unauthorized"}`, "Unauthorized", TokenRefused, Unclear},
+		{"nothing", "", "", "", "", TokenRefused, Unclear},
+		{"a list", "application/json", "", `{"errors":[{"detail":"No such key"}]}`, "No such key", Unclear, OtherRefused},
+		{"several lines, and what cannot be seen", "text/plain", "", "one\n\ttwo\u202e\u2060\x1b[2Jthree", "one two [2Jthree", Unclear, OtherRefused},
+		{"a long one", "text/plain", "", strings.Repeat("x", 300), strings.Repeat("x", 200) + "…", Unclear, OtherRefused},
+		{"JSON of no form", "application/json", "", `[[[[[["deep"]]]]]]`, "", TokenRefused, Unclear},
 	} {
 		header := http.Header{"Content-Type": {row.contentType}, "Www-Authenticate": {row.challenge}}
 		if got := Reason(header, row.body); got != row.reason {
 			t.Errorf("%s: %q, want %q", row.name, got, row.reason)
 		}
-		if got := AboutToken(header, row.body); got != row.aboutToken {
-			t.Errorf("%s: about the token: %v", row.name, got)
+		for served, meaning := range map[bool]Meaning{false: row.meaning, true: row.served} {
+			if got := Means(header, row.body, served); got != meaning {
+				t.Errorf("%s, served %v: means %v, want %v", row.name, served, got, meaning)
+			}
 		}
 	}
 }
@@ -54,6 +58,6 @@ func FuzzReason(f *testing.F) {
 		if len([]rune(reason)) > maxReason+1 || strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r) }) {
 			t.Errorf("%q", reason)
 		}
-		AboutToken(header, body)
+		Means(header, body, false)
 	})
 }

@@ -37,7 +37,8 @@ export function createFetch(helper, baseURL) {
     const sent = send(lease)
     if (lent) helper.used()
     const response = await sent
-    if (response.status >= 200 && response.status < 300) return response
+    if (response.ok) helper.served = Date.now()
+    if (response.ok) return response
     const request = typeof options?.body === 'string' ? options.body.slice(0, 256) : ''
     return settled(helper, lease, response, send, { signal, request })
   }
@@ -54,9 +55,11 @@ export function createFetch(helper, baseURL) {
  * @returns {Promise<Response>}
  */
 export async function settled(helper, lease, response, again, { signal, request, repeated = false } = {}) {
-  if (response.status >= 200 && response.status < 300) return response
+  if (response.ok) helper.served = Date.now()
+  if (response.ok) return response
   const fingerprint = createHash('sha256').update(lease.token).digest('hex').slice(0, 16)
-  const shown = { fingerprint, request, repeated, ...(await beginning(response)) }
+  const served = Date.now() - helper.served
+  const shown = { fingerprint, request, repeated, served, ...(await beginning(response)) }
   /** @type {Explained} */
   const { problem, token, status = response.status, headers, body } = await explain(helper, shown, signal)
   if (problem) throw Problem.fromWire(problem)

@@ -34,6 +34,8 @@ export function acquire(directory, host) {
 
 export class Helper {
   users = 0
+  /** When a request was last answered with success, in milliseconds. */
+  served = 0
   #hello
   /** @type {Wire | undefined} */
   #wire
@@ -191,11 +193,7 @@ export class Helper {
 function leaseOf(token) {
   const { accessToken, useUntil = '', baseURL, tls } = token ?? {}
   if (typeof accessToken !== 'string' || !URL.canParse(String(baseURL))) {
-    throw new Problem(
-      'internal',
-      'oci-oidc-helper sent no token.',
-      'Restart OpenCode; if it happens again, please report it.',
-    )
+    throw new Problem('internal', 'oci-oidc-helper sent no token.', 'Restart OpenCode; if it happens again, report it.')
   }
   const wall = Date.now()
   const [prefix, { origin }] = [String(baseURL).replace(/\/*$/, '/'), new URL(String(baseURL))]

@@ -12,6 +12,8 @@
 export function acquire(directory: string, host: 'opencode-1' | 'opencode-2'): Helper
 
 export interface Helper {
+  /** When a request was last answered with success, in milliseconds since 1970; 0 for never. */
+  served: number
   /** The token that may be used now, without asking and without waiting. */
   lease(): Lease | undefined
   /** Asks in the background for the next lease; call it after each use. */
@@ -119,8 +121,9 @@ export interface Token {
 }
 
 /**
- * explain {fingerprint, status, headers, body, request, repeated}: an answer that is no
- * success, with the beginnings of its body and of the request's.
+ * explain {fingerprint, status, headers, body, request, repeated, served}: an answer that is
+ * no success, with the beginnings of its body and of the request's, and for how many
+ * milliseconds no other was a success.
  * explain {code, message}: a fetch that failed. explain {address}: a request to another origin.
  * An empty answer means that there is nothing to say: a fault passes as it is.
  */

@@ -136,6 +136,28 @@ for (const [form, call] of forms) {
   })
 }
 
+test('a refusal comes with when a request was last answered, also the repeated one', async (t) => {
+  const actions = (/** @type {string} */ baseURL) => ({
+    getToken: [token('T1', { baseURL, minutes: 5 })],
+    explain: [
+      { result: {} },
+      { result: { token: token('T2', { baseURL, minutes: 5 }).result } },
+      { result: {} },
+      { result: {} },
+    ],
+  })
+  let good = false
+  const { fetch, url, asked } = await endpoint(t, actions, (_, response) => response.writeHead(good ? 200 : 401).end())
+  for (const status of [401, 200, 401, 401]) {
+    good = status === 200
+    assert.equal((await fetch(url, POST)).status, status)
+  }
+  const [never, ...later] = asked('explain').map(({ params }) => params.served)
+  assert.ok(never > 60_000, String(never))
+  assert.equal(later.length, 3)
+  for (const served of later) assert.ok(served >= 0 && served < 60_000, String(served))
+})
+
 test('a repeat is not repeated, whatever the helper says', async (t) => {
   const actions = (/** @type {string} */ baseURL) => ({
     getToken: [token('T1', { baseURL })],
