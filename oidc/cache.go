@@ -26,7 +26,7 @@ const (
 // the file again, decide, save. So nothing that another process saved is overwritten
 // unseen, and a sign-out elsewhere is one here.
 type cache struct {
-	file    *tokens.File
+	file    file
 	log     *slog.Logger
 	changed func() // called without locks held when there are other tokens
 
@@ -35,6 +35,34 @@ type cache struct {
 
 	mu   sync.Mutex
 	held cached
+}
+
+// A file is what the cache needs of a [tokens.File]. Save and Erase belong under its lock.
+type file interface {
+	Path() string
+	Stamp() tokens.Stamp
+	Load() (tokens.Tokens, tokens.Stamp, error)
+	TryLock() (unlock func(), ok bool, err error)
+	Reserve() (room, error)
+	Save(tokens.Tokens) (tokens.Stamp, error)
+	Erase() error
+}
+
+// A room is what the cache needs of a [tokens.Room].
+type room interface {
+	Save(tokens.Tokens) (tokens.Stamp, error)
+	Release()
+}
+
+// tokensFile is a [tokens.File] as a file.
+type tokensFile struct{ *tokens.File }
+
+func (f tokensFile) Reserve() (room, error) {
+	r, err := f.File.Reserve()
+	if err != nil {
+		return nil, err // and no room that holds nil
+	}
+	return r, nil
 }
 
 // cached are the tokens in memory, and what is known of the file.
@@ -50,7 +78,7 @@ type cached struct {
 	problem  *problem.Problem
 }
 
-func newCache(file *tokens.File, log *slog.Logger) *cache {
+func newCache(file file, log *slog.Logger) *cache {
 	return &cache{file: file, log: log, changed: func() {}, updating: make(chan struct{}, 1)}
 }
 
@@ -146,7 +174,7 @@ func (c *cache) update(ctx context.Context, enough func(cached) bool, decide fun
 // A writer writes tokens while the lock is held.
 type writer struct {
 	cache *cache
-	room  *tokens.Room
+	room  room
 }
 
 // reserve makes certain that other tokens can be saved.
@@ -280,7 +308,7 @@ func (c cached) early(now time.Time) bool {
 
 // onlyInMemory reports whether no file holds the refresh token, so that nobody else
 // loses it when it is spent.
-func (c cached) onlyInMemory(file *tokens.File) bool {
+func (c cached) onlyInMemory(file file) bool {
 	saved, _, err := file.Load()
 	return c.unsaved && err == nil && saved.Refresh != c.Refresh || file.Path() == ""
 }

@@ -56,7 +56,7 @@ func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error)
 }
 
 func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) error {
-	shared := s.cache.file.SignIn(string(o.Flow))
+	shared := s.file.SignIn(string(o.Flow))
 	tokens.LetKeyringAsk()
 	if now := s.cache.look(); now.withheld && tokens.Newer(now.problem) {
 		return now.problem

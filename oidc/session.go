@@ -27,6 +27,7 @@ type Session struct {
 	config   config.Config
 	domain   *domain.Domain
 	patience time.Duration // with a person at the sign-in page
+	file     *tokens.File
 	cache    *cache
 	log      *slog.Logger
 	onChange func(Status)
@@ -65,8 +66,9 @@ func NewSession(config config.Config, places store.Places, log *slog.Logger) (*S
 	if err != nil {
 		return nil, err
 	}
+	file := tokens.Open(places, config)
 	s := &Session{
-		config: config, domain: d, patience: signin.Patience, cache: newCache(tokens.Open(places, config), log), log: log,
+		config: config, domain: d, patience: signin.Patience, file: file, cache: newCache(tokensFile{file}, log), log: log,
 		onChange: func(Status) {},
 	}
 	s.open, s.close = context.WithCancel(context.Background())

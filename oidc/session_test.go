@@ -560,7 +560,7 @@ func TestNothingIsSpentInVain(t *testing.T) {
 							s.Status()
 						}
 						// The configuration may ask for another form than the file has.
-						s.cache.file = tokens.Open(w.places, func() config.Config { c := w.config; c.TokenStore = test.store; return c }())
+						s.cache.file = tokensFile{tokens.Open(w.places, func() config.Config { c := w.config; c.TokenStore = test.store; return c }())}
 						if !hasIt && test.store == config.FileStore {
 							return // nobody can read the file either
 						}

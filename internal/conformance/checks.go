@@ -144,6 +144,20 @@ var checks = []check{
 	}
 `, ``, "TestRefreshHasBrakes"},
 	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestRefreshHasBrakes"},
+	// Found again by the explorer, which knows none of them by name.
+	{"a refresh token without an access token is found lost", "oidc/domain/domain.go", `if err != nil && answer.Access+answer.Refresh == "" {`, `if err != nil {`, "TestEveryBranch"},
+	{"an odd type is found to lose no tokens", "oidc/domain/answer.go", `		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
+`, `		return tokens.Tokens{}, unusable("its type is odd")
+`, "TestEveryBranch"},
+	{"tokens of another process are found overwritten", "oidc/cache.go", `	now := c.read(true)
+`, `	now := c.get()
+`, "TestEveryBranch"},
+	{"tokens are found written after a sign-out elsewhere", "oidc/cache.go", ` && (!t.Empty() || c.stamp.Same(stamp))`, ` || t.Empty()`, "TestEveryBranch"},
+	{"a brake is found not to hold", "oidc/refresh.go", `	if p := s.pausingNow(); p != nil {
+		return p
+	}
+`, ``, "TestEveryBranch"},
+	{"a token in doubt is found risked", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestEveryBranch"},
 	{"pauses grow", "oidc/refresh.go", `failures: failures + 1`, `failures: failures`, "TestPausesGrow"},
 	{"tokens not put in place are found", "store/tokens/tokens.go", `		tokens, stamp.other = draft, true
 `, `		stamp.other = draft.Empty()

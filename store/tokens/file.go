@@ -98,8 +98,12 @@ func (f *File) Stamp() Stamp {
 	if err != nil {
 		return Stamp{unknown: true}
 	}
-	return Stamp{info: info}
+	return StampOf(info, false)
 }
+
+// StampOf returns the stamp of the file that info describes. otherForm is what
+// [Stamp.OtherForm] reports.
+func StampOf(info os.FileInfo, otherForm bool) Stamp { return Stamp{info: info, other: otherForm} }
 
 // Same reports whether the present stamp s is of the same content as an earlier
 // one: each write makes a new file. A disk that does not tell has not changed.

@@ -1,0 +1,1117 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zalando/go-keyring"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
+)
+
+var script = flag.String("script", "", "the script of TestEveryBranch to replay, such as 2:0,3,1")
+
+// bounds limit how far the explorer goes.
+type bounds struct {
+	processes int
+	calls     int // of all processes together
+	faults    int // crashes, power cuts, and whatever else goes wrong
+	moves     int // of the clock
+}
+
+// The explorations are made one after the other, the small ones first, so that a fault is
+// found by a short script.
+var explorations = []bounds{
+	{processes: 2, calls: 2, faults: 1, moves: 1},
+	{processes: 2, calls: 3, faults: 1, moves: 0},
+	{processes: 3, calls: 2, faults: 1, moves: 1},
+}
+
+// TestEveryBranch runs real sessions of several processes over a disk, a domain, a keyring
+// and a clock that do what a script says, and takes every branch within the bounds of
+// explorations: 85,000 distinct states in a minute on two busy cores; with -short the
+// first exploration alone, 19,000 states.
+//
+// At each step of a process (taking the lock, making room, sending a refresh or a
+// revocation, writing, syncing, renaming, syncing the directory, removing) another one
+// may go on, the process may be killed before or after it, the step may fail, and the
+// power may be cut. The domain answers, loses the request or the answer, refuses,
+// throttles, ends the session, or answers oddly; the clock moves forward to before or past
+// the expiry. A call asks for a token, refreshes, signs out, or signs in.
+//
+// What must hold:
+//
+//   - a token that is returned is valid, and on the disk or told to be unsaved;
+//   - a refresh token is not sent again by who knows that its use was answered, nor while
+//     in doubt beside a valid access token, nor while the domain wants to be left alone;
+//   - a refresh token that serves and that somebody has is not lost but by a kill;
+//   - newer tokens are not overwritten, and none are written after a sign-out;
+//   - what calls and Status say agrees with the disk.
+//
+// The disk is a model of package tokens' files: what is not synced may be gone after a
+// power cut, a file is whole or not there, and a draft counts once it is synced. Left out
+// are a lock that cannot be used, a clock that is set back, damaged files, and changes of
+// the configuration.
+//
+// A path that fails prints the -script that replays it.
+func TestEveryBranch(t *testing.T) {
+	e := newExplorer(t)
+	if *script != "" {
+		e.replay(*script)
+		return
+	}
+	wanted := 80_000
+	run := explorations
+	if testing.Short() {
+		wanted, run = 10_000, run[:1]
+	}
+	for i, b := range run {
+		began, before, runs := time.Now(), len(e.states), e.runs
+		e.explore(i, b)
+		t.Logf("%+v: %d states more, %d runs, %d that took another way, %s", b, len(e.states)-before, e.runs-runs, e.strayed, time.Since(began).Round(time.Millisecond))
+		if t.Failed() {
+			return
+		}
+	}
+	if len(e.states) < wanted {
+		t.Errorf("only %d distinct states, not %d", len(e.states), wanted)
+	}
+}
+
+// An explorer runs scripts until every branch was taken.
+type explorer struct {
+	t       *testing.T
+	config  config.Config
+	places  store.Places
+	infos   []os.FileInfo // of files that differ: for stamps
+	keyring error         // what tokens says when no keyring answers
+	seed    maphash.Seed
+
+	seen    map[uint64]struct{} // states with what is left of the bounds
+	states  map[uint64]struct{} // states without it
+	runs    int
+	strayed int
+}
+
+const manyFiles = 64
+
+func newExplorer(t *testing.T) *explorer {
+	home := t.TempDir()
+	e := &explorer{
+		t: t, seed: maphash.MakeSeed(), states: map[uint64]struct{}{},
+		places: store.Places{Home: home, StateDir: home},
+		config: config.Config{DomainURL: "https://idcs.example", ClientID: "c", AuthMethod: config.MobileApp,
+			Scope: config.DefaultScope, RedirectURIs: []string{config.DefaultRedirectURI}, BaseURL: "https://llm.example"},
+	}
+	for i := range manyFiles {
+		path := filepath.Join(home, fmt.Sprint(i))
+		if err := os.WriteFile(path, make([]byte, i), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.infos = append(e.infos, info)
+	}
+	sealed := e.config
+	sealed.TokenStore = config.KeyringStore
+	keyring.MockInitWithError(errors.New("gone"))
+	defer keyring.MockInit()
+	if _, e.keyring = tokens.Open(e.places, sealed).Reserve(); !tokens.KeyringFault(e.keyring) {
+		t.Fatalf("no fault of the keyring: %v", e.keyring)
+	}
+	return e
+}
+
+// explore takes every branch within the bounds, depth first. Each path is a script of
+// choices that is run from the start; it ends where a state was seen before.
+func (e *explorer) explore(number int, b bounds) {
+	e.seen = map[uint64]struct{}{}
+	todo := [][]byte{nil}
+	for len(todo) > 0 && !e.t.Failed() {
+		synctest.Test(e.t, func(t *testing.T) {
+			for range 2000 { // and then a new bubble, because its time is not endless
+				if len(todo) == 0 || t.Failed() {
+					return
+				}
+				next := todo[len(todo)-1]
+				todo = todo[:len(todo)-1]
+				e.runs++
+				w := e.start(t, b)
+				todo = append(todo, w.run(next, false)...)
+				w.end()
+				if w.wrong != "" {
+					t.Errorf("%s\n%s\nreplay with -script=%d:%s", w.wrong, strings.Join(w.told, "\n"), number, scriptText(w.taken))
+				}
+			}
+		})
+	}
+}
+
+func (e *explorer) replay(script string) {
+	head, tail, _ := strings.Cut(script, ":")
+	number, err := strconv.Atoi(head)
+	if err != nil || number >= len(explorations) {
+		e.t.Fatalf("no exploration %q", head)
+	}
+	var choices []byte
+	for _, one := range strings.Split(tail, ",") {
+		n, err := strconv.ParseUint(one, 10, 8)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		choices = append(choices, byte(n))
+	}
+	e.seen = map[uint64]struct{}{}
+	synctest.Test(e.t, func(t *testing.T) {
+		w := e.start(t, explorations[number])
+		w.run(choices, true)
+		w.end()
+		t.Logf("%s\n%s", strings.Join(w.told, "\n"), w.wrong)
+		if w.wrong != "" {
+			t.Fail()
+		}
+	})
+}
+
+func scriptText(choices []byte) string {
+	text := make([]string, len(choices))
+	for i, c := range choices {
+		text[i] = strconv.Itoa(int(c))
+	}
+	return strings.Join(text, ",")
+}
+
+// explored is the world of one script: processes, a disk, a domain, and the clock of the
+// bubble. A process runs until it wants something of the disk or of the domain; the
+// script then says who goes on, and how that ends.
+type explored struct {
+	e         *explorer
+	t         *testing.T
+	left      bounds
+	processes []*proc
+	disk      modelDisk
+	taken     []byte
+	told      []string // what happened, for a person
+	wrong     string
+	signedOut bool // and nobody signed in again
+
+	mu      sync.Mutex
+	pending []*step // what processes wait for
+
+	// The domain.
+	number  int
+	current string // the refresh token that serves
+	expiry  map[string]time.Time
+	settled map[string]bool // used up, and saved as such
+	held    bool            // somebody had the current refresh token after the last choice
+	heldOne string
+}
+
+// A modelDisk holds one file of tokens. What is not synced may be gone after a power cut.
+type modelDisk struct {
+	file, before *saved // before: what the file is if the directory's entry is lost
+	unsynced     bool
+	drafts       []*saved
+	version      int
+	lock         *proc
+}
+
+type saved struct {
+	tokens  tokens.Tokens
+	version int
+	synced  bool
+}
+
+// A proc is one process.
+type proc struct {
+	w       *explored
+	number  int
+	session *Session
+	dead    bool // what it still does has no effect
+	calling bool
+	result  func() // checks the last call
+	trace   uint64 // hash of what it has seen since its call began
+
+	ended     map[string]bool // refresh tokens whose end it was told
+	doubt     string          // a refresh token whose answer it did not get
+	arriving  string          // a refresh token that came with an answer, and is not saved yet
+	alone     time.Time       // until then the domain wants to be left alone
+	aloneWith string          // by the access token
+	reply     reply           // of the domain to the present request
+	signingIn bool
+}
+
+// A step is something that a process wants of the world.
+type step struct {
+	p      *proc
+	what   string
+	detail string
+	t      tokens.Tokens
+	done   chan outcome
+
+	checked bool
+}
+
+type outcome int
+
+const (
+	good outcome = iota
+	failed
+	keyringFails
+	busy
+	died
+)
+
+// branch is one way to go on.
+type branch struct {
+	name string
+	take func()
+}
+
+func (e *explorer) start(t *testing.T, b bounds) *explored {
+	w := &explored{e: e, t: t, left: b, expiry: map[string]time.Time{}, settled: map[string]bool{}}
+	first := w.issue()
+	w.disk.version++
+	w.disk.file = &saved{tokens: first, version: w.disk.version, synced: true}
+	for i := range b.processes {
+		w.processes = append(w.processes, w.newProcess(i))
+	}
+	return w
+}
+
+func (w *explored) newProcess(number int) *proc {
+	p := &proc{w: w, number: number, ended: map[string]bool{}}
+	s, err := NewSession(w.e.config, w.e.places, slog.New(slog.DiscardHandler))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s.UseTransport(p)
+	s.cache.file = modelFile{p}
+	p.session = s
+	return p
+}
+
+const modelLife = time.Hour
+
+// issue makes new tokens at the domain.
+func (w *explored) issue() tokens.Tokens {
+	w.number++
+	access, refresh := fmt.Sprint("access", w.number), fmt.Sprint("refresh", w.number)
+	now := time.Now().Round(0)
+	w.current, w.expiry[access] = refresh, now.Add(modelLife)
+	return tokens.Tokens{
+		Access: secret.New(access), Refresh: secret.New(refresh), IssuedAt: now, ExpiresAt: now.Add(modelLife), Type: "Bearer",
+		Endpoints: tokens.Endpoints{Token: "https://idcs.example/token", Revocation: "https://idcs.example/revoke"},
+	}
+}
+
+// run makes the choices of a script, and then always the first one, until a state was
+// seen before. It returns the scripts of the choices that it did not make.
+func (w *explored) run(choices []byte, replay bool) (others [][]byte) {
+	synctest.Wait()
+	for i := 0; ; i++ {
+		if i >= len(choices) && !w.isNew() && !replay {
+			return others
+		}
+		branches := w.branches()
+		if len(branches) == 0 || replay && i >= len(choices) {
+			return others
+		}
+		choice := byte(0)
+		if i < len(choices) {
+			choice = choices[i]
+		} else {
+			for other := len(branches) - 1; other > 0; other-- {
+				others = append(others, append(append([]byte(nil), w.taken...), byte(other)))
+			}
+		}
+		if int(choice) >= len(branches) {
+			w.e.strayed++
+			return nil
+		}
+		w.taken = append(w.taken, choice)
+		w.told = append(w.told, branches[choice].name)
+		branches[choice].take()
+		synctest.Wait()
+		w.check()
+		if w.wrong != "" {
+			return nil
+		}
+	}
+}
+
+// end ends all processes.
+func (w *explored) end() {
+	for _, p := range w.processes {
+		w.kill(p)
+		p.session.Close()
+	}
+	synctest.Wait()
+}
+
+// kill ends a process: it is told of nothing more, and what it does has no effect.
+func (w *explored) kill(p *proc) {
+	w.mu.Lock()
+	p.dead = true
+	var left []*step
+	for _, s := range w.pending {
+		if s.p == p {
+			s.done <- died
+		} else {
+			left = append(left, s)
+		}
+	}
+	w.pending = left
+	w.held = false
+	if w.disk.lock == p {
+		w.disk.lock = nil
+	}
+	w.mu.Unlock()
+	synctest.Wait()
+}
+
+// crash ends a process and starts it anew.
+func (w *explored) crash(p *proc) {
+	w.kill(p)
+	p.session.Close()
+	w.processes[p.number] = w.newProcess(p.number)
+}
+
+// powerCut ends all processes; what is not synced is there afterwards or not.
+func (w *explored) powerCut(lost bool) {
+	for _, p := range w.processes {
+		w.crash(p)
+	}
+	d := &w.disk
+	if lost {
+		if d.unsynced {
+			d.file = d.before
+		}
+		var drafts []*saved
+		for _, draft := range d.drafts {
+			if draft.synced {
+				drafts = append(drafts, draft)
+			}
+		}
+		d.drafts = drafts
+	}
+	d.unsynced, d.before = false, nil
+	for _, draft := range d.drafts {
+		draft.synced = true
+	}
+}
+
+// --- what may happen next ---
+
+func (w *explored) branches() (all []branch) {
+	fault := w.left.faults > 0
+	add := func(name string, take func()) { all = append(all, branch{name, take}) }
+	for _, s := range w.pending {
+		if s.what == "locks" && s.p.signingIn {
+			return w.ways(s)
+		}
+	}
+	for _, p := range w.processes {
+		name := fmt.Sprint("process ", p.number)
+		var mine *step
+		for _, s := range w.pending {
+			if s.p == p {
+				mine = s
+				break
+			}
+		}
+		if mine != nil {
+			for _, way := range w.ways(mine) {
+				add(name+" "+mine.what+" "+mine.detail+": "+way.name, way.take)
+			}
+		}
+		if mine == nil && !p.calling && w.left.calls > 0 {
+			call := func(what string, do func()) {
+				add(name+" "+what, func() {
+					w.left.calls--
+					time.Sleep(modelLatency)
+					p.calling, p.trace = true, 0
+					p.note(what)
+					p.noteState()
+					go do()
+				})
+			}
+			call("asks for a token", func() {
+				token, err := p.session.Token(context.Background(), "")
+				p.returned(func() { p.checkToken(token, err) })
+			})
+			call("refreshes", func() {
+				token, err := p.session.Refresh(context.Background())
+				p.returned(func() { p.checkToken(token, err) })
+			})
+			call("signs out", func() {
+				_, err := p.session.Disconnect(context.Background())
+				p.returned(func() { p.checkSignedOut(err) })
+			})
+			if w.quiet() && w.number < 4 {
+				call("signs in", p.signIn)
+			}
+		}
+		if fault && (mine != nil || p.session.cache.get().fingerprint != "") {
+			add(name+" is killed", func() { w.left.faults--; w.crash(p) })
+		}
+	}
+	if w.left.moves > 0 && !w.saving() {
+		for _, move := range []time.Duration{3 * time.Minute, 57 * time.Minute, time.Hour} {
+			add("the clock moves by "+move.String(), func() { w.left.moves--; time.Sleep(move) })
+		}
+	}
+	if fault && (w.disk.unsynced || len(w.disk.drafts) > 0) {
+		add("the power is cut, what is not synced is gone", func() { w.left.faults--; w.powerCut(true) })
+		add("the power is cut, what is not synced is there", func() { w.left.faults--; w.powerCut(false) })
+	}
+	return all
+}
+
+// saving reports whether a process has tokens that it is about to return: they may be as
+// old then as the disk is slow.
+func (w *explored) saving() bool {
+	for _, s := range w.pending {
+		if !s.t.Empty() {
+			return true
+		}
+	}
+	return false
+}
+
+// settledDisk reports whether the file is all that the disk has to tell. A draft is
+// noticed only when the lock is taken.
+func (w *explored) settledDisk() bool { return !w.saving() && len(w.disk.drafts) == 0 }
+
+// ways are the ways in which a step can end.
+func (w *explored) ways(s *step) (all []branch) {
+	p, d := s.p, &w.disk
+	add := func(name string, take func() outcome) {
+		all = append(all, branch{name, func() { w.finish(s, take()) }})
+	}
+	fails := func(name string, take func() outcome) {
+		if w.left.faults > 0 {
+			add(name, func() outcome { w.left.faults--; return take() })
+		}
+	}
+	just := func(o outcome) func() outcome { return func() outcome { return o } }
+	switch s.what {
+	case "locks":
+		if d.lock != nil && d.lock != p {
+			add("another has it", func() outcome { return busy })
+			break
+		}
+		add("done", func() outcome { d.lock, p.signingIn = p, false; return good })
+	case "reserves":
+		add("done", just(good))
+		fails("the disk is full", just(failed))
+		fails("the keyring does not answer", just(keyringFails))
+	case "writes":
+		add("done", func() outcome {
+			d.version++
+			d.drafts = append(d.drafts, &saved{tokens: s.t, version: d.version})
+			return good
+		})
+		fails("it fails", just(failed))
+	case "syncs":
+		add("done", func() outcome { d.drafts[len(d.drafts)-1].synced = true; return good })
+		fails("it fails", func() outcome { d.drafts = d.drafts[:len(d.drafts)-1]; return failed })
+	case "renames":
+		add("done", func() outcome {
+			w.checkPlaced(s)
+			last := len(d.drafts) - 1
+			d.before, d.file, d.unsynced = d.file, d.drafts[last], true
+			d.drafts = d.drafts[:last]
+			return good
+		})
+		fails("it fails", just(failed))
+	case "syncs the directory":
+		add("done", func() outcome { d.unsynced, d.before, d.drafts = false, nil, nil; return good })
+	case "removes":
+		add("done", func() outcome {
+			d.before, d.file, d.unsynced, d.drafts = d.file, nil, true, nil
+			w.current = "" // nobody shall have it any more
+			return good
+		})
+		fails("it fails", just(failed))
+	case "sends", "revokes":
+		for _, way := range w.answers(s) {
+			if way.fault {
+				fails(way.name, way.take)
+			} else {
+				add(way.name, way.take)
+			}
+		}
+	}
+	return all
+}
+
+// finish lets a process go on.
+func (w *explored) finish(s *step, o outcome) {
+	w.mu.Lock()
+	for i, other := range w.pending {
+		if other == s {
+			w.pending = append(w.pending[:i:i], w.pending[i+1:]...)
+			break
+		}
+	}
+	w.mu.Unlock()
+	if o != busy {
+		s.p.note(s.what, s.detail, strconv.Itoa(int(o)))
+	}
+	s.done <- o
+	if o == busy { // until it tries again
+		time.Sleep(2 * lockPoll * lockTurns)
+	}
+}
+
+// want waits until the script lets a step end.
+func (p *proc) want(what, detail string, t tokens.Tokens) outcome {
+	w := p.w
+	w.mu.Lock()
+	if p.dead {
+		w.mu.Unlock()
+		return died
+	}
+	s := &step{p: p, what: what, detail: detail, t: t, done: make(chan outcome, 1)}
+	w.pending = append(w.pending, s)
+	w.mu.Unlock()
+	return <-s.done
+}
+
+func (p *proc) returned(check func()) {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	p.calling = false
+	if !p.dead {
+		p.result = check
+	}
+}
+
+// signIn gets new tokens and the lock at once, so that tokens are saved in the order in
+// which they were issued.
+func (p *proc) signIn() {
+	fresh := p.w.issue()
+	p.w.signedOut, p.signingIn = false, true
+	p.arriving = fresh.Refresh.Reveal()
+	_ = p.session.begin(context.Background(), fresh, true)
+	p.returned(p.checkStatus)
+}
+
+// quiet reports whether nobody has anything to do.
+func (w *explored) quiet() bool {
+	for _, p := range w.processes {
+		if p.calling {
+			return false
+		}
+	}
+	return len(w.pending) == 0
+}
+
+// note makes what a process has seen a part of its state.
+func (p *proc) note(parts ...string) {
+	var h maphash.Hash
+	h.SetSeed(p.w.e.seed)
+	maphash.WriteComparable(&h, p.trace)
+	for _, part := range parts {
+		_, _ = h.WriteString(part)
+		_ = h.WriteByte(0)
+	}
+	p.trace = h.Sum64()
+}
+
+func (p *proc) noteState() { p.note(string(p.state(nil))) }
+
+// --- the disk, for one process ---
+
+var errDisk = problem.New(problem.Store, "The disk fails.", "Use another one.")
+
+type modelFile struct{ *proc }
+
+func (f modelFile) Path() string { return "/model" }
+
+func (f modelFile) Stamp() tokens.Stamp { return f.stamp(false) }
+
+func (f modelFile) stamp(other bool) tokens.Stamp {
+	if f.w.disk.file == nil {
+		return tokens.StampOf(nil, other)
+	}
+	return tokens.StampOf(f.w.e.infos[f.w.disk.file.version%manyFiles], other)
+}
+
+func (f modelFile) Load() (tokens.Tokens, tokens.Stamp, error) {
+	if f.dead {
+		return tokens.Tokens{}, tokens.Stamp{}, errDisk
+	}
+	t, other := f.w.disk.load()
+	f.note("loads", t.Access.Reveal(), t.Refresh.Reveal(), strconv.FormatBool(t.RefreshSentAt.IsZero()))
+	return t, f.stamp(other), nil
+}
+
+// load is as [tokens.File.Load]: a draft that came after the file counts,
+// here only when it is synced.
+func (d *modelDisk) load() (t tokens.Tokens, other bool) {
+	if d.file != nil {
+		t = d.file.tokens
+	}
+	for _, draft := range d.drafts {
+		if draft.synced && draft.tokens.IssuedAt.After(t.IssuedAt) {
+			t, other = draft.tokens, true
+		}
+	}
+	return t, other
+}
+
+func (f modelFile) TryLock() (unlock func(), ok bool, err error) {
+	switch f.want("locks", "", tokens.Tokens{}) {
+	case good:
+		return func() {
+			f.w.mu.Lock()
+			defer f.w.mu.Unlock()
+			if f.w.disk.lock == f.proc {
+				f.w.disk.lock = nil
+			}
+		}, true, nil
+	case busy:
+		return nil, false, nil
+	default:
+		return nil, false, errDisk
+	}
+}
+
+func (f modelFile) Reserve() (room, error) {
+	switch f.want("reserves", "", tokens.Tokens{}) {
+	case good:
+		return f, nil
+	case keyringFails:
+		return nil, f.w.e.keyring
+	default:
+		return nil, errDisk
+	}
+}
+
+func (f modelFile) Release() {}
+
+// Save is as [tokens.Room.Save].
+func (f modelFile) Save(t tokens.Tokens) (tokens.Stamp, error) {
+	name := t.Access.Reveal() + "/" + t.Refresh.Reveal()
+	if !t.RefreshSentAt.IsZero() {
+		name += "?"
+	}
+	for _, what := range []string{"writes", "syncs", "renames", "syncs the directory"} {
+		switch o := f.want(what, name, t); {
+		case o == failed && what == "renames":
+			f.savedWell()
+			return f.stamp(true), nil // the draft is kept
+		case o != good:
+			return tokens.Stamp{}, errDisk
+		}
+	}
+	f.savedWell()
+	return f.stamp(false), nil
+}
+
+// savedWell notes what everybody can know after a save.
+func (f modelFile) savedWell() {
+	f.w.mu.Lock()
+	defer f.w.mu.Unlock()
+	now, _ := f.w.disk.load()
+	for refresh := range f.ended {
+		if now.Refresh.Reveal() != refresh {
+			f.w.settled[refresh] = true
+		}
+	}
+}
+
+func (f modelFile) Erase() error {
+	for _, what := range []string{"removes", "syncs the directory"} {
+		if f.want(what, "", tokens.Tokens{}) != good {
+			return errDisk
+		}
+	}
+	return nil
+}
+
+// --- the domain ---
+
+func (p *proc) RoundTrip(req *http.Request) (*http.Response, error) {
+	text, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(text))
+	if err != nil {
+		return nil, err
+	}
+	what, token := "sends", form.Get("refresh_token")
+	if strings.HasSuffix(req.URL.Path, "/revoke") {
+		what, token = "revokes", form.Get("token")
+	}
+	o := p.want(what, token, tokens.Tokens{})
+	if o == died || o == notConnected {
+		return nil, errors.New("no route to host")
+	}
+	httptrace.ContextClientTrace(req.Context()).WroteHeaders()
+	if o == lost {
+		return nil, errors.New("connection reset")
+	}
+	r := p.reply
+	resp := answer(req, r.status, r.body)
+	if r.status == http.StatusTooManyRequests {
+		resp.Header.Set("Retry-After", "600")
+	}
+	return resp, nil
+}
+
+const (
+	answered outcome = 10 + iota
+	notConnected
+	lost
+)
+
+type reply struct {
+	status int
+	body   string
+}
+
+// answerTo is one way in which the domain answers.
+type answerTo struct {
+	name  string
+	fault bool
+	take  func() outcome
+}
+
+// answers are the ways in which a request to the domain can end.
+func (w *explored) answers(s *step) []answerTo {
+	p := s.p
+	says := func(status int, body string) outcome {
+		p.reply = reply{status, body}
+		return answered
+	}
+	if s.what == "revokes" {
+		end := func() {
+			if s.detail == w.current {
+				w.current = ""
+			}
+		}
+		return []answerTo{
+			{"done", false, func() outcome { end(); return says(http.StatusOK, "") }},
+			{"the answer is lost", true, func() outcome { end(); return lost }},
+			{"no connection", true, func() outcome { return notConnected }},
+		}
+	}
+	// refreshed processes the request and returns the new tokens.
+	refreshed := func() (fresh tokens.Tokens, ok bool) {
+		if s.detail != w.current {
+			return fresh, false
+		}
+		time.Sleep(modelLatency)
+		return w.issue(), true
+	}
+	tells := func(form string) func() outcome {
+		return func() outcome {
+			p.ended[s.detail], p.doubt = true, ""
+			fresh, ok := refreshed()
+			if !ok {
+				return says(http.StatusBadRequest, `{"error":"invalid_grant"}`)
+			}
+			p.arriving = fresh.Refresh.Reveal()
+			return says(http.StatusOK, strings.NewReplacer("ACCESS", fresh.Access.Reveal(), "REFRESH", fresh.Refresh.Reveal()).Replace(form))
+		}
+	}
+	const plain = `{"access_token":"ACCESS","refresh_token":"REFRESH","token_type":"Bearer","expires_in":3600}`
+	doubt := func(o outcome, processed bool) func() outcome {
+		return func() outcome {
+			if processed {
+				refreshed()
+			}
+			p.doubt = s.detail
+			return o
+		}
+	}
+	all := []answerTo{
+		{"answered", false, tells(plain)},
+		{"the answer is lost", true, doubt(lost, true)},
+		{"the request is lost", true, doubt(lost, false)},
+		{"no connection", true, func() outcome { return notConnected }},
+		{"throttled for ten minutes", true, func() outcome {
+			p.alone, p.aloneWith = time.Now().Add(10*time.Minute), p.session.cache.get().fingerprint
+			return says(http.StatusTooManyRequests, "<html>")
+		}},
+		{"unavailable", true, func() outcome { return says(http.StatusServiceUnavailable, "<html>") }},
+	}
+	if s.detail == w.current {
+		all = append(all,
+			answerTo{"an odd lifetime", true, tells(strings.Replace(plain, `3600`, `"3600.0"`, 1))},
+			answerTo{"no lifetime", true, tells(strings.Replace(plain, `3600`, `""`, 1))},
+			answerTo{"an odd type", true, tells(strings.Replace(plain, `Bearer`, `odd`, 1))},
+			answerTo{"no access token", true, tells(strings.Replace(plain, `"access_token":"ACCESS",`, ``, 1))},
+			answerTo{"the session was ended", true, func() outcome { w.current = ""; return tells(plain)() }},
+		)
+	}
+	return all
+}
+
+// --- what must hold ---
+
+func (w *explored) fail(format string, args ...any) {
+	if w.wrong == "" {
+		w.wrong = fmt.Sprintf(format, args...)
+	}
+}
+
+// check is made after each choice.
+func (w *explored) check() {
+	for _, p := range w.processes {
+		if check := p.result; check != nil {
+			p.result = nil
+			check()
+		}
+		if p.idle() {
+			p.arriving = ""
+			if !p.calling {
+				p.trace = 0
+			}
+		}
+	}
+	for _, s := range w.pending {
+		if s.what == "sends" && !s.checked {
+			s.checked = true
+			w.checkSent(s)
+		}
+	}
+	held := w.holds()
+	if w.held && !held && w.heldOne == w.current && w.current != "" && !w.signedOut {
+		w.fail("nobody has %s any more", w.current)
+	}
+	w.held, w.heldOne = held, w.current
+}
+
+// holds reports whether a process or the disk has the refresh token that serves.
+func (w *explored) holds() bool {
+	if t, _ := w.disk.load(); t.Refresh.Reveal() == w.current {
+		return true
+	}
+	for _, p := range w.processes {
+		if p.arriving == w.current || p.session.cache.get().Refresh.Reveal() == w.current {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *explored) checkSent(s *step) {
+	p, now := s.p, s.p.session.cache.get()
+	switch {
+	case p.ended[s.detail] || w.settled[s.detail]:
+		w.fail("process %d sends %s again, though its first use was answered", p.number, s.detail)
+	case p.doubt == s.detail && now.usable(time.Now()):
+		w.fail("process %d sends %s, which may be used up, while its access token is valid", p.number, s.detail)
+	case time.Now().Before(p.alone) && p.aloneWith == now.fingerprint:
+		w.fail("process %d sends %s, though the domain wants to be left alone", p.number, s.detail)
+	}
+}
+
+// checkPlaced is made when a file takes its place.
+func (w *explored) checkPlaced(s *step) {
+	if w.signedOut {
+		w.fail("process %d saves tokens after a sign-out", s.p.number)
+	}
+	now, _ := w.disk.load()
+	if number(s.t.Access.Reveal()) < number(now.Access.Reveal()) || !s.t.Refresh.Empty() && refreshNumber(s.t) < refreshNumber(now) {
+		w.fail("process %d overwrites newer tokens", s.p.number)
+	}
+}
+
+func refreshNumber(t tokens.Tokens) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(t.Refresh.Reveal(), "refresh"))
+	return n
+}
+
+// checkToken is made of what a call returned.
+func (p *proc) checkToken(token Token, err error) {
+	w := p.w
+	onDisk, _ := w.disk.load()
+	if err == nil {
+		w.told = append(w.told, fmt.Sprintf("process %d returns %s", p.number, token.Access.Reveal()))
+		switch {
+		case !time.Now().Before(w.expiry[token.Access.Reveal()]):
+			w.fail("process %d returns a token that has expired", p.number)
+		case w.signedOut:
+			w.fail("process %d returns a token after a sign-out", p.number)
+		case p.session.Unsaved() == nil && number(onDisk.Access.Reveal()) < number(token.Access.Reveal()):
+			w.fail("process %d returns a token that is not on the disk, and does not tell", p.number)
+		}
+	} else {
+		told := problem.From(err)
+		w.told = append(w.told, fmt.Sprintf("process %d says: %s", p.number, told.Message))
+		switch {
+		case told.Kind == problem.Internal:
+			w.fail("process %d tells of a problem without a name: %v", p.number, told.Cause)
+		case told.Kind == problem.LoginRequired && !onDisk.Refresh.Empty() && !p.ended[onDisk.Refresh.Reveal()] && w.settledDisk():
+			w.fail("process %d asks for a sign-in, while the disk has %s", p.number, onDisk.Refresh.Reveal())
+		}
+	}
+	p.checkStatus()
+}
+
+func (p *proc) checkStatus() {
+	w := p.w
+	status, now := p.session.Status(), p.session.cache.get()
+	onDisk, _ := w.disk.load()
+	same := onDisk.Access == now.Access && onDisk.Refresh == now.Refresh
+	sameDoubt := onDisk.RefreshSentAt.IsZero() == now.RefreshSentAt.IsZero()
+	switch {
+	case status.Unsaved && same && sameDoubt:
+		w.fail("process %d says that its tokens are not saved, but they are", p.number)
+	case !status.Unsaved && !same && w.settledDisk():
+		w.fail("process %d has %s/%s, says that they are saved, but the disk has %s/%s", p.number,
+			now.Access.Reveal(), now.Refresh.Reveal(), onDisk.Access.Reveal(), onDisk.Refresh.Reveal())
+	case status.SignedIn && w.signedOut:
+		w.fail("process %d says that it is signed in after a sign-out", p.number)
+	case !status.SignedIn && !onDisk.Refresh.Empty() && !p.ended[onDisk.Refresh.Reveal()] && w.settledDisk():
+		w.fail("process %d says that it is not signed in, while the disk has %s", p.number, onDisk.Refresh.Reveal())
+	}
+}
+
+func (p *proc) checkSignedOut(err error) {
+	w := p.w
+	if err != nil {
+		return
+	}
+	if onDisk, _ := w.disk.load(); !onDisk.Empty() {
+		w.fail("process %d says that it signed out, while the disk has tokens", p.number)
+	}
+	w.signedOut, w.current = true, ""
+	p.checkStatus()
+}
+
+// idle reports whether the process wants nothing and has no call.
+func (p *proc) idle() bool {
+	for _, s := range p.w.pending {
+		if s.p == p {
+			return false
+		}
+	}
+	return !p.calling
+}
+
+// --- states ---
+
+// isNew notes the present state and reports whether it was not seen before.
+func (w *explored) isNew() bool {
+	var h maphash.Hash
+	h.SetSeed(w.e.seed)
+	_, _ = h.Write(w.state())
+	w.e.states[h.Sum64()] = struct{}{}
+	maphash.WriteComparable(&h, w.left)
+	sum := h.Sum64()
+	if _, seen := w.e.seen[sum]; seen {
+		return false
+	}
+	w.e.seen[sum] = struct{}{}
+	return true
+}
+
+// state describes all that what follows depends on, but what is left of the bounds.
+func (w *explored) state() []byte {
+	b := make([]byte, 0, 512)
+	d := &w.disk
+	b = d.file.state(b)
+	b = strconv.AppendBool(append(b, '|'), d.unsynced)
+	if d.unsynced {
+		b = d.before.state(b)
+	}
+	for _, draft := range d.drafts {
+		b = draft.state(append(b, 'd'))
+	}
+	b = strconv.AppendInt(append(b, '|'), int64(w.number), 10)
+	b = append(append(b, '|'), w.current...)
+	b = strconv.AppendBool(b, w.signedOut)
+	if d.lock != nil {
+		b = strconv.AppendInt(append(b, 'l'), int64(d.lock.number), 10)
+	}
+	for n := range w.number + 1 {
+		b = strconv.AppendBool(b, w.settled["refresh"+strconv.Itoa(n)])
+	}
+	for _, p := range w.processes {
+		b = append(b, "\nprocess "...)
+		b = p.state(b)
+		for n := range w.number + 1 {
+			b = strconv.AppendBool(b, p.ended["refresh"+strconv.Itoa(n)])
+		}
+		b = append(append(b, p.doubt...), '|')
+		b = append(append(b, p.arriving...), '|')
+		b = appendAge(b, p.alone)
+		b = append(b, p.aloneWith...)
+		b = strconv.AppendBool(b, p.calling)
+		b = strconv.AppendUint(append(b, '|'), p.trace, 16)
+		for _, s := range w.pending {
+			if s.p == p {
+				b = append(append(append(b, '>'), s.what...), s.detail...)
+			}
+		}
+	}
+	return b
+}
+
+func (s *saved) state(b []byte) []byte {
+	if s == nil {
+		return append(b, "none"...)
+	}
+	b = append(append(b, s.tokens.Access.Reveal()...), s.tokens.Refresh.Reveal()...)
+	b = appendAge(b, s.tokens.ExpiresAt)
+	b = strconv.AppendBool(b, s.tokens.RefreshSentAt.IsZero())
+	return strconv.AppendBool(b, s.synced)
+}
+
+// state is what a session knows.
+func (p *proc) state(b []byte) []byte {
+	s := p.session
+	now := s.cache.get()
+	b = append(append(append(b, now.Access.Reveal()...), now.Refresh.Reveal()...), '|')
+	b = appendAge(b, now.ExpiresAt)
+	for _, one := range []bool{now.RefreshSentAt.IsZero(), now.unsaved, now.withheld, now.stamp.OtherForm(),
+		now.stamp.Same(modelFile{p}.Stamp()), now.problem == nil, s.trouble == nil, s.lastUse.IsZero()} {
+		b = strconv.AppendBool(b, one)
+	}
+	b = append(append(b, now.replaces...), '|')
+	b = append(append(b, s.troubleOf...), '|')
+	b = append(append(b, s.pause.of...), '|')
+	b = appendAge(b, s.pause.until)
+	b = strconv.AppendInt(b, int64(s.pause.failures), 10)
+	b = appendAge(b, s.rewriteAt)
+	return b
+}
+
+// appendAge appends how long from now a time is: to three minutes, which are the
+// smallest step of the clock, or that it is past.
+func appendAge(b []byte, t time.Time) []byte {
+	left := time.Until(t)
+	if t.IsZero() || left < -time.Minute {
+		return append(b, "over,"...)
+	}
+	return append(strconv.AppendInt(b, int64(left.Round(3*time.Minute)/time.Minute), 10), ',')
+}
