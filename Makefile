@@ -146,6 +146,7 @@ test-go: $(HELPER) | build
 	$(call step,go test $(RACE))
 	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
 	@go list ./... | grep -v /e2e | xargs go test -json -cover $(RACE) | go run ./internal/skips $(SKIPS)
+	@[ -z '$(RACE)' ] || go test -run '^TestEveryBranch$$' ./oidc # which is shorter under the race detector
 
 # The house is no program, and skips is a tool of this Makefile.
 test-windows: | build

@@ -1,0 +1,6 @@
+//go:build race
+
+package oidc
+
+// raceDetector makes every step some ten times slower.
+const raceDetector = true
