@@ -60,10 +60,15 @@ test('who has closed the dialog is told nothing more of a sign-in', async (t) =>
   const toasts = []
   const client = { tui: { showToast: async (/** @type {any} */ toast) => toasts.push(toast) } }
   const prompt = { method: 'connect/prompt', params: { attempt: 'asked', url: 'http://x/', text: 'x' } }
-  const { directory } = script(t, { connect: [{ notify: [prompt], ...problem('login_denied', 'No.'), after: 1_000 }] })
+  const refused = { notify: [prompt], ...problem('login_denied', 'No.'), until: 'closed' }
+  const { directory, happens } = script(t, { connect: [refused] })
   const { hooks } = await loaded(t, directory, client)
   const signIn = await hooks.auth.methods[0]?.authorize()
-  tui(t).send({ closed: true })
+  const { received, send } = tui(t)
+  send({ closed: true })
+  send({ to: directory }) // answered after the plugin has heard of the closing
+  await eventually(() => received.length > 0)
+  happens('closed')
   assert.deepEqual(await signIn?.callback(''), { type: 'failed' })
   await new Promise((resolve) => setTimeout(resolve, 1_200))
   assert.deepEqual(toasts, [])

@@ -2,7 +2,8 @@
 // A helper that does what a script says: for what only a misbehaving one can show.
 // The script at $FAKE_HELPER maps a method to the actions for its first, second, … call,
 // counted over all processes; the last action repeats. The getToken that comes with each
-// initialize, for which nobody waits, is `lend`. `<script>.log` tells what was asked.
+// initialize, for which nobody waits, is `lend`. `<script>.log` tells what was asked. An
+// action with `until` answers when there is a file `<script>.<until>`.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
@@ -47,9 +48,13 @@ createInterface({ input: process.stdin })
     }
     if (action.closeInput) process.stdin.destroy()
     if (action.stop) process.kill(process.pid, 'SIGSTOP')
+    const answers = () => {
+      if (action.until && !existsSync(`${path}.${action.until}`)) return setTimeout(answers, 10)
+      if ('result' in action) setTimeout(() => send({ id, result: action.result }), action.after ?? 0)
+      if ('error' in action) setTimeout(() => send({ id, error: action.error }), action.after ?? 0)
+    }
     if ('exit' in action) setTimeout(() => process.exit(action.exit), action.after ?? 0)
-    if ('result' in action) setTimeout(() => send({ id, result: action.result }), action.after ?? 0)
-    if ('error' in action) setTimeout(() => send({ id, error: action.error }), action.after ?? 0)
+    answers()
   })
   .on('close', () => {
     record({ method: 'eof' })

@@ -39,7 +39,8 @@ export function script(t, script) {
           .map((line) => JSON.parse(line))
           .filter((entry) => entry.method === method)
       : []
-  return { directory, asked }
+  const happens = (/** @type {string} */ event) => writeFileSync(`${path}.${event}`, '')
+  return { directory, asked, happens }
 }
 
 /**
