@@ -815,15 +815,6 @@ func TestTokenFor(t *testing.T) {
 	}
 }
 
-// expiredInMemory names the session's token as rejected, so that the next call
-// must refresh it.
-func (w *world) expiredInMemory(s *Session) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.replacement = ""
-	return s.cache.get().fingerprint
-}
-
 // TestAFileDamagedUnderALivingSession: what is in memory is kept, and written again.
 func TestAFileDamagedUnderALivingSession(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)

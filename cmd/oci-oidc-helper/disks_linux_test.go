@@ -201,7 +201,6 @@ func refusedOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 
 // lentOnABadDisk: a helper goes on lending the token that it has while it is valid.
 func lentOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
-	repair := func() {}
 	if trouble.keyring { // it has the key
 		p := d.begin("--stdio")
 		p.answers()
@@ -211,7 +210,7 @@ func lentOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 		return
 	}
 	saved := d.savedTokens()
-	repair = trouble.begin(d, nil)
+	repair := trouble.begin(d, nil)
 	p := d.begin("--stdio")
 	p.answers()
 	for id := range 3 {
