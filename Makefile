@@ -146,7 +146,7 @@ test-go: $(HELPER) | build
 	$(call step,go test $(RACE))
 	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
 	@go list ./... | grep -v /e2e | xargs go test -json -cover $(RACE) | go run ./internal/skips $(SKIPS)
-	@[ -z '$(RACE)' ] || go test -run '^TestEveryBranch$$' ./oidc # which is shorter under the race detector
+	@[ -z '$(RACE)' ] || go test -run '^TestEveryBranch$$' ./oidc # which the race detector cannot follow
 
 # The house is no program, and skips is a tool of this Makefile.
 test-windows: | build
@@ -174,7 +174,7 @@ e2e: $(HELPER) $(OPENCODE)/.all npm-shim/node_modules/.installed $(PEERS:%=e2e/%
 	$(call step,tsc --noEmit in e2e/host2)
 	@npm-shim/node_modules/.bin/tsc --noEmit -p e2e/host2
 	$(call step,go test ./e2e: some minutes)
-	@go test -json -count=1 -timeout 25m -parallel $(E2E) $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)
+	@go test -json -count=1 -timeout 50m -parallel $(E2E) $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)
 
 # What a fuzzer finds interesting stays in build/fuzz/; what it finds wrong is
 # written into the package's testdata/fuzz/, from where every go test reads it.

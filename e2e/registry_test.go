@@ -107,7 +107,8 @@ func TestHelperMissingAfterInstallation(t *testing.T) {
 	check(t, os.WriteFile(npmrc, []byte("omit=optional\n"), 0o600))
 	me.install(release)
 	me.asks("hi").says("optional dependencies were left out")
-	login := me.start("auth", "login", "-p", "oci-oidc", "-m", withBrowser)
+	// Without a helper nobody knows the ways to sign in.
+	login := me.start("auth", "login", "-p", "oci-oidc", "-m", "Sign in")
 	login.says("optional dependencies were left out")
 
 	check(t, os.Remove(npmrc))
@@ -352,9 +353,13 @@ func (c client) installed(t *testing.T, args ...string) string {
 import { execFileSync } from 'node:child_process'
 import { realpathSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-const { findHelper } = await import(pathToFileURL(realpathSync('node_modules/opencode-oci-oidc/lib/find-helper.js')).href)
+const { launch } = await import(pathToFileURL(realpathSync('node_modules/opencode-oci-oidc/lib/program.js')).href)
 try {
-  console.log(execFileSync(findHelper(), ['version'], { encoding: 'utf8' }).split('\n')[0])
+  launch((child) => {
+    child.stdin.end()
+    console.log(execFileSync(child.spawnfile, ['version'], { encoding: 'utf8' }).split('\n')[0])
+    return { end() {} }
+  })
 } catch (error) {
   console.log(error.message)
 }`), 0o600))

@@ -1,5 +1,0 @@
-//go:build !race
-
-package oidc
-
-const raceDetector = false
