@@ -27,8 +27,8 @@ func TestReadOnlyHome(t *testing.T) {
 	before := me.everyFile()
 
 	for command, says := range map[string]string{
-		"connect": "No tokens can be saved in " + filepath.Join(me.Dir, ".local/state/opencode-oci-oidc") + ": read-only file system",
-		"status":  "in memory only. No tokens can be saved",
+		"connect": "The tokens could not be saved in " + filepath.Join(me.Dir, ".local/state/opencode-oci-oidc"),
+		"status":  "in memory only. The tokens could not be saved",
 		"doctor":  "opencode-oci-oidc cannot be made.",
 	} {
 		output, err := me.readOnly(t.Context(), command).CombinedOutput()

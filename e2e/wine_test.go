@@ -72,7 +72,7 @@ func (w *windows) command(program string, args ...string) *exec.Cmd {
 	w.t.Cleanup(cancel)
 	command := exec.CommandContext(ctx, w.wine, append([]string{program}, args...)...)
 	command.Dir = filepath.Join(w.dir, "project")
-	command.Env = append(os.Environ(), "XDG_CONFIG_HOME="+w.path("config"), "XDG_STATE_HOME="+w.path("state"))
+	command.Env = append(os.Environ(), "CI=false", "XDG_CONFIG_HOME="+w.path("config"), "XDG_STATE_HOME="+w.path("state"))
 	return command
 }
 
