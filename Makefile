@@ -145,7 +145,7 @@ test-go: $(HELPER) | build
 	@e2e/install-tools
 	$(call step,go test $(RACE))
 	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
-	@go list ./... | grep -v /e2e | xargs go test -json -cover $(RACE) | go run ./internal/skips $(SKIPS)
+	@go list ./... | grep -v /e2e | xargs go test -json -cover -timeout 30m $(RACE) | go run ./internal/skips $(SKIPS)
 	@[ -z '$(RACE)' ] || go test -run '^TestEveryBranch$$' ./oidc # which the race detector cannot follow
 
 # The house is no program, and skips is a tool of this Makefile.
@@ -153,7 +153,7 @@ test-windows: | build
 	@e2e/install-wine
 	$(call step,go test for Windows$(comma) under wine: some minutes)
 	@if [ -x build/wine/wine ]; then \
-		CGO_ENABLED=0 GOOS=windows go test -json -exec '$(CURDIR)/build/wine/wine' \
+		CGO_ENABLED=0 GOOS=windows go test -json -timeout 30m -exec '$(CURDIR)/build/wine/wine' \
 			$$(go list ./internal/... ./store/... ./rpc ./gateway | grep -v -e /house$$ -e /skips$$) | go run ./internal/skips $(SKIPS); \
 	else echo 'Go tests for Windows: there is no wine (e2e/install-wine says why)' >> $(SKIPS); fi
 

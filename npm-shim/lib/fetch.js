@@ -14,7 +14,7 @@ const ERROR_LIMIT = 10_000
  * With a lease a request leaves before anything is waited for. OpenCode is so busy that
  * each step on the way, most of all an asynchronous one, costs microseconds.
  * @param {Helper} helper
- * @param {string} baseURL that the host was told; the current one takes its place
+ * @param {string} baseURL that the host was told, or ''; the current one takes its place
  * @returns {Fetch}
  */
 export function createFetch(helper, baseURL) {

@@ -52,7 +52,8 @@ export default async function plugin({ directory, worktree = directory, client }
       const { provider, methods, tools, commands, ...rest } = await asked.catch(() => unknown)
       offer(methods)
       const options = { ...UNKNOWN.provider.options, ...provider.options }
-      const fetch = createFetch(helper, options.baseURL)
+      // An address that opencode.json names is no former one of ours, and is refused.
+      const fetch = createFetch(helper, own?.options?.baseURL ? '' : options.baseURL)
       const failed = (/** @type {unknown} */ error) => Promise.reject(error instanceof Problem ? thrown(error) : error)
       options.fetch = (/** @type {Parameters<typeof fetch>} */ ...args) => fetch(...args).catch(failed)
       // OpenCode may hold on to parts of its object: nothing inside of it is changed in place.
