@@ -130,7 +130,10 @@ func TestWhatOpenCodeMakesOfEachProblem(t *testing.T) {
 				asked.await("trying again", func() bool { return me.tries() > once })
 				asked.end()
 			} else {
-				asked.says(c.says, c.next)
+				_ = asked.ends()
+				if !me.hidesNumber(asked, c.says) {
+					asked.says(c.says, c.next)
+				}
 				if tries := me.tries(); tries > once {
 					t.Errorf("the token was asked for %d times\n%s", tries, asked.output())
 				}
@@ -316,6 +319,23 @@ func told(log string, kind problem.Kind, words ...string) bool {
 		}
 		unquoted := strings.ReplaceAll(line, `\"`, `"`)
 		if !slices.ContainsFunc(words, func(text string) bool { return !strings.Contains(unquoted, text) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// retriedNumber is what OpenCode 1.18 takes for a status that may pass, wherever it stands.
+var retriedNumber = regexp.MustCompile(`429|50[0234]|524`)
+
+// hidesNumber reports whether OpenCode was shown the fixed sentence of a problem, because
+// its own words came with such a number by chance: in a port or in an ECID.
+func (c *computer) hidesNumber(r *run, words string) bool {
+	if !strings.Contains(plain(r.all.String()), `The details are in "oci-oidc-helper status"`) {
+		return false
+	}
+	for line := range strings.Lines(c.log()) {
+		if strings.Contains(line, words) && retriedNumber.MatchString(line) {
 			return true
 		}
 	}
