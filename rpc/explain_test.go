@@ -278,7 +278,8 @@ func TestWhereATokenMayGo(t *testing.T) {
 		{"a CA that is none", bun, "https://llm.example.com/v1", fmt.Sprintf(`,"ca_file":%q`, ca), nil, "holds no certificate", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			for _, name := range []string{"HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "NODE_TLS_REJECT_UNAUTHORIZED"} {
+			// On Windows both spellings are one variable, so the one with a value comes last.
+			for _, name := range []string{"http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY", "NODE_TLS_REJECT_UNAUTHORIZED"} {
 				t.Setenv(name, row.environ[name])
 			}
 			changed := strings.Replace(string(text), server.LLMBaseURL, row.endpoint, 1)
