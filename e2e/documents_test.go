@@ -22,6 +22,9 @@ import (
 var elsewhere = map[string]string{
 	"git clone":                          "a clone is what the tests run in",
 	"opencode plugin opencode-oci-oidc@": "TestInstalledFromARegistryAndUpgraded",
+	"opencode plugin add":                "OpenCode 2, which was not available to us",
+	"opencode auth login oci-oidc":       "OpenCode 2",
+	"opencode service":                   "OpenCode 2",
 	"ssh -L":                             "needs a second machine",
 	"oci-oidc-helper gateway    #":       "TestGateway",
 }
