@@ -74,12 +74,13 @@ func TestTheCostOfAStart(t *testing.T) {
 		for _, line := range lines {
 			n, _ := strconv.Atoi(line[3])
 			allocs += n
-			if strings.Contains(line[1], "opencode-oci-oidc") && n > 20 {
+			if strings.Contains(line[1], "opencode-oci-oidc") && n > 30 {
 				t.Errorf("%s allocates %d times before main", line[1], n)
 			}
 		}
-		if len(lines) == 0 || len(lines) > 110 || allocs > 450 {
-			t.Errorf("%d packages with %d allocations, more than 110 and 450", len(lines), allocs)
+		// mvdan.cc/sh has 180 of them.
+		if len(lines) == 0 || len(lines) > 115 || allocs > 650 {
+			t.Errorf("%d packages with %d allocations, more than 115 and 650", len(lines), allocs)
 		}
 	})
 
@@ -98,8 +99,9 @@ func TestTheCostOfAStart(t *testing.T) {
 		args        []string
 		want        []string // base names, in this order
 	}{
-		{"token", "", []string{"token"}, []string{"oci-auth.config.jsonc", "tokens"}},
-		{"first token over stdio", firstToken, []string{"--stdio"}, []string{"oci-oidc-debug.log", "oci-auth.config.jsonc", "oci-auth.config.jsonc", "tokens"}},
+		// A log that cannot be written is told, so it is tried.
+		{"token", "", []string{"token"}, []string{"oci-auth.config.jsonc", "oci-oidc-debug.log", "tokens"}},
+		{"first token over stdio", firstToken, []string{"--stdio"}, []string{"oci-oidc-debug.log", "oci-auth.config.jsonc", "tokens"}},
 	} {
 		t.Run("files: "+test.name, func(t *testing.T) {
 			trace := filepath.Join(t.TempDir(), "trace")

@@ -711,6 +711,9 @@ func (c *computer) behindProxy(address string) {
 
 func (c *computer) environ() []string {
 	var env []string
+	if dir := os.Getenv("GOCOVERDIR"); dir != "" { // or go test -cover is a warning on stderr
+		env = append(env, "GOCOVERDIR="+dir)
+	}
 	for name, value := range maps.All(c.env) {
 		env = append(env, name+"="+value)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
@@ -46,7 +47,7 @@ func secretRef(p store.Places, c *configCheck, key, value string) SecretRef {
 		c.add(key, `begins with {env: but is not of the form "{env:NAME}"`)
 	case hasReference(value):
 		c.add(key, fmt.Sprintf(`has text around its reference; write "{file:~/.secrets/name}" or "{env:NAME}" alone, where the whole %s is`, nameOf(key)))
-	case shellVariable.MatchString(value):
+	case shellVariable().MatchString(value):
 		c.add(key, fmt.Sprintf(`looks like a shell's variable, which nothing replaces here; write "{env:NAME}". A %s that looks so belongs in a file: "{file:~/.secrets/name}"`, nameOf(key)))
 	case strings.HasPrefix(value, "{") && strings.HasSuffix(value, "}"):
 		c.add(key, fmt.Sprintf(`has a form that is not known; write "{file:~/.secrets/name}", "{env:NAME}" or the %s itself`, nameOf(key)))
@@ -62,7 +63,7 @@ func hasReference(text string) bool {
 }
 
 // shellVariable is $NAME, ${NAME} or, as Windows has it, %NAME%.
-var shellVariable = regexp.MustCompile(`^(\$\w+|\$\{\w+\}|%\w+%)$`)
+var shellVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\$\w+|\$\{\w+\}|%\w+%)$`) })
 
 // reference returns what a value of the form {kind:what} refers to.
 func reference(value, kind string) (what string, ok bool) {

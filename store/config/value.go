@@ -103,7 +103,7 @@ func (c *configCheck) filledIn(key string, value any) any {
 }
 
 func (c *configCheck) fillIn(key, text string) string {
-	if shellVariable.MatchString(text) {
+	if shellVariable().MatchString(text) {
 		c.add(key, fmt.Sprintf(`is %s, and nothing replaces a shell's variable here; write "{env:%s}"`, text, strings.Trim(text, "${}%")))
 		return text
 	}
