@@ -4,78 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"strings"
 	"testing"
 
-	"github.com/sourcegraph/jsonrpc2"
-
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 )
-
-// FuzzCodec reads what anybody may write to the helper's stdin: every line is a
-// request that can be answered under its id, or is answered on the spot with one
-// line of JSON.
-func FuzzCodec(f *testing.F) {
-	for _, seed := range []string{
-		`{"jsonrpc":"2.0","id":1,"method":"status"}`, `{"jsonrpc":"2.0","id":"a","method":"getToken","params":{"rejected":"x"}}`,
-		`[{"jsonrpc":"2.0"}]`, `{"jsonrpc":"2.0","id":-1.5,"method":"x","params":null}`, `{"id":{}}`, "\xff", `{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":1}}`,
-		`{"jsonrpc":"2.0","id":7,"method":"getToken","params":{}}`, `{"jsonrpc":"2.0","id":8,"method":"a","params":{"b":1},"params":{}}`,
-		`{"jsonrpc":"2.0","id":9,"method":"initialize","params":{"protocol":1,"directory":"}"}}`, `{"jsonrpc":"2.0","id":9,"method":"a","params":}`, `{"jsonrpc":"2.0","id":1,"result":{}}`, "\n\r\n{", strings.Repeat("[", 20000),
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, input []byte) {
-		var out bytes.Buffer
-		ended := 0
-		s := newLineStream(bytes.NewReader(input), &out, func() { ended++ })
-		for {
-			var request jsonrpc2.Request
-			if err := s.ReadObject(&request); err != nil {
-				if err != io.EOF {
-					t.Errorf("ended with %v", err)
-				}
-				break
-			}
-			s.reply(request.ID, json.RawMessage(`{}`))
-		}
-		if ended != 1 {
-			t.Errorf("ended %d times", ended)
-		}
-		lines := bytes.Count(input, []byte("\n")) + 1
-		for line := range bytes.Lines(out.Bytes()) {
-			var answer struct {
-				Version string `json:"jsonrpc"`
-				Error   *struct{ Code int }
-				Result  *struct{}
-			}
-			if err := json.Unmarshal(line, &answer); err != nil || answer.Version != "2.0" || (answer.Error == nil) == (answer.Result == nil) {
-				t.Errorf("%v: answered %q", err, line)
-			}
-			lines--
-		}
-		if lines < 0 {
-			t.Error("more answers than lines")
-		}
-		for line := range bytes.Lines(input) {
-			usualIsValid(t, bytes.TrimSpace(line))
-		}
-	})
-}
-
-// usualIsValid checks that what is known without decoding is what decoding finds.
-func usualIsValid(t *testing.T, line []byte) {
-	e, id, ok := usual(line)
-	if !ok {
-		return
-	}
-	var decoded envelope
-	err := json.Unmarshal(line, &decoded)
-	want, idOK := toID(decoded.ID)
-	if err != nil || !idOK || id != want || decoded.Version != "2.0" || !bytes.Equal(e.ID, decoded.ID) || !bytes.Equal(e.Method, decoded.Method) || !bytes.Equal(e.Params, decoded.Params) {
-		t.Errorf("%v: %q is taken for %s with id %v", err, line, e.Method, id)
-	}
-}
 
 // FuzzLine holds a whole conversation: whatever a line says, the next is answered.
 func FuzzLine(f *testing.F) {

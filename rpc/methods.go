@@ -76,7 +76,7 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 	}
 	result, err := s.encodeToken(session, token)
 	if err == nil {
-		s.stream.reply(request.ID, result)
+		s.stream.Reply(request.ID, result)
 	}
 	return err == nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/lines"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -165,8 +166,8 @@ func TestBadLines(t *testing.T) {
 		{"garbage", `hello`, `null`, `-32700`},
 		{"half an object", `{"jsonrpc":"2.0"`, `null`, `-32700`},
 		{"not UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}", `null`, `-32700`},
-		{"too long", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", maxLine) + `"}`, `1`, `-32600`},
-		{"too long, in another form", `{"id":1,"jsonrpc":"2.0","method":"` + strings.Repeat("x", maxLine) + `"}`, `null`, `-32600`},
+		{"too long", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", lines.MaxLine) + `"}`, `1`, `-32600`},
+		{"too long, in another form", `{"id":1,"jsonrpc":"2.0","method":"` + strings.Repeat("x", lines.MaxLine) + `"}`, `null`, `-32600`},
 		{"batch", `[{"jsonrpc":"2.0","id":1,"method":"status"}]`, `null`, `-32600`},
 		{"empty batch", `[]`, `null`, `-32600`},
 		{"number", `12`, `null`, `-32600`},

@@ -18,6 +18,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/lines"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -40,7 +41,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	if directory, err := os.Getwd(); err == nil {
 		s.directory = directory
 	}
-	s.stream = newLineStream(in, out, s.finish)
+	s.stream = lines.New(in, out, s.finish)
 	conn := jsonrpc2.NewConn(context.Background(), s.stream, s, jsonrpc2.SetLogger(connLog{o.Log}))
 	select {
 	case <-conn.DisconnectNotify():
@@ -69,7 +70,7 @@ func (s *server) stopWaiting() {
 // server is one conversation.
 type server struct {
 	Options
-	stream *lineStream
+	stream *lines.Stream
 	busy   bool          // of the goroutine that reads: a request has come
 	begun  chan struct{} // closed when the first one has been answered or taken up
 	calls  sync.WaitGroup
@@ -169,7 +170,7 @@ func (s *server) handle(request *jsonrpc2.Request) {
 	if request.Method == "$/cancelRequest" {
 		s.cancel(params)
 		if !request.Notif {
-			s.stream.reply(request.ID, json.RawMessage("null"))
+			s.stream.Reply(request.ID, json.RawMessage("null"))
 		}
 		return
 	}
@@ -215,10 +216,10 @@ func (s *server) answerRequest(ctx context.Context, request *jsonrpc2.Request, p
 		encoded, err = json.Marshal(result)
 	}
 	if err != nil {
-		s.stream.replyWithError(request.ID, s.wireError(request.Method, err))
+		s.stream.ReplyError(request.ID, s.wireError(request.Method, err))
 		return
 	}
-	s.stream.reply(request.ID, encoded)
+	s.stream.Reply(request.ID, encoded)
 }
 
 func (s *server) call(ctx context.Context, name string, params json.RawMessage) (result any, err error) {
@@ -261,7 +262,7 @@ func (s *server) cancel(params json.RawMessage) {
 	if json.Unmarshal(params, &p) != nil {
 		return
 	}
-	id, ok := toID(p.ID)
+	id, ok := lines.ParseID(p.ID)
 	if !ok {
 		return
 	}

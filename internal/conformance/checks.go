@@ -175,13 +175,13 @@ var checks = []check{
 	{"no token goes through a proxy in the clear", "rpc/explain.go", `runtime == bun && seenByProxy(to)`, `runtime == "?" && seenByProxy(to)`, "TestWhereATokenMayGo"},
 	{"the endpoint's certificate is checked", "rpc/explain.go", `unchecked == "0" && runtime == node`, `unchecked == "?" && runtime == node`, "TestWhereATokenMayGo"},
 	{"a session is given up only where the token is meant", "rpc/explain.go", `token, err = session.Another(ctx, refused)`, `token, err = session.Token(ctx, refused)`, "TestExplainRefusals"},
-	{"a line's length", "rpc/stream.go", `if len(long) > maxLine && err == nil {`, `if len(long) > 10*maxLine && err == nil {`, "TestBadLines"},
-	{"UTF-8", "rpc/stream.go", `err != nil || !utf8.Valid(line) || (`, `err != nil || (`, "TestBadLines"},
+	{"a line's length", "rpc/lines/lines.go", `if len(long) > MaxLine && err == nil {`, `if len(long) > 10*MaxLine && err == nil {`, "TestBadLines"},
+	{"UTF-8", "rpc/lines/lines.go", `err != nil || !utf8.Valid(line) || (`, `err != nil || (`, "TestBadLines"},
 	{"a panic is answered", "rpc/server.go", `if fault := recover(); fault != nil {`, `if fault := error(nil); fault != nil {`, "TestAPanicIsAnswered"},
 	{"a panic gives nothing away", "rpc/server.go", `Message: "something went wrong inside; the log has the details"`, `Message: fmt.Sprint(fault)`, "TestAPanicIsAnswered"},
-	{"the version", "rpc/stream.go", `case e.Version != "2.0":`, `case e.Version == "?":`, "TestBadLines"},
-	{"the id", "rpc/stream.go", `case !idOK:`, `case !idOK && e.Version == "?":`, "TestBadLines"},
-	{"the params", "rpc/stream.go", `case len(e.Params) > 0 && e.Params[0] != '{'`, `case len(e.Params) > 99 && e.Params[0] != '{'`, "TestBadLines"},
+	{"the version", "rpc/lines/lines.go", `case e.Version != "2.0":`, `case e.Version == "?":`, "TestBadLines"},
+	{"the id", "rpc/lines/lines.go", `case !idOK:`, `case !idOK && e.Version == "?":`, "TestBadLines"},
+	{"the params", "rpc/lines/lines.go", `case len(e.Params) > 0 && e.Params[0] != '{'`, `case len(e.Params) > 99 && e.Params[0] != '{'`, "TestBadLines"},
 }
 
 // A check is something that the code looks at, and the test that notices when it

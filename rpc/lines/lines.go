@@ -1,4 +1,6 @@
-package rpc
+// Package lines carries JSON-RPC 2.0 as one JSON object a line. It answers bad lines
+// itself, so that none of them ends the conversation.
+package lines
 
 import (
 	"bufio"
@@ -14,15 +16,16 @@ import (
 	"github.com/sourcegraph/jsonrpc2"
 )
 
-// maxLine is the longest line that is read, in bytes: what a tool of OpenCode takes or
-// brings travels in one. A longer one is refused by its id, so that its caller knows.
-const maxLine = 64 << 20
+// MaxLine is the length of the longest line that is read, in bytes: the arguments and the
+// result of a tool of OpenCode each travel in one line. A longer line is refused with its
+// id, so that the caller knows.
+const MaxLine = 64 << 20
 
-// A lineStream is a [jsonrpc2.ObjectStream] of one JSON object a line. It answers
+// A Stream is a [jsonrpc2.ObjectStream] of one JSON object a line. It answers
 // itself what is no request, so that the connection, which would end at the first
 // bad object, never sees one; and it writes the replies itself, because the
 // connection would encode them three times.
-type lineStream struct {
+type Stream struct {
 	in      *bufio.Reader
 	atEOF   func() // called once when the input has ended
 	request []byte // as the connection decodes it
@@ -32,17 +35,19 @@ type lineStream struct {
 	response []byte // as it was written
 }
 
-func newLineStream(in io.Reader, out io.Writer, atEOF func()) *lineStream {
-	return &lineStream{in: bufio.NewReaderSize(in, 64<<10), out: out, atEOF: atEOF}
+// New returns the stream of an input and an output. atEOF is called once when the input
+// has ended.
+func New(in io.Reader, out io.Writer, atEOF func()) *Stream {
+	return &Stream{in: bufio.NewReaderSize(in, 64<<10), out: out, atEOF: atEOF}
 }
 
 // ReadObject reads the next request or response into v, and answers every line
 // before it that is neither.
-func (s *lineStream) ReadObject(v any) error {
+func (s *Stream) ReadObject(v any) error {
 	for {
 		line, err := s.readLine()
 		if errors.Is(err, errLineTooLong) {
-			s.replyError(idOf(line), jsonrpc2.CodeInvalidRequest, "The request is longer than 64 MiB, which is too long to be read.")
+			s.refuse(idOf(line), jsonrpc2.CodeInvalidRequest, "The request is longer than 64 MiB, which is too long to be read.")
 			continue
 		}
 		if len(line) > 0 {
@@ -61,7 +66,7 @@ var errLineTooLong = errors.New("line too long")
 
 // readLine returns the next line without the white space around it, of one that is too
 // long the beginning. At the end of the input the rest is returned together with the error.
-func (s *lineStream) readLine() ([]byte, error) {
+func (s *Stream) readLine() ([]byte, error) {
 	line, err := s.in.ReadSlice('\n')
 	if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
 		return bytes.TrimSpace(line), err
@@ -69,11 +74,11 @@ func (s *lineStream) readLine() ([]byte, error) {
 	long := bytes.Clone(line)
 	for errors.Is(err, bufio.ErrBufferFull) {
 		line, err = s.in.ReadSlice('\n')
-		if len(long) <= maxLine {
+		if len(long) <= MaxLine {
 			long = append(long, line...)
 		}
 	}
-	if len(long) > maxLine && err == nil {
+	if len(long) > MaxLine && err == nil {
 		return long[:256], errLineTooLong
 	}
 	return bytes.TrimSpace(long), err
@@ -101,29 +106,29 @@ type envelope struct {
 
 // accept decodes a line into v, or answers what is wrong with it (JSON-RPC 2.0,
 // 4 and 5.1) and returns false.
-func (s *lineStream) accept(line []byte, v any) bool {
+func (s *Stream) accept(line []byte, v any) bool {
 	if e, id, ok := usual(line); ok {
 		return s.decode(e, id, v)
 	}
 	var e envelope
 	if err := json.Unmarshal(line, &e); err != nil || !utf8.Valid(line) || (e.Method != nil && !isText(e.Method)) {
 		code, message := faultOf(line)
-		s.replyError(nil, code, message)
+		s.refuse(nil, code, message)
 		return false
 	}
-	id, idOK := toID(e.ID)
+	id, idOK := ParseID(e.ID)
 	if e.Method == nil && (e.Result != nil || e.Error != nil) {
 		return false // an answer to nothing we asked
 	}
 	switch {
 	case !idOK:
-		s.replyError(nil, jsonrpc2.CodeInvalidRequest, "id must be text or a number")
+		s.refuse(nil, jsonrpc2.CodeInvalidRequest, "id must be text or a number")
 	case e.Version != "2.0":
-		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, `jsonrpc must be "2.0"`)
+		s.refuse(e.ID, jsonrpc2.CodeInvalidRequest, `jsonrpc must be "2.0"`)
 	case e.Method == nil:
-		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, "method is missing")
+		s.refuse(e.ID, jsonrpc2.CodeInvalidRequest, "method is missing")
 	case len(e.Params) > 0 && e.Params[0] != '{' && e.Params[0] != '[' && string(e.Params) != "null":
-		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, "params must be an object")
+		s.refuse(e.ID, jsonrpc2.CodeInvalidRequest, "params must be an object")
 	default:
 		return s.decode(e, id, v)
 	}
@@ -192,7 +197,7 @@ func faultOf(line []byte) (code int64, message string) {
 // decode hands a request over to the connection, whose message type decodes itself:
 // at a cost for each member, so it gets those that say something. The line was
 // valid, so its parts are.
-func (s *lineStream) decode(e envelope, id jsonrpc2.ID, v any) bool {
+func (s *Stream) decode(e envelope, id jsonrpc2.ID, v any) bool {
 	b := append(s.request[:0], `{"method":`...)
 	b = append(b, e.Method...)
 	switch {
@@ -209,7 +214,7 @@ func (s *lineStream) decode(e envelope, id jsonrpc2.ID, v any) bool {
 	b = append(b, '}')
 	s.request = b
 	if v, ok := v.(json.Unmarshaler); !ok || v.UnmarshalJSON(b) != nil {
-		s.replyError(e.ID, jsonrpc2.CodeInvalidRequest, "the line is not a JSON-RPC request")
+		s.refuse(e.ID, jsonrpc2.CodeInvalidRequest, "the line is not a JSON-RPC request")
 		return false
 	}
 	return true
@@ -222,9 +227,9 @@ const rawID = "\x00"
 // largestID is the largest number that the connection reads exactly.
 const largestID = 1 << 53
 
-// toID turns the JSON of an id into one that the connection echoes faithfully. An
+// ParseID turns the JSON of an id into one that the connection echoes faithfully. An
 // absent one is that of a notification.
-func toID(raw json.RawMessage) (id jsonrpc2.ID, ok bool) {
+func ParseID(raw json.RawMessage) (id jsonrpc2.ID, ok bool) {
 	if len(raw) == 0 {
 		return id, true
 	}
@@ -256,19 +261,19 @@ func appendID(b []byte, id jsonrpc2.ID) []byte {
 	return append(b, text...)
 }
 
-// reply writes a successful response whose result is encoded already.
-func (s *lineStream) reply(id jsonrpc2.ID, result json.RawMessage) {
+// Reply writes a successful response whose result is encoded already.
+func (s *Stream) Reply(id jsonrpc2.ID, result json.RawMessage) {
 	s.respond(id, nil, `,"result":`, result)
 }
 
-// replyWithError writes an error response.
-func (s *lineStream) replyWithError(id jsonrpc2.ID, e *jsonrpc2.Error) {
+// ReplyError writes an error response.
+func (s *Stream) ReplyError(id jsonrpc2.ID, e *jsonrpc2.Error) {
 	text, _ := json.Marshal(e)
 	s.respond(id, nil, `,"error":`, text)
 }
 
-// replyError answers a line that never became a request.
-func (s *lineStream) replyError(rawID json.RawMessage, code int64, message string) {
+// refuse answers a line that never became a request.
+func (s *Stream) refuse(rawID json.RawMessage, code int64, message string) {
 	if len(rawID) == 0 {
 		rawID = json.RawMessage("null")
 	}
@@ -277,7 +282,7 @@ func (s *lineStream) replyError(rawID json.RawMessage, code int64, message strin
 }
 
 // respond writes a response to the id, or to the raw one if there is one.
-func (s *lineStream) respond(id jsonrpc2.ID, rawID json.RawMessage, member string, value []byte) {
+func (s *Stream) respond(id jsonrpc2.ID, rawID json.RawMessage, member string, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := append(s.response[:0], `{"jsonrpc":"2.0","id":`...)
@@ -294,7 +299,7 @@ func (s *lineStream) respond(id jsonrpc2.ID, rawID json.RawMessage, member strin
 }
 
 // WriteObject writes any other message: the notifications.
-func (s *lineStream) WriteObject(v any) error {
+func (s *Stream) WriteObject(v any) error {
 	line, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -306,4 +311,4 @@ func (s *lineStream) WriteObject(v any) error {
 }
 
 // Close does nothing: stdin and stdout are not ours to close.
-func (s *lineStream) Close() error { return nil }
+func (s *Stream) Close() error { return nil }
