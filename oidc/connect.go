@@ -10,9 +10,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// Flows are those that the application can do, the one that suits it and this
-// machine best first. There is none where no person is needed.
-func (s *Session) Flows() []signin.Flow { return signin.Flows(s.config.AuthMethod) }
+// Flows are those that the application can do, the one to begin with first. There is
+// none where no person is needed.
+func (s *Session) Flows() []signin.Flow { return signin.Flows(s.config) }
 
 // ConnectOptions say how to sign in.
 type ConnectOptions struct {

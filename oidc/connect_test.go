@@ -527,19 +527,26 @@ func TestFlowsSuitTheApplicationAndTheMachine(t *testing.T) {
 	for _, c := range []struct {
 		method  config.AuthMethod
 		browser string // the variable BROWSER
+		signIn  string
 		want    []signin.Flow
 	}{
-		{config.ConfidentialApp, "browser", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
-		{config.MobileApp, "browser", []signin.Flow{signin.Device, signin.Browser, signin.Paste}},
-		{config.PublicApp, "browser", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
-		{config.ConfidentialApp, "", []signin.Flow{signin.Device, signin.Paste, signin.Browser}},
-		{config.MobileApp, "", []signin.Flow{signin.Device, signin.Paste, signin.Browser}},
+		{config.ConfidentialApp, "browser", "", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
+		{config.MobileApp, "browser", "", []signin.Flow{signin.Device, signin.Browser, signin.Paste}},
+		{config.PublicApp, "browser", "", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
+		{config.ConfidentialApp, "", "", []signin.Flow{signin.Device, signin.Paste, signin.Browser}},
+		{config.MobileApp, "", "", []signin.Flow{signin.Device, signin.Paste, signin.Browser}},
+		{config.ConfidentialApp, "browser", "device", []signin.Flow{signin.Device, signin.Browser, signin.Paste}},
+		{config.ConfidentialApp, "browser", "paste", []signin.Flow{signin.Paste, signin.Browser, signin.Device}},
+		{config.ConfidentialApp, "", "browser", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
+		{config.MobileApp, "browser", "browser", []signin.Flow{signin.Browser, signin.Device, signin.Paste}},
 	} {
 		t.Setenv("BROWSER", c.browser)
 		t.Setenv("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
-		s := newWorld(t, domaintest.Options{}, c.method).session()
+		w := newWorld(t, domaintest.Options{}, c.method)
+		w.config.SignIn = c.signIn
+		s := w.session()
 		if got := s.Flows(); !slices.Equal(got, c.want) {
-			t.Errorf("%s with BROWSER=%s: %q, want %q", c.method, c.browser, got, c.want)
+			t.Errorf("%s with BROWSER=%s and sign_in %q: %q, want %q", c.method, c.browser, c.signIn, got, c.want)
 		}
 	}
 }

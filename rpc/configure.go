@@ -200,11 +200,11 @@ func (s *server) methodsFor(session *oidc.Session, err error) []signInMethod {
 	if session != nil && err == nil {
 		flows = session.Flows()
 	} else {
-		flows = signin.Flows("")
+		flows = signin.Flows(config.Config{})
 	}
 	var asked *question
 	if u := config.AsUnconfirmed(err); u != nil {
-		flows = signin.Flows(u.Config.AuthMethod)
+		flows = signin.Flows(u.Config)
 		// A line each: where one is too long, the dialog breaks it and cuts nothing off.
 		asked = &question{
 			fmt.Sprintf("Trust this project's configuration?\nIt signs you in at\n%s\nand sends your tokens to\n%s", u.Domain(), u.Endpoint()),

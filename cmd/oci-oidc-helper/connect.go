@@ -23,9 +23,10 @@ func (a *app) connectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "connect",
 		Short: "Sign in",
-		Long: `Sign in at the identity domain. Without --flow, a confidential_app signs in with
-the browser; a mobile_app does with a code that you enter on any device, and so
-does everybody where no browser can be opened: over SSH, in a container, in CI.`,
+		Long: `Sign in at the identity domain. Without --flow, the configuration's sign_in decides.
+Without that, too, a confidential_app signs in with the browser; a mobile_app does with
+a code that you enter on any device, and so does everybody where no browser can be
+opened: over SSH, in a container, in CI.`,
 		Example: `  oci-oidc-helper connect
   oci-oidc-helper connect --flow device --no-browser`,
 		Args: cobra.NoArgs,

@@ -42,7 +42,7 @@ type newConfig struct {
 // initFlags are the flags of the configuration's keys.
 var initFlags = map[string]string{
 	"domain_url": "domain-url", "client_id": "client-id", "client_secret": "secret-file",
-	"client_key": "key-file", "client_key_id": "key-id", "auth_method": "auth-method", "redirect_uri": "redirect-uri", "scope": "scope", "llm_base_url": "llm-base-url",
+	"client_key": "key-file", "client_key_id": "key-id", "auth_method": "auth-method", "sign_in": "sign-in", "redirect_uri": "redirect-uri", "scope": "scope", "llm_base_url": "llm-base-url",
 	"token_store": "token-store",
 }
 

@@ -11,6 +11,7 @@ package signin
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
@@ -30,19 +31,25 @@ const (
 	Paste   Flow = "paste"   // authorization code, pasted by the person
 )
 
-// Flows are those that an application can do, the one that suits it and this machine
-// best first. There is none where no person is needed.
-func Flows(method config.AuthMethod) []Flow {
+// Flows are those that an application can do. The first one is what sign_in says, else
+// the one that suits the application and this machine best. There is none where no
+// person is needed.
+func Flows(c config.Config) []Flow {
+	var flows []Flow
 	switch {
-	case method.Unattended():
+	case c.AuthMethod.Unattended():
 		return []Flow{}
 	case !place.Browser():
-		return []Flow{Device, Paste, Browser}
-	case method == config.MobileApp: // its redirect is not always registered
-		return []Flow{Device, Browser, Paste}
+		flows = []Flow{Device, Paste, Browser}
+	case c.AuthMethod == config.MobileApp: // its redirect is not always registered
+		flows = []Flow{Device, Browser, Paste}
 	default:
-		return []Flow{Browser, Device, Paste}
+		flows = []Flow{Browser, Device, Paste}
 	}
+	if first := Flow(c.SignIn); first != "" {
+		flows = append([]Flow{first}, slices.DeleteFunc(flows, func(f Flow) bool { return f == first })...)
+	}
+	return flows
 }
 
 // A Prompt is what a person must be shown during a flow.

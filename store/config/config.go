@@ -46,6 +46,7 @@ type Config struct {
 	ClientSecret  SecretRef         // empty for an application without a secret
 	ClientKey     SecretRef         // empty for an application without a key; else PEM
 	ClientKeyID   string            // empty for a key without an ID
+	SignIn        string            // the flow that comes first; empty for the one that suits
 	RedirectURIs  []string          // exactly as registered; one at least
 	Scope         string            // space-separated
 	Resources     []string          // RFC 8707
@@ -103,6 +104,7 @@ type configFile struct {
 	ClientSecret  string            `json:"client_secret"`
 	ClientKey     string            `json:"client_key,omitempty"`
 	ClientKeyID   string            `json:"client_key_id,omitempty"`
+	SignIn        string            `json:"sign_in,omitempty"`
 	RedirectURI   texts             `json:"redirect_uri"`
 	Scope         string            `json:"scope"`
 	Resource      texts             `json:"resource,omitempty"`
@@ -206,6 +208,7 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *configC
 		ClientSecret:  secretRef(p, check, "client_secret", file.ClientSecret),
 		ClientKey:     secretRef(p, check, "client_key", file.ClientKey),
 		ClientKeyID:   check.plainText("client_key_id", file.ClientKeyID),
+		SignIn:        check.signIn(file.SignIn),
 		RedirectURIs:  check.redirectURIs(file.RedirectURI),
 		Scope:         check.scope(file.Scope, method),
 		Resources:     check.resources(file.Resource),
@@ -379,10 +382,14 @@ func (c *configCheck) logLevel(value string) slog.Level {
 }
 
 func (c *configCheck) tokenStore(value string) TokenStore {
-	if !slices.Contains(tokenStores, value) {
-		c.add("token_store", fmt.Sprintf("is %q; write one of %s", value, strings.Join(tokenStores, ", "))+didYouMean(value, tokenStores))
+	return TokenStore(c.oneOf("token_store", value, tokenStores))
+}
+
+func (c *configCheck) signIn(value string) string {
+	if value == "" {
+		return ""
 	}
-	return TokenStore(value)
+	return c.oneOf("sign_in", value, signIns)
 }
 
 // isLoopback reports whether a URL's host is this machine.

@@ -100,6 +100,10 @@ var Keys = []Key{
 		About: "What kind of application it is: a confidential_app has a client secret or client_key, private_key_jwt only " +
 			"the key; a mobile_app has neither and signs in with a code, a public_app has neither and signs in with the " +
 			"browser; client_credentials is for CI and servers: the application itself, without a person."},
+	{Name: "sign_in", Trust: TrustValue, Values: signIns,
+		About: "Which way to sign in comes first, where your company's domain allows only one: with the browser, with a code " +
+			"that is entered on any device, or by pasting the redirect. Without it, the one that suits the application and the machine.",
+		Example: "device"},
 	{Name: "redirect_uri", Trust: TrustValue, Type: Texts, Default: DefaultRedirectURI, Pattern: loopPattern,
 		About: "Where the browser brings the answer: on this machine, and registered with the application letter for letter. " +
 			"A list is tried in its order, where another program has a port."},
@@ -223,7 +227,7 @@ func methodSchema() []any {
 		methods(lacks("client_secret", "client_key"), MobileApp, PublicApp),
 		methods(needs("client_key"), PrivateKeyJWT),
 		methods(lacks("client_secret"), PrivateKeyJWT),
-		methods(lacks("login_hint", "prompt", "max_age", "strict_id_token"), ClientCredentials),
+		methods(lacks(personKeys...), ClientCredentials),
 		map[string]any{
 			"if":   map[string]any{"properties": map[string]any{"auth_method": map[string]any{"enum": []AuthMethod{ConfidentialApp, ClientCredentials}}}},
 			"then": map[string]any{"anyOf": []any{needs("client_secret"), needs("client_key"), needs("tls_client_cert")}},

@@ -36,11 +36,24 @@ const (
 	KeyringStore TokenStore = "keyring" // in the same file, encrypted with a key in the system's keyring
 )
 
+// signIns are the flows that sign_in can put first; package signin makes them.
+var signIns = []string{"browser", "device", "paste"}
+
+// personKeys are of no use where nobody signs in.
+var personKeys = []string{"sign_in", "login_hint", "prompt", "max_age", "strict_id_token"}
+
 var tokenStores = []string{string(FileStore), string(KeyringStore)}
 
+// oneOf returns the value of a key that can have these values alone.
+func (c *configCheck) oneOf(key, value string, values []string) string {
+	if !slices.Contains(values, value) {
+		c.add(key, fmt.Sprintf("is %q; write one of %s", value, strings.Join(values, ", "))+didYouMean(value, values))
+	}
+	return value
+}
+
 func (c *configCheck) authMethod(value string) AuthMethod {
-	if !slices.Contains(methodNames, value) {
-		c.add("auth_method", fmt.Sprintf("is %q; write one of %s", value, strings.Join(methodNames, ", "))+didYouMean(value, methodNames))
+	if c.oneOf("auth_method", value, methodNames); !slices.Contains(methodNames, value) {
 		return ""
 	}
 	return AuthMethod(value)
@@ -54,7 +67,7 @@ func (c *configCheck) combination(file *configFile, config Config) {
 	}
 	c.proof(file, method)
 	if method.Unattended() {
-		for _, key := range []string{"login_hint", "prompt", "max_age", "strict_id_token"} {
+		for _, key := range personKeys {
 			if c.has(key) {
 				c.add(key, "is for people who sign in, and with client_credentials nobody does; remove it")
 			}

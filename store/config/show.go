@@ -49,6 +49,7 @@ func (c Config) Redacted() []byte {
 		ClientSecret:  c.ClientSecret.shown(),
 		ClientKey:     c.ClientKey.shown(),
 		ClientKeyID:   c.ClientKeyID,
+		SignIn:        c.SignIn,
 		RedirectURI:   c.RedirectURIs,
 		Scope:         c.Scope,
 		Resource:      c.Resources,

@@ -90,6 +90,8 @@ func CheckValue(p store.Places, key, value string) error {
 		check.authMethod(value)
 	case "token_store":
 		check.tokenStore(value)
+	case "sign_in":
+		check.signIn(value)
 	case "client_secret", "client_key":
 		secretRef(p, check, key, value)
 	default:
