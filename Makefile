@@ -45,7 +45,7 @@ help:
 	@echo '  make lint       formatting, go vet, staticcheck, types of the shim, workflows'
 	@echo '  make test-go    the Go tests$(if $(RACE),$(comma) under the race detector)'
 	@echo '  make test-windows  the Go tests for Windows, under wine'
-	@echo '  make test-shim  the tests of the shim, under Node'
+	@echo '  make test-shim  the tests of the shim, under Node; make e2e runs them under Bun, too'
 	@echo '  make e2e        the real OpenCode, a browser, a certified identity provider'
 	@echo '  make fuzz       each fuzzer for FUZZTIME, such as 10m'
 	@echo '  make vuln       known vulnerabilities and signatures of what is used'

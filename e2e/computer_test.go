@@ -152,9 +152,9 @@ func helper(t *testing.T, root string) string {
 	return path
 }
 
-// tempDir is t.TempDir with a short name that has no digits: in messages with
-// certain numbers, the plugin hides an invisible character from OpenCode, which
-// would take them for the status of an answer and retry.
+// tempDir is t.TempDir with a short name that has no digits: a message with certain
+// numbers gives way to a fixed sentence, since OpenCode would take them for the status of
+// an answer and retry.
 func tempDir(t *testing.T) string {
 	t.Helper()
 	letters := strings.NewReplacer("2", "U", "3", "V", "4", "W", "5", "X", "6", "Y", "7", "Z")
