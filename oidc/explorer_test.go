@@ -51,6 +51,7 @@ var explorations = []bounds{
 	{processes: 2, calls: 3, faults: 1, moves: 0},
 	{processes: 3, calls: 2, faults: 1, moves: 1},
 	{processes: 2, calls: 2, faults: 1, moves: 2},
+	{processes: 2, calls: 2, faults: 2, moves: 0},
 }
 
 // TestEveryBranch runs real sessions of several processes over a disk, a domain, a keyring
@@ -676,18 +677,19 @@ func (f modelFile) Load() (tokens.Tokens, tokens.Stamp, error) {
 	return t, f.stamp(other), nil
 }
 
-// load is as [tokens.File.Load]: a draft that came after the file counts,
+// load is as [tokens.File.Load]: a draft that was saved after the file counts,
 // here only when it is synced.
 func (d *modelDisk) load() (t tokens.Tokens, other bool) {
+	newest := &saved{}
 	if d.file != nil {
-		t = d.file.tokens
+		newest = d.file
 	}
 	for _, draft := range d.drafts {
-		if draft.synced && draft.tokens.IssuedAt.After(t.IssuedAt) {
-			t, other = draft.tokens, true
+		if draft.synced && draft.version > newest.version {
+			newest, other = draft, true
 		}
 	}
-	return t, other
+	return newest.tokens, other
 }
 
 func (f modelFile) TryLock() (unlock func(), ok bool, err error) {
@@ -1052,6 +1054,7 @@ func (w *explored) state() []byte {
 	}
 	for _, draft := range d.drafts {
 		b = draft.state(append(b, 'd'))
+		b = strconv.AppendBool(b, d.file == nil || draft.version > d.file.version)
 	}
 	b = strconv.AppendInt(append(b, '|'), int64(w.number), 10)
 	b = append(append(b, '|'), w.current...)

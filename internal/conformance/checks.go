@@ -159,10 +159,14 @@ var checks = []check{
 `, ``, "TestEveryBranch"},
 	{"a token in doubt is found risked", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestEveryBranch"},
 	{"pauses grow", "oidc/refresh.go", `failures: failures + 1`, `failures: failures`, "TestPausesGrow"},
-	{"tokens not put in place are found", "store/tokens/tokens.go", `		tokens, stamp.other = draft, true
-`, `		stamp.other = draft.Empty()
+	{"tokens not put in place are found", "store/tokens/tokens.go", `			stamp.other = true
+			return draft, stamp, nil
+`, `			stamp.other = draft.Empty()
 `, "TestTokensThatWereNotPutInPlace"},
-	{"tokens not put in place are kept", "store/tokens/tokens.go", `if err != nil && r.draft.Keep() {`, `if err == nil && r.draft.Keep() {`, "TestTokensThatWereNotPutInPlace"},
+	{"each save is later than the one before", "store/tokens/tokens.go", `t.SavedAt = before.SavedAt.Add(1)`, `_ = before`, "TestTokensThatWereNotPutInPlace"},
+	{"drafts are in the order of their saves", "store/tokens/tokens.go", `draft.SavedAt.After(newest.SavedAt)`, `draft.IssuedAt.After(newest.IssuedAt)`, "TestTokensThatWereNotPutInPlace"},
+	{"a draft stands in for a damaged file", "store/tokens/tokens.go", `if err == nil || Damaged(err) || KeyLost(err) {`, `if err == nil {`, "TestTokensThatWereNotPutInPlace"},
+	{"tokens not put in place are kept", "store/tokens/tokens.go", `if err != nil && r.draft.Keep() {`, `if err == nil && r.draft.Keep() {`, "TestTokensThatCannotBePutInPlace"},
 	{"room is made", "store/tokens/tokens.go", `size = max(size, 2*info.Size())`, `_ = info`, "TestReserveMakesRoom"},
 	{"only invalid_grant ends a session", "oidc/refresh.go", `case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():`, `case err != nil || errors.Is(err, domain.ErrInvalidGrant):`, "TestFaults"},
 	{"invalid_grant ends it", "oidc/refresh.go", `case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():`, `case errors.Is(err, domain.ErrInvalidGrant) && old.Refresh.Empty():`, "TestTheDomainEndsTheSession"},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zalando/go-keyring"
 
@@ -47,6 +48,7 @@ func (f *File) roundTrip(t *testing.T, want Tokens) {
 func (f *File) holds(t *testing.T, want Tokens, other bool) {
 	t.Helper()
 	got, stamp, err := f.Load()
+	want.SavedAt = got.SavedAt
 	if err != nil || got != want || stamp.OtherForm() != other {
 		t.Errorf("got  %+v\nwant %+v, in the other form %v: %v", got, want, stamp.OtherForm(), err)
 	}
@@ -257,6 +259,7 @@ func FuzzSealed(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		tokens, keyName, err := file.parse(text)
+		tokens.SavedAt = time.Time{}
 		var head sealedFile
 		switch {
 		case err != nil:
@@ -285,9 +288,6 @@ func FuzzTokens(f *testing.F) {
 		}
 		if strings.ContainsAny(tokens.Access.Reveal(), "\r\n\x00") || tokens.Access.Empty() {
 			t.Errorf("taken: %q", tokens.Access.Reveal())
-		}
-		if tokens.ExpiresAt.Year() > 9999 || tokens.IssuedAt.Year() > 9999 {
-			return // JSON cannot write it again
 		}
 		if _, err := file.Save(tokens); err != nil {
 			t.Fatal(err)

@@ -38,6 +38,13 @@ type Tokens struct {
 	// RefreshSentAt is when a refresh was sent whose answer never came: the
 	// refresh token may be used up. Zero when there is no such doubt.
 	RefreshSentAt time.Time
+	// RetryAt is until when the domain wants no refresh (Retry-After). Zero when it did
+	// not say so.
+	RetryAt time.Time
+
+	// SavedAt orders the file and its drafts. [Room.Save] sets it, each time later than
+	// what is there, also where the clock was set back.
+	SavedAt time.Time
 }
 
 // Endpoints are what a refresh and a sign-out need of the domain's discovery
@@ -59,17 +66,19 @@ const tokensVersion = 1
 
 // tokensFile is the file as it is written.
 type tokensFile struct {
-	Version       int        `json:"version"`
-	Domain        string     `json:"domain"` // for a person who looks into the file
-	ClientID      string     `json:"clientId"`
-	Subject       string     `json:"subject"`
-	AccessToken   string     `json:"accessToken"`
-	TokenType     string     `json:"tokenType"`
-	RefreshToken  string     `json:"refreshToken,omitempty"`
-	IssuedAt      time.Time  `json:"issuedAt"`
-	ExpiresAt     time.Time  `json:"expiresAt"`
-	RefreshSentAt *time.Time `json:"refreshSentAt,omitempty"`
-	Endpoints     Endpoints  `json:"endpoints"`
+	Version       int       `json:"version"`
+	Domain        string    `json:"domain"` // for a person who looks into the file
+	ClientID      string    `json:"clientId"`
+	Subject       string    `json:"subject"`
+	AccessToken   string    `json:"accessToken"`
+	TokenType     string    `json:"tokenType"`
+	RefreshToken  string    `json:"refreshToken,omitempty"`
+	IssuedAt      time.Time `json:"issuedAt"`
+	ExpiresAt     time.Time `json:"expiresAt"`
+	RefreshSentAt time.Time `json:"refreshSentAt,omitzero"`
+	RetryAt       time.Time `json:"retryAt,omitzero"`
+	SavedAt       time.Time `json:"savedAt,omitzero"` // a version before there were such wrote none
+	Endpoints     Endpoints `json:"endpoints"`
 }
 
 // Load reads the saved tokens; without a file they are empty. A file that is
@@ -94,17 +103,20 @@ func (f *File) Load() (Tokens, Stamp, error) {
 			"Make the file readable by you.").Because(err)
 	}
 	tokens, keyName, err := f.parse(text)
+	if err == nil || Damaged(err) || KeyLost(err) {
+		if draft, there := f.draftAfter(tokens); there {
+			stamp.other = true
+			return draft, stamp, nil
+		}
+	}
 	if err != nil {
 		return Tokens{}, stamp, f.describe(err)
 	}
 	stamp.other = f.seals(keyName) != (keyName != "")
-	if draft, there := f.draftAfter(tokens); there {
-		tokens, stamp.other = draft, true
-	}
 	return tokens, stamp, nil
 }
 
-// draftAfter returns tokens that came after the given ones and were not put in place,
+// draftAfter returns tokens that were saved after the given ones and not put in place,
 // because their process was killed or the file could not be replaced.
 func (f *File) draftAfter(t Tokens) (newest Tokens, there bool) {
 	newest = t
@@ -113,7 +125,7 @@ func (f *File) draftAfter(t Tokens) (newest Tokens, there bool) {
 		if err != nil || len(bytes.TrimSpace(text)) == 0 || notOurs(path) != "" {
 			continue
 		}
-		if draft, _, err := f.parse(text); err == nil && draft.IssuedAt.After(newest.IssuedAt) {
+		if draft, _, err := f.parse(text); err == nil && draft.SavedAt.After(newest.SavedAt) {
 			newest, there = draft, true
 		}
 	}
@@ -201,6 +213,11 @@ func parseTokens(text []byte) (Tokens, error) {
 	if file.AccessToken == "" || file.ExpiresAt.IsZero() || strings.ContainsAny(file.AccessToken, "\r\n\x00") {
 		return Tokens{}, fmt.Errorf("%w: no access token with an expiry", errDamaged)
 	}
+	for _, one := range []time.Time{file.IssuedAt, file.ExpiresAt, file.RefreshSentAt, file.RetryAt, file.SavedAt} {
+		if one.UTC().Year() > 9998 { // RFC 3339 has no later year to write again
+			return Tokens{}, fmt.Errorf("%w: a time of the year %d", errDamaged, one.Year())
+		}
+	}
 	tokens := Tokens{
 		Access:    secret.New(file.AccessToken),
 		Type:      file.TokenType,
@@ -209,9 +226,13 @@ func parseTokens(text []byte) (Tokens, error) {
 		ExpiresAt: file.ExpiresAt,
 		Subject:   file.Subject,
 		Endpoints: file.Endpoints,
+
+		RefreshSentAt: file.RefreshSentAt,
+		RetryAt:       file.RetryAt,
+		SavedAt:       file.SavedAt,
 	}
-	if file.RefreshSentAt != nil {
-		tokens.RefreshSentAt = *file.RefreshSentAt
+	if tokens.SavedAt.IsZero() {
+		tokens.SavedAt = tokens.IssuedAt
 	}
 	return tokens, nil
 }
@@ -314,6 +335,10 @@ func (r *Room) Release() {
 // [File.Load] finds them; that is no error. Its error is a problem of kind Store.
 func (r *Room) Save(t Tokens) (Stamp, error) {
 	f := r.file
+	t.SavedAt = time.Now()
+	if before, _, err := f.Load(); err == nil && !t.SavedAt.After(before.SavedAt) {
+		t.SavedAt = before.SavedAt.Add(1)
+	}
 	text, err := f.format(t)
 	if err == nil && r.key.name != "" {
 		text, err = f.encrypt(text, r.key.name, r.key.key)
@@ -362,7 +387,7 @@ func (f *File) removeOldDrafts() {
 
 // format is the text of a plain token file.
 func (f *File) format(t Tokens) ([]byte, error) {
-	file := tokensFile{
+	return json.MarshalIndent(tokensFile{
 		Version:      tokensVersion,
 		Domain:       f.domain,
 		ClientID:     f.clientID,
@@ -373,12 +398,11 @@ func (f *File) format(t Tokens) ([]byte, error) {
 		IssuedAt:     t.IssuedAt.UTC(),
 		ExpiresAt:    t.ExpiresAt.UTC(),
 		Endpoints:    t.Endpoints,
-	}
-	if !t.RefreshSentAt.IsZero() {
-		sentAt := t.RefreshSentAt.UTC()
-		file.RefreshSentAt = &sentAt
-	}
-	return json.MarshalIndent(file, "", "  ")
+
+		RefreshSentAt: t.RefreshSentAt.UTC(),
+		RetryAt:       t.RetryAt.UTC(),
+		SavedAt:       t.SavedAt.UTC(),
+	}, "", "  ")
 }
 
 // CheckWritable reports whether tokens can be saved, and leaves nothing behind. Its

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -64,13 +65,14 @@ func TestTokensComeBack(t *testing.T) {
 		t.Fatalf("without a file: %+v, %v", tokens, err)
 	}
 	want := testTokens()
-	want.RefreshSentAt = want.IssuedAt
+	want.RefreshSentAt, want.RetryAt = want.IssuedAt, want.IssuedAt
 	saved, err := f.Save(want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, stamp, err := f.Load()
-	if err != nil || got != want {
+	want.SavedAt = got.SavedAt
+	if err != nil || got != want || got.SavedAt.IsZero() {
 		t.Errorf("got  %+v\nwant %+v, %v", got, want, err)
 	}
 	if !stamp.Same(saved) {
@@ -121,37 +123,95 @@ func TestTokensAreTheOwnersOnly(t *testing.T) {
 }
 
 // TestTokensThatWereNotPutInPlace: a process that is killed between writing its tokens
-// and putting them in place, or cannot put them there, does not lose them.
+// and putting them in place, or cannot put them there, does not lose them, whatever
+// differs from the tokens before.
 func TestTokensThatWereNotPutInPlace(t *testing.T) {
-	f := testFile(t)
-	unlock, ok, err := f.TryLock()
-	if err != nil || !ok {
-		t.Fatal(ok, err)
+	const anHour = time.Hour
+	for name, test := range map[string]struct {
+		before func(*Tokens)            // in place
+		damage func(text string) string // of the file; may be nil
+		after  func(*Tokens)            // not in place
+	}{
+		"other tokens": {after: func(t *Tokens) {
+			t.Access, t.Refresh, t.IssuedAt = secret.New("fresh"), secret.New("successor"), t.IssuedAt.Add(anHour)
+		}},
+		"a refresh token alone":      {after: func(t *Tokens) { t.Refresh = secret.New("successor") }},
+		"the end of a refresh token": {after: func(t *Tokens) { t.Refresh = secret.Text{} }},
+		"a refresh without answer":   {after: func(t *Tokens) { t.RefreshSentAt = t.IssuedAt.Add(anHour) }},
+		"a domain to be left alone":  {after: func(t *Tokens) { t.RetryAt = t.IssuedAt.Add(anHour) }},
+		"the clock was set back": {
+			before: func(t *Tokens) { t.SavedAt = time.Now().Add(anHour) },
+			after: func(t *Tokens) {
+				t.Access, t.Refresh, t.IssuedAt = secret.New("fresh"), secret.New("successor"), t.IssuedAt.Add(-anHour)
+			},
+		},
+		"a file of an earlier version": {
+			before: func(t *Tokens) { t.IssuedAt = time.Now().UTC().Round(0) },
+			damage: func(text string) string { return withoutLine(text, "savedAt") },
+			after:  func(t *Tokens) { t.Refresh = secret.New("successor") },
+		},
+		"a damaged file": {
+			damage: func(string) string { return "{" },
+			after:  func(t *Tokens) { t.Refresh = secret.New("successor") },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := testFile(t)
+			unlock, ok, err := f.TryLock()
+			if err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+			defer unlock()
+			old := testTokens()
+			if test.before != nil {
+				test.before(&old)
+			}
+			text, err := f.format(old)
+			if err != nil {
+				t.Fatal(err)
+			}
+			storetest.WriteFile(t, f.Path(), string(text))
+			want := old
+			test.after(&want)
+			if _, err := f.Save(want); err != nil {
+				t.Fatal(err)
+			}
+			// As if the process had been killed before the rename.
+			if err := os.Rename(f.Path(), f.Path()+".KILLED.new"); err != nil {
+				t.Fatal(err)
+			}
+			if test.damage != nil {
+				text = []byte(test.damage(string(text)))
+			}
+			storetest.WriteFile(t, f.Path(), string(text))
+			got, stamp, err := f.Load()
+			want.SavedAt = got.SavedAt
+			if err != nil || got != want || !stamp.OtherForm() {
+				t.Fatalf("after a kill: %+v, %v, to be written again: %v\nwant %+v", got, err, stamp.OtherForm(), want)
+			}
+			if _, err := f.Save(got); err != nil {
+				t.Fatal(err)
+			}
+			if left := store.Drafts(f.Path()); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
 	}
-	defer unlock()
-	old, fresh := testTokens(), testTokens()
-	fresh.Access, fresh.Refresh = secret.New("fresh"), secret.New("successor")
-	fresh.IssuedAt = old.IssuedAt.Add(time.Minute)
-	if _, err := f.Save(old); err != nil {
-		t.Fatal(err)
-	}
-	text, err := f.format(fresh)
-	if err != nil {
-		t.Fatal(err)
-	}
-	storetest.WriteFile(t, f.Path()+".KILLED.new", string(text))
-	got, stamp, err := f.Load()
-	if err != nil || got.Refresh != fresh.Refresh || !stamp.OtherForm() {
-		t.Errorf("after a kill: %+v, %v", got, err)
-	}
-	if _, err := f.Save(got); err != nil {
-		t.Fatal(err)
-	}
-	if left := store.Drafts(f.Path()); len(left) > 0 {
-		t.Errorf("left: %v", left)
-	}
+}
 
-	// What cannot be put in place stays, and is found.
+// withoutLine is text without the line that has a word.
+func withoutLine(text, word string) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, word) }), "\n")
+}
+
+// TestTokensThatCannotBePutInPlace stay beside the file, and are found.
+func TestTokensThatCannotBePutInPlace(t *testing.T) {
+	f, fresh := testFile(t), testTokens()
+	if _, err := f.Save(testTokens()); err != nil {
+		t.Fatal(err)
+	}
+	fresh.Refresh = secret.New("successor")
 	room, err := f.Reserve()
 	if err != nil {
 		t.Fatal(err)
