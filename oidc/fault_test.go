@@ -116,4 +116,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	if _, err := w.session().Token(t.Context(), ""); !problem.Is(err, problem.Domain) || reached {
 		t.Errorf("%v, the other server was reached: %v", err, reached)
 	}
+	w.config.DomainURL = server.URL
+	if _, err := w.session().Connect(t.Context(), ConnectOptions{}); !problem.Is(err, problem.Domain) || reached {
+		t.Errorf("discovery: %v, the other server was reached: %v", err, reached)
+	}
 }

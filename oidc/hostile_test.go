@@ -112,7 +112,7 @@ func TestAHostileDomainIsHarmless(t *testing.T) {
 		{"a refresh token with a line break", domaintest.Token, signin.Device, 200, `{"access_token":"a","refresh_token":"a\nb","token_type":"Bearer"}`, "cannot be used"},
 		{"a token of another type", domaintest.Token, signin.Device, 200, `{"access_token":"a","token_type":"DPoP"}`, "not Bearer"},
 		{"a token of a type that harms", domaintest.Token, signin.Device, 200, `{"access_token":"a","token_type":` + quote(hostileWords) + `}`, "not Bearer"},
-		{"no token", domaintest.Token, signin.Browser, 200, `{}`, "not an identity domain's"},
+		{"no token", domaintest.Token, signin.Browser, 200, `{}`, "without a token"},
 		{"a form instead of JSON", domaintest.Token, signin.Browser, 200, `access_token=a&token_type=Bearer`, "not an identity domain's"},
 		{"an error with success", domaintest.Token, signin.Device, 200, `{"error":"access_denied","access_token":"a"}`, "refused"},
 		{"no ID token", domaintest.Token, signin.Browser, 200, `{"access_token":"a","token_type":"Bearer"}`, "there is none"},

@@ -188,7 +188,7 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, p exp
 		header.Set(name, value)
 	}
 	body := s.clean(session, p.Body)
-	challenged := strings.Contains(header.Get("WWW-Authenticate"), `error="invalid_token"`)
+	challenged := endpoint.InvalidToken(header)
 	switch {
 	case status == 0 || slices.Contains([]int{301, 302, 303, 307, 308}, status):
 		return explainResult{}, redirected(c, header.Get("Location"))

@@ -62,7 +62,7 @@ var checks = []check{
 	{"the browser gets no secret", "oidc/connect.go", `signin.OpenBrowser(p.URL, s.config.Environ())`, `signin.OpenBrowser(p.URL, nil)`, "TestTheBrowserGetsNoSecret"},
 	{"a name is ASCII", "oidc/domain/domain.go", `return r <= ' ' || r > unicode.MaxASCII`, `return r == 0 && r > unicode.MaxASCII`, "TestAHostileDomainIsHarmless"},
 	{"an address is not endless", "oidc/domain/domain.go", ` || len(text) > maxURLSize`, ``, "TestAHostileDomainIsHarmless"},
-	{"redirects are not followed", "oidc/domain/transport.go", `return http.ErrUseLastResponse`, `return nil`, "TestRedirectsAreNotFollowed"},
+	{"redirects are not followed", "oidc/domain/transport.go", `d.transport.RoundTrip(req)`, `(&http.Client{Transport: d.transport}).Do(req)`, "TestRedirectsAreNotFollowed"},
 
 	// The device flow.
 	{"the client proves itself at the poll", "oidc/domain/device.go", `d.post(ctx, r.client.Endpoint.TokenURL, r.client, form)`, `d.post(ctx, r.client.Endpoint.TokenURL, nil, form)`, "TestSignInWithDevice"},
@@ -125,6 +125,13 @@ var checks = []check{
 	{"a project's log is bound to it", "store/config/trust.go", `c.LogFile, c.LogBound = store.Resolve(c.LogFile), true`, `c.LogFile = store.Resolve(c.LogFile)`, "TestAProjectsLogStaysThere"},
 	{"a secret is not logged", "internal/logging/redact.go", `secret.Redact(text)`, `text + secret.Redact("")`, "TestKnownSecretsStayOut"},
 	{"control characters", "oidc/domain/fault.go", `if unicode.IsPrint(r) {`, `if r != 0 || unicode.IsPrint(r) {`, "TestWhatTheDomainSaysIsHarmless"},
+	{"an empty member takes nothing away", "oidc/domain/members.go", `			m.note(last) // an empty one takes nothing away
+			continue`, `			m.note(last)`, "TestOddAnswers"},
+	{"what a cache kept is as old as it says", "oidc/domain/transport.go", `date = date.Add(time.Duration(seconds * float64(time.Second)))`, ``, "TestClocks"},
+	{"an age that is none is not used", "oidc/domain/transport.go", `if err != nil || !(seconds >= 0 && seconds <= longest) {`, `if err != nil {`, "TestClocks"},
+	{"the clock is read when an answer begins", "oidc/domain/transport.go", `	d.learnClock(x) // now`, `	defer d.learnClock(x) // now`, "TestTheClockOfASlowAnswer"},
+	{"what is not HTTP is not quoted", "internal/network/body.go", `phrase = phrase[:end]`, `phrase = phrase[0:]`, "TestAnswersInEveryForm"},
+	{"an answer is unpacked", "internal/network/body.go", `!bytes.Equal(begin, []byte{0x1f, 0x8b})`, `true || !bytes.Equal(begin, []byte{0x1f, 0x8b})`, "TestAnswersInEveryForm"},
 	{"an answer's size", "oidc/domain/transport.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},
 	{"an answer's time", "oidc/domain/transport.go", `context.WithTimeout(ctx, ExchangeTimeout)`, `context.WithCancel(ctx)`, "TestUnreachable"},
 	{"a refresh token is kept", "oidc/domain/answer.go", `tok := old`, `tok := tokens.Tokens{}`, "TestTheOldRefreshTokenStaysWhereNoneCame"},

@@ -20,16 +20,15 @@ const maxReason = 200
 // challenge (RFC 6750, 3), and the plain text of Envoy and Istio. A page in HTML says
 // nothing to people.
 func Reason(header http.Header, body string) string {
+	body = strings.TrimPrefix(strings.TrimPrefix(body, "\ufeff"), "data: ") // an event of a stream (SSE)
 	var value any
 	if json.Unmarshal([]byte(body), &value) == nil {
 		if said := line(said(value, 3)); said != "" {
 			return said
 		}
 	}
-	if match := description().FindStringSubmatch(header.Get("WWW-Authenticate")); match != nil {
-		if said := line(match[1]); said != "" {
-			return said
-		}
+	if said := line(challenge(header, "error_description")); said != "" {
+		return said
 	}
 	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	if value == nil && (kind == "text/plain" || kind == "") && !strings.HasPrefix(strings.TrimSpace(body), "<") {
@@ -38,7 +37,37 @@ func Reason(header http.Header, body string) string {
 	return ""
 }
 
-var description = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`error_description="([^"]*)"`) })
+// challenge returns a parameter of the challenges of an answer (RFC 9110, 11.6.1), or "". A
+// server may write several headers, and quote a value or not.
+func challenge(header http.Header, parameter string) string {
+	all := strings.Join(header.Values("WWW-Authenticate"), ", ")
+	for _, match := range parameters().FindAllStringSubmatch(all, -1) {
+		if strings.EqualFold(match[1], parameter) {
+			return escapedPair().ReplaceAllString(match[2], "$1") + match[3]
+		}
+	}
+	return ""
+}
+
+// InvalidToken reports whether an answer says of its token that no request will be
+// answered with it (RFC 6750, 3.1).
+func InvalidToken(header http.Header) bool {
+	return strings.EqualFold(challenge(header, "error"), "invalid_token")
+}
+
+var (
+	parameters = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([\w.~+/-]+))`)
+	})
+	escapedPair = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\(.)`) })
+)
+
+// wordsForPeople are the members in which servers have them, best first, in small letters.
+// The last are those of Okta, Apigee and Java's frameworks.
+var wordsForPeople = []string{
+	"message", "msg", "error_description", "detail", "description", "title", "error", "errors",
+	"errorsummary", "errormessage", "errormessages", "fault", "faultstring", "reason",
+}
 
 // said returns the first text in a value that is meant for people.
 func said(value any, depth int) string {
@@ -55,8 +84,12 @@ func said(value any, depth int) string {
 			}
 		}
 	case map[string]any:
-		for _, name := range []string{"message", "msg", "error_description", "detail", "description", "title", "error", "errors"} {
-			if text := said(value[name], depth-1); text != "" {
+		byName := make(map[string]any, len(value))
+		for name, one := range value {
+			byName[strings.ToLower(name)] = one
+		}
+		for _, name := range wordsForPeople {
+			if text := said(byName[name], depth-1); text != "" {
 				return text
 			}
 		}
@@ -110,7 +143,7 @@ const JustServed = time.Minute
 // by whether other requests of the session were answered within [JustServed]. An endpoint
 // that says nothing, or no more than "unauthorized", means the token unless they were.
 func Means(header http.Header, body string, served bool) Meaning {
-	if strings.Contains(header.Get("WWW-Authenticate"), `error="invalid_token"`) {
+	if InvalidToken(header) {
 		return TokenRefused
 	}
 	reason := Reason(header, body)

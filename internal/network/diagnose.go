@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -47,12 +46,14 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 		timeout     net.Error
 		op          *net.OpError
 		failed      *failure
+		broken      *notHTTP
 		seen        handshake
 		host        = to.Host
 		proxy, _    = Proxy(to)
 		atProxy     = errors.As(err, &op) && op.Op == "proxyconnect" // not beyond it
 	)
 	if errors.As(err, &failed) {
+		seen.connected.Store(failed.connected.Load())
 		seen.asked.Store(failed.asked.Load())
 		seen.begun.Store(failed.begun.Load())
 		seen.ended.Store(failed.ended.Load())
@@ -67,6 +68,8 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 	switch {
 	case errors.As(err, &refusal):
 		return refusal.problem(proxy, to.Host)
+	case op != nil && op.Op == "socks connect" && proxy != nil && !isCut(err) && !op.Timeout():
+		return refusedBySOCKS(op.Err.Error(), proxy, to.Host)
 	case errors.As(err, &certificate):
 		return problem.New(problem.TLS, refusedCertificate(host, certificate), certificateHint(certificate))
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
@@ -90,22 +93,17 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 	case isCut(err):
 		return passing(host+" cut the connection"+through(proxy, atProxy)+".", "A firewall may be in between; check the network, VPN and proxy, then try again.")
 	}
-	if said, ok := ownTLS(host, err); ok {
+	if said, ok := ownTLS(host, err); ok && !errors.As(err, &broken) {
 		return said
 	}
+	if errors.As(err, &broken) || seen.connected.Load() {
+		if proxy != nil && to.Scheme == "https" && !seen.begun.Load() {
+			host = "the proxy " + proxy.Host
+		}
+		return passing(host+" gave an answer that is not HTTP, or is damaged.",
+			"Check the address and its port; a proxy or firewall in between may damage what is sent. Then try again.")
+	}
 	return passing("no connection to "+host+through(proxy, atProxy)+".", checkNetwork)
-}
-
-func isOne(err error, of []error) bool {
-	return slices.ContainsFunc(of, func(one error) bool { return errors.Is(err, one) })
-}
-
-// PortTaken reports whether err says that another program listens at a port.
-func PortTaken(err error) bool { return isOne(err, errTaken) }
-
-// isCut reports a connection that ended before its time.
-func isCut(err error) bool {
-	return isOne(err, errCut) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // lookUp says why the address of a name was not found.
@@ -149,6 +147,21 @@ func (r *proxyRefusal) problem(proxy *url.URL, host string) *problem.Problem {
 		p = p.Passing()
 	}
 	return p
+}
+
+// refusedBySOCKS is the problem of a SOCKS proxy that makes no connection to a host. The
+// errors of net/http's SOCKS client have no types.
+func refusedBySOCKS(why string, proxy *url.URL, host string) *problem.Problem {
+	switch {
+	case strings.Contains(why, "authentication"), strings.Contains(why, "username/password"):
+		return PasswordForProxy(proxy, nil)
+	case strings.Contains(why, "unexpected protocol version"):
+		return problem.New(problem.Network, "the proxy "+proxy.Host+" does not speak SOCKS5.",
+			"Write its address as http://host:port in HTTPS_PROXY, if it is an HTTP proxy.")
+	default: // RFC 1928, 6
+		return problem.New(problem.Network, fmt.Sprintf("the proxy %s makes no connection to %s (%s).", proxy.Host, host, plain(strings.TrimPrefix(why, "unknown error "))),
+			"Ask who runs the proxy whether it lets this host through; if it is to be reached directly, add it to NO_PROXY.").Passing()
+	}
 }
 
 // PasswordForProxy is the problem of a proxy that answers 407 and offers these

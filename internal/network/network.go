@@ -33,18 +33,29 @@ func (s Settings) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	transport.DisableCompression = true // answerBody unpacks
 	var seen handshake
 	if config := transport.TLSClientConfig; config != nil {
 		seen.watch(config)
 	}
 	trace := &httptrace.ClientTrace{
-		TLSHandshakeStart: func() { seen.begun.Store(true) },
-		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { seen.ended.Store(err == nil) },
+		ConnectDone: func(_, _ string, err error) {
+			if err == nil {
+				seen.connected.Store(true)
+			}
+		},
+		GotFirstResponseByte: func() { seen.answered.Store(true) },
+		TLSHandshakeStart:    func() { seen.begun.Store(true) },
+		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { seen.ended.Store(err == nil) },
 	}
 	resp, err := transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
+		if seen.answered.Load() {
+			err = aboutAnswer(err)
+		}
 		return nil, &failure{err, &seen}
 	}
+	resp.Body = newAnswerBody(resp)
 	return resp, nil
 }
 
@@ -52,7 +63,9 @@ func (s Settings) RoundTrip(req *http.Request) (*http.Response, error) {
 // may not tell: in TLS 1.3 the client has ended its part when the server judges the
 // client certificate, and the alert may be lost in the reset of the connection.
 type handshake struct {
+	connected    atomic.Bool // by TCP, perhaps to a proxy
 	begun, ended atomic.Bool
+	answered     atomic.Bool // the server, after the handshake
 	asked        atomic.Bool // the server wants a client certificate
 }
 

@@ -34,6 +34,19 @@ type refusal struct{ code, description string }
 
 func (r *refusal) Error() string { return "refused: " + r.code }
 
+// refusal returns the error that an answer names. Its code is one of a few words, so that
+// it is known however it is written.
+func (m *members) refusal() refusal {
+	code := strings.TrimSpace(m.single("error"))
+	if code == "" {
+		code = strings.TrimSpace(m.object("error").single("error"))
+	}
+	if lower := strings.ToLower(code); codeProblem(lower, "", "").Kind != problem.Domain {
+		code = lower
+	}
+	return refusal{code, m.text("error_description")}
+}
+
 // errNoTokens is the error of an answer that says success and holds no access token.
 var errNoTokens = errors.New("no access token")
 
@@ -45,7 +58,7 @@ func (d *Domain) readAnswer(x *exchange) (answer, error) {
 		Access: m.text("access_token"), Refresh: m.text("refresh_token"), ID: m.text("id_token"), Type: m.text("token_type"),
 		Lifetime: m.seconds("expires_in", longestLifetime),
 	}
-	refused := refusal{m.text("error"), m.text("error_description")}
+	refused := m.refusal()
 	if len(m.odd) > 0 || malformed != nil && a.Access+a.Refresh != "" {
 		d.log.Warn("the domain's answer is odd", "members", m.odd, "malformed", malformed)
 	}

@@ -116,7 +116,7 @@ func (d *Domain) readDeviceAnswer(x *exchange) (*DeviceRequest, error) {
 		ExpiresAt: time.Now().Add(min(cmp.Or(lifetime, deviceLifetime), deviceLongest)),
 		interval:  min(cmp.Or(interval, devicePoll), devicePollMost),
 	}
-	refused := refusal{m.text("error"), m.text("error_description")}
+	refused := m.refusal()
 	if len(m.odd) > 0 {
 		d.log.Warn("the domain's answer is odd", "members", m.odd)
 	}

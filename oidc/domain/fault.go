@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,8 @@ func (d *Domain) fault(step string, x *exchange, err error) *problem.Problem {
 		return problem.From(context.Cause(x.ctx))
 	case errors.As(err, &refused):
 		return d.refusal(step, x, refused)
+	case errors.Is(err, errNoTokens):
+		return d.withoutTokens(step, x)
 	case errors.Is(err, errTooLarge):
 		return d.nonsense(step, "it is too large", err)
 	case x.err != nil:
@@ -53,7 +56,36 @@ func (d *Domain) unreachable(step string, x *exchange, err error) *problem.Probl
 func (d *Domain) nonsense(step, why string, err error) *problem.Problem {
 	return problem.New(problem.Domain,
 		fmt.Sprintf("Could not %s: the answer of %s is not an identity domain's (%s).", step, d.url.Host, why),
-		"A sign-in page of the network or a proxy may be in between; open any page in the browser, then try again.").Passing().Because(err)
+		portalHint).Passing().Because(err)
+}
+
+const portalHint = "A sign-in page of the network or a proxy may be in between; open any page in the browser, then try again."
+
+// withoutTokens is the problem of an answer in JSON that says success and holds no token.
+func (d *Domain) withoutTokens(step string, x *exchange) *problem.Problem {
+	code, description, _ := x.words(&refusal{})
+	return problem.New(problem.Domain,
+		fmt.Sprintf("Could not %s: %s answered with success (status %d), but without a token%s.", step, d.url.Host, x.status, said(code, description, x.supportID())),
+		"Try again in a moment; if it stays, check domain_url and ask your administrator.").Passing().Because(errNoTokens)
+}
+
+// redirected is the problem of an answer that leads elsewhere, where no request of ours
+// follows.
+func (d *Domain) redirected(step string, x *exchange, cause error) *problem.Problem {
+	message := fmt.Sprintf("Could not %s: %s redirects (status %d)", step, d.url.Host, x.status)
+	hint := portalHint
+	to, err := x.url.Parse(x.header.Get("Location"))
+	if err != nil || to.Host == "" || x.header.Get("Location") == "" {
+		return problem.New(problem.Domain, message+", and does not say where to.", hint).Passing().Because(cause)
+	}
+	if to.Host == x.url.Host {
+		message += " to another address of its own"
+		hint += " If that does not help, ask your administrator, with this message."
+	} else {
+		message += " to " + Printable(to.Host, 100)
+		hint += " If that is your domain's own address, set domain_url to it."
+	}
+	return problem.New(problem.Domain, message+".", hint).Passing().Because(cause)
 }
 
 // refusal is the problem of an error answer (RFC 6749, 5.2; RFC 8628, 3.5).
@@ -71,6 +103,10 @@ func (d *Domain) refusal(step string, x *exchange, refused *refusal) *problem.Pr
 		p := network.PasswordForProxy(proxy, x.header.Values("Proxy-Authenticate"))
 		p.Message = could + p.Message
 		return p.Because(cause)
+	case x.status == http.StatusNetworkAuthenticationRequired: // RFC 6585, 6
+		return d.nonsense(step, fmt.Sprintf("status %d", x.status), cause)
+	case 300 <= x.status && x.status <= 399 && x.status != http.StatusNotModified:
+		return d.redirected(step, x, cause)
 	case x.status >= 500, refused.code == "temporarily_unavailable", refused.code == "server_error":
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.status, said),
 			"Wait a moment, then try again.").Passing().Because(cause)
@@ -91,10 +127,8 @@ func (x *exchange) words(refused *refusal) (code, description string, isJSON boo
 	m, malformed := readMembers(x.body)
 	isJSON = malformed == nil || json.Valid(x.body)
 	if code == "" && isJSON {
-		code = m.loose("code")
-		if inner := m.object("error"); code == "" {
-			code = inner.loose("code")
-		}
+		inner := m.object("error")
+		code = cmp.Or(m.loose("code"), m.loose("errorCode"), inner.loose("code"))
 	}
 	if description == "" {
 		// Redacted first: a secret that is cut is not known for one.

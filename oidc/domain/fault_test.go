@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -53,6 +54,20 @@ func TestWordsOfTheDomain(t *testing.T) {
 		"HTML":                       {403, "text/html", "<html>Blocked</html>", []string{"not an identity domain's (status 403)"}, problem.Domain, true},
 		"empty":                      {400, "", "", []string{"not an identity domain's (status 400)"}, problem.Domain, true},
 		"half an object":             {400, "application/json", `{"code":"inv`, []string{"not an identity domain's (status 400)"}, problem.Domain, true},
+		"a list of one":              {400, "application/json", `{"error":["invalid_scope"]}`, []string{"does not know the scope"}, problem.Config, false},
+		"in capitals":                {400, "application/json", `{"error":"INVALID_SCOPE "}`, []string{"does not know the scope"}, problem.Config, false},
+		"OAuth in an object":         {400, "application/json", `{"error":{"error":"invalid_scope","error_description":"no such scope"}}`, []string{"does not know the scope", "no such scope"}, problem.Config, false},
+		"another's code in capitals": {400, "application/json", `{"error":"E7_UNKNOWN"}`, []string{"the domain refused (E7_UNKNOWN)"}, problem.Domain, false},
+		"Okta":                       {403, "application/json", `{"errorCode":"E0000011","errorSummary":"Invalid token provided"}`, []string{"E0000011", "Invalid token provided"}, problem.Domain, false},
+		"Apigee":                     {401, "application/json", `{"fault":{"faultstring":"Invalid ApiKey","detail":{"errorcode":"oauth.v2.x"}}}`, []string{"Invalid ApiKey"}, problem.Domain, false},
+		"AWS":                        {403, "application/json", `{"Message":"User is not authorized"}`, []string{"User is not authorized"}, problem.Domain, false},
+		"Spring":                     {415, "application/json", `{"status":415,"error":"Unsupported Media Type","message":"","path":"/t"}`, []string{"Unsupported Media Type"}, problem.Domain, false},
+		"RFC 9457":                   {403, "application/problem+json", `{"type":"about:blank","title":"Forbidden","detail":"Not from this network"}`, []string{"Not from this network"}, problem.Domain, false},
+		"a byte order mark":          {400, "application/json", "\xef\xbb\xbf" + `{"code":"x7","message":"y is wrong"}`, []string{"x7", "y is wrong"}, problem.Domain, false},
+		"success, in words alone":    {200, "application/json", `{"status":"FAILED","message":"account is locked"}`, []string{"with success (status 200), but without a token", "account is locked"}, problem.Domain, true},
+		"success, and an error":      {200, "application/json", `{"error":{"code":"x7","message":"y is wrong"}}`, []string{"without a token", "x7", "y is wrong"}, problem.Domain, true},
+		"a sign-in page's network":   {511, "text/html", "<html>", []string{"not an identity domain's (status 511)"}, problem.Domain, true},
+		"too early":                  {425, "text/plain", "Too Early", []string{"status 425", "Too Early"}, problem.Domain, true},
 		"what was sent":              {400, "application/json", `{"code":"bad","description":"you sent ` + secretOfOurs + ` to us"}`, []string{"you sent [redacted] to us"}, problem.Domain, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,6 +97,33 @@ func TestWordsOfTheDomain(t *testing.T) {
 	}
 }
 
+// A redirect is told with the place that it leads to.
+func TestWhereARedirectLeads(t *testing.T) {
+	for location, says := range map[string]string{
+		"https://login.example.com/t?code=1": "redirects (status 308) to login.example.com.",
+		"/t/":                                "redirects (status 308) to another address of its own.",
+		"//portal.example/":                  "redirects (status 308) to portal.example.",
+		"https://u:p@portal.example/":        "redirects (status 308) to portal.example.",
+		"https://\u202eportal.example/":      "redirects (status 308) to ",
+		"":                                   "does not say where to",
+		"http://[::1":                        "does not say where to",
+		"mailto:ada@example.com":             "does not say where to",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if location != "" {
+				w.Header().Set("Location", location)
+			}
+			w.WriteHeader(http.StatusPermanentRedirect)
+		}))
+		d := newDomain(t, config.Config{DomainURL: server.URL, ClientID: "client", RedirectURIs: []string{"http://localhost/"}})
+		_, err := d.discover(t.Context())
+		server.Close()
+		if p := problem.From(err); p == nil || !strings.Contains(p.Message, says) || strings.ContainsAny(p.Message, "\u202e@") || p.Kind != problem.Domain || !p.Retryable {
+			t.Errorf("%q: %+v", location, p)
+		}
+	}
+}
+
 // What a cache has kept is as old as it says, and no sign of another clock.
 func TestClocks(t *testing.T) {
 	at := func(ago time.Duration) string { return time.Now().Add(-ago).UTC().Format(http.TimeFormat) }
@@ -107,4 +149,29 @@ func TestClocks(t *testing.T) {
 			t.Errorf("%s: %s, %v, want %s, %v", name, skew, ok, row.skew, row.ok)
 		}
 	}
+}
+
+// slowly is a body that takes half a minute.
+type slowly struct{ io.Reader }
+
+func (s slowly) Read(p []byte) (int, error) {
+	time.Sleep(25 * time.Second)
+	return s.Reader.Read(p)
+}
+
+// A slow answer makes no clock look slow.
+func TestTheClockOfASlowAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t, config.Config{DomainURL: "https://idcs.example", ClientID: "client"})
+		d.UseTransport(way(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Request: req, Body: io.NopCloser(slowly{strings.NewReader("{}")}),
+				Header: http.Header{"Date": {time.Now().UTC().Format(http.TimeFormat)}}}, nil
+		}))
+		if _, err := d.discover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if skew := d.ClockSkew(); skew != 0 {
+			t.Errorf("the clocks are %s apart", skew)
+		}
+	})
 }

@@ -27,7 +27,11 @@ var errNotObject = errors.New("not a JSON object")
 // members before that place, and an error.
 func readMembers(text []byte) (*members, error) {
 	m := &members{raw: map[string]json.RawMessage{}}
-	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
+	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+	if after, ok := bytes.CutPrefix(text, []byte(")]}'")); ok { // kept from being a script
+		text = bytes.TrimLeft(after, ", \t\r\n")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	if first, err := decoder.Token(); err != nil || first != json.Delim('{') {
 		return m, errNotObject
 	}
@@ -42,6 +46,10 @@ func readMembers(text []byte) (*members, error) {
 			return m, fmt.Errorf("%v: %w", Printable(fmt.Sprint(name), 40), err)
 		}
 		last = fmt.Sprint(name)
+		if before := m.raw[last]; len(before) > 2 && (string(value) == "null" || string(value) == `""`) {
+			m.note(last) // an empty one takes nothing away
+			continue
+		}
 		m.raw[last] = value
 	}
 	_, err := decoder.Token()

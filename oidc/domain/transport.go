@@ -65,24 +65,19 @@ func (d *Domain) post(ctx context.Context, endpoint string, as *client, form url
 	return d.send(ctx, req)
 }
 
-// send makes the exchange. It follows no redirects: whoever the answer names would
-// get the request.
+// send makes the exchange. It has no http.Client, which would follow redirects: whoever
+// the answer names would get the request.
 func (d *Domain) send(ctx context.Context, req *http.Request) *exchange {
 	x := &exchange{ctx: ctx, url: req.URL}
-	defer d.learnClock(x)
 	ctx, cancel := context.WithTimeout(ctx, ExchangeTimeout)
 	defer cancel()
 	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { x.sent.Store(true) },
 	}))
 	req.Header.Set("Accept", "application/json")
-	client := &http.Client{
-		Transport:     d.transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	log := d.log.With("method", req.Method, "host", req.URL.Host, "path", req.URL.Path)
 	began := time.Now()
-	resp, err := client.Do(req)
+	resp, err := d.transport.RoundTrip(req)
 	if err != nil {
 		log.Debug("no answer from the domain", "took", time.Since(began), "err", err)
 		x.err = err
@@ -90,6 +85,7 @@ func (d *Domain) send(ctx context.Context, req *http.Request) *exchange {
 	}
 	defer resp.Body.Close()
 	x.status, x.header = resp.StatusCode, resp.Header
+	d.learnClock(x) // now: the body may take its time
 	x.body, x.err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerSize+1))
 	if x.err == nil && len(x.body) > maxAnswerSize {
 		x.body, x.err = nil, errTooLarge
