@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -269,13 +270,13 @@ func TestWhereATokenMayGo(t *testing.T) {
 		says                          string // the problem; "" for a token
 		tls                           bool
 	}{
-		{"plain", bun, server.LLMBaseURL, "", nil, "", false},
-		{"a proxy that would see it", bun, server.LLMBaseURL, "", map[string]string{"HTTP_PROXY": "http://proxy.example"}, "through the proxy in the clear", false},
-		{"Node uses no proxy", node, server.LLMBaseURL, "", map[string]string{"HTTP_PROXY": "http://proxy.example"}, "", false},
-		{"an exception", bun, server.LLMBaseURL, "", map[string]string{"HTTP_PROXY": "http://proxy.example", "NO_PROXY": "x, 127.0.0.1"}, "", false},
-		{"unchecked, in Node", node, "https://llm.example.com/v1", "", map[string]string{"NODE_TLS_REJECT_UNAUTHORIZED": "0"}, "NODE_TLS_REJECT_UNAUTHORIZED is set", false},
-		{"unchecked, in Bun", bun, "https://llm.example.com/v1", "", map[string]string{"NODE_TLS_REJECT_UNAUTHORIZED": "0"}, "", true},
-		{"a CA that is none", bun, "https://llm.example.com/v1", fmt.Sprintf(`,"ca_file":%q`, ca), nil, "holds no certificate", false},
+		{"plain", opencode.Bun, server.LLMBaseURL, "", nil, "", false},
+		{"a proxy that would see it", opencode.Bun, server.LLMBaseURL, "", map[string]string{"HTTP_PROXY": "http://proxy.example"}, "through the proxy in the clear", false},
+		{"Node uses no proxy", opencode.Node, server.LLMBaseURL, "", map[string]string{"HTTP_PROXY": "http://proxy.example"}, "", false},
+		{"an exception", opencode.Bun, server.LLMBaseURL, "", map[string]string{"HTTP_PROXY": "http://proxy.example", "NO_PROXY": "x, 127.0.0.1"}, "", false},
+		{"unchecked, in Node", opencode.Node, "https://llm.example.com/v1", "", map[string]string{"NODE_TLS_REJECT_UNAUTHORIZED": "0"}, "NODE_TLS_REJECT_UNAUTHORIZED is set", false},
+		{"unchecked, in Bun", opencode.Bun, "https://llm.example.com/v1", "", map[string]string{"NODE_TLS_REJECT_UNAUTHORIZED": "0"}, "", true},
+		{"a CA that is none", opencode.Bun, "https://llm.example.com/v1", fmt.Sprintf(`,"ca_file":%q`, ca), nil, "holds no certificate", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			// On Windows both spellings are one variable, so the one with a value comes last.

@@ -16,6 +16,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/qr"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
@@ -102,13 +103,13 @@ func (s *server) encodeToken(session *oidc.Session, token oidc.Token) (json.RawM
 }
 
 // endpointOf is where the session's tokens may go. It is found out once a session.
-func (s *server) endpointOf(session *oidc.Session) (*endpointInfo, error) {
+func (s *server) endpointOf(session *oidc.Session) (*opencode.EndpointInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.endpoint != nil && s.endpointSession == session {
 		return s.endpoint, nil
 	}
-	to, err := endpointFor(session.Config(), s.client.Runtime)
+	to, err := opencode.EndpointFor(session.Config(), s.client.Runtime)
 	if err == nil {
 		s.endpoint, s.endpointSession = to, session
 	}
@@ -155,7 +156,7 @@ func (s *server) status(context.Context, noParams) (any, error) {
 	status := NewStatusResult(session, err, s.Log.Path(), s.Version)
 	shown := hostStatus{StatusResult: status, Title: s.statusTitle(status), Text: s.statusText(status)}
 	if err == nil {
-		shown.Item = itemFor(session.Status(), time.Now())
+		shown.Item = opencode.ItemFor(session.Status(), time.Now())
 	}
 	return shown, nil
 }
@@ -163,13 +164,13 @@ func (s *server) status(context.Context, noParams) (any, error) {
 // hostStatus is the status as a host shows it.
 type hostStatus struct {
 	StatusResult
-	Title string `json:"title"`
-	Text  string `json:"text"`
-	Item  *item  `json:"item,omitempty"`
+	Title string         `json:"title"`
+	Text  string         `json:"text"`
+	Item  *opencode.Item `json:"item,omitempty"`
 }
 
 func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
-	if p.Confirm == notConfirmed {
+	if p.Confirm == opencode.NotConfirmed {
 		return nil, problem.New(problem.Untrusted, "The project's configuration was not confirmed: nothing was sent to anybody.",
 			"If you do not know why it is there, remove it.")
 	}
@@ -191,7 +192,7 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 				drawn = qr.Lines(cmp.Or(shown.CompleteURL, shown.URL))
 			}
 			s.notify("connect/prompt", connectPrompt{
-				Attempt: p.Attempt, Flow: shown.Flow, URL: shown.URL, Text: instructions(shown, drawn, p.View, time.Now()),
+				Attempt: p.Attempt, Flow: shown.Flow, URL: shown.URL, Text: opencode.Instructions(shown, drawn, p.View, time.Now()),
 				Paste: shown.Flow == signin.Paste, UserCode: shown.UserCode,
 				ExpiresAt: shown.ExpiresAt.UTC().Truncate(time.Second), BrowserOpened: shown.BrowserOpened,
 			})

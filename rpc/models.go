@@ -8,6 +8,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -72,7 +73,7 @@ func (s *server) askForModels(session *oidc.Session) <-chan struct{} {
 			s.Log.Info("the endpoint told no models", "problem", problem.From(err))
 		} else {
 			s.Log.Info("the endpoint told its models", "models", len(models))
-			if !reflect.DeepEqual(models, before) && s.isHost(opencode2) {
+			if !reflect.DeepEqual(models, before) && s.isHost(opencode.Version2) {
 				s.notify("configure/changed", noParams{})
 			}
 		}

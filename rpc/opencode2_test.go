@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 )
 
 // TestOpenCode2IsToldEverythingInItsForm, before and after a sign-in; its command to sign
@@ -14,7 +15,7 @@ func TestOpenCode2IsToldEverythingInItsForm(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	p := converse(t, configured(t, server))
 	p.call("initialize", `{"protocol":1,"client":{"name":"x","version":"0","host":"opencode-2","runtime":"node"}}`, nil)
-	configure := func() (told configureResult2) {
+	configure := func() (told opencode.Completed2) {
 		t.Helper()
 		result, err := json.Marshal(p.call("configure", "", nil).Result)
 		if err == nil {

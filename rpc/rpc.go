@@ -23,6 +23,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 )
 
 // Protocol is the version of this conversation.
@@ -67,7 +68,7 @@ func newProblemInfo(p *problem.Problem) *problemInfo {
 	if p == nil {
 		return nil
 	}
-	return &problemInfo{string(p.Kind), p.Message, p.Hint, p.Retryable, brief(p.Kind)}
+	return &problemInfo{string(p.Kind), p.Message, p.Hint, p.Retryable, opencode.Brief(p.Kind)}
 }
 
 // errorData is the data of an error that is a problem.
@@ -87,7 +88,7 @@ type getTokenResult struct {
 	TokenType   string     `json:"tokenType"`
 	ExpiresAt   time.Time  `json:"expiresAt"`
 	UseUntil    *time.Time `json:"useUntil,omitempty"` // lent: not to be asked for again before
-	*endpointInfo
+	*opencode.EndpointInfo
 }
 
 type refreshResult struct {
@@ -128,11 +129,11 @@ func NewStatusResult(s *oidc.Session, err error, logPath, version string) Status
 }
 
 type connectParams struct {
-	Attempt     int         `json:"attempt"` // the caller's number for it, which its prompt bears
-	Flow        signin.Flow `json:"flow"`
-	OpenBrowser *bool       `json:"openBrowser"` // true by default
-	Confirm     string      `json:"confirm"`     // the answer to the method's question
-	View        view        `json:"view"`
+	Attempt     int           `json:"attempt"` // the caller's number for it, which its prompt bears
+	Flow        signin.Flow   `json:"flow"`
+	OpenBrowser *bool         `json:"openBrowser"` // true by default
+	Confirm     string        `json:"confirm"`     // the answer to the method's question
+	View        opencode.View `json:"view"`
 }
 
 type connectResult struct {

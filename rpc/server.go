@@ -19,6 +19,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/lines"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -87,7 +88,7 @@ type server struct {
 	running   map[jsonrpc2.ID]context.CancelFunc // of the requests that are not answered yet
 	ending    bool
 
-	endpoint        *endpointInfo // of endpointSession; nil before it is known
+	endpoint        *opencode.EndpointInfo // of endpointSession; nil before it is known
 	endpointSession *oidc.Session
 	client          clientInfo
 	unfit           *problem.Problem // why this shim is answered nothing else
@@ -99,7 +100,7 @@ type server struct {
 	tokenMu   sync.Mutex
 	token     oidc.Token // the last one sent
 	useUntil  time.Time
-	tokenTo   *endpointInfo
+	tokenTo   *opencode.EndpointInfo
 	tokenJSON json.RawMessage // its result
 
 	known secret.Known // to be kept from agents
@@ -251,7 +252,7 @@ func (s *server) wireError(method string, err error) *jsonrpc2.Error {
 	p := problem.From(err)
 	s.Log.Info("answered with a problem", "method", method, "problem", p)
 	e := &jsonrpc2.Error{Code: problemCode, Message: p.Message}
-	e.SetError(errorData{string(p.Kind), p.Hint, p.Retryable, brief(p.Kind)})
+	e.SetError(errorData{string(p.Kind), p.Hint, p.Retryable, opencode.Brief(p.Kind)})
 	return e
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
@@ -83,7 +84,7 @@ func TestAProjectsConfiguration(t *testing.T) {
 	yes := func(digest string) message {
 		return p.call("connect", fmt.Sprintf(`{"flow":"device","openBrowser":false,"confirm":%q}`, digest), nil)
 	}
-	if m := yes(notConfirmed); m.Error == nil || !strings.Contains(m.Error.Message, "was not confirmed") {
+	if m := yes(opencode.NotConfirmed); m.Error == nil || !strings.Contains(m.Error.Message, "was not confirmed") {
 		t.Errorf("no: %+v", m)
 	}
 	if m := yes(first); m.Error == nil || m.Error.Data.Kind != "untrusted" || !strings.Contains(m.Error.Message, "llm2.evil") {

@@ -1,19 +1,19 @@
-package rpc
+package opencode
 
 import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 )
 
-// opencode2 is OpenCode 2 as a client names it.
-const opencode2 = "opencode-2"
+// Version2 is OpenCode 2 as a client names it.
+const Version2 = "opencode-2"
 
-// configureResult2 is what configure answers OpenCode 2, in its own form. It applies what
+// Completed2 is what configure answers OpenCode 2, in its own form. It applies what
 // the person wrote itself, after this.
-type configureResult2 struct {
+type Completed2 struct {
 	Provider provider2      `json:"provider"`
-	Methods  []signInMethod `json:"methods"`
-	Tools    []toolInfo     `json:"tools"`
+	Methods  []SignInMethod `json:"methods"`
+	Tools    []Tool         `json:"tools"`
 
 	// The environment variables that hold a secret: no command of an agent may inherit them.
 	Secrets []string `json:"secrets"`
@@ -33,8 +33,8 @@ type providerInfo2 struct {
 	Settings      map[string]string `json:"settings"`
 }
 
-// configure2 is what OpenCode 2 lists of the plugin.
-func configure2(session *oidc.Session, baseURL string, known endpoint.Models, methods []signInMethod) configureResult2 {
+// Complete2 is what OpenCode 2 lists of the plugin.
+func Complete2(session *oidc.Session, baseURL string, known endpoint.Models, methods []SignInMethod) Completed2 {
 	secrets := []string{}
 	if session != nil {
 		if variable := session.Config().Proof().Env(); variable != "" {
@@ -42,12 +42,12 @@ func configure2(session *oidc.Session, baseURL string, known endpoint.Models, me
 		}
 	}
 	info := providerInfo2{
-		ID: provider, Name: providerName, IntegrationID: provider,
+		ID: Provider, Name: ProviderName, IntegrationID: Provider,
 		// Listed without an account, too: client credentials need none, nor does a sign-in
 		// with the helper alone.
 		Activation: "enabled",
 		Package:    "@opencode/ai/providers/openai-compatible",
 		Settings:   map[string]string{"baseURL": baseURL},
 	}
-	return configureResult2{provider2{info, known.Complete(provider)}, methods, tools, secrets}
+	return Completed2{provider2{info, known.Complete(Provider)}, methods, tools, secrets}
 }

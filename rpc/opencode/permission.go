@@ -1,4 +1,4 @@
-package rpc
+package opencode
 
 import (
 	"encoding/json"
@@ -93,6 +93,23 @@ func (r denyRules) addTo(permission json.RawMessage) json.RawMessage {
 			list.setLast(own.pattern, own.action)
 		}
 		all.setLast(rule.permission, encode(list))
+	}
+	return encode(all)
+}
+
+// addToAgents adds the rules to the agents that have rules of their own.
+func (r denyRules) addToAgents(agents json.RawMessage) json.RawMessage {
+	var all ordered
+	if json.Unmarshal(agents, &all) != nil {
+		return agents
+	}
+	for i, m := range all {
+		var agent ordered
+		if json.Unmarshal(m.value, &agent) != nil || agent.get("permission") == nil {
+			continue
+		}
+		agent.set("permission", r.addTo(agent.get("permission")))
+		all[i].value = encode(agent)
 	}
 	return encode(all)
 }

@@ -1,0 +1,164 @@
+package opencode
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+)
+
+// An EndpointInfo is where a token may go, and how. It crosses the wire together with the
+// token, so that no token is sent to the endpoint of another session.
+type EndpointInfo struct {
+	BaseURL string   `json:"baseURL"`
+	TLS     *TLSInfo `json:"tls,omitempty"`
+}
+
+// TLSInfo are options of Bun's fetch.
+type TLSInfo struct {
+	RejectUnauthorized bool   `json:"rejectUnauthorized"`
+	CA                 string `json:"ca,omitempty"`
+}
+
+// EndpointFor is how OpenCode, in a runtime of its own, may send a token to the endpoint.
+// Its fetch goes by the environment: HTTPS_PROXY and NO_PROXY, NODE_EXTRA_CA_CERTS and
+// SSL_CERT_FILE. Added here is ca_file; taken away is NODE_TLS_REJECT_UNAUTHORIZED, by
+// which anybody could have the token.
+func EndpointFor(c config.Config, runtime string) (*EndpointInfo, error) {
+	info := &EndpointInfo{BaseURL: c.BaseURL}
+	to, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return nil, problem.New(problem.Config, "llm_base_url is not a web address.", "Write it as https://host/v1.").Because(err)
+	}
+	if to.Scheme == "http" {
+		if runtime == Bun && seenByProxy(to) {
+			return nil, problem.New(problem.Config,
+				fmt.Sprintf("HTTP_PROXY is set, and OpenCode would send the token for %s, which is this machine, through the proxy in the clear.", to.Hostname()),
+				fmt.Sprintf("Add %s to NO_PROXY.", to.Hostname()))
+		}
+		return info, nil
+	}
+	unchecked := os.Getenv("NODE_TLS_REJECT_UNAUTHORIZED")
+	if unchecked == "0" && runtime == Node { // which has no way around it for a single request
+		return nil, problem.New(problem.Config,
+			fmt.Sprintf("NODE_TLS_REJECT_UNAUTHORIZED is set, so that anybody could pass for %s and get the token.", to.Host),
+			"Unset it where OpenCode is started; a company's CA is named in NODE_EXTRA_CA_CERTS.")
+	}
+	ca, err := c.EndpointNetwork().CompanyCAs()
+	if err != nil {
+		return nil, err
+	}
+	if ca != "" || unchecked != "" {
+		info.TLS = &TLSInfo{true, ca}
+	}
+	return info, nil
+}
+
+// The runtimes of a host.
+const (
+	Bun  = "bun"
+	Node = "node"
+)
+
+// seenByProxy reports whether Bun would ask a proxy for a URL on this machine: unlike
+// other programs, it makes no exception for loopback.
+func seenByProxy(to *url.URL) bool {
+	if cmp.Or(os.Getenv("http_proxy"), os.Getenv("HTTP_PROXY")) == "" {
+		return false
+	}
+	for entry := range strings.SplitSeq(cmp.Or(os.Getenv("no_proxy"), os.Getenv("NO_PROXY")), ",") {
+		entry = strings.ToLower(strings.TrimSpace(entry))
+		if slices.Contains([]string{"*", to.Hostname(), "[" + to.Hostname() + "]", to.Host}, entry) {
+			return false
+		}
+	}
+	return true
+}
+
+// Misdirected is the problem of a request that was to go to another address than the
+// endpoint's.
+func Misdirected(c config.Config, address string) *problem.Problem {
+	return problem.New(problem.Config,
+		fmt.Sprintf("The request goes to %s, but llm_base_url in %s is at %s: the token is sent there and nowhere else.", address, c.Path, Origin(c)),
+		"Make options.baseURL of the provider in opencode.json agree with llm_base_url, or remove it.")
+}
+
+// Origin is the endpoint's scheme and host.
+func Origin(c config.Config) string {
+	u, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return c.BaseURL
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// ProxyRefused is the problem of an endpoint behind a proxy that wants a password.
+func ProxyRefused(c config.Config) *problem.Problem {
+	return problem.New(problem.Network,
+		fmt.Sprintf("The proxy on the way to %s wants a user name and password, or does not accept those that it was given.", host(c)),
+		"Put them into HTTPS_PROXY, as http://user:password@host:port, with special characters percent-encoded.")
+}
+
+// NoModels is the problem of a request that names the placeholder for a model.
+func NoModels(c config.Config) *problem.Problem {
+	return problem.New(problem.Config,
+		fmt.Sprintf("You are signed in, but no models of %s are known yet.", host(c)),
+		`Start OpenCode again. If there are none then either, "oci-oidc-helper models --refresh" tells why; you can also name them under provider.oci-oidc.models in opencode.json.`)
+}
+
+func host(c config.Config) string {
+	return strings.TrimPrefix(strings.TrimPrefix(Origin(c), "https://"), "http://")
+}
+
+// FetchFailed is the problem of a fetch that failed with a code of the runtime, or nil
+// where that may pass, and the host tries again.
+func FetchFailed(c config.Config, code string) *problem.Problem {
+	to, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return nil
+	}
+	if code == "UnsupportedProxyProtocol" {
+		return problem.New(problem.Config, "OpenCode cannot use the proxy that HTTPS_PROXY names.",
+			fmt.Sprintf("It must be an HTTP proxy; if %s is reached directly, add it to NO_PROXY.", to.Hostname()))
+	}
+	if !certificateCode().MatchString(code) {
+		return nil
+	}
+	if strings.Contains(code, "ALTNAME") && net.ParseIP(to.Hostname()) != nil && strings.Contains(to.Host, "[") {
+		return problem.New(problem.TLS, fmt.Sprintf("OpenCode does not accept the certificate of an IPv6 address, %s.", to.Host),
+			fmt.Sprintf("Write a host name in llm_base_url in %s.", c.Path))
+	}
+	return problem.New(problem.TLS, fmt.Sprintf("The certificate of %s was not accepted (%s).", to.Host, certificateCode().FindString(code)),
+		fmt.Sprintf(`If your company inspects connections, name the file of its CA (PEM) as ca_file in %s, or in NODE_EXTRA_CA_CERTS. "oci-oidc-helper doctor" shows the certificate.`, c.Path))
+}
+
+var certificateCode = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Z0-9_]*(CERT|SELF_SIGNED|UNABLE_TO_VERIFY)[A-Z0-9_]*$`)
+})
+
+// Redirected is the problem of an endpoint that redirects.
+func Redirected(c config.Config, location string) *problem.Problem {
+	to := ""
+	if base, err := url.Parse(c.BaseURL); err == nil && location != "" {
+		if u, err := base.Parse(location); err == nil {
+			to = fmt.Sprintf(" to %s://%s", u.Scheme, u.Host)
+		}
+	}
+	return problem.New(problem.Config,
+		fmt.Sprintf("The endpoint %s redirects%s; redirects are not followed, so that the token and the prompt stay where they belong.", Origin(c), to),
+		fmt.Sprintf("Set llm_base_url in %s to the address that answers itself, or ask who runs the endpoint.", c.Path))
+}
+
+// AsksForPlaceholder reports whether a request names the model that stands where none is
+// known; the AI SDK names the model first.
+func AsksForPlaceholder(request string) bool {
+	return strings.HasPrefix(request, fmt.Sprintf(`{"model":%q,`, placeholderModel))
+}
