@@ -137,10 +137,10 @@ func (r *run) await(what string, there func() bool) {
 	}
 }
 
-// eventually repeats try until it succeeds, for ten seconds.
+// eventually repeats try until it succeeds, for a minute: the machine may be busy.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := try()
 		if err == nil {
