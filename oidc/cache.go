@@ -71,10 +71,10 @@ type cached struct {
 	fingerprint string        // of the access token
 	margin      time.Duration // before the expiry, in which a refresh begins
 
-	stamp    tokens.Stamp // of the file when it was last read or written
-	unsaved  bool         // these tokens could not be written
-	replaces string       // fingerprint of the access token that the file held then
-	withheld bool         // the file has tokens that this process may not have
+	stamp    tokens.Stamp  // of the file when it was last read or written
+	unsaved  bool          // these tokens, or what is noted of them, could not be written
+	replaces tokens.Tokens // what the file held then
+	withheld bool          // the file has tokens that this process may not have
 	problem  *problem.Problem
 }
 
@@ -118,7 +118,7 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 	if err == nil {
 		// Only the successor of what the file still holds stays in memory.
 		theirs := tokensOf(t, stamp)
-		if c.unsaved && (theirs.fingerprint == c.replaces && (!t.Empty() || c.stamp.Same(stamp))) {
+		if c.unsaved && same(t, c.replaces) && (!t.Empty() || c.stamp.Same(stamp)) {
 			c.stamp = stamp
 			return c
 		}
@@ -135,7 +135,7 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 	case tokens.Damaged(err):
 		c.stamp = stamp
 		c.unsaved = !c.Empty() // and so written again
-		c.replaces = ""
+		c.replaces = tokens.Tokens{}
 	case tokens.KeyLost(err):
 		c.stamp, c.withheld = stamp, true
 	case tokens.KeyringFault(err):
@@ -189,8 +189,8 @@ func (w *writer) release() {
 	}
 }
 
-// save saves tokens and makes them the current ones. Where they cannot be saved they
-// live in memory, which is better than losing them, and the error is returned.
+// save saves tokens and makes them the current ones. Where they cannot be saved, or what
+// is noted of them, that lives in memory, and the error is returned.
 func (w *writer) save(t tokens.Tokens) (err error) {
 	c := w.cache
 	var stamp tokens.Stamp
@@ -202,11 +202,13 @@ func (w *writer) save(t tokens.Tokens) (err error) {
 	}
 	next := tokensOf(t, stamp)
 	if err != nil {
-		onDisk, _, _ := c.file.Load()
 		next = tokensOf(t, c.file.Stamp())
-		next.unsaved, next.problem = true, problem.From(err)
-		next.replaces = tokensOf(onDisk, next.stamp).fingerprint
-		c.log.Error("the tokens live in memory only", "problem", next.problem)
+		next.unsaved = true
+		next.replaces, _, _ = c.file.Load()
+		if next.atRisk() {
+			next.problem = problem.From(err)
+		}
+		c.log.Error("saving failed", "problem", problem.From(err), "onlyInMemory", next.atRisk())
 	}
 	w.set(next)
 	return err
@@ -259,8 +261,9 @@ func (c *cache) lockFile(ctx context.Context, enough func(cached) bool) (unlock 
 		if enough == nil || turn%lockTurns == 0 {
 			unlock, ok, err := c.file.TryLock()
 			if err != nil {
-				c.log.Warn("going on without the lock", "problem", problem.From(err))
-				c.lockless.Store(true)
+				if !c.lockless.Swap(true) {
+					c.log.Warn("going on without the lock", "problem", problem.From(err))
+				}
 				return func() {}, false, nil
 			}
 			if ok {
@@ -292,6 +295,12 @@ func (c *cache) lockFile(ctx context.Context, enough func(cached) bool) (unlock 
 func (c cached) token() Token {
 	return Token{Access: c.Access, Type: c.Type, ExpiresAt: c.ExpiresAt}
 }
+
+// same reports whether two tokens differ in nothing but what is noted of them.
+func same(a, b tokens.Tokens) bool { return a.Access == b.Access && a.Refresh == b.Refresh }
+
+// atRisk reports whether the tokens would be lost with this process.
+func (c cached) atRisk() bool { return c.unsaved && !same(c.Tokens, c.replaces) }
 
 // usable reports whether the access token is still good when a request that leaves now
 // arrives.

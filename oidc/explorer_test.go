@@ -232,8 +232,19 @@ type explored struct {
 	current string // the refresh token that serves
 	expiry  map[string]time.Time
 	settled map[string]bool // used up, and saved as such
+	alone   silence         // what every process has to know
 	held    bool            // somebody had the current refresh token after the last choice
 	heldOne string
+}
+
+// A silence is until when the domain wants no refresh of an access token.
+type silence struct {
+	until time.Time
+	token string // its fingerprint
+}
+
+func (q silence) broken(now cached) bool {
+	return time.Now().Before(q.until) && q.token == now.fingerprint
 }
 
 // A modelDisk holds one file of tokens. What is not synced may be gone after a power cut.
@@ -264,8 +275,7 @@ type proc struct {
 	ended     map[string]bool // refresh tokens whose end it was told
 	doubt     string          // a refresh token whose answer it did not get
 	arriving  string          // a refresh token that came with an answer, and is not saved yet
-	alone     time.Time       // until then the domain wants to be left alone
-	aloneWith string          // by the access token
+	alone     silence         // what the domain told it
 	reply     reply           // of the domain to the present request
 	signingIn bool
 }
@@ -673,7 +683,7 @@ func (f modelFile) Load() (tokens.Tokens, tokens.Stamp, error) {
 		return tokens.Tokens{}, tokens.Stamp{}, errDisk
 	}
 	t, other := f.w.disk.load()
-	f.note("loads", t.Access.Reveal(), t.Refresh.Reveal(), strconv.FormatBool(t.RefreshSentAt.IsZero()))
+	f.note("loads", t.Access.Reveal(), t.Refresh.Reveal(), strconv.FormatBool(t.RefreshSentAt.IsZero()), strconv.FormatBool(t.RetryAt.IsZero()))
 	return t, f.stamp(other), nil
 }
 
@@ -727,6 +737,9 @@ func (f modelFile) Save(t tokens.Tokens) (tokens.Stamp, error) {
 	name := t.Access.Reveal() + "/" + t.Refresh.Reveal()
 	if !t.RefreshSentAt.IsZero() {
 		name += "?"
+	}
+	if !t.RetryAt.IsZero() {
+		name += ", later"
 	}
 	for _, what := range []string{"writes", "syncs", "renames", "syncs the directory"} {
 		switch o := f.want(what, name, t); {
@@ -865,7 +878,10 @@ func (w *explored) answers(s *step) []answerTo {
 		{"the request is lost", true, doubt(lost, false)},
 		{"no connection", true, func() outcome { return notConnected }},
 		{"throttled for ten minutes", true, func() outcome {
-			p.alone, p.aloneWith = time.Now().Add(10*time.Minute), p.session.cache.get().fingerprint
+			p.alone = silence{time.Now().Add(10 * time.Minute), p.session.cache.get().fingerprint}
+			if w.left.faults == 0 { // and so it can be saved
+				w.alone = p.alone
+			}
 			return says(http.StatusTooManyRequests, "<html>")
 		}},
 		{"unavailable", true, func() outcome { return says(http.StatusServiceUnavailable, "<html>") }},
@@ -937,7 +953,7 @@ func (w *explored) checkSent(s *step) {
 		w.fail("process %d sends %s again, though its first use was answered", p.number, s.detail)
 	case p.doubt == s.detail && now.usable(time.Now()):
 		w.fail("process %d sends %s, which may be used up, while its access token is valid", p.number, s.detail)
-	case time.Now().Before(p.alone) && p.aloneWith == now.fingerprint:
+	case p.alone.broken(now) || w.alone.broken(now):
 		w.fail("process %d sends %s, though the domain wants to be left alone", p.number, s.detail)
 	}
 }
@@ -989,10 +1005,9 @@ func (p *proc) checkStatus() {
 	w := p.w
 	status, now := p.session.Status(), p.session.cache.get()
 	onDisk, _ := w.disk.load()
-	same := onDisk.Access == now.Access && onDisk.Refresh == now.Refresh
-	sameDoubt := onDisk.RefreshSentAt.IsZero() == now.RefreshSentAt.IsZero()
+	same := same(onDisk, now.Tokens)
 	switch {
-	case status.Unsaved && same && sameDoubt:
+	case status.Unsaved && same:
 		w.fail("process %d says that its tokens are not saved, but they are", p.number)
 	case !status.Unsaved && !same && w.settledDisk():
 		w.fail("process %d has %s/%s, says that they are saved, but the disk has %s/%s", p.number,
@@ -1059,6 +1074,7 @@ func (w *explored) state() []byte {
 	b = strconv.AppendInt(append(b, '|'), int64(w.number), 10)
 	b = append(append(b, '|'), w.current...)
 	b = strconv.AppendBool(b, w.signedOut)
+	b = w.alone.state(b)
 	if d.lock != nil {
 		b = strconv.AppendInt(append(b, 'l'), int64(d.lock.number), 10)
 	}
@@ -1073,8 +1089,7 @@ func (w *explored) state() []byte {
 		}
 		b = append(append(b, p.doubt...), '|')
 		b = append(append(b, p.arriving...), '|')
-		b = appendAge(b, p.alone)
-		b = append(b, p.aloneWith...)
+		b = p.alone.state(b)
 		b = strconv.AppendBool(b, p.calling)
 		b = strconv.AppendUint(append(b, '|'), p.trace, 16)
 		for _, s := range w.pending {
@@ -1086,6 +1101,8 @@ func (w *explored) state() []byte {
 	return b
 }
 
+func (q silence) state(b []byte) []byte { return append(appendAge(b, q.until), q.token...) }
+
 func (s *saved) state(b []byte) []byte {
 	if s == nil {
 		return append(b, "none"...)
@@ -1093,6 +1110,7 @@ func (s *saved) state(b []byte) []byte {
 	b = append(append(b, s.tokens.Access.Reveal()...), s.tokens.Refresh.Reveal()...)
 	b = appendAge(b, s.tokens.ExpiresAt)
 	b = strconv.AppendBool(b, s.tokens.RefreshSentAt.IsZero())
+	b = appendAge(b, s.tokens.RetryAt)
 	return strconv.AppendBool(b, s.synced)
 }
 
@@ -1101,12 +1119,12 @@ func (p *proc) state(b []byte) []byte {
 	s := p.session
 	now := s.cache.get()
 	b = append(append(append(b, now.Access.Reveal()...), now.Refresh.Reveal()...), '|')
-	b = appendAge(b, now.ExpiresAt)
+	b = appendAge(appendAge(b, now.ExpiresAt), now.RetryAt)
 	for _, one := range []bool{now.RefreshSentAt.IsZero(), now.unsaved, now.withheld, now.stamp.OtherForm(),
 		now.stamp.Same(modelFile{p}.Stamp()), now.problem == nil, s.trouble == nil, s.lastUse.IsZero()} {
 		b = strconv.AppendBool(b, one)
 	}
-	b = append(append(b, now.replaces...), '|')
+	b = append(append(append(b, now.replaces.Access.Reveal()...), now.replaces.Refresh.Reveal()...), '|')
 	b = append(append(b, s.troubleOf...), '|')
 	b = append(append(b, s.pause.of...), '|')
 	b = appendAge(b, s.pause.until)

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	saveTime     = 2 * time.Second // for another process to save what the domain gave it
 	firstPause   = time.Second     // after a failed refresh
 	longestPause = time.Minute
+	longestRetry = 10 * time.Minute // that a domain may ask for
 	saveAgain    = 30 * time.Second // after a failed save
 )
 
@@ -83,10 +85,10 @@ func (s *Session) refreshAhead() {
 // has done so. Whoever has the lock reads the file again and decides; new tokens
 // are on the disk before the lock is released and before anyone uses them.
 func (s *Session) refresh(replaced string) error {
-	if p := s.pausingNow(); p != nil {
-		return p
-	}
 	return s.cache.update(s.open, func(now cached) bool { return s.replacedByOther(now, replaced) }, func(now cached, w *writer) error {
+		if p := s.pausingNow(now); p != nil {
+			return p
+		}
 		if now.Refresh.Empty() && !s.config.AuthMethod.Unattended() {
 			return loginRequired(now)
 		}
@@ -120,9 +122,17 @@ func (s *Session) sendRefresh(now cached, w *writer) error {
 		return s.ended(now, w, err)
 	case !fresh.Empty(): // a refresh token without a usable access token
 		_ = w.save(fresh)
-	case outcome.Unknown && !old.Refresh.Empty():
-		old.RefreshSentAt = started
-		_ = w.save(old)
+	default:
+		noted := old
+		if outcome.Unknown && !old.Refresh.Empty() {
+			noted.RefreshSentAt = started
+		}
+		if outcome.RetryAfter > 0 { // which is meant for every process
+			noted.RetryAt = time.Now().Round(0).Add(min(outcome.RetryAfter, longestRetry))
+		}
+		if noted != old {
+			_ = w.save(noted)
+		}
 	}
 	p := problem.From(err)
 	s.log.Warn("refresh failed", "problem", p, "sent", outcome.Sent, "unknown", outcome.Unknown, "retryAfter", outcome.RetryAfter)
@@ -188,17 +198,24 @@ func (s *Session) replacedByOther(now cached, replaced string) bool {
 	return now.usable(clock) && now.fingerprint != replaced && !s.due(now, clock)
 }
 
-func (s *Session) pausingNow() *problem.Problem {
-	now := s.cache.get()
+func (s *Session) pausingNow(now cached) *problem.Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pausing(now)
 }
 
-// pausing returns the last problem while no refresh may be tried. s.mu is held.
+// pausing returns why no refresh may be tried now, or nil: the last problem of this
+// process, or what the domain told another one. s.mu is held.
 func (s *Session) pausing(now cached) *problem.Problem {
-	if s.pause.of == now.fingerprint && time.Now().Before(s.pause.until) {
+	clock := time.Now()
+	if s.pause.of == now.fingerprint && clock.Before(s.pause.until) {
 		return s.pause.problem
+	}
+	// A longer wait is that of a clock that was set back.
+	if left := now.RetryAt.Sub(clock); 0 < left && left <= longestRetry {
+		return problem.New(problem.Throttled,
+			fmt.Sprintf("%s wants no request for new tokens before %s (Retry-After).", s.domain.Host(), now.RetryAt.Local().Format("15:04:05")),
+			"Try again then.").Passing()
 	}
 	return nil
 }
@@ -223,7 +240,7 @@ func (s *Session) startPause(now cached, p *problem.Problem, o domain.Outcome) {
 		wait = min(wait, 4*firstPause)
 	}
 	wait = wait/2 + rand.N(wait)
-	s.pause = pause{of: now.fingerprint, until: time.Now().Add(max(wait, min(o.RetryAfter, 10*longestPause))), failures: failures + 1, problem: p}
+	s.pause = pause{of: now.fingerprint, until: time.Now().Add(max(wait, min(o.RetryAfter, longestRetry))), failures: failures + 1, problem: p}
 }
 
 // renew gets new tokens without a person.

@@ -115,7 +115,7 @@ func (s *Session) Close() {
 // Unsaved returns why the tokens live in the memory of this process only, or nil. A
 // process that ends then loses them.
 func (s *Session) Unsaved() *problem.Problem {
-	if now := s.cache.get(); now.unsaved {
+	if now := s.cache.get(); now.atRisk() {
 		return now.problem
 	}
 	return nil
@@ -132,7 +132,14 @@ func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
 	if !token.Access.Empty() || err != nil {
 		return token, err
 	}
-	// Twice, because another process may have left tokens that have expired already.
+	return s.fresh(ctx, replaced, rejected)
+}
+
+// fresh returns the token that comes in place of the one with the fingerprint replaced,
+// and that is not the rejected one.
+func (s *Session) fresh(ctx context.Context, replaced, rejected string) (token Token, err error) {
+	// Twice, because another process may have left tokens that have expired already, or
+	// the disk was slow.
 	for range 2 {
 		if err := s.refreshNow(ctx, replaced); err != nil {
 			return Token{}, err
@@ -257,10 +264,7 @@ func (s *Session) Refresh(ctx context.Context) (Token, error) {
 				"Use the token until then; it is valid. Or sign in again.")
 		}
 	}
-	if err := s.refreshNow(ctx, now.fingerprint); err != nil {
-		return Token{}, err
-	}
-	return s.cache.get().token(), nil
+	return s.fresh(ctx, now.fingerprint, "")
 }
 
 func (s *Session) rejectedToken() string {
@@ -295,7 +299,7 @@ func (s *Session) Status() Status {
 		Subject:     now.Subject,
 		ExpiresAt:   now.ExpiresAt,
 		Refreshable: s.renewable(now),
-		Unsaved:     now.unsaved,
+		Unsaved:     now.atRisk(),
 		ClockSkew:   s.domain.ClockSkew(),
 		Problem:     cmp.Or(now.problem, trouble),
 	}

@@ -629,7 +629,7 @@ func TestASignOutElsewhereCounts(t *testing.T) {
 		s, other := w.session(), w.session()
 		w.mustToken(s, "")
 		s.cache.held.unsaved = true
-		s.cache.held.replaces = s.cache.held.fingerprint
+		s.cache.held.replaces = s.cache.held.Tokens
 		if _, err := other.Disconnect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -657,7 +657,7 @@ func TestUnsavedTokensGiveWay(t *testing.T) {
 			s := w.session()
 			w.mustToken(s, "")
 			s.cache.held = tokensOf(mine, s.cache.held.stamp)
-			s.cache.held.unsaved, s.cache.held.replaces = true, before.Access.Fingerprint()
+			s.cache.held.unsaved, s.cache.held.replaces = true, before
 			// A mark on the old tokens is nothing new.
 			before.RefreshSentAt = time.Now()
 			w.save(before)
@@ -669,7 +669,7 @@ func TestUnsavedTokensGiveWay(t *testing.T) {
 				t.Errorf("%v: saved %+v", ahead, saved)
 			}
 
-			s.cache.held.unsaved, s.cache.held.replaces = true, before.Access.Fingerprint()
+			s.cache.held.unsaved, s.cache.held.replaces = true, before
 			s.rewriteAt = time.Time{}
 			theirs.Access, theirs.Refresh = secret.New("theirs"), secret.New("their-successor")
 			theirs.IssuedAt = theirs.IssuedAt.Add(ahead)
@@ -714,18 +714,56 @@ func TestRefreshHasBrakes(t *testing.T) {
 	t.Run("Retry-After", func(t *testing.T) {
 		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 		w.bubble(func(t *testing.T) {
-			w.signedIn()
-			s := w.session()
+			tok := w.signedIn()
 			w.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Throttle, RetryAfter: 10 * time.Minute})
+			here := w.session()
 			for range 20 {
-				if _, err := s.Refresh(t.Context()); !problem.Is(err, problem.Throttled) {
-					t.Errorf("%v", err)
+				for _, s := range []*Session{here, w.session()} {
+					if _, err := s.Refresh(t.Context()); !problem.Is(err, problem.Throttled) {
+						t.Errorf("%v", err)
+					}
+					if token := w.mustToken(s, ""); token.Access != tok.Access || s.Status().Unsaved {
+						t.Errorf("another token, or not saved: %+v", s.Status())
+					}
 				}
 				time.Sleep(10 * time.Second)
 			}
 			if n := w.Count(domaintest.Token); n != 1 {
 				t.Errorf("%d token requests", n)
 			}
+			w.Heal(domaintest.Token)
+			time.Sleep(7 * time.Minute)
+			if _, err := w.session().Refresh(t.Context()); err != nil || !w.saved().RetryAt.IsZero() {
+				t.Errorf("after the ten minutes: %v, %+v", err, w.saved())
+			}
+		})
+	})
+	t.Run("Retry-After, and the clock is set back", func(t *testing.T) {
+		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+		w.bubble(func(t *testing.T) {
+			tok := w.signedIn()
+			tok.RetryAt = time.Now().Add(24 * time.Hour)
+			w.save(tok)
+			if _, err := w.session().Refresh(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("Retry-After, and no token is there yet", func(t *testing.T) {
+		w := newClientWorld(t, domaintest.Options{}, config.ClientCredentials, nil)
+		w.bubble(func(t *testing.T) {
+			w.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Throttle, RetryAfter: time.Minute})
+			for range 3 {
+				if _, err := w.session().Token(t.Context(), ""); !problem.Is(err, problem.Throttled) {
+					t.Errorf("%v", err)
+				}
+			}
+			if n := w.Count(domaintest.Token); n != 1 {
+				t.Errorf("%d token requests", n)
+			}
+			w.Heal(domaintest.Token)
+			time.Sleep(2 * time.Minute)
+			w.mustToken(w.session(), "")
 		})
 	})
 	t.Run("a refresh token in doubt", func(t *testing.T) {
@@ -758,6 +796,102 @@ func TestRefreshHasBrakes(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// A badDisk is a disk for tokens that is slow, or fails.
+type badDisk struct {
+	file
+	slow   time.Duration
+	broken bool // for what is written now
+}
+
+type badRoom struct {
+	room
+	disk *badDisk
+}
+
+func (d *badDisk) Reserve() (room, error) {
+	r, err := d.file.Reserve()
+	return badRoom{r, d}, err
+}
+
+func (d *badDisk) Save(t tokens.Tokens) (tokens.Stamp, error) { return d.save(t, d.file.Save) }
+
+func (r badRoom) Save(t tokens.Tokens) (tokens.Stamp, error) {
+	if r.disk.broken {
+		r.Release()
+	}
+	return r.disk.save(t, r.room.Save)
+}
+
+func (d *badDisk) save(t tokens.Tokens, save func(tokens.Tokens) (tokens.Stamp, error)) (tokens.Stamp, error) {
+	time.Sleep(d.slow)
+	if d.broken {
+		return tokens.Stamp{}, problem.New(problem.Store, "The disk fails.", "Use another one.")
+	}
+	return save(t)
+}
+
+// TestASlowDisk: a token that expires while it is saved is not returned.
+func TestASlowDisk(t *testing.T) {
+	for name, get := range map[string]func(context.Context, *Session) (Token, error){
+		"Token":    func(ctx context.Context, s *Session) (Token, error) { return s.Token(ctx, "") },
+		"TokenFor": func(ctx context.Context, s *Session) (Token, error) { return s.TokenFor(ctx, time.Hour) },
+		"Refresh":  func(ctx context.Context, s *Session) (Token, error) { return s.Refresh(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+			w.bubble(func(t *testing.T) {
+				w.expired()
+				s := w.session()
+				d := &badDisk{file: s.cache.file, slow: 2 * time.Hour}
+				s.cache.file = d
+				if token, err := get(t.Context(), s); err == nil || !token.Access.Empty() {
+					t.Errorf("a token that ends at %v, at %v: %v", token.ExpiresAt, time.Now(), err)
+				}
+				d.slow = time.Second
+				if token, err := get(t.Context(), s); err != nil || !time.Now().Before(token.ExpiresAt) {
+					t.Errorf("a token that ends at %v, at %v: %v", token.ExpiresAt, time.Now(), err)
+				}
+			})
+		})
+	}
+}
+
+// TestANoteThatIsNotSaved: where only what is noted of the tokens could not be saved, no
+// token is lost with the process, and it keeps to the note until that is saved.
+func TestANoteThatIsNotSaved(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault domaintest.Fault
+		noted func(tokens.Tokens) bool
+	}{
+		"no answer":   {domaintest.Fault{Kind: domaintest.ResetAfter}, func(t tokens.Tokens) bool { return !t.RefreshSentAt.IsZero() }},
+		"Retry-After": {domaintest.Fault{Kind: domaintest.Throttle, RetryAfter: 10 * time.Minute}, func(t tokens.Tokens) bool { return !t.RetryAt.IsZero() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+			w.bubble(func(t *testing.T) {
+				tok := w.signedIn()
+				s := w.session()
+				d := &badDisk{file: s.cache.file, broken: true}
+				s.cache.file = d
+				w.FailAlways(domaintest.Token, test.fault)
+				if _, err := s.Refresh(t.Context()); err == nil {
+					t.Error("refreshed")
+				}
+				w.save(tok) // as another process may
+				if status := s.Status(); status.Unsaved || s.Unsaved() != nil || !test.noted(s.cache.get().Tokens) || test.noted(w.saved()) {
+					t.Errorf("%+v, %+v, saved %+v", status, s.cache.get().Tokens, w.saved())
+				}
+				d.broken = false
+				w.mustToken(s, "")
+				s.background.Wait()
+				if saved := w.saved(); !test.noted(saved) || saved.Refresh != tok.Refresh {
+					t.Errorf("saved %+v", saved)
+				}
+			})
+		})
+	}
 }
 
 // TestPausesGrow: after each failure in a row the next try comes later, up to a minute.

@@ -4,9 +4,53 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
+
+// TestRetryAfterIsForEveryProcess: while the domain wants to be left alone, one process
+// asks, and no other.
+func TestRetryAfterIsForEveryProcess(t *testing.T) {
+	for _, row := range []struct {
+		command string
+		expired bool
+		code    int
+	}{
+		{"refresh", false, exitTrouble},
+		{"refresh", true, exitTrouble},
+		{"token", true, exitTrouble},
+		{"token --min-life 59m", false, exitOK},
+	} {
+		t.Run(row.command, func(t *testing.T) {
+			t.Parallel()
+			c := newComputer(t)
+			if row.expired {
+				c.expire()
+			} else {
+				saved := c.savedTokens()
+				saved.IssuedAt, saved.ExpiresAt = time.Now().Add(-50*time.Minute), time.Now().Add(10*time.Minute)
+				_, err := c.tokenFile().Save(saved)
+				c.check(err)
+			}
+			c.server.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Throttle, RetryAfter: 10 * time.Minute})
+			run := func() {
+				if _, stderr, code := c.run(strings.Fields(row.command)...); code != row.code {
+					t.Errorf("exit code %d: %s", code, stderr)
+				}
+			}
+			var all sync.WaitGroup
+			for range 10 {
+				all.Go(run)
+			}
+			all.Wait()
+			run()
+			if n := c.server.Count(domaintest.Token); n != 1 {
+				t.Errorf("the domain was asked %d times", n)
+			}
+		})
+	}
+}
 
 // Fifty programs that want a token at the same moment all get one, from the disk or,
 // where it is over, with a single refresh.

@@ -140,16 +140,27 @@ var checks = []check{
 	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !now.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
 	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestASessionInMemory"},
 	{"a sign-out elsewhere counts", "oidc/cache.go", ` && (!t.Empty() || c.stamp.Same(stamp))`, ` || t.Empty()`, "TestASignOutElsewhereCounts"},
-	{"unsaved tokens give way to newer ones", "oidc/cache.go", `theirs.fingerprint == c.replaces && `, ``, "TestUnsavedTokensGiveWay"},
-	{"unsaved tokens are not lost", "oidc/cache.go", `if c.unsaved && (`, `if c.unsaved && c.Empty() && (`, "TestUnsavedTokensGiveWay"},
+	{"unsaved tokens give way to newer ones", "oidc/cache.go", `same(t, c.replaces) && `, ``, "TestUnsavedTokensGiveWay"},
+	{"unsaved tokens are not lost", "oidc/cache.go", `if c.unsaved && same(`, `if c.unsaved && c.Empty() && same(`, "TestUnsavedTokensGiveWay"},
 	{"the file is read again under the lock", "oidc/cache.go", `	now := c.read(true)
 `, `	now := c.get()
 `, "TestAFormIsChangedOfWhatIsThere"},
 	{"waiting for a lock ends with the session", "oidc/refresh.go", `s.cache.update(s.open, func(now cached)`, `s.cache.update(context.WithoutCancel(s.open), func(now cached)`, "TestWaitingForALockEndsWithTheSession"},
-	{"refresh honours Retry-After", "oidc/refresh.go", `	if p := s.pausingNow(); p != nil {
-		return p
-	}
+	{"refresh honours Retry-After", "oidc/refresh.go", `		if p := s.pausingNow(now); p != nil {
+			return p
+		}
 `, ``, "TestRefreshHasBrakes"},
+	{"Retry-After holds for every process", "oidc/refresh.go", `noted.RetryAt = `, `_ = `, "TestRefreshHasBrakes"},
+	{"Retry-After ends where the clock was set back", "oidc/refresh.go", ` && left <= longestRetry`, ``, "TestRefreshHasBrakes"},
+	{"Retry-After ends with the tokens", "oidc/domain/answer.go", `tok.RefreshSentAt, tok.RetryAt = endpoints, time.Time{}, time.Time{}`, `tok.RefreshSentAt = endpoints, time.Time{}`, "TestRefreshHasBrakes"},
+	{"a new token is still valid after it was saved", "oidc/session.go", `	return s.fresh(ctx, now.fingerprint, "")
+`, `	err := s.refreshNow(ctx, now.fingerprint)
+	return s.cache.get().token(), err
+`, "TestASlowDisk"},
+	{"what is noted of tokens is no token", "oidc/cache.go", `return c.unsaved && !same(c.Tokens, c.replaces)`, `return c.unsaved`, "TestANoteThatIsNotSaved"},
+	{"what is noted of tokens is not forgotten", "oidc/cache.go", `		next.unsaved = true
+		next.replaces`, `		next.unsaved = !same(t, c.get().Tokens)
+		next.replaces`, "TestANoteThatIsNotSaved"},
 	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestRefreshHasBrakes"},
 	// Found again by the explorer, which knows none of them by name.
 	{"a refresh token without an access token is found lost", "oidc/domain/domain.go", `if err != nil && answer.Access+answer.Refresh == "" {`, `if err != nil {`, "TestEveryBranch"},
@@ -160,10 +171,11 @@ var checks = []check{
 `, `	now := c.get()
 `, "TestEveryBranch"},
 	{"tokens are found written after a sign-out elsewhere", "oidc/cache.go", ` && (!t.Empty() || c.stamp.Same(stamp))`, ` || t.Empty()`, "TestEveryBranch"},
-	{"a brake is found not to hold", "oidc/refresh.go", `	if p := s.pausingNow(); p != nil {
-		return p
-	}
+	{"a brake is found not to hold", "oidc/refresh.go", `		if p := s.pausingNow(now); p != nil {
+			return p
+		}
 `, ``, "TestEveryBranch"},
+	{"Retry-After is found unknown to another process", "oidc/refresh.go", `noted.RetryAt = `, `_ = `, "TestEveryBranch"},
 	{"a token in doubt is found risked", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestEveryBranch"},
 	{"pauses grow", "oidc/refresh.go", `failures: failures + 1`, `failures: failures`, "TestPausesGrow"},
 	{"tokens not put in place are found", "store/tokens/tokens.go", `			stamp.other = true

@@ -96,7 +96,7 @@ func (d *Domain) received(a answer, endpoints tokens.Endpoints) (tokens.Tokens, 
 // usable is thrown away for what is odd beside it.
 func (d *Domain) renewed(old tokens.Tokens, a answer, endpoints tokens.Endpoints) (tokens.Tokens, error) {
 	tok := old
-	tok.Endpoints, tok.RefreshSentAt = endpoints, time.Time{}
+	tok.Endpoints, tok.RefreshSentAt, tok.RetryAt = endpoints, time.Time{}, time.Time{}
 	if a.Type != "" && !strings.EqualFold(a.Type, "Bearer") {
 		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
 	}

@@ -210,7 +210,8 @@ func parseTokens(text []byte) (Tokens, error) {
 	if json.Unmarshal(text, &file) != nil || file.Version != tokensVersion {
 		return Tokens{}, fmt.Errorf("%w: not of version %d", errDamaged, tokensVersion)
 	}
-	if file.AccessToken == "" || file.ExpiresAt.IsZero() || strings.ContainsAny(file.AccessToken, "\r\n\x00") {
+	noToken := file.AccessToken == "" || file.ExpiresAt.IsZero()
+	if noToken && file.RetryAt.IsZero() || strings.ContainsAny(file.AccessToken, "\r\n\x00") {
 		return Tokens{}, fmt.Errorf("%w: no access token with an expiry", errDamaged)
 	}
 	for _, one := range []time.Time{file.IssuedAt, file.ExpiresAt, file.RefreshSentAt, file.RetryAt, file.SavedAt} {
