@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -125,16 +126,41 @@ func (d *Domain) assertionAudience(token string) []string {
 	return audience
 }
 
+// privateKeyBlock returns the private key of a text in PEM, else what else is in it, or
+// nil. A key may stand beside its certificate, and a variable's lines may be in one: with
+// the two characters \n between them, or with spaces.
+func privateKeyBlock(text string) (found *pem.Block) {
+	if !strings.Contains(text, "\n") {
+		text = strings.ReplaceAll(strings.ReplaceAll(text, `\r`, ""), `\n`, "\n")
+	}
+	if begin, rest, ok := strings.Cut(text, " PRIVATE KEY----- "); ok && !strings.Contains(text, "\n") {
+		body, end, _ := strings.Cut(rest, " -----END")
+		text = begin + " PRIVATE KEY-----\n" + strings.ReplaceAll(body, " ", "\n") + "\n-----END" + end
+	}
+	for rest := []byte(text); ; {
+		block, more := pem.Decode(rest)
+		if block == nil {
+			return found
+		}
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return block
+		}
+		found, rest = cmp.Or(found, block), more
+	}
+}
+
 // parseKey reads an RSA key in PEM (PKCS#1 or PKCS#8).
 func parseKey(text secret.Text) (*rsa.PrivateKey, error) {
 	bad := func(what string) *problem.Problem {
 		return problem.New(problem.Config, "The client key is not usable: "+what+".",
 			"Put an RSA private key of 2048 bits or more in PEM form where client_key refers to, such as openssl genrsa writes.")
 	}
-	block, _ := pem.Decode([]byte(text.Reveal()))
+	block := privateKeyBlock(text.Reveal())
 	switch {
 	case block == nil:
 		return nil, bad("it is not in PEM form")
+	case block.Type == "OPENSSH PRIVATE KEY":
+		return nil, bad(`it is in the form of OpenSSH; convert a copy of it with "ssh-keygen -p -m PEM -f COPY"`)
 	case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "":
 		return nil, bad("it is protected by a passphrase, which nobody could enter")
 	case !strings.HasSuffix(block.Type, "PRIVATE KEY"):

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
@@ -49,7 +50,7 @@ func starts(words, environ []string) bool {
 func openers(address string) [][]string {
 	var commands [][]string
 	for _, command := range filepath.SplitList(os.Getenv("BROWSER")) {
-		words := strings.Fields(command)
+		words := commandWords(command)
 		if len(words) > 0 && words[len(words)-1] == "&" { // for a shell: we do not wait either
 			words = words[:len(words)-1]
 		}
@@ -68,11 +69,43 @@ func openers(address string) [][]string {
 	}
 	for _, words := range commands {
 		for i, word := range words {
-			word = strings.NewReplacer(`"%s"`, "%s", "'%s'", "%s").Replace(word) // quoted, for a shell
 			words[i] = strings.NewReplacer("%s", address, "%c", ":", "%%", "%").Replace(word)
 		}
 	}
 	return commands
+}
+
+// commandWords splits a command as a shell does, as far as quotes go. A program whose path
+// has a space in it, as on Windows and in its WSL, may be written without them.
+func commandWords(command string) (words []string) {
+	if _, err := os.Stat(strings.TrimSpace(command)); err == nil {
+		return []string{strings.TrimSpace(command)}
+	}
+	var word strings.Builder
+	quote, begun := rune(0), false
+	end := func() {
+		if begun {
+			words = append(words, word.String())
+		}
+		word.Reset()
+		begun = false
+	}
+	for _, r := range command {
+		switch {
+		case quote == 0 && unicode.IsSpace(r):
+			end()
+			continue
+		case quote == 0 && (r == '"' || r == '\''):
+			quote = r
+		case r == quote:
+			quote = 0
+		default:
+			word.WriteRune(r)
+		}
+		begun = true
+	}
+	end()
+	return words
 }
 
 // opener is this system's command that opens an address, its last argument, or nil.

@@ -66,6 +66,10 @@ func TestBrowserVariable(t *testing.T) {
 	opened := browserThatNotes(t)
 	program := os.Getenv("BROWSER")
 	const address = "https://idcs.example/ui/v1/device?code=%73&next=%c"
+	spaced := filepath.Join(t.TempDir(), "Program Files (x86)")
+	if err := os.Symlink(program, spaced); err != nil {
+		t.Fatal(err)
+	}
 	for _, row := range []struct{ browser, noted string }{
 		{program, address + "|"},
 		{program + " --new-window", "--new-window|" + address + "|"},
@@ -74,6 +78,16 @@ func TestBrowserVariable(t *testing.T) {
 		{program + ` "%s"`, address + "|"},
 		{program + " --app='%s' &", "--app=" + address + "|"},
 		{program + " 100%% a%cb %s", "100%|a:b|" + address + "|"},
+		{program + ` --profile "Ada Lovelace" %s`, "--profile|Ada Lovelace|" + address + "|"},
+		{program + ` -a 'it "is"' ""`, `-a|it "is"||` + address + "|"},
+		{`"` + program + `" %s`, address + "|"},
+		{"'" + program + "'", address + "|"},
+		{" " + program + " ", address + "|"},
+		{spaced, address + "|"},
+		{`"` + spaced + `" --new-window`, "--new-window|" + address + "|"},
+		{"/nonexistent:" + spaced, address + "|"},
+		{"none", ""},
+		{`"`, ""},
 		{"/nonexistent:" + program, address + "|"},
 		{"/nonexistent --new-window %s:" + program + " -x %s", "-x|" + address + "|"},
 		{"false:" + program, address + "|"},

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -304,6 +305,60 @@ func TestSecretFileFaults(t *testing.T) {
 		_, err := SecretRef{key: "client_secret", file: test.path}.Read()
 		if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) {
 			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// What stands around a secret in the files of shells and editors is named, and neither
+// sent nor shown: from a file, from a variable and in the configuration itself.
+func TestWhatIsNoSecret(t *testing.T) {
+	const hidden = "Wb7kjgTz-4711"
+	path := filepath.Join(t.TempDir(), "secret")
+	for _, row := range []struct{ text, want string }{
+		{hidden, ""},
+		{hidden + "\r\n", ""},
+		{"\t" + hidden + "\u00a0", ""},
+		{hidden + "=", ""},
+		{"ABCD==", ""},
+		{"\"" + hidden, ""},
+		{"{" + hidden + "}x", ""},
+		{hidden + "ä", ""},
+		{"secret" + hidden, ""},
+		{"my secret", ""},
+		{"\"" + hidden + "\"\n", "quotes around it"},
+		{"'" + hidden + "'", "quotes around it"},
+		{"`" + hidden + "`", "quotes around it"},
+		{hidden + "\nsecond", "more than one line"},
+		{"# a comment\n" + hidden, "more than one line"},
+		{hidden + "\rsecond", "more than one line"},
+		{"CLIENT_SECRET=" + hidden, "a name before the secret"},
+		{"client_secret: " + hidden, "a name before the secret"},
+		{"export OCI=" + hidden, "a name before the secret"},
+		{"set OCI=" + hidden, "a name before the secret"},
+		{`{"client_secret":"` + hidden + `"}`, "an object of JSON"},
+		{"\u200b" + hidden, "cannot be seen"},
+		{hidden + "\x1b[0m", "cannot be seen"},
+		{hidden + "\u202e", "cannot be seen"},
+		{"p\xe4ss" + hidden, "cannot be seen"},
+		{"-----BEGIN PRIVATE KEY-----\n" + hidden, "a key or a certificate"},
+	} {
+		storetest.WriteFile(t, path, row.text)
+		t.Setenv("OCI_OIDC_TEST_SECRET", row.text)
+		_, inFile := SecretRef{key: "client_secret", file: path}.Read()
+		_, inVariable := SecretRef{key: "client_secret", env: "OCI_OIDC_TEST_SECRET"}.Read()
+		check := configCheck{}
+		secretRef(storetest.Places(t), &check, "client_secret", strings.TrimSpace(row.text))
+		var written error
+		if len(check.lines) > 0 {
+			written = errors.New(strings.Join(check.lines, "\n"))
+		}
+		for place, err := range map[string]error{"file": inFile, "variable": inVariable, "configuration": written} {
+			if (err == nil) != (row.want == "") && (row.want != "an object of JSON" || place != "configuration") || err != nil && strings.Contains(err.Error(), "4711") {
+				t.Errorf("%q in a %s: %v", row.text, place, err)
+			}
+			if err != nil && place != "configuration" && (!problem.Is(err, problem.Config) || !strings.Contains(err.Error(), row.want)) {
+				t.Errorf("%q in a %s: %v, want %q", row.text, place, err, row.want)
+			}
 		}
 	}
 }
