@@ -55,6 +55,9 @@ type Endpoint struct {
 	BaseURL *url.URL
 	Network network.Settings
 	Token   TokenFunc
+	// Another returns a token other than one with which a request was refused, perhaps for
+	// another reason, or none where that is not worth a try.
+	Another func(ctx context.Context, doubted string) (secret.Text, error)
 }
 
 // New returns the handler of requests to the endpoint. It answers whoever asks, and so
@@ -214,16 +217,27 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := a.send(req, token)
-	if err != nil || !a.rejects(resp, token) {
-		return resp, err
-	}
-	another, err := a.to.Token(ctx, token.Fingerprint())
 	if err != nil {
-		_ = resp.Body.Close()
 		return nil, err
 	}
+	var another secret.Text
+	switch a.means(resp, token) {
+	case endpoint.TokenRefused:
+		if another, err = a.to.Token(ctx, token.Fingerprint()); err != nil {
+			_ = resp.Body.Close()
+			return nil, err
+		}
+	case endpoint.Unclear:
+		another, err = a.to.Another(ctx, token.Fingerprint())
+	}
+	if err != nil || another.Empty() {
+		return resp, nil
+	}
 	_ = resp.Body.Close()
-	return a.send(req, another)
+	if resp, err = a.send(req, another); err == nil {
+		a.note(resp, another)
+	}
+	return resp, err
 }
 
 // maxReason bounds what is read of an answer to know what it is about, in bytes.
@@ -235,29 +249,35 @@ type served struct {
 	at    time.Time
 }
 
-// rejects reports whether an answer is about the token (RFC 6750, 3.1), and not about a
-// model or a budget: then another token would change nothing, and the caller gets the
-// endpoint's own words.
-func (a *authorized) rejects(resp *http.Response, token secret.Text) bool {
+// note remembers the token of a request that was answered.
+func (a *authorized) note(resp *http.Response, token secret.Text) {
 	if resp.StatusCode < 300 {
 		a.served.Store(&served{token, time.Now()})
 	}
-	if resp.StatusCode == http.StatusForbidden {
-		return strings.Contains(resp.Header.Get("WWW-Authenticate"), "invalid_token")
-	}
-	if resp.StatusCode != http.StatusUnauthorized {
-		return false
+}
+
+// means says what an answer refuses: the token (RFC 6750, 3.1), or a model or a budget,
+// where another token would change nothing, and the caller gets the endpoint's own words.
+// What is no refusal of an authorization is [endpoint.OtherRefused].
+func (a *authorized) means(resp *http.Response, token secret.Text) endpoint.Meaning {
+	a.note(resp, token)
+	switch {
+	case resp.StatusCode == http.StatusForbidden && endpoint.InvalidToken(resp.Header):
+		return endpoint.TokenRefused
+	case resp.StatusCode != http.StatusUnauthorized:
+		return endpoint.OtherRefused
 	}
 	begun, err := io.ReadAll(io.LimitReader(resp.Body, maxReason))
+	if err != nil {
+		return endpoint.TokenRefused
+	}
 	rest := resp.Body
 	resp.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(begun), rest), rest}
 	last := a.served.Load()
-	silent := resp.Header.Get("WWW-Authenticate") == "" && endpoint.Reason(resp.Header, string(begun)) == ""
-	justServed := silent && last != nil && last.token == token && time.Since(last.at) <= endpoint.JustServed
-	return err != nil || endpoint.Means(resp.Header, string(begun), justServed) == endpoint.TokenRefused
+	return endpoint.Means(resp.Header, string(begun), last != nil && last.token == token && time.Since(last.at) <= endpoint.JustServed)
 }
 
 func (a *authorized) send(req *http.Request, token secret.Text) (*http.Response, error) {

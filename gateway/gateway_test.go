@@ -42,7 +42,8 @@ func openedTo(t *testing.T, base string, token TokenFunc) (*httptest.Server, str
 		t.Fatal(err)
 	}
 	key := NewKey()
-	handler, err := New(Endpoint{BaseURL: address, Token: token}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	none := func(context.Context, string) (secret.Text, error) { return secret.Text{}, nil }
+	handler, err := New(Endpoint{BaseURL: address, Token: token, Another: none}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,10 +162,11 @@ func TestRejectedTokenIsReplacedOnce(t *testing.T) {
 		want      int
 		asked     int
 	}{
-		"401":               {401, "", "token-2", 200, 2},
-		"403 invalid_token": {403, `Bearer error="invalid_token"`, "token-2", 200, 2},
-		"403":               {403, "", "token-2", 403, 1},
-		"401 for ever":      {401, "", "", 401, 2},
+		"401":                        {401, "", "token-2", 200, 2},
+		"403 invalid_token":          {403, `Bearer error="invalid_token"`, "token-2", 200, 2},
+		"403":                        {403, "", "token-2", 403, 1},
+		"403, in a second challenge": {403, `Basic realm="x", Bearer error=invalid_token`, "token-2", 200, 2},
+		"401 for ever":               {401, "", "", 401, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
@@ -189,6 +191,7 @@ func TestRejectedTokenIsReplacedOnce(t *testing.T) {
 // asked for, and the caller reads it, each time.
 func TestRefusalsThatAreNotAboutTheToken(t *testing.T) {
 	const disabled = `{"error":{"message":"Model is disabled"}}`
+	const unauthorized = `{"error":"Unauthorized"}`
 	var tokens []string
 	gateway, key := opened(t, func(w http.ResponseWriter, r *http.Request) {
 		tokens = append(tokens, r.Header.Get("Authorization"))
@@ -199,19 +202,81 @@ func TestRefusalsThatAreNotAboutTheToken(t *testing.T) {
 			_, _ = io.WriteString(w, disabled)
 		case strings.HasSuffix(r.URL.Path, "/silent"):
 			w.WriteHeader(http.StatusUnauthorized)
+		case strings.HasSuffix(r.URL.Path, "/unauthorized"):
+			w.Header().Set("WWW-Authenticate", `Bearer realm="models"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, unauthorized)
 		}
 	})
 	for _, row := range []struct {
 		path   string
 		status int
 		body   string
-	}{{"/v1/disabled", 401, disabled}, {"/v1/served", 200, ""}, {"/v1/disabled", 401, disabled}, {"/v1/silent", 401, ""}, {"/v1/served", 200, ""}} {
+	}{{"/v1/disabled", 401, disabled}, {"/v1/served", 200, ""}, {"/v1/disabled", 401, disabled}, {"/v1/silent", 401, ""}, {"/v1/unauthorized", 401, unauthorized}, {"/v1/served", 200, ""}} {
 		if status, body := ask(t, gateway, row.path, withKey(key)); status != row.status || body != row.body {
 			t.Errorf("%s: %d, %s", row.path, status, body)
 		}
 	}
-	if len(tokens) != 5 || strings.Contains(fmt.Sprint(tokens), "token-2") {
+	if len(tokens) != 6 || strings.Contains(fmt.Sprint(tokens), "token-2") {
 		t.Errorf("sent with %q", tokens)
+	}
+}
+
+// Where it is unclear what a refusal is about, the request is sent once more if there is
+// another token, and the endpoint's first words are passed on if there is none.
+func TestDoubtedTokenIsReplacedWhereThereIsAnother(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/served") || r.Header.Get("Authorization") == "Bearer token-2" {
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, "Unauthorized")
+	}))
+	t.Cleanup(server.Close)
+	base, err := url.Parse(server.URL + "/v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := secret.New("token-1")
+	for name, row := range map[string]struct {
+		another secret.Text
+		err     error
+		status  int
+		body    string
+	}{
+		"another":   {secret.New("token-2"), nil, 200, ""},
+		"none":      {secret.Text{}, nil, 401, "Unauthorized"},
+		"a trouble": {secret.Text{}, problem.New(problem.Network, "The domain is down.", "Wait.").Passing(), 401, "Unauthorized"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := NewKey()
+			handler, err := New(Endpoint{
+				BaseURL: base,
+				Token: func(_ context.Context, rejected string) (secret.Text, error) {
+					if rejected != "" {
+						t.Error("the token was given up")
+					}
+					return first, nil
+				},
+				Another: func(_ context.Context, doubted string) (secret.Text, error) {
+					if doubted != first.Fingerprint() {
+						t.Errorf("doubted %q", doubted)
+					}
+					return row.another, row.err
+				},
+			}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			gateway := httptest.NewServer(Admit(KeyOf(key), handler))
+			t.Cleanup(gateway.Close)
+			if status, _ := ask(t, gateway, "/v1/served", withKey(key.Reveal())); status != http.StatusOK {
+				t.Fatalf("status %d", status)
+			}
+			if status, body := ask(t, gateway, "/v1/chat/completions", withKey(key.Reveal())); status != row.status || body != row.body {
+				t.Errorf("%d %q", status, body)
+			}
+		})
 	}
 }
 

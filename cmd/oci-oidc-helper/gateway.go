@@ -135,6 +135,10 @@ func (g *gatewayServer) open(session *oidc.Session) (http.Handler, error) {
 			token, err := session.Token(ctx, rejected)
 			return token.Access, err
 		},
+		Another: func(ctx context.Context, doubted string) (secret.Text, error) {
+			token, err := session.Another(ctx, doubted)
+			return token.Access, err
+		},
 	}, g.app.log.Logger)
 }
 

@@ -388,6 +388,10 @@ func (n *newConfig) saveSecret() error {
 	if n.secret.Empty() {
 		return nil
 	}
+	if n.places.Home == "" {
+		return problem.New(problem.Config, "There is no home directory to keep the client secret in.",
+			"Set HOME to its absolute path, or name a file that holds the client secret: --secret-file.")
+	}
 	path, reference := config.SecretPath(n.places)
 	err := config.SaveSecret(path, n.secret, n.force)
 	if errors.Is(err, fs.ErrExist) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -102,6 +103,27 @@ func TestInitFollowsLinks(t *testing.T) {
 			t.Errorf("the dangling link %s was replaced: %v %v", name, info, err)
 		}
 		c.remove(".config/opencode/" + name)
+	}
+}
+
+// Without a home there is no place for a client secret, and the current directory is none.
+func TestInitWithoutAHome(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t)
+	for name, home := range map[string][]string{"no HOME": nil, "an empty one": {"HOME="}, "a relative one": {"HOME=home"}, "a point": {"HOME=."}} {
+		helper := c.helper("init", "--force", "--offline", "--project", "--secret-stdin", "--redirect-uri", c.keys["redirect_uri"], "--domain-url", c.server.URL, "--client-id", "x",
+			"--llm-base-url", c.server.LLMBaseURL, "--model", "a-model")
+		var stderr bytes.Buffer
+		helper.Dir = t.TempDir()
+		helper.Env = append(slices.DeleteFunc(helper.Env, func(one string) bool { return strings.HasPrefix(one, "HOME=") }), home...)
+		helper.Stdin, helper.Stderr = strings.NewReader("the-secret-4711"), &stderr
+		_ = helper.Run()
+		if code := helper.ProcessState.ExitCode(); code != exitUsage || !strings.Contains(stderr.String(), "no home directory") {
+			t.Errorf("%s: exit code %d: %s", name, code, stderr.String())
+		}
+		if written, err := os.ReadDir(helper.Dir); err != nil || len(written) > 0 {
+			t.Errorf("%s: written: %v, %v", name, written, err)
+		}
 	}
 }
 
