@@ -23,7 +23,7 @@ var ProxyVariables = []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROX
 // What is wrong with an address. The texts follow a variable or key and "is
 // malformed: ", and quote nothing of the value, which may hold a password.
 var (
-	errUserPart = errors.New("it has an @ after a /, ? or #, so that its user name or password cannot be told from its host")
+	errUserPart = errors.New("it has an @ after a /, \\, ? or #, so that its user name or password cannot be told from its host")
 	errNoWeb    = errors.New("it has no host, or characters that no address has")
 	errPort     = errors.New("its port is not a number from 1 to 65535")
 	errHost     = errors.New("its host has characters that no host name has")
@@ -88,6 +88,10 @@ func ParseProxy(value string) (*url.URL, error) {
 	if value == "" {
 		return nil, nil
 	}
+	if err := noProxyAddress(value); err != nil {
+		rememberPieces(value)
+		return nil, err
+	}
 	if !strings.Contains(value, "://") {
 		value = "http://" + value
 	}
@@ -106,6 +110,25 @@ func ParseProxy(value string) (*url.URL, error) {
 	password, _ := u.User.Password()
 	secret.Remember(password)
 	return u, nil
+}
+
+// noProxyAddress says what a value is that people put into a proxy variable and that no
+// program takes there, or nil.
+func noProxyAddress(value string) error {
+	lower := strings.ToLower(value)
+	_, rest, _ := strings.Cut(lower, "://")
+	host := rest[strings.LastIndex(rest, "@")+1:]
+	switch {
+	case strings.Trim(value, " \t\r\n\"'`") != value:
+		return errors.New("it has quotes or white space around it")
+	case slices.Contains([]string{"direct", "none", "no", "off", "false", "0", "null", "undefined", "disabled"}, lower):
+		return errors.New("it is a word and not an address; unset it where there is no proxy")
+	case strings.HasPrefix(lower, "pac+"), strings.HasPrefix(lower, "file:"), strings.HasSuffix(lower, ".pac"), strings.HasSuffix(lower, "/wpad.dat"):
+		return errors.New("it names a PAC file, which neither this program nor OpenCode reads; name the proxy that is in it")
+	case strings.HasPrefix(lower, "proxy "), strings.HasPrefix(lower, "http="), strings.HasPrefix(lower, "https="), strings.ContainsAny(host, ",;"):
+		return errors.New("it has more than the address of one proxy")
+	}
+	return nil
 }
 
 // Shown is a proxy without its user name and password.
@@ -131,7 +154,7 @@ func CheckProxyVariable(name, value string) *problem.Problem {
 	if _, err := ParseProxy(value); err != nil {
 		return problem.New(problem.Config, name+" is malformed: "+err.Error()+".",
 			"Write it as http://host:port or http://user:password@host:port. If its user name or password has a special character, "+
-				"percent-encode it: / as %2F, ? as %3F, # as %23, @ as %40, % as %25.")
+				"percent-encode it: / as %2F, ? as %3F, # as %23, @ as %40, % as %25, \\ as %5C.")
 	}
 	return nil
 }

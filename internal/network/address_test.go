@@ -2,6 +2,8 @@ package network
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -132,6 +134,118 @@ func TestProxyVariables(t *testing.T) {
 			}
 			if got != row.want {
 				t.Errorf("%q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// What people put into a proxy variable is named for what it is, and no part of it told.
+func TestWhatIsNoProxy(t *testing.T) {
+	const (
+		around, word, pac, more = "quotes or white space around it", "is a word and not an address", "names a PAC file", "more than the address of one proxy"
+		scheme, user, web       = "its scheme is none of", `an @ after a /, \, ? or #`, "no host, or characters that no address has"
+	)
+	for value, want := range map[string]string{
+		"http://proxy:8080":                    "",
+		"HTTP://PROXY:8080":                    "",
+		"http://none:8080":                     "",
+		"none.example":                         "",
+		"http://pac.example/":                  "",
+		"http://ada:a,b;c4711@proxy:8080":      "",
+		"socks5h://proxy":                      "",
+		`"http://proxy:8080"`:                  around,
+		"'http://ada:pass4711@proxy:8080'":     around,
+		"`proxy`":                              around,
+		" http://proxy:8080":                   around,
+		"http://proxy:8080\r":                  around,
+		"http://ada:pass4711@proxy:8080\n":     around,
+		"DIRECT":                               word,
+		"none":                                 word,
+		"off":                                  word,
+		"false":                                word,
+		"0":                                    word,
+		"undefined":                            word,
+		"http://wpad/wpad.dat":                 pac,
+		"http://wpad.example:8000/proxy.pac":   pac,
+		"pac+https://ada:pass4711@wpad/x":      pac,
+		"file:///etc/proxy.pac":                pac,
+		"http=proxy:80;https=proxy:443":        more,
+		"PROXY proxy:8080":                     more,
+		"http://proxy:8080,http://proxy2:8080": more,
+		"http://proxy:8080;":                   more,
+		"http://ada:pass4711@proxy:80,http://a:b@p2:80": user,
+		"socks4://proxy:1080":                           scheme,
+		"socks://ada:pass4711@proxy:1080":               scheme,
+		"quic://proxy:1":                                scheme,
+		`http://CORP\ada:pass4711@proxy:8080`:           user,
+		"http://ada:pa%ss4711@proxy:8080":               web,
+		"http://ada:päss4711@proxy:8080":                web,
+		"http://fd00::1:8080":                           web,
+		"//proxy:8080":                                  web,
+		"http:proxy:8080":                               web,
+		"%PROXY%":                                       web,
+		"http://${PROXY}:8080":                          web,
+	} {
+		p := CheckProxyVariable("HTTPS_PROXY", value)
+		switch {
+		case p == nil && want != "", p != nil && (want == "" || !strings.Contains(p.Message, want)):
+			t.Errorf("%q: %v, want %q", value, p, want)
+		case p != nil && (strings.Contains(p.Error(), "4711") || p.Hint == ""):
+			t.Errorf("%q: %v", value, p)
+		}
+	}
+}
+
+// What a proxy answers that makes no connection is told of the proxy.
+func TestProxiesThatMakeNoConnection(t *testing.T) {
+	says := func(words string) func(*net.TCPConn) {
+		return func(conn *net.TCPConn) { hello(conn); _, _ = io.WriteString(conn, words) }
+	}
+	// socks answers a client's words one after the other.
+	socks := func(answers ...string) func(*net.TCPConn) {
+		return func(conn *net.TCPConn) {
+			for _, answer := range answers {
+				hello(conn)
+				_, _ = io.WriteString(conn, answer)
+			}
+			hello(conn)
+		}
+	}
+	const user = "ada:pa%2Fss4711@"
+	for _, row := range []struct {
+		name, before string
+		proxy        func(*net.TCPConn)
+		says         string
+	}{
+		{"407", "http://", says("HTTP/1.1 407 X\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 4\r\n\r\nhtml"), "PROXY wants a user name and password."},
+		{"407 without a body", "http://", says("HTTP/1.1 407 X\r\n\r\n"), "PROXY wants a user name and password."},
+		{"407 with a password", "http://" + user, says("HTTP/1.1 407 X\r\nProxy-Authenticate: Basic realm=x\r\n\r\n"), "PROXY does not accept the user name and password of HTTPS_PROXY."},
+		{"407 for NTLM", "http://", says("HTTP/1.1 407 X\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n\r\n"), "PROXY wants a sign-in of another kind than Basic."},
+		{"403 with a page", "http://", says("HTTP/1.1 403 Blocked\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"), "PROXY makes no connection to idp.test (status 403)."},
+		{"503", "http://", says("HTTP/1.0 503 No\r\n\r\n"), "PROXY makes no connection to idp.test (status 503)."},
+		{"a redirect", "http://", says("HTTP/1.1 302 X\r\nLocation: http://portal/\r\n\r\n"), "PROXY makes no connection to idp.test (status 302)."},
+		{"no HTTP", "http://", says("SSH-2.0-OpenSSH_9.6\r\n"), "PROXY gave an answer that is not HTTP, or is damaged."},
+		{"half a header", "http://", says("HTTP/1.1 200 OK\r\nX"), "PROXY "},
+		{"nothing", "http://", says(""), "PROXY"},
+		{"no TLS", "https://", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "PROXY does not speak TLS."},
+		{"SOCKS that wants a password", "socks5://", socks("\x05\xff"), "PROXY wants a user name and password."},
+		{"SOCKS that refuses a password", "socks5h://" + user, socks("\x05\x02", "\x01\x01"), "PROXY does not accept the user name and password of HTTPS_PROXY."},
+		{"SOCKS with a rule", "socks5://", socks("\x05\x00", "\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"), "PROXY makes no connection to idp.test (connection not allowed by ruleset)."},
+		{"SOCKS that finds nobody", "socks5h://", socks("\x05\x00", "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"), "PROXY makes no connection to idp.test (host unreachable)."},
+		{"SOCKS 4", "socks5://", socks("\x00\x5b\x00\x00\x00\x00\x00\x00"), "PROXY does not speak SOCKS5."},
+		{"an HTTP proxy taken for SOCKS", "socks5://", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "PROXY does not speak SOCKS5."},
+		{"SOCKS that hangs up", "socks5://", says(""), "PROXY"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			proxy := listening(t, row.proxy)
+			t.Setenv("HTTPS_PROXY", row.before+proxy.Host)
+			t.Setenv("NO_PROXY", "")
+			_, p := get(t, Settings{}, &url.URL{Scheme: "https", Host: "idp.test"})
+			if p == nil || !strings.Contains(p.Message, strings.Replace(row.says, "PROXY", "the proxy "+proxy.Host, 1)) || p.Hint == "" {
+				t.Errorf("%v", p)
+			}
+			if text := fmt.Sprint(p, p.Cause); strings.Contains(text, "4711") {
+				t.Errorf("the password is told: %s", text)
 			}
 		})
 	}

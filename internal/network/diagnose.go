@@ -300,7 +300,7 @@ func refusedCertificate(host string, err *tls.CertificateVerificationError) stri
 	case errors.As(err.Err, &noCAs), errors.As(err.Err, &unknown) && noneTrusted():
 		return of + " cannot be checked: this machine has no certificates of authorities."
 	case errors.As(err.Err, &unknown):
-		return unknownAuthority(of, leaf, err.Err.Error())
+		return unknownAuthority(of, err.UnverifiedCertificates, err.Err.Error())
 	default:
 		return fmt.Sprintf("%s was not accepted (%s).", of, plain(err.Err.Error()))
 	}
@@ -308,7 +308,8 @@ func refusedCertificate(host string, err *tls.CertificateVerificationError) stri
 
 // unknownAuthority goes by the text, too, in which alone crypto/x509 tells why a
 // candidate of the right name did not do.
-func unknownAuthority(of string, leaf *x509.Certificate, text string) string {
+func unknownAuthority(of string, chain []*x509.Certificate, text string) string {
+	leaf := chain[0]
 	_, weak, insecure := strings.Cut(text, "insecure algorithm ")
 	weak, _, _ = strings.Cut(weak, `"`)
 	switch {
@@ -320,6 +321,8 @@ func unknownAuthority(of string, leaf *x509.Certificate, text string) string {
 		return fmt.Sprintf("%s was issued by %s, but not with the key that this machine knows: that authority was probably renewed.", of, plain(leaf.Issuer.String()))
 	case bytes.Equal(leaf.RawIssuer, leaf.RawSubject):
 		return fmt.Sprintf("%s is signed by itself, and so by an authority that this machine does not know: %s.", of, plain(leaf.Issuer.String()))
+	case len(chain) == 1 && leaf.IssuingCertificateURL != nil: // only a public authority says where its own certificate is
+		return fmt.Sprintf("%s was issued by an authority that this machine does not know, %s, and whose own certificate the server does not send.", of, plain(leaf.Issuer.String()))
 	default:
 		return fmt.Sprintf("%s was issued by an authority that this machine does not know: %s.", of, plain(leaf.Issuer.String()))
 	}
@@ -384,6 +387,8 @@ func certificateHint(err *tls.CertificateVerificationError) string {
 		return "Check the address; a proxy or a page of the network may be in between."
 	case errors.As(err.Err, &invalid), errors.As(err.Err, &unknown) && strings.Contains(err.Error(), "insecure algorithm"):
 		return askOwner
+	case errors.As(err.Err, &unknown) && len(err.UnverifiedCertificates) == 1 && err.UnverifiedCertificates[0].IssuingCertificateURL != nil:
+		return "The server's owner must have it send the intermediate certificate as well; until then, name a file with that one as ca_file in the configuration. " + makeCAKnown
 	case broken != "":
 		return "Correct " + broken + ". " + makeCAKnown
 	case errors.As(err.Err, &noCAs), errors.As(err.Err, &unknown) && noneTrusted():

@@ -177,6 +177,21 @@ func TestTLSTroubles(t *testing.T) {
 			one, key := issue(t, leaf(), &x509.Certificate{Subject: pkix.Name{CommonName: "Nobody"}}, c.key)
 			return serving(t, key, &tls.Config{}, one)
 		}, Settings{}, problem.TLS, "was issued by an authority that this machine does not know: CN=Nobody"},
+		{"the intermediate is not sent", func(t *testing.T) *url.URL {
+			branch, key := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Branch"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, c.ca, c.key)
+			template := leaf()
+			template.IssuingCertificateURL = []string{"http://ca.example/branch.crt"}
+			one, key := issue(t, template, branch, key)
+			return serving(t, key, &tls.Config{}, one)
+		}, Settings{}, problem.TLS, "does not know, CN=Branch, and whose own certificate the server does not send"},
+		{"the chain is in another order", func(t *testing.T) *url.URL {
+			branch, key := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Branch"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, c.ca, c.key)
+			one, key := issue(t, leaf(), branch, key)
+			return serving(t, key, &tls.Config{}, one, c.ca, other.ca, branch)
+		}, Settings{}, "", ""},
+		{"a name where an address is", issued(&x509.Certificate{DNSNames: []string{"127.0.0.1"}}), Settings{}, problem.TLS, "is for another name: 127.0.0.1"},
+		{"another protocol above TLS", with(&tls.Config{NextProtos: []string{"acme-tls/1"}}), Settings{}, problem.TLS, "refused the TLS connection (no application protocol)"},
+		{"no session for this name", with(&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, io.ErrClosedPipe }}), Settings{}, problem.TLS, "has a fault of its own in its TLS"},
 		{"signed by itself", func(t *testing.T) *url.URL {
 			one, key := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "box"}, IPAddresses: loopback}, nil, nil)
 			return serving(t, key, &tls.Config{}, one)

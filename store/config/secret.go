@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
@@ -54,39 +51,11 @@ func secretRef(p store.Places, c *configCheck, key, value string) SecretRef {
 		c.add(key, fmt.Sprintf(`looks like a shell's variable, which nothing replaces here; write "{env:NAME}". A %s that looks so belongs in a file: "{file:~/.secrets/name}"`, nameOf(key)))
 	case strings.HasPrefix(value, "{") && strings.HasSuffix(value, "}"):
 		c.add(key, fmt.Sprintf(`has a form that is not known; write "{file:~/.secrets/name}", "{env:NAME}" or the %s itself`, nameOf(key)))
-	case key == "client_secret" && notASecret(value) != "":
-		c.add(key, notASecret(value)+`; write the secret alone`)
 	default:
 		return SecretRef{key: key, text: secret.New(value)}
 	}
 	return SecretRef{}
 }
-
-// notASecret says why a text is something else than a client secret, or "". A client
-// secret is visible ASCII (RFC 6749, A.2); other letters are let through, because a domain
-// may take them. The rest of these would be sent to it, and be refused as a wrong secret:
-// the shapes that shells, editors and web pages leave around a secret.
-func notASecret(text string) string {
-	quoted := len(text) > 2 && text[0] == text[len(text)-1] && strings.ContainsRune("\"'`", rune(text[0]))
-	switch {
-	case strings.Contains(text, "-----BEGIN "):
-		return "is a key or a certificate, not a client secret"
-	case strings.ContainsAny(text, "\r\n"):
-		return "has more than one line"
-	case strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }):
-		return "has characters that cannot be seen"
-	case quoted:
-		return "has quotes around it, which would be sent as well"
-	case strings.HasPrefix(text, "{") && json.Valid([]byte(text)):
-		return "is an object of JSON, not a client secret"
-	case assignment().MatchString(text):
-		return "has a name before the secret"
-	}
-	return ""
-}
-
-// assignment is how a secret stands in a file of variables.
-var assignment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^((export|set)\s+\w+|\w*secret\w*)\s*[=:]`) })
 
 // hasReference reports whether a reference begins somewhere in the text.
 func hasReference(text string) bool {
@@ -140,18 +109,19 @@ func (r SecretRef) Read() (secret.Text, error) {
 	case r.file != "":
 		return r.readFile()
 	case r.env == "":
-		return r.text, nil
+		return r.usable(r.text.Reveal(), r.key)
 	}
 	value := strings.TrimSpace(os.Getenv(r.env))
 	if value == "" {
-		return secret.Text{}, problem.New(problem.Config,
-			fmt.Sprintf("The environment variable %s, which %s names, is not set.", r.env, r.key),
+		return secret.Text{}, problem.New(problem.Config, fmt.Sprintf("The environment variable %s, which %s names, is not set.", r.env, r.key),
 			"Set it where OpenCode, or this program, is started.")
 	}
-	if what := notASecret(value); r.key == "client_secret" && what != "" {
-		return secret.Text{}, problem.New(problem.Config,
-			fmt.Sprintf("The value of the environment variable %s, which %s names, %s.", r.env, r.key, what),
-			"Set it to the client secret alone.")
+	return r.usable(value, "The value of the environment variable "+r.env)
+}
+
+func (r SecretRef) usable(value, place string) (secret.Text, error) {
+	if what := secret.Mistaken(value); r.key == "client_secret" && what != "" {
+		return secret.Text{}, problem.New(problem.Config, place+" "+what+".", "Put the client secret alone there, in one line.")
 	}
 	return secret.New(value), nil
 }
@@ -165,8 +135,7 @@ func (r SecretRef) readFile() (secret.Text, error) {
 	}
 	text, err := regular.ReadText(r.file, maxConfigSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return secret.Text{}, problem.New(problem.Config,
-			fmt.Sprintf("The %s's file %s does not exist.", name, r.file),
+		return secret.Text{}, problem.New(problem.Config, fmt.Sprintf("The %s's file %s does not exist.", name, r.file),
 			fmt.Sprintf("Put the %s of your application in it, readable by you alone.", name)).Because(err)
 	}
 	if err != nil {
@@ -180,10 +149,5 @@ func (r SecretRef) readFile() (secret.Text, error) {
 			fmt.Sprintf("The %s's file %s holds no %s.", name, r.file, strings.TrimPrefix(name, "client ")),
 			fmt.Sprintf("Put the %s of your application in it.", name))
 	}
-	if what := notASecret(value); r.key == "client_secret" && what != "" {
-		return secret.Text{}, problem.New(problem.Config,
-			fmt.Sprintf("What is in the client secret's file %s %s.", r.file, what),
-			"Put the client secret alone in it, in one line.")
-	}
-	return secret.New(value), nil
+	return r.usable(value, "What is in "+r.file)
 }
