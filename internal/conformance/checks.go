@@ -114,10 +114,10 @@ var checks = []check{
 	{"what was answered is not logged", "oidc/domain/transport.go", `	rememberAnswered(x.body)
 `, ``, "TestWhatTheDomainEchoesIsNotLogged"},
 	{"state, nonce and verifier are not logged", "oidc/domain/code.go", `secret.Remember(r.state, r.nonce, r.verifier)`, `secret.Remember()`, "TestWhatTheDomainEchoesIsNotLogged"},
-	{"a project reads no other program's variables", "store/config/trust.go", `!strings.HasPrefix(variable, "OCI_CLI_")`, `variable != ""`, "TestAProjectsFilesAreConfined"},
+	{"a project reads no other program's variables", "store/config/check/value.go", `!strings.HasPrefix(variable, "OCI_CLI_")`, `variable != ""`, "TestAProjectsFilesAreConfined"},
 	{"a project's CAs are the confirmed ones", "internal/network/files.go", `s.CASum != "" && hex`, `s.CASum == "?" && hex`, "TestOnlyTheConfirmedCAs"},
 	{"a project's CAs are bound", "store/config/trust.go", `if c.Network.CAFile != "" {`, `if c.Network.CAFile == "?" {`, "TestAProjectsCAsAreTheConfirmedOnes"},
-	{"a project reads no other files", "store/config/trust.go", `case !written && !cageOf(p, check.path).holds(`, `case !written && path == "" && !cageOf(p, check.path).holds(`, "TestAProjectsFilesAreConfined"},
+	{"a project reads no other files", "store/config/trust.go", `case !written && !cageOf(p, c.Path).holds(`, `case !written && path == "" && !cageOf(p, c.Path).holds(`, "TestAProjectsFilesAreConfined"},
 	{"nobody looks inside", "cmd/oci-oidc-helper/main.go", `	keepPrivate()
 `, ``, "TestNobodyLooksInside"},
 	{"what is remembered is bounded", "internal/secret/known.go", `if len(one.text) > longest {`, `if len(one.text) > 1<<30 {`, "TestEndlessSecrets"},

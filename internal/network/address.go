@@ -188,3 +188,9 @@ func Proxy(to *url.URL) (*url.URL, error) {
 	}
 	return proxy, nil
 }
+
+// Loopback reports whether a URL's host is this machine.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

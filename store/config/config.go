@@ -11,21 +11,17 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
 // Name is the name of the configuration file.
@@ -33,8 +29,8 @@ const Name = "oci-auth.config.jsonc"
 
 // Defaults of the keys that may be left out.
 const (
-	DefaultRedirectURI = "http://localhost:8888/callback"
-	DefaultScope       = "openid profile offline_access"
+	DefaultRedirectURI = check.DefaultRedirectURI
+	DefaultScope       = check.DefaultScope
 	DefaultLogLevel    = "INFO"
 )
 
@@ -105,9 +101,9 @@ type configFile struct {
 	ClientKey     string            `json:"client_key,omitempty"`
 	ClientKeyID   string            `json:"client_key_id,omitempty"`
 	SignIn        string            `json:"sign_in,omitempty"`
-	RedirectURI   texts             `json:"redirect_uri"`
+	RedirectURI   check.Texts       `json:"redirect_uri"`
 	Scope         string            `json:"scope"`
-	Resource      texts             `json:"resource,omitempty"`
+	Resource      check.Texts       `json:"resource,omitempty"`
 	Audience      string            `json:"audience,omitempty"`
 	LoginHint     string            `json:"login_hint,omitempty"`
 	Prompt        string            `json:"prompt,omitempty"`
@@ -170,8 +166,8 @@ func Load(p store.Places, directory string) (Config, error) {
 // parseConfig checks the text of a configuration file.
 func parseConfig(p store.Places, path string, text []byte) (Config, error) {
 	config, check, _ := parse(p, path, text, true)
-	if len(check.lines) > 0 {
-		return Config{}, check.problem()
+	if len(check.Lines) > 0 {
+		return Config{}, check.Problem()
 	}
 	return config, nil
 }
@@ -179,7 +175,7 @@ func parseConfig(p store.Places, path string, text []byte) (Config, error) {
 // defaults are the values of the keys that a file may leave out.
 func defaults(p store.Places) configFile {
 	return configFile{
-		RedirectURI: texts{DefaultRedirectURI},
+		RedirectURI: check.Texts{DefaultRedirectURI},
 		Scope:       DefaultScope,
 		AuthMethod:  string(ConfidentialApp),
 		LogLevel:    DefaultLogLevel,
@@ -189,10 +185,10 @@ func defaults(p store.Places) configFile {
 
 // parse reads the text of a configuration file, the person's own or not, and notes
 // what is wrong with it.
-func parse(p store.Places, path string, text []byte, own bool) (Config, *configCheck, *configFile) {
+func parse(p store.Places, path string, text []byte, own bool) (Config, *check.File, *configFile) {
 	file := defaults(p)
-	check := decodeObject(path, text, own, &file)
-	if check.broken {
+	check := check.Read(path, text, own, &file)
+	if check.Broken {
 		return Config{}, check, &file
 	}
 
@@ -200,31 +196,31 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *configC
 	if file.LogFile != "" {
 		logFile = p.Expand(file.LogFile, filepath.Dir(path))
 	}
-	method := check.authMethod(file.AuthMethod)
+	method := authMethod(check, file.AuthMethod)
 	config := Config{
 		Path:          path,
-		DomainURL:     check.originURL("domain_url", file.DomainURL),
-		ClientID:      check.required("client_id", file.ClientID),
+		DomainURL:     check.OriginURL("domain_url", file.DomainURL),
+		ClientID:      check.Required("client_id", file.ClientID),
 		ClientSecret:  secretRef(p, check, "client_secret", file.ClientSecret),
 		ClientKey:     secretRef(p, check, "client_key", file.ClientKey),
-		ClientKeyID:   check.plainText("client_key_id", file.ClientKeyID),
-		SignIn:        check.signIn(file.SignIn),
-		RedirectURIs:  check.redirectURIs(file.RedirectURI),
-		Scope:         check.scope(file.Scope, method),
-		Resources:     check.resources(file.Resource),
-		Audience:      check.plainText("audience", file.Audience),
-		LoginHint:     check.plainText("login_hint", file.LoginHint),
-		Prompt:        check.promptValue(file.Prompt),
+		ClientKeyID:   check.PlainText("client_key_id", file.ClientKeyID),
+		SignIn:        signIn(check, file.SignIn),
+		RedirectURIs:  check.RedirectURIs(file.RedirectURI),
+		Scope:         check.Scope(file.Scope, method.Unattended()),
+		Resources:     check.Resources(file.Resource),
+		Audience:      check.PlainText("audience", file.Audience),
+		LoginHint:     check.PlainText("login_hint", file.LoginHint),
+		Prompt:        check.Prompt(file.Prompt),
 		MaxAge:        file.MaxAge,
-		ExtraParams:   check.extraParams(file.ExtraParams),
-		Issuer:        check.issuer(file.Issuer),
+		ExtraParams:   check.ExtraParams(file.ExtraParams),
+		Issuer:        check.Issuer(file.Issuer),
 		StrictIDToken: file.StrictIDToken,
-		BaseURL:       check.baseURL(file.BaseURL),
+		BaseURL:       check.BaseURL(file.BaseURL),
 		AuthMethod:    method,
-		LogLevel:      check.logLevel(file.LogLevel),
+		LogLevel:      check.LogLevel(file.LogLevel),
 		LogFile:       logFile,
 		AgentToken:    file.AgentToken,
-		TokenStore:    check.tokenStore(file.TokenStore),
+		TokenStore:    tokenStore(check, file.TokenStore),
 		Network: network.Settings{
 			CAFile:     networkFile(p, check, "ca_file", file.CAFile),
 			ClientCert: networkFile(p, check, "tls_client_cert", file.TLSCert),
@@ -232,168 +228,35 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *configC
 		},
 	}
 	if file.TLSKey != "" && file.TLSCert == "" {
-		check.add("tls_client_key", "is of no use without tls_client_cert; name the certificate's file there")
+		check.Add("tls_client_key", "is of no use without tls_client_cert; name the certificate's file there")
 	}
-	check.combination(&file, config)
+	combination(check, &file, config)
 	return config, check, &file
-}
-
-// required returns the value of a key that must be there and filled in.
-func (c *configCheck) required(key, value string) string {
-	switch {
-	case value == "":
-		c.add(key, "is missing")
-	case isPlaceholder(value):
-		c.add(key, fmt.Sprintf("is still the placeholder %s; put your own value there", shown(value)))
-	case strings.TrimSpace(value) != value || strings.ContainsAny(value, "\r\n\x00"):
-		c.add(key, "has spaces or line breaks around it; remove them")
-	}
-	return value
-}
-
-// shown is a value as it may be quoted: one with an @ may be an address that holds a
-// password.
-func shown(value string) string {
-	switch {
-	case strings.Contains(value, "@"):
-		return "a text with an @ in it"
-	case isPlaceholder(value):
-		return value
-	default:
-		return strconv.Quote(value)
-	}
-}
-
-// isPlaceholder tells the example's values, such as <your-client-id>.
-func isPlaceholder(value string) bool {
-	from, to := strings.Index(value, "<"), strings.LastIndex(value, ">")
-	return from >= 0 && to > from
-}
-
-// webURL checks that value is an absolute https URL, or http on loopback.
-func (c *configCheck) webURL(key, value string) *url.URL {
-	before := len(c.lines)
-	if c.required(key, value); len(c.lines) > before {
-		return nil
-	}
-	u, err := network.ParseAddress(value)
-	switch {
-	case err != nil: // which quotes nothing of a value that may hold a password
-		c.add(key, fmt.Sprintf("is not a web address: %v; write it as https://host/…", err))
-	case u.Scheme != "https" && u.Scheme != "http":
-		c.add(key, "is not a web address: it begins with neither https:// nor http://; write it as https://host/…")
-	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
-		c.add(key, "has letters in its host that may look like others; write the host in its ASCII form (xn--…)")
-	case u.User != nil:
-		c.add(key, "holds a user name or password; remove them")
-	case u.RawQuery != "" || u.Fragment != "":
-		c.add(key, "has a query or fragment; remove what begins with ? or #")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		c.add(key, fmt.Sprintf("is http: for %s, which would send tokens in the clear; use https://%s", u.Host, u.Host))
-	default:
-		return u
-	}
-	return nil
-}
-
-func (c *configCheck) originURL(key, value string) string {
-	u := c.webURL(key, value)
-	if u == nil {
-		return ""
-	}
-	origin := u.Scheme + "://" + u.Host
-	if strings.Trim(u.Path, "/") != "" {
-		c.add(key, fmt.Sprintf("has a path: %s; write only %s", shown(value), origin))
-	}
-	return origin
-}
-
-func (c *configCheck) baseURL(value string) string {
-	if u := c.webURL("llm_base_url", value); u == nil {
-		return ""
-	}
-	return strings.TrimRight(value, "/")
-}
-
-func (c *configCheck) issuer(value string) string {
-	if value != "" {
-		c.webURL("issuer", value)
-	}
-	return value
-}
-
-// redirectURIs checks each of them, and that none stands twice.
-func (c *configCheck) redirectURIs(values []string) []string {
-	if len(values) == 0 {
-		c.add("redirect_uri", fmt.Sprintf("is an empty list; leave it out for %q", DefaultRedirectURI))
-	}
-	for i, value := range values {
-		if slices.Contains(values[:i], value) {
-			c.add("redirect_uri", fmt.Sprintf("has %s twice; remove one", shown(value)))
-			continue
-		}
-		c.redirectURI(value)
-	}
-	return values
-}
-
-// redirectURI checks that the helper itself can receive the redirect
-// (RFC 8252, 7.3); the URI stays as it is written, because it is compared
-// as text with the registered one.
-func (c *configCheck) redirectURI(value string) {
-	before := len(c.lines)
-	if c.required("redirect_uri", value); len(c.lines) > before {
-		return
-	}
-	u, err := network.ParseAddress(value)
-	if err == nil && u.Scheme == "https" && isLoopback(u.Hostname()) {
-		c.add("redirect_uri", fmt.Sprintf("is %s, but must begin with http: — it stays on this machine", shown(value)))
-		return
-	}
-	if err != nil || u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !isLoopback(u.Hostname()) {
-		c.add("redirect_uri", fmt.Sprintf("is %s, but must be on this machine, such as %s, "+
-			"and be registered in the application exactly like that", shown(value), DefaultRedirectURI))
-	}
 }
 
 // networkFile returns the path of a file in PEM form, or "". It is read when it is
 // needed.
-func networkFile(p store.Places, c *configCheck, key, value string) string {
+func networkFile(p store.Places, c *check.File, key, value string) string {
 	switch {
 	case value == "":
 		return ""
-	case isPlaceholder(value):
-		c.add(key, fmt.Sprintf("is still the placeholder %s; put the file's path there, or remove the key", value))
+	case check.IsPlaceholder(value):
+		c.Add(key, fmt.Sprintf("is still the placeholder %s; put the file's path there, or remove the key", value))
 	case strings.Contains(value, "-----BEGIN"):
-		c.add(key, "holds the text itself; put it in a file, and the file's path here")
+		c.Add(key, "holds the text itself; put it in a file, and the file's path here")
 	case strings.HasPrefix(value, "{"):
-		c.add(key, fmt.Sprintf("is %q, but is the path of a file, without {file:}", value))
+		c.Add(key, fmt.Sprintf("is %q, but is the path of a file, without {file:}", value))
 	}
-	return p.Expand(value, filepath.Dir(c.path))
+	return p.Expand(value, filepath.Dir(c.Path))
 }
 
-func (c *configCheck) logLevel(value string) slog.Level {
-	level, ok := logging.ParseLevel(value)
-	if !ok {
-		c.add("log_level", fmt.Sprintf("is %q; write one of %s", value, strings.Join(logging.Levels, ", "))+
-			didYouMean(strings.ToUpper(value), logging.Levels))
-	}
-	return level
+func tokenStore(c *check.File, value string) TokenStore {
+	return TokenStore(c.OneOf("token_store", value, tokenStores))
 }
 
-func (c *configCheck) tokenStore(value string) TokenStore {
-	return TokenStore(c.oneOf("token_store", value, tokenStores))
-}
-
-func (c *configCheck) signIn(value string) string {
+func signIn(c *check.File, value string) string {
 	if value == "" {
 		return ""
 	}
-	return c.oneOf("sign_in", value, signIns)
-}
-
-// isLoopback reports whether a URL's host is this machine.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
+	return c.OneOf("sign_in", value, signIns)
 }

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
@@ -29,12 +31,12 @@ func FuzzConfig(f *testing.F) {
 		}
 		for _, address := range []string{config.DomainURL, config.BaseURL} {
 			u, err := url.Parse(address)
-			if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
+			if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && !(u.Scheme == "http" && network.Loopback(u.Hostname())) {
 				t.Errorf("taken: %q", address)
 			}
 		}
 		for _, redirect := range config.RedirectURIs {
-			if u, err := url.Parse(redirect); err != nil || !isLoopback(u.Hostname()) {
+			if u, err := url.Parse(redirect); err != nil || !network.Loopback(u.Hostname()) {
 				t.Errorf("taken: redirect %q", redirect)
 			}
 		}
@@ -51,10 +53,10 @@ func FuzzSecretRef(f *testing.F) {
 	home := f.TempDir()
 	places := store.Places{Home: home}
 	f.Fuzz(func(t *testing.T, value string) {
-		c := &configCheck{path: filepath.Join(home, "project", Name)}
+		c := &check.File{Path: filepath.Join(home, "project", Name)}
 		ref := secretRef(places, c, "client_secret", value)
-		if (len(c.lines) > 0) != ref.None() && value != "" {
-			t.Errorf("%q: %v, %v", value, c.lines, ref)
+		if (len(c.Lines) > 0) != ref.None() && value != "" {
+			t.Errorf("%q: %v, %v", value, c.Lines, ref)
 		}
 		if ref.File() != "" && !filepath.IsAbs(ref.File()) {
 			t.Errorf("%q is the file %q", value, ref.File())

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
 // SchemaURL is where editors find the JSON Schema of the configuration: in the
@@ -62,7 +63,7 @@ func (t ValueType) schema(item map[string]any) map[string]any {
 	case Number:
 		return map[string]any{"type": "integer", "minimum": 0}
 	case Mapping:
-		names := map[string]any{"not": map[string]any{"enum": slices.Concat(ownParams, keyParams)}}
+		names := map[string]any{"not": map[string]any{"enum": slices.Concat(check.OwnParams, check.KeyParams)}}
 		return map[string]any{"type": "object", "additionalProperties": item, "propertyNames": names}
 	default:
 		return item

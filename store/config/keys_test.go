@@ -12,8 +12,10 @@ import (
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 	"github.com/tidwall/jsonc"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
 //go:generate go test . -run TestSchemaFile -update
@@ -41,7 +43,7 @@ func TestSchemaFile(t *testing.T) {
 // The keys that are described are the keys that are read, with their defaults.
 func TestConfigKeysAreTheStructs(t *testing.T) {
 	var fields, described []string
-	for name := range fieldsOf(&configFile{}) {
+	for name := range check.Fields(&configFile{}) {
 		fields = append(fields, name)
 	}
 	for _, key := range Keys {

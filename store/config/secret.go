@@ -6,14 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
 // A SecretRef is the client secret or key as the configuration gives it: the text
@@ -28,29 +27,29 @@ type SecretRef struct {
 }
 
 // secretRef parses the value of client_secret or client_key.
-func secretRef(p store.Places, c *configCheck, key, value string) SecretRef {
+func secretRef(p store.Places, c *check.File, key, value string) SecretRef {
 	file, isFile := reference(value, "file")
 	env, isEnv := reference(value, "env")
 	switch {
 	case value == "":
 		return SecretRef{}
-	case isPlaceholder(value):
-		c.add(key, fmt.Sprintf(`is still a placeholder; put "{file:~/.secrets/oci-%s}" there, and the %s in that file`,
+	case check.IsPlaceholder(value):
+		c.Add(key, fmt.Sprintf(`is still a placeholder; put "{file:~/.secrets/oci-%s}" there, and the %s in that file`,
 			strings.ReplaceAll(key, "_", "-"), nameOf(key)))
 	case isFile && file != "" && !hasReference(file):
-		return SecretRef{key: key, file: p.Expand(file, filepath.Dir(c.path))}
+		return SecretRef{key: key, file: p.Expand(file, filepath.Dir(c.Path))}
 	case isEnv && env != "" && !hasReference(env):
 		return SecretRef{key: key, env: env}
 	case strings.HasPrefix(value, "{file:"):
-		c.add(key, `begins with {file: but is not of the form "{file:~/.secrets/name}"`)
+		c.Add(key, `begins with {file: but is not of the form "{file:~/.secrets/name}"`)
 	case strings.HasPrefix(value, "{env:"):
-		c.add(key, `begins with {env: but is not of the form "{env:NAME}"`)
+		c.Add(key, `begins with {env: but is not of the form "{env:NAME}"`)
 	case hasReference(value):
-		c.add(key, fmt.Sprintf(`has text around its reference; write "{file:~/.secrets/name}" or "{env:NAME}" alone, where the whole %s is`, nameOf(key)))
-	case shellVariable().MatchString(value):
-		c.add(key, fmt.Sprintf(`looks like a shell's variable, which nothing replaces here; write "{env:NAME}". A %s that looks so belongs in a file: "{file:~/.secrets/name}"`, nameOf(key)))
+		c.Add(key, fmt.Sprintf(`has text around its reference; write "{file:~/.secrets/name}" or "{env:NAME}" alone, where the whole %s is`, nameOf(key)))
+	case check.ShellVariable().MatchString(value):
+		c.Add(key, fmt.Sprintf(`looks like a shell's variable, which nothing replaces here; write "{env:NAME}". A %s that looks so belongs in a file: "{file:~/.secrets/name}"`, nameOf(key)))
 	case strings.HasPrefix(value, "{") && strings.HasSuffix(value, "}"):
-		c.add(key, fmt.Sprintf(`has a form that is not known; write "{file:~/.secrets/name}", "{env:NAME}" or the %s itself`, nameOf(key)))
+		c.Add(key, fmt.Sprintf(`has a form that is not known; write "{file:~/.secrets/name}", "{env:NAME}" or the %s itself`, nameOf(key)))
 	default:
 		return SecretRef{key: key, text: secret.New(value)}
 	}
@@ -61,9 +60,6 @@ func secretRef(p store.Places, c *configCheck, key, value string) SecretRef {
 func hasReference(text string) bool {
 	return strings.Contains(text, "{file:") || strings.Contains(text, "{env:")
 }
-
-// shellVariable is $NAME, ${NAME} or, as Windows has it, %NAME%.
-var shellVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\$\w+|\$\{\w+\}|%\w+%)$`) })
 
 // reference returns what a value of the form {kind:what} refers to.
 func reference(value, kind string) (what string, ok bool) {
@@ -144,7 +140,7 @@ func (r SecretRef) readFile() (secret.Text, error) {
 			"Make it a file that you can read.").Because(err)
 	}
 	value := strings.TrimSpace(string(text))
-	if value == "" || isPlaceholder(value) {
+	if value == "" || check.IsPlaceholder(value) {
 		return secret.Text{}, problem.New(problem.Config,
 			fmt.Sprintf("The %s's file %s holds no %s.", name, r.file, strings.TrimPrefix(name, "client ")),
 			fmt.Sprintf("Put the %s of your application in it.", name))

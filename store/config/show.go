@@ -14,6 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
 // Find returns the path of the configuration that holds in a project
@@ -93,8 +94,8 @@ func ReadNamed(p store.Places, path string) (named Named) {
 		return Named{}
 	}
 	var file configFile
-	check := decodeObject(path, text, true, &file)
-	named.HoldsSecret = check.broken
+	check := check.Read(path, text, true, &file)
+	named.HoldsSecret = check.Broken
 	for key, value := range map[string]string{"client_secret": file.ClientSecret, "client_key": file.ClientKey} {
 		ref := secretRef(p, check, key, value)
 		named.HoldsSecret = named.HoldsSecret || !ref.text.Empty()

@@ -20,6 +20,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
 // A Trust says what a key can do in a configuration that somebody else wrote: one
@@ -38,17 +39,6 @@ const (
 	TrustOwn              // is for the person's own configuration alone
 	TrustHarmless         // may change without being confirmed
 )
-
-// mayUse reports whether a project's configuration may use an environment variable:
-// one that begins with OCI_, but for those in which Oracle's CLI and SDKs have secrets
-// of their own.
-func mayUse(variable string) bool {
-	return strings.HasPrefix(variable, "OCI_") && !strings.HasPrefix(variable, "OCI_CLI_") && !strings.HasPrefix(variable, "OCI_RESOURCE_PRINCIPAL_")
-}
-
-// foreignVariable is what is wrong with another one.
-const foreignVariable = "names a variable of the environment that does not begin with OCI_, or belongs to Oracle's own tools" +
-	"; a project's configuration may use no other"
 
 // An Unconfirmed is a configuration in a project directory that is right, but that
 // the person has not confirmed. It is the cause of a problem of kind Untrusted.
@@ -102,18 +92,18 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 		return parseConfig(p, path, text)
 	}
 	// What it says is not told before it is known to say the same.
-	if config, check, file := parse(p, path, text, true); len(check.lines) == 0 && digest(p, path, file) == ownDigest(p) {
+	if config, check, file := parse(p, path, text, true); len(check.Lines) == 0 && digest(p, path, file) == ownDigest(p) {
 		return config, nil
 	}
 	config, check, file := parse(p, path, text, false)
-	if check.broken {
-		return Config{}, check.problem()
+	if check.Broken {
+		return Config{}, check.Problem()
 	}
-	if refuseNetwork(p, check, file); len(check.lines) > 0 {
-		return Config{}, check.problem()
+	if refuseNetwork(p, check, file); len(check.Lines) > 0 {
+		return Config{}, check.Problem()
 	}
-	if confine(p, check, file); len(check.lines) > 0 {
-		return Config{}, check.problem()
+	if confine(p, check, file); len(check.Lines) > 0 {
+		return Config{}, check.Problem()
 	}
 	config, digest := config.confined(p), digest(p, path, file)
 	if trustsDirectory(p, path) || confirmed(p, digest) {
@@ -128,7 +118,7 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 func digest(p store.Places, path string, file *configFile) string {
 	defaults := defaults(p)
 	said := map[string]any{}
-	values, usual := fieldsOf(file), fieldsOf(&defaults)
+	values, usual := check.Fields(file), check.Fields(&defaults)
 	for _, key := range Keys {
 		value := values[key.Name].Interface()
 		if key.Trust == TrustHarmless || reflect.DeepEqual(value, usual[key.Name].Interface()) {
@@ -193,12 +183,12 @@ func overNetwork(p store.Places, config, path string) bool {
 
 // refuseNetwork notes which keys of a project's configuration name files on another
 // machine, before anything looks at them.
-func refuseNetwork(p store.Places, check *configCheck, file *configFile) {
-	values := fieldsOf(file)
+func refuseNetwork(p store.Places, c *check.File, file *configFile) {
+	values := check.Fields(file)
 	for _, key := range Keys {
 		text, _ := values[key.Name].Interface().(string)
-		if path, _ := key.file(text); path != "" && overNetwork(p, check.path, p.Expand(path, filepath.Dir(check.path))) {
-			check.add(key.Name, fmt.Sprintf("names %s, and a project's configuration may name no file on another machine; "+
+		if path, _ := key.file(text); path != "" && overNetwork(p, c.Path, p.Expand(path, filepath.Dir(c.Path))) {
+			c.Add(key.Name, fmt.Sprintf("names %s, and a project's configuration may name no file on another machine; "+
 				"copy the file into the project, or write this in your own configuration", path))
 		}
 	}
@@ -206,24 +196,24 @@ func refuseNetwork(p store.Places, check *configCheck, file *configFile) {
 
 // confine notes what a project's configuration may not name: files elsewhere than in
 // the project or in ~/.secrets, and other programs' variables.
-func confine(p store.Places, check *configCheck, file *configFile) {
-	values := fieldsOf(file)
+func confine(p store.Places, c *check.File, file *configFile) {
+	values := check.Fields(file)
 	for _, key := range Keys {
 		text, _ := values[key.Name].Interface().(string)
-		if key.Trust == TrustOwn && check.has(key.Name) {
-			check.add(key.Name, "is for your own configuration alone; write it there")
+		if key.Trust == TrustOwn && c.Has(key.Name) {
+			c.Add(key.Name, "is for your own configuration alone; write it there")
 		}
 		path, written := key.file(text)
 		switch name, isEnv := reference(text, "env"); {
-		case key.Trust == TrustSecret && isEnv && !mayUse(name):
-			check.add(key.Name, foreignVariable)
+		case key.Trust == TrustSecret && isEnv && !check.MayUse(name):
+			c.Add(key.Name, check.ForeignVariable)
 		case path == "" || key.Trust == TrustContent: // which is confirmed itself
-		case written && !mayWrite(p, check.path, path):
-			check.add(key.Name, fmt.Sprintf("names %s, and a project's configuration may put the log only into the project; "+
-				"write it in your own configuration, or remove it", p.Expand(path, filepath.Dir(check.path))))
-		case !written && !cageOf(p, check.path).holds(p.Expand(path, filepath.Dir(check.path))):
-			check.add(key.Name, fmt.Sprintf("names %s, and a project's configuration may read only the project's own files and those in ~/.secrets; "+
-				"put the file there, or write this in your own configuration", p.Expand(path, filepath.Dir(check.path))))
+		case written && !mayWrite(p, c.Path, path):
+			c.Add(key.Name, fmt.Sprintf("names %s, and a project's configuration may put the log only into the project; "+
+				"write it in your own configuration, or remove it", p.Expand(path, filepath.Dir(c.Path))))
+		case !written && !cageOf(p, c.Path).holds(p.Expand(path, filepath.Dir(c.Path))):
+			c.Add(key.Name, fmt.Sprintf("names %s, and a project's configuration may read only the project's own files and those in ~/.secrets; "+
+				"put the file there, or write this in your own configuration", p.Expand(path, filepath.Dir(c.Path))))
 		}
 	}
 }
@@ -286,7 +276,7 @@ func ownDigest(p store.Places) string {
 			continue
 		}
 		_, check, file := parse(p, path, text, true)
-		if len(check.lines) > 0 {
+		if len(check.Lines) > 0 {
 			return ""
 		}
 		return digest(p, path, file)

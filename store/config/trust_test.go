@@ -14,6 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
@@ -113,7 +114,7 @@ func TestTheDigestCoversEveryKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), Name)
 	digest := func(text string) string {
 		var file = defaults(p)
-		decodeObject(path, []byte(text), true, &file)
+		check.Read(path, []byte(text), true, &file)
 		return digest(p, path, &file)
 	}
 	for _, key := range Keys {

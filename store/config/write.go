@@ -14,6 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
 // Format returns a configuration with these values and a comment on every key.
@@ -72,35 +73,35 @@ func Parse(p store.Places, path string, text []byte) (Config, error) {
 // CheckValue says what is wrong with one value of a configuration, in a problem of
 // kind Config.
 func CheckValue(p store.Places, key, value string) error {
-	check := &configCheck{}
+	check := &check.File{}
 	switch key {
 	case "domain_url":
-		check.originURL(key, value)
+		check.OriginURL(key, value)
 	case "llm_base_url":
-		check.baseURL(value)
+		check.BaseURL(value)
 	case "redirect_uri":
 		values := strings.Fields(value)
 		if strings.Contains(value, "@") {
 			values = []string{value} // which is not quoted, and the parts of one might be
 		}
-		check.redirectURIs(values)
+		check.RedirectURIs(values)
 	case "scope":
-		check.scope(value, ConfidentialApp)
+		check.Scope(value, false)
 	case "auth_method":
-		check.authMethod(value)
+		authMethod(check, value)
 	case "token_store":
-		check.tokenStore(value)
+		tokenStore(check, value)
 	case "sign_in":
-		check.signIn(value)
+		signIn(check, value)
 	case "client_secret", "client_key":
 		secretRef(p, check, key, value)
 	default:
-		check.required(key, value)
+		check.Required(key, value)
 	}
-	if len(check.lines) == 0 {
+	if len(check.Lines) == 0 {
 		return nil
 	}
-	return problem.New(problem.Config, strings.TrimPrefix(check.lines[0], ": ")+".", "Write another one.")
+	return problem.New(problem.Config, strings.TrimPrefix(check.Lines[0], ": ")+".", "Write another one.")
 }
 
 // SecretPath is where a client secret is put, and how a configuration refers to it.

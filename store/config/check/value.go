@@ -1,18 +1,20 @@
-package config
+package check
 
 import (
 	"encoding/json"
 	"fmt"
 	"math"
 	"os"
+	"regexp"
 	"strings"
+	"sync"
 )
 
-// texts is one text or a list of them.
-type texts []string
+// Texts is one text or a list of them.
+type Texts []string
 
 // MarshalJSON writes a single one without a list.
-func (t texts) MarshalJSON() ([]byte, error) {
+func (t Texts) MarshalJSON() ([]byte, error) {
 	if len(t) == 1 {
 		return json.Marshal(t[0])
 	}
@@ -29,7 +31,7 @@ func setValue(into, value any) (what string) {
 			return "must be text in quotes"
 		}
 		*into = text
-	case *texts:
+	case *Texts:
 		if *into = toTexts(value); *into == nil {
 			return "must be text in quotes, or a list of them in [ ]"
 		}
@@ -62,15 +64,15 @@ func setValue(into, value any) (what string) {
 }
 
 // toTexts returns nil for what is neither a text nor a list of texts.
-func toTexts(value any) texts {
+func toTexts(value any) Texts {
 	if text, ok := value.(string); ok {
-		return texts{text}
+		return Texts{text}
 	}
 	list, ok := value.([]any)
 	if !ok {
 		return nil
 	}
-	all := make(texts, 0, len(list))
+	all := make(Texts, 0, len(list))
 	for _, one := range list {
 		text, ok := one.(string)
 		if !ok {
@@ -81,30 +83,27 @@ func toTexts(value any) texts {
 	return all
 }
 
-// filledIn replaces {env:NAME} in the texts of a value, as OpenCode's own
-// configuration has it. A secret's reference stays: it is read when it is used.
-func (c *configCheck) filledIn(key string, value any) any {
+// filledIn replaces {env:NAME} in the texts of a value, as OpenCode's own configuration
+// has it. own says that the person wrote it; wrong is told what cannot be replaced.
+func filledIn(value any, own bool, wrong func(what string)) any {
 	switch value := value.(type) {
 	case string:
-		if key == "client_secret" || key == "client_key" {
-			return value
-		}
-		return c.fillIn(key, value)
+		return fillIn(value, own, wrong)
 	case []any:
 		for i := range value {
-			value[i] = c.filledIn(key, value[i])
+			value[i] = filledIn(value[i], own, wrong)
 		}
 	case map[string]any:
 		for name := range value {
-			value[name] = c.filledIn(key, value[name])
+			value[name] = filledIn(value[name], own, wrong)
 		}
 	}
 	return value
 }
 
-func (c *configCheck) fillIn(key, text string) string {
-	if shellVariable().MatchString(text) {
-		c.add(key, fmt.Sprintf(`is %s, and nothing replaces a shell's variable here; write "{env:%s}"`, text, strings.Trim(text, "${}%")))
+func fillIn(text string, own bool, wrong func(what string)) string {
+	if ShellVariable().MatchString(text) {
+		wrong(fmt.Sprintf(`is %s, and nothing replaces a shell's variable here; write "{env:%s}"`, text, strings.Trim(text, "${}%")))
 		return text
 	}
 	before, rest, found := strings.Cut(text, "{env:")
@@ -113,16 +112,30 @@ func (c *configCheck) fillIn(key, text string) string {
 	}
 	name, after, closed := strings.Cut(rest, "}")
 	if !closed {
-		c.add(key, "has a {env: without its }")
+		wrong("has a {env: without its }")
 		return text
 	}
-	if !c.own && !mayUse(name) {
-		c.add(key, foreignVariable)
+	if !own && !MayUse(name) {
+		wrong(ForeignVariable)
 		return text
 	}
 	value := os.Getenv(name)
 	if value == "" {
-		c.add(key, fmt.Sprintf("names the environment variable %s, which is not set here", name))
+		wrong(fmt.Sprintf("names the environment variable %s, which is not set here", name))
 	}
-	return before + value + c.fillIn(key, after)
+	return before + value + fillIn(after, own, wrong)
 }
+
+// ShellVariable is $NAME, ${NAME} or, as Windows has it, %NAME%.
+var ShellVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\$\w+|\$\{\w+\}|%\w+%)$`) })
+
+// MayUse reports whether a project's configuration may use an environment variable:
+// one that begins with OCI_, but for those in which Oracle's CLI and SDKs have secrets
+// of their own.
+func MayUse(variable string) bool {
+	return strings.HasPrefix(variable, "OCI_") && !strings.HasPrefix(variable, "OCI_CLI_") && !strings.HasPrefix(variable, "OCI_RESOURCE_PRINCIPAL_")
+}
+
+// ForeignVariable is what is wrong with another one.
+const ForeignVariable = "names a variable of the environment that does not begin with OCI_, or belongs to Oracle's own tools" +
+	"; a project's configuration may use no other"

@@ -1,4 +1,6 @@
-package config
+// Package check reads oci-auth.config.jsonc as text, and says what is wrong with each
+// value and in which line. What the keys mean together is the matter of package config.
+package check
 
 import (
 	"bytes"
@@ -17,35 +19,36 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// configCheck collects what is wrong with a configuration file, with its lines.
-type configCheck struct {
-	path   string
+// A File is a configuration file that is being read. It collects what is wrong, with the
+// line of each key.
+type File struct {
+	Path   string
 	text   []byte
 	at     map[string]int // offset of each key
-	lines  []string       // what is wrong, a line each
-	broken bool           // the text is not even an object
+	Lines  []string       // what is wrong, a line each
+	Broken bool           // the text is not even an object
 	plain  []byte         // text with its comments blanked out
 	own    bool           // the person's own, which may name any variable of the environment
 }
 
-// has reports whether the file has the key.
-func (c *configCheck) has(key string) bool {
+// Has reports whether the file has the key.
+func (c *File) Has(key string) bool {
 	_, ok := c.at[key]
 	return ok
 }
 
-// add notes what is wrong with a key.
-func (c *configCheck) add(key, what string) {
-	line := c.path
+// Add notes what is wrong with a key.
+func (c *File) Add(key, what string) {
+	line := c.Path
 	if offset, ok := c.at[key]; ok {
 		line += fmt.Sprintf(":%d", lineOf(c.text, offset))
 	}
-	c.lines = append(c.lines, fmt.Sprintf("%s: %s: %s", line, key, what))
+	c.Lines = append(c.Lines, fmt.Sprintf("%s: %s: %s", line, key, what))
 }
 
 // fail notes that the text cannot be read on from an offset.
-func (c *configCheck) fail(offset int, what string) {
-	c.broken = true
+func (c *File) fail(offset int, what string) {
+	c.Broken = true
 	rest := bytes.TrimLeft(c.plain[min(offset, len(c.plain)):], " \t\r\n,")
 	if bytes.LastIndex(c.text, []byte("/*")) > bytes.LastIndex(c.text, []byte("*/")) {
 		what += " (is a comment not closed with */?)"
@@ -53,28 +56,29 @@ func (c *configCheck) fail(offset int, what string) {
 	if len(rest) == 0 && len(c.at) > 0 {
 		what = "the file ends before the closing }"
 	}
-	c.lines = append(c.lines, fmt.Sprintf("%s:%d: %s", c.path, lineOf(c.text, len(c.plain)-len(rest)), what))
+	c.Lines = append(c.Lines, fmt.Sprintf("%s:%d: %s", c.Path, lineOf(c.text, len(c.plain)-len(rest)), what))
 }
 
-func (c *configCheck) problem() *problem.Problem {
-	return problem.New(problem.Config, strings.Join(c.lines, "\n"), "Correct the file; it is read again at the next call.")
+// Problem is what is wrong with the file, a line each.
+func (c *File) Problem() *problem.Problem {
+	return problem.New(problem.Config, strings.Join(c.Lines, "\n"), "Correct the file; it is read again at the next call.")
 }
 
 func lineOf(text []byte, offset int) int {
 	return 1 + bytes.Count(text[:min(offset, len(text))], []byte("\n"))
 }
 
-// decodeObject reads JSON with comments and trailing commas into the fields of
+// Read reads JSON with comments and trailing commas into the fields of
 // *into, and notes unknown, repeated and mistyped keys. own says that the person
 // wrote it.
-func decodeObject(path string, text []byte, own bool, into *configFile) *configCheck {
-	c := &configCheck{path: path, text: text, own: own, at: map[string]int{}}
+func Read(path string, text []byte, own bool, into any) *File {
+	c := &File{Path: path, text: text, own: own, at: map[string]int{}}
 	c.plain = text
 	if !utf8.Valid(text) {
 		c.fail(0, "the file is not UTF-8 text; save it as UTF-8")
 		return c
 	}
-	fields := fieldsOf(into)
+	fields := Fields(into)
 	// ToJSON blanks comments out, so that offsets still are those of the file.
 	plain := jsonc.ToJSON(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
 	mark := len(text) - len(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
@@ -113,7 +117,7 @@ func decodeObject(path string, text []byte, own bool, into *configFile) *configC
 	return c
 }
 
-func (c *configCheck) setField(fields map[string]reflect.Value, key string, value any, repeated bool) {
+func (c *File) setField(fields map[string]reflect.Value, key string, value any, repeated bool) {
 	field, known := fields[key]
 	switch {
 	case !known && repeated:
@@ -123,17 +127,21 @@ func (c *configCheck) setField(fields map[string]reflect.Value, key string, valu
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		c.add(key, "unknown key"+didYouMean(key, names))
+		c.Add(key, "unknown key"+didYouMean(key, names))
 	case repeated:
-		c.add(key, "stands twice; remove one")
+		c.Add(key, "stands twice; remove one")
 	default:
-		if what := setValue(field.Addr().Interface(), c.filledIn(key, value)); what != "" {
-			c.add(key, what)
+		if key != "client_secret" && key != "client_key" { // a secret's reference is followed when it is used
+			value = filledIn(value, c.own, func(what string) { c.Add(key, what) })
+		}
+		if what := setValue(field.Addr().Interface(), value); what != "" {
+			c.Add(key, what)
 		}
 	}
 }
 
-func fieldsOf(into any) map[string]reflect.Value {
+// Fields returns the fields of a struct by the keys that their tags name.
+func Fields(into any) map[string]reflect.Value {
 	v := reflect.ValueOf(into).Elem()
 	fields := make(map[string]reflect.Value, v.NumField())
 	for i := range v.NumField() {

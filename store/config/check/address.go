@@ -1,0 +1,159 @@
+package check
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
+)
+
+// The defaults that the texts here name.
+const (
+	DefaultRedirectURI = "http://localhost:8888/callback"
+	DefaultScope       = "openid profile offline_access"
+)
+
+// Required returns the value of a key that must be there and filled in.
+func (c *File) Required(key, value string) string {
+	switch {
+	case value == "":
+		c.Add(key, "is missing")
+	case IsPlaceholder(value):
+		c.Add(key, fmt.Sprintf("is still the placeholder %s; put your own value there", shown(value)))
+	case strings.TrimSpace(value) != value || strings.ContainsAny(value, "\r\n\x00"):
+		c.Add(key, "has spaces or line breaks around it; remove them")
+	}
+	return value
+}
+
+// shown is a value as it may be quoted: one with an @ may be an address that holds a
+// password.
+func shown(value string) string {
+	switch {
+	case strings.Contains(value, "@"):
+		return "a text with an @ in it"
+	case IsPlaceholder(value):
+		return value
+	default:
+		return strconv.Quote(value)
+	}
+}
+
+// IsPlaceholder tells the example's values, such as <your-client-id>.
+func IsPlaceholder(value string) bool {
+	from, to := strings.Index(value, "<"), strings.LastIndex(value, ">")
+	return from >= 0 && to > from
+}
+
+// webURL checks that value is an absolute https URL, or http on loopback.
+func (c *File) webURL(key, value string) *url.URL {
+	before := len(c.Lines)
+	if c.Required(key, value); len(c.Lines) > before {
+		return nil
+	}
+	u, err := network.ParseAddress(value)
+	switch {
+	case err != nil: // which quotes nothing of a value that may hold a password
+		c.Add(key, fmt.Sprintf("is not a web address: %v; write it as https://host/…", err))
+	case u.Scheme != "https" && u.Scheme != "http":
+		c.Add(key, "is not a web address: it begins with neither https:// nor http://; write it as https://host/…")
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
+		c.Add(key, "has letters in its host that may look like others; write the host in its ASCII form (xn--…)")
+	case u.User != nil:
+		c.Add(key, "holds a user name or password; remove them")
+	case u.RawQuery != "" || u.Fragment != "":
+		c.Add(key, "has a query or fragment; remove what begins with ? or #")
+	case u.Scheme == "http" && !network.Loopback(u.Hostname()):
+		c.Add(key, fmt.Sprintf("is http: for %s, which would send tokens in the clear; use https://%s", u.Host, u.Host))
+	default:
+		return u
+	}
+	return nil
+}
+
+// OriginURL checks a URL without a path, and returns it without a slash at its end.
+func (c *File) OriginURL(key, value string) string {
+	u := c.webURL(key, value)
+	if u == nil {
+		return ""
+	}
+	origin := u.Scheme + "://" + u.Host
+	if strings.Trim(u.Path, "/") != "" {
+		c.Add(key, fmt.Sprintf("has a path: %s; write only %s", shown(value), origin))
+	}
+	return origin
+}
+
+// BaseURL checks llm_base_url, and returns it without a slash at its end.
+func (c *File) BaseURL(value string) string {
+	if u := c.webURL("llm_base_url", value); u == nil {
+		return ""
+	}
+	return strings.TrimRight(value, "/")
+}
+
+// Issuer checks a URL that may be missing.
+func (c *File) Issuer(value string) string {
+	if value != "" {
+		c.webURL("issuer", value)
+	}
+	return value
+}
+
+// RedirectURIs checks each of them, and that none stands twice.
+func (c *File) RedirectURIs(values []string) []string {
+	if len(values) == 0 {
+		c.Add("redirect_uri", fmt.Sprintf("is an empty list; leave it out for %q", DefaultRedirectURI))
+	}
+	for i, value := range values {
+		if slices.Contains(values[:i], value) {
+			c.Add("redirect_uri", fmt.Sprintf("has %s twice; remove one", shown(value)))
+			continue
+		}
+		c.redirectURI(value)
+	}
+	return values
+}
+
+// redirectURI checks that the helper itself can receive the redirect
+// (RFC 8252, 7.3); the URI stays as it is written, because it is compared
+// as text with the registered one.
+func (c *File) redirectURI(value string) {
+	before := len(c.Lines)
+	if c.Required("redirect_uri", value); len(c.Lines) > before {
+		return
+	}
+	u, err := network.ParseAddress(value)
+	if err == nil && u.Scheme == "https" && network.Loopback(u.Hostname()) {
+		c.Add("redirect_uri", fmt.Sprintf("is %s, but must begin with http: — it stays on this machine", shown(value)))
+		return
+	}
+	if err != nil || u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !network.Loopback(u.Hostname()) {
+		c.Add("redirect_uri", fmt.Sprintf("is %s, but must be on this machine, such as %s, "+
+			"and be registered in the application exactly like that", shown(value), DefaultRedirectURI))
+	}
+}
+
+// LogLevel checks the name of a level.
+func (c *File) LogLevel(value string) slog.Level {
+	level, ok := logging.ParseLevel(value)
+	if !ok {
+		c.Add("log_level", fmt.Sprintf("is %q; write one of %s", value, strings.Join(logging.Levels, ", "))+
+			didYouMean(strings.ToUpper(value), logging.Levels))
+	}
+	return level
+}
+
+// OneOf returns the value of a key that can have these values alone.
+func (c *File) OneOf(key, value string, values []string) string {
+	if !slices.Contains(values, value) {
+		c.Add(key, fmt.Sprintf("is %q; write one of %s", value, strings.Join(values, ", "))+didYouMean(value, values))
+	}
+	return value
+}
