@@ -163,7 +163,9 @@ func TestWhatOpenCodeMakesOfEachFailedSignIn(t *testing.T) {
 			}
 			me.saysAtThePromptAndInTheLog(c.kind, c.says, c.next, "connect", "--flow", c.flow)
 
-			// No request meets it: where a token is missing, nobody is asked to sign in.
+			// No request meets it: where a token is missing, nobody is asked to sign in. The
+			// new one lives until it arrives.
+			domain.Change(func(o *domaintest.Options) { o.ExpiresIn = 3600 })
 			asked := me.asks("--title", "greeting", "hi")
 			asked.saysNot(c.says)
 			if c.answers {
