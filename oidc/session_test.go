@@ -894,6 +894,45 @@ func TestANoteThatIsNotSaved(t *testing.T) {
 	}
 }
 
+// TestTimesAreOfTheWallClock: a monotonic clock stands still while the machine sleeps, and
+// a token would seem to live on.
+func TestTimesAreOfTheWallClock(t *testing.T) {
+	for name, test := range map[string]struct {
+		method config.AuthMethod
+		fault  domaintest.Fault
+		times  func(tokens.Tokens) []time.Time
+	}{
+		"refresh":            {method: config.ConfidentialApp, times: func(t tokens.Tokens) []time.Time { return []time.Time{t.IssuedAt, t.ExpiresAt} }},
+		"client credentials": {method: config.ClientCredentials, times: func(t tokens.Tokens) []time.Time { return []time.Time{t.IssuedAt, t.ExpiresAt} }},
+		"no answer": {config.ConfidentialApp, domaintest.Fault{Kind: domaintest.ResetAfter},
+			func(t tokens.Tokens) []time.Time { return []time.Time{t.RefreshSentAt} }},
+		"Retry-After": {config.ConfidentialApp, domaintest.Fault{Kind: domaintest.Throttle, RetryAfter: time.Minute},
+			func(t tokens.Tokens) []time.Time { return []time.Time{t.RetryAt} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var w *world
+			if test.method.Unattended() {
+				w = newClientWorld(t, domaintest.Options{}, test.method, nil)
+			} else {
+				w = newWorld(t, domaintest.Options{}, test.method)
+				w.expired()
+			}
+			s := w.session()
+			if test.fault.Kind != "" {
+				w.Fail(domaintest.Token, test.fault)
+			}
+			if _, err := s.Token(t.Context(), ""); (err != nil) != (test.fault.Kind != "") {
+				t.Fatal(err)
+			}
+			for _, one := range test.times(s.cache.get().Tokens) {
+				if one.IsZero() || one != one.Round(0) {
+					t.Errorf("%v", one)
+				}
+			}
+		})
+	}
+}
+
 // TestPausesGrow: after each failure in a row the next try comes later, up to a minute.
 func TestPausesGrow(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)

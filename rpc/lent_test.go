@@ -3,12 +3,15 @@ package rpc
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/lines"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -79,6 +82,47 @@ func TestNothingIsLentForAConfigurationThatIsGone(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestAnUnconfirmedConfigurationEndsItsSession: nothing goes on in the background for a
+// configuration that is no longer confirmed.
+func TestAnUnconfirmedConfigurationEndsItsSession(t *testing.T) {
+	domain := domaintest.New(t, domaintest.Options{AutoApproveDevices: true})
+	places := configured(t, domain)
+	p := converse(t, places)
+	if m := p.call("connect", `{"flow":"device","openBrowser":false}`, nil); m.Error != nil {
+		t.Fatalf("%+v", m.Error)
+	}
+	p.hangUp()
+	text, err := os.ReadFile(filepath.Join(places.ConfigDirs[0], config.Name))
+	must(t, err)
+	text = []byte(strings.Replace(string(text), `"log_file":"`+places.LogFile+`",`, "", 1))
+	project := t.TempDir()
+	path := filepath.Join(project, config.Name)
+	must(t, os.WriteFile(path, text, 0o600))
+	_, err = config.Load(places, project)
+	must(t, config.Confirm(places, config.AsUnconfirmed(err)))
+
+	log := logging.Open(places.LogFile)
+	defer log.Close()
+	s := &server{Options: Options{Places: places, Log: log}, directory: project, stream: lines.New(strings.NewReader(""), io.Discard, func() {})}
+	session, err := s.load()
+	must(t, err)
+	defer session.Close()
+	token, err := session.Token(t.Context(), "")
+	must(t, err)
+	if session.Lend(token).IsZero() {
+		t.Fatal("nothing is lent")
+	}
+	_, err = config.Forget(places, path)
+	must(t, err)
+	if _, err := s.load(); config.AsUnconfirmed(err) == nil {
+		t.Errorf("it is confirmed: %v", err)
+	}
+	s.calls.Wait()
+	if s.session != nil || !session.Lend(token).IsZero() {
+		t.Error("the session goes on")
 	}
 }
 

@@ -177,6 +177,19 @@ var checks = []check{
 `, ``, "TestEveryBranch"},
 	{"Retry-After is found unknown to another process", "oidc/refresh.go", `noted.RetryAt = `, `_ = `, "TestEveryBranch"},
 	{"a token in doubt is found risked", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestEveryBranch"},
+	{"times are of the wall clock", "oidc/domain/answer.go", `now := time.Now().Round(0)`, `now := time.Now()`, "TestTimesAreOfTheWallClock"},
+	{"a doubt is of the wall clock", "oidc/refresh.go", `started := time.Now().Round(0)`, `started := time.Now()`, "TestTimesAreOfTheWallClock"},
+	{"Retry-After is of the wall clock", "oidc/refresh.go", `noted.RetryAt = time.Now().Round(0)`, `noted.RetryAt = time.Now()`, "TestTimesAreOfTheWallClock"},
+	{"an unconfirmed configuration ends its session", "rpc/server.go", `		s.calls.Go(s.session.Close) // no token is lent for it either
+`, ``, "TestAnUnconfirmedConfigurationEndsItsSession"},
+	{"an unconfirmed configuration has no session", "rpc/server.go", `		s.calls.Go(s.session.Close) // no token is lent for it either
+		s.session = nil
+`, `		s.calls.Go(s.session.Close)
+`, "TestAnUnconfirmedConfigurationEndsItsSession"},
+	{"room is synced", "store/files.go", `if err = errors.Join(err, file.Sync()); err != nil {`, `if err != nil {`, "TestTokensLastThroughAPowerCut"},
+	{"tokens are synced", "store/files.go", `if err = errors.Join(err, d.file.Sync()); err != nil {`, `if err != nil {`, "TestTokensLastThroughAPowerCut"},
+	{"the directory is synced", "store/files.go", `	SyncDir(filepath.Dir(d.path))
+`, ``, "TestTokensLastThroughAPowerCut"},
 	{"pauses grow", "oidc/refresh.go", `failures: failures + 1`, `failures: failures`, "TestPausesGrow"},
 	{"tokens not put in place are found", "store/tokens/tokens.go", `			stamp.other = true
 			return draft, stamp, nil
