@@ -14,6 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -349,7 +350,7 @@ func loginRequired(now cached) *problem.Problem {
 func (s *Session) rejectedAgain(now cached, issued string) *problem.Problem {
 	hint := "Check scope: it must name the scope of the endpoint's own resource application, audience and scope name written together."
 	if facts, ok := domain.DescribeToken(now.Access); ok && len(facts.Audience) > 0 {
-		hint += fmt.Sprintf(" The token's audience is %s.", domain.Printable(fmt.Sprint(facts.Audience), 200))
+		hint += fmt.Sprintf(" The token's audience is %s.", lenient.Printable(fmt.Sprint(facts.Audience), 200))
 	}
 	if skew := s.domain.ClockSkew(); skew.Abs() > 2*time.Minute {
 		hint = fmt.Sprintf("This machine's clock differs from the domain's by %s; correct it.", skew.Abs().Round(time.Second))

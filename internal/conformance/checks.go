@@ -55,34 +55,34 @@ var checks = []check{
 	{"a saved revocation endpoint is the domain's own", "oidc/domain/domain.go", `if !d.owns(endpoints.Revocation) ||`, `if !SecureURL(endpoints.Revocation) ||`, "TestEndpointsElsewhere"},
 	{"a host is the whole host", "oidc/domain/domain.go", `return host == own ||`, `return strings.HasPrefix(host, own) ||`, "TestWhatBelongsToADomain"},
 	{"a tenant is the same", "oidc/domain/domain.go", `oracleTenant(host) == oracleTenant(own)`, `oracleTenant(host) != ""`, "TestWhatBelongsToADomain"},
-	{"endpoints are https", "oidc/domain/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname())`, `return true`, "TestDiscovery"},
-	{"addresses are https", "oidc/domain/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname())`, `return true`, "TestSecured"},
+	{"endpoints are https", "oidc/domain/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestDiscovery"},
+	{"addresses are https", "oidc/domain/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestSecured"},
 	{"an address has a host and no password", "oidc/domain/domain.go", `u.Hostname() == "" || u.User != nil || u.Opaque != "" ||`, ``, "TestSecured"},
 	{"the browser gets addresses alone", "oidc/signin/browser.go", `!place.Browser() || !domain.SecureURL(address)`, `!place.Browser()`, "TestOpenBrowser"},
 	{"the browser gets no secret", "oidc/connect.go", `signin.OpenBrowser(p.URL, s.config.Environ())`, `signin.OpenBrowser(p.URL, nil)`, "TestTheBrowserGetsNoSecret"},
 	{"a name is ASCII", "oidc/domain/domain.go", `return r <= ' ' || r > unicode.MaxASCII`, `return r == 0 && r > unicode.MaxASCII`, "TestAHostileDomainIsHarmless"},
 	{"an address is not endless", "oidc/domain/domain.go", ` || len(text) > maxURLSize`, ``, "TestAHostileDomainIsHarmless"},
-	{"redirects are not followed", "oidc/domain/transport.go", `d.transport.RoundTrip(req)`, `(&http.Client{Transport: d.transport}).Do(req)`, "TestRedirectsAreNotFollowed"},
+	{"redirects are not followed", "oidc/domain/exchange/exchange.go", `transport.RoundTrip(req)`, `(&http.Client{Transport: transport}).Do(req)`, "TestRedirectsAreNotFollowed"},
 
 	// The device flow.
 	{"the client proves itself at the poll", "oidc/domain/device.go", `d.post(ctx, r.client.Endpoint.TokenURL, r.client, form)`, `d.post(ctx, r.client.Endpoint.TokenURL, nil, form)`, "TestSignInWithDevice"},
 	{"the interval is bounded", "oidc/domain/device.go", `min(cmp.Or(interval, devicePoll), devicePollMost)`, `cmp.Or(interval, devicePoll)`, "TestADeviceAnswerWithoutMeasure"},
 	{"the code's life is bounded", "oidc/domain/device.go", `min(cmp.Or(lifetime, deviceLifetime), deviceLongest)`, `cmp.Or(lifetime, deviceLifetime)`, "TestADeviceAnswerWithoutMeasure"},
 	{"the address is checked", "oidc/domain/device.go", `if r.code == "" || !SecureURL(r.URL) {`, `if r.code == "" {`, "TestAHostileDomainIsHarmless"},
-	{"the user code can be typed", "oidc/domain/device.go", `if r.UserCode == "" || Printable(r.UserCode, UserCodeSize) != r.UserCode {`, `if r.UserCode == "" {`, "TestAHostileDomainIsHarmless"},
+	{"the user code can be typed", "oidc/domain/device.go", `if r.UserCode == "" || lenient.Printable(r.UserCode, UserCodeSize) != r.UserCode {`, `if r.UserCode == "" {`, "TestAHostileDomainIsHarmless"},
 
 	// Tokens.
-	{"there is an ID token", "oidc/domain/idtoken.go", `if a.ID == "" && nonce != "" &&`, `if a.ID == "?" &&`, "TestIDToken"},
-	{"iss", "oidc/domain/idtoken.go", `case issuer != "" && c.Issuer != issuer:`, `case c.Issuer == "?":`, "TestIDToken"},
-	{"aud", "oidc/domain/idtoken.go", `case !slices.Contains(c.Audience, d.config.ClientID):`, `case len(c.Audience) == 99:`, "TestIDToken"},
-	{"azp", "oidc/domain/idtoken.go", `case c.Party != "" && c.Party != d.config.ClientID, `, `case `, "TestIDToken"},
-	{"azp of several", "oidc/domain/idtoken.go", `, c.Party == "" && slices.ContainsFunc(c.Audience, others):`, `, c.Party == "?" && slices.ContainsFunc(c.Audience, others):`, "TestIDToken"},
-	{"exp", "oidc/domain/idtoken.go", `case domainNow.Add(-clockTolerance).After(c.Expiry.time()):`, `case domainNow.IsZero():`, "TestIDToken"},
-	{"nonce", "oidc/domain/idtoken.go", `case nonce != "" && c.Nonce != nonce:`, `case nonce == "?":`, "TestIDToken"},
-	{"at_hash", "oidc/domain/idtoken.go", `case c.Hash != "" && !hashes(a.ID, c.Hash, a.Access):`, `case c.Hash == "?":`, "TestIDToken"},
-	{"at_hash by the algorithm", "oidc/domain/idtoken.go", `case strings.HasSuffix(h.Algorithm, "384"):`, `case strings.HasSuffix(h.Algorithm, "385"):`, "TestAccessTokenHash"},
-	{"sub", "oidc/domain/idtoken.go", `case c.Subject == "":`, `case c.Subject == "?":`, "TestIDToken"},
-	{"a refresh is about the same person", "oidc/domain/domain.go", `if err := d.checkSamePerson(answer, old.Subject); err != nil {`, `if err := d.checkSamePerson(answer, ""); err != nil {`, "TestARefreshKeepsThePerson"},
+	{"there is an ID token", "oidc/domain/idtoken.go", `Required: nonce != "" &&`, `Required: nonce == "?" &&`, "TestIDToken"},
+	{"iss", "oidc/domain/idtoken/idtoken.go", `case e.Issuer != "" && c.Issuer != e.Issuer:`, `case c.Issuer == "?":`, "TestIDToken"},
+	{"aud", "oidc/domain/idtoken/idtoken.go", `case !slices.Contains(c.Audience, e.ClientID):`, `case len(c.Audience) == 99:`, "TestIDToken"},
+	{"azp", "oidc/domain/idtoken/idtoken.go", `case c.Party != "" && c.Party != e.ClientID, `, `case `, "TestIDToken"},
+	{"azp of several", "oidc/domain/idtoken/idtoken.go", `, c.Party == "" && slices.ContainsFunc(c.Audience, others):`, `, c.Party == "?" && slices.ContainsFunc(c.Audience, others):`, "TestIDToken"},
+	{"exp", "oidc/domain/idtoken/idtoken.go", `case e.Now.Add(-clockTolerance).After(c.Expiry.Time()):`, `case e.Now.IsZero():`, "TestIDToken"},
+	{"nonce", "oidc/domain/idtoken/idtoken.go", `case e.Nonce != "" && c.Nonce != e.Nonce:`, `case e.Nonce == "?":`, "TestIDToken"},
+	{"at_hash", "oidc/domain/idtoken/idtoken.go", `case c.Hash != "" && !hashes(raw, c.Hash, access):`, `case c.Hash == "?":`, "TestIDToken"},
+	{"at_hash by the algorithm", "oidc/domain/idtoken/idtoken.go", `case strings.HasSuffix(h.Algorithm, "384"):`, `case strings.HasSuffix(h.Algorithm, "385"):`, "TestAccessTokenHash"},
+	{"sub", "oidc/domain/idtoken/idtoken.go", `case c.Subject == "":`, `case c.Subject == "?":`, "TestIDToken"},
+	{"a refresh is about the same person", "oidc/domain/domain.go", `if err := idtoken.CheckSamePerson(answer.ID, old.Subject); err != nil {`, `if err := idtoken.CheckSamePerson(answer.ID, ""); err != nil {`, "TestARefreshKeepsThePerson"},
 	{"the type is Bearer", "oidc/domain/answer.go", `case a.Type != "" && !strings.EqualFold(a.Type, "Bearer"):`, `case a.Type == "?":`, "TestAHostileDomainIsHarmless"},
 	{"an access token is visible ASCII", "oidc/domain/answer.go", `case !tokenText(a.Access), a`, `case a`, "TestAHostileDomainIsHarmless"},
 	{"a refresh token is visible ASCII", "oidc/domain/answer.go", `, a.Refresh != "" && !tokenText(a.Refresh):`, `:`, "TestAHostileDomainIsHarmless"},
@@ -90,7 +90,7 @@ var checks = []check{
 	{"a malformed answer signs nobody in", "oidc/domain/answer.go", `	case malformed != nil:
 		return a, malformed
 `, ``, "TestOddAnswers"},
-	{"a lifetime as a text is read", "oidc/domain/members.go", `	if raw[0] == '"' {
+	{"a lifetime as a text is read", "oidc/domain/lenient/lenient.go", `	if raw[0] == '"' {
 		m.note(name)
 	}
 	return time.Duration(number)`, `	if raw[0] == '"' {
@@ -98,7 +98,7 @@ var checks = []check{
 		number = 0
 	}
 	return time.Duration(number)`, "TestOddAnswers"},
-	{"an absurd lifetime is not believed", "oidc/domain/members.go", `|| number > longest.Seconds()`, ``, "TestOddAnswers"},
+	{"an absurd lifetime is not believed", "oidc/domain/lenient/lenient.go", `|| number > longest.Seconds()`, ``, "TestOddAnswers"},
 	{"the token itself says how long it lives", "oidc/domain/answer.go", `if lifetime == 0 && err == nil {`, `if lifetime == 0 && err != nil {`, "TestOddAnswers"},
 	{"an unexpected type loses no tokens at a refresh", "oidc/domain/answer.go", `		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
 `, `		return tok, unusable("its type is odd")
@@ -107,11 +107,11 @@ var checks = []check{
 	{"a refresh token without an access token is kept", "oidc/refresh.go", `	case !fresh.Empty(): // a refresh token without a usable access token
 		_ = w.save(fresh)
 `, ``, "TestARefreshTokenAlone"},
-	{"what was told is not quoted", "oidc/domain/transport.go", `	rememberAsked(header, form)
+	{"what was told is not quoted", "oidc/domain/transport.go", `	exchange.RememberAsked(header, form)
 `, ``, "TestWhatWasToldIsNotEchoed"},
-	{"what was asked is not logged", "oidc/domain/transport.go", `	rememberAsked(header, form)
+	{"what was asked is not logged", "oidc/domain/transport.go", `	exchange.RememberAsked(header, form)
 `, ``, "TestWhatTheDomainEchoesIsNotLogged"},
-	{"what was answered is not logged", "oidc/domain/transport.go", `	rememberAnswered(x.body)
+	{"what was answered is not logged", "oidc/domain/exchange/exchange.go", `	rememberAnswered(x.Body)
 `, ``, "TestWhatTheDomainEchoesIsNotLogged"},
 	{"state, nonce and verifier are not logged", "oidc/domain/code.go", `secret.Remember(r.state, r.nonce, r.verifier)`, `secret.Remember()`, "TestWhatTheDomainEchoesIsNotLogged"},
 	{"a project reads no other program's variables", "store/config/check/value.go", `!strings.HasPrefix(variable, "OCI_CLI_")`, `variable != ""`, "TestAProjectsFilesAreConfined"},
@@ -124,16 +124,16 @@ var checks = []check{
 	{"a project's log stays there", "internal/logging/file.go", `if f.bound && !linkless(f.path) {`, `if f.bound && f.path == "" {`, "TestALogStaysWhereItBelongs"},
 	{"a project's log is bound to it", "store/config/trust.go", `c.LogFile, c.LogBound = store.Resolve(c.LogFile), true`, `c.LogFile = store.Resolve(c.LogFile)`, "TestAProjectsLogStaysThere"},
 	{"a secret is not logged", "internal/logging/redact.go", `secret.Redact(text)`, `text + secret.Redact("")`, "TestKnownSecretsStayOut"},
-	{"control characters", "oidc/domain/fault.go", `if unicode.IsPrint(r) {`, `if r != 0 || unicode.IsPrint(r) {`, "TestWhatTheDomainSaysIsHarmless"},
-	{"an empty member takes nothing away", "oidc/domain/members.go", `			m.note(last) // an empty one takes nothing away
+	{"control characters", "oidc/domain/lenient/lenient.go", `if unicode.IsPrint(r) {`, `if r != 0 || unicode.IsPrint(r) {`, "TestWhatTheDomainSaysIsHarmless"},
+	{"an empty member takes nothing away", "oidc/domain/lenient/lenient.go", `			m.note(last) // an empty one takes nothing away
 			continue`, `			m.note(last)`, "TestOddAnswers"},
-	{"what a cache kept is as old as it says", "oidc/domain/transport.go", `date = date.Add(time.Duration(seconds * float64(time.Second)))`, ``, "TestClocks"},
-	{"an age that is none is not used", "oidc/domain/transport.go", `if err != nil || !(seconds >= 0 && seconds <= longest) {`, `if err != nil {`, "TestClocks"},
-	{"the clock is read when an answer begins", "oidc/domain/transport.go", `	d.learnClock(x) // now`, `	defer d.learnClock(x) // now`, "TestTheClockOfASlowAnswer"},
+	{"what a cache kept is as old as it says", "oidc/domain/exchange/exchange.go", `date = date.Add(time.Duration(seconds * float64(time.Second)))`, ``, "TestClocks"},
+	{"an age that is none is not used", "oidc/domain/exchange/exchange.go", `if err != nil || !(seconds >= 0 && seconds <= longest) {`, `if err != nil {`, "TestClocks"},
+	{"the clock is read when an answer begins", "oidc/domain/exchange/exchange.go", `	begun(x) // now`, `	defer begun(x) // now`, "TestTheClockOfASlowAnswer"},
 	{"what is not HTTP is not quoted", "internal/network/body.go", `phrase = phrase[:end]`, `phrase = phrase[0:]`, "TestAnswersInEveryForm"},
 	{"an answer is unpacked", "internal/network/body.go", `!bytes.Equal(begin, []byte{0x1f, 0x8b})`, `true || !bytes.Equal(begin, []byte{0x1f, 0x8b})`, "TestAnswersInEveryForm"},
-	{"an answer's size", "oidc/domain/transport.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},
-	{"an answer's time", "oidc/domain/transport.go", `context.WithTimeout(ctx, ExchangeTimeout)`, `context.WithCancel(ctx)`, "TestUnreachable"},
+	{"an answer's size", "oidc/domain/exchange/exchange.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},
+	{"an answer's time", "oidc/domain/exchange/exchange.go", `context.WithTimeout(ctx, Timeout)`, `context.WithCancel(ctx)`, "TestUnreachable"},
 	{"a refresh token is kept", "oidc/domain/answer.go", `tok := old`, `tok := tokens.Tokens{}`, "TestTheOldRefreshTokenStaysWhereNoneCame"},
 	{"one refresh for all", "oidc/refresh.go", `func(now cached) bool { return s.replacedByOther(now, replaced) }`, `nil`, "TestOneRefreshForAll"},
 	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(); err != nil && !old`, `if err := w.reserve(); err != nil && old.Access.Empty() && !old`, "TestNothingIsSpentInVain"},

@@ -52,10 +52,6 @@ func TestFilesStandInLayers(t *testing.T) {
 	}
 }
 
-// larger are the packages that are too large, with the lines that they may have until
-// somebody takes them apart.
-var larger = map[string]int{"oidc/domain": 2300}
-
 // TestRoomsAreSmall: a package can be read in an hour.
 func TestRoomsAreSmall(t *testing.T) {
 	const most = 1500 // lines without tests
@@ -72,11 +68,8 @@ func TestRoomsAreSmall(t *testing.T) {
 			}
 			lines += strings.Count(string(text), "\n")
 		}
-		if limit := max(most, larger[path]); lines > limit {
-			t.Errorf("%s has %d lines; %d are the most", path, lines, limit)
-		}
-		if lines <= most && larger[path] > 0 {
-			t.Errorf("%s has %d lines and can leave the list of the larger ones", path, lines)
+		if lines > most {
+			t.Errorf("%s has %d lines; %d are the most", path, lines, most)
 		}
 	}
 }

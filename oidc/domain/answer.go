@@ -8,6 +8,9 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
@@ -36,15 +39,15 @@ func (r *refusal) Error() string { return "refused: " + r.code }
 
 // refusal returns the error that an answer names. Its code is one of a few words, so that
 // it is known however it is written.
-func (m *members) refusal() refusal {
-	code := strings.TrimSpace(m.single("error"))
+func refusalOf(m *lenient.Object) refusal {
+	code := strings.TrimSpace(m.Single("error"))
 	if code == "" {
-		code = strings.TrimSpace(m.object("error").single("error"))
+		code = strings.TrimSpace(m.Object("error").Single("error"))
 	}
 	if lower := strings.ToLower(code); codeProblem(lower, "", "").Kind != problem.Domain {
 		code = lower
 	}
-	return refusal{code, m.text("error_description")}
+	return refusal{code, m.Text("error_description")}
 }
 
 // errNoTokens is the error of an answer that says success and holds no access token.
@@ -52,23 +55,23 @@ var errNoTokens = errors.New("no access token")
 
 // readAnswer reads a token answer. What is odd in it is logged by name. Tokens that
 // came are returned with an error, too: at a refresh the token before is used up.
-func (d *Domain) readAnswer(x *exchange) (answer, error) {
-	m, malformed := readMembers(x.body)
+func (d *Domain) readAnswer(x *exchange.Exchange) (answer, error) {
+	m, malformed := lenient.Read(x.Body)
 	a := answer{
-		Access: m.text("access_token"), Refresh: m.text("refresh_token"), ID: m.text("id_token"), Type: m.text("token_type"),
-		Lifetime: m.seconds("expires_in", longestLifetime),
+		Access: m.Text("access_token"), Refresh: m.Text("refresh_token"), ID: m.Text("id_token"), Type: m.Text("token_type"),
+		Lifetime: m.Seconds("expires_in", longestLifetime),
 	}
-	refused := m.refusal()
-	if len(m.odd) > 0 || malformed != nil && a.Access+a.Refresh != "" {
-		d.log.Warn("the domain's answer is odd", "members", m.odd, "malformed", malformed)
+	refused := refusalOf(m)
+	if len(m.Odd) > 0 || malformed != nil && a.Access+a.Refresh != "" {
+		d.log.Warn("the domain's answer is odd", "members", m.Odd, "malformed", malformed)
 	}
-	if x.status/100 != 2 {
+	if x.Status/100 != 2 {
 		a = answer{} // which might be an echo
 	}
 	switch {
-	case x.err != nil:
-		return a, x.err
-	case x.status/100 != 2, refused.code != "":
+	case x.Err != nil:
+		return a, x.Err
+	case x.Status/100 != 2, refused.code != "":
 		return a, &refused
 	case malformed != nil:
 		return a, malformed
@@ -82,7 +85,7 @@ func (d *Domain) readAnswer(x *exchange) (answer, error) {
 func (d *Domain) received(a answer, endpoints tokens.Endpoints) (tokens.Tokens, error) {
 	switch {
 	case a.Type != "" && !strings.EqualFold(a.Type, "Bearer"):
-		return tokens.Tokens{}, unusable("its type is " + Printable(a.Type, 40) + ", not Bearer")
+		return tokens.Tokens{}, unusable("its type is " + lenient.Printable(a.Type, 40) + ", not Bearer")
 	case !tokenText(a.Access), a.Refresh != "" && !tokenText(a.Refresh):
 		return tokens.Tokens{}, unusable("it is too long, or has characters that no token has")
 	}
@@ -114,10 +117,10 @@ func (d *Domain) renewed(old tokens.Tokens, a answer, endpoints tokens.Endpoints
 // now, because the domain's clock may differ from ours.
 func (d *Domain) setAccess(tok *tokens.Tokens, a answer) {
 	now := time.Now().Round(0) // the wall clock alone: a monotonic one stands still in sleep
-	claims, err := parseClaims(a.Access)
+	claims, err := idtoken.Parse(a.Access)
 	lifetime := a.Lifetime
 	if lifetime == 0 && err == nil {
-		lifetime = claims.Expiry.time().Sub(now.Add(d.ClockSkew())).Truncate(time.Second)
+		lifetime = claims.Expiry.Time().Sub(now.Add(d.ClockSkew())).Truncate(time.Second)
 	}
 	if lifetime <= 0 || lifetime > longestLifetime {
 		lifetime = defaultLifetime
@@ -128,7 +131,7 @@ func (d *Domain) setAccess(tok *tokens.Tokens, a answer) {
 	tok.Access, tok.Type = secret.New(a.Access), "Bearer"
 	tok.IssuedAt, tok.ExpiresAt = now, now.Add(lifetime)
 	if err == nil && tok.Subject == "" {
-		tok.Subject = claims.person()
+		tok.Subject = claims.Person()
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
@@ -51,7 +52,7 @@ func TestAssertion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	assertion, err := client.assertion()
+	assertion, err := client.Assertion()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestAssertion(t *testing.T) {
 		t.Errorf("header %v", header)
 	}
 	if claims["iss"] != keyClient || claims["sub"] != keyClient || len(claims["jti"].(string)) < 20 ||
-		claims["exp"].(float64)-claims["iat"].(float64) != assertionLife.Seconds() {
+		claims["exp"].(float64)-claims["iat"].(float64) != application.AssertionLife.Seconds() {
 		t.Errorf("claims %v", claims)
 	}
 	if audience := claims["aud"].([]any); !slices.Equal(audience, []any{m.Token, m.Issuer}) {
@@ -115,7 +116,7 @@ MIICXQIBAAKBgQC`
 		{"garbage in it", of("PRIVATE KEY", []byte("x")), "not an RSA key"},
 		{"a secret", "s3cret", "not in PEM form"},
 	} {
-		_, err := parseKey(secret.New(test.text))
+		_, err := application.ParseKey(secret.New(test.text))
 		if test.want == "" && err != nil || test.want != "" && (!problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v", test.name, err)
 		}

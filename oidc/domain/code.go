@@ -13,6 +13,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
@@ -26,7 +27,7 @@ const (
 // A CodeRequest is one authorization request (RFC 6749, 4.1.1; RFC 7636): what
 // its answer must match. It is good for one answer.
 type CodeRequest struct {
-	client   *client
+	client   *application.Client
 	metadata *metadata
 	page     url.Values // more parameters for the sign-in page
 	check    answerCheck
@@ -141,7 +142,7 @@ func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (token
 		var refused *refusal
 		if errors.Is(p, ErrInvalidGrant) && errors.As(err, &refused) {
 			p.Kind = problem.LoginDenied
-			p.Message = "Could not " + codeStep + ": the domain does not accept the code" + said(refused.code, refused.description, x.supportID()) + "."
+			p.Message = "Could not " + codeStep + ": the domain does not accept the code" + said(refused.code, refused.description, x.SupportID()) + "."
 			p.Hint = "It may have been used already, or be too old; sign in again."
 		}
 		return tokens.Tokens{}, p

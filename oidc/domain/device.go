@@ -8,7 +8,11 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
@@ -32,7 +36,7 @@ type DeviceRequest struct {
 	UserCode    string
 	ExpiresAt   time.Time
 
-	client   *client
+	client   *application.Client
 	check    answerCheck
 	code     string
 	interval time.Duration // between two polls
@@ -62,7 +66,7 @@ func (d *Domain) NewDeviceRequest(ctx context.Context) (*DeviceRequest, error) {
 
 // requestDevice asks for a code. Oracle wants response_type beside the
 // parameters of RFC 8628, 3.1, and no client authentication.
-func (d *Domain) requestDevice(ctx context.Context, client *client, endpoint string) (*DeviceRequest, error) {
+func (d *Domain) requestDevice(ctx context.Context, client *application.Client, endpoint string) (*DeviceRequest, error) {
 	form := func() url.Values {
 		form := d.beginning()
 		form.Set("client_id", client.ClientID)
@@ -81,7 +85,7 @@ func (d *Domain) requestDevice(ctx context.Context, client *client, endpoint str
 	}
 	switch {
 	case err == nil:
-	case x.err == nil && x.status == http.StatusNotFound:
+	case x.Err == nil && x.Status == http.StatusNotFound:
 		return nil, problem.New(problem.Config, "Could not sign in with a code: the domain has no device flow.",
 			"Sign in with the browser, or ask your administrator to enable the Device Code grant.")
 	default:
@@ -95,7 +99,7 @@ func (d *Domain) requestDevice(ctx context.Context, client *client, endpoint str
 	if !SecureURL(r.CompleteURL) {
 		r.CompleteURL = ""
 	}
-	if r.UserCode == "" || Printable(r.UserCode, UserCodeSize) != r.UserCode {
+	if r.UserCode == "" || lenient.Printable(r.UserCode, UserCodeSize) != r.UserCode {
 		return nil, d.nonsense(deviceStep, "no code that a person can type", nil)
 	}
 	return r, nil
@@ -103,25 +107,25 @@ func (d *Domain) requestDevice(ctx context.Context, client *client, endpoint str
 
 // readDeviceAnswer reads a device answer (RFC 8628, 3.2). What is odd in it is logged
 // by name.
-func (d *Domain) readDeviceAnswer(x *exchange) (*DeviceRequest, error) {
-	if x.err != nil {
-		return nil, x.err
+func (d *Domain) readDeviceAnswer(x *exchange.Exchange) (*DeviceRequest, error) {
+	if x.Err != nil {
+		return nil, x.Err
 	}
-	m, malformed := readMembers(x.body)
+	m, malformed := lenient.Read(x.Body)
 	const years = 100 * 366 * 24 * time.Hour // more is no number of seconds
-	lifetime, interval := m.seconds("expires_in", years), m.seconds("interval", years)
+	lifetime, interval := m.Seconds("expires_in", years), m.Seconds("interval", years)
 	r := &DeviceRequest{
-		URL: cmp.Or(m.text("verification_uri"), m.text("verification_url")), CompleteURL: m.text("verification_uri_complete"),
-		UserCode: m.text("user_code"), code: m.text("device_code"),
+		URL: cmp.Or(m.Text("verification_uri"), m.Text("verification_url")), CompleteURL: m.Text("verification_uri_complete"),
+		UserCode: m.Text("user_code"), code: m.Text("device_code"),
 		ExpiresAt: time.Now().Add(min(cmp.Or(lifetime, deviceLifetime), deviceLongest)),
 		interval:  min(cmp.Or(interval, devicePoll), devicePollMost),
 	}
-	refused := m.refusal()
-	if len(m.odd) > 0 {
-		d.log.Warn("the domain's answer is odd", "members", m.odd)
+	refused := refusalOf(m)
+	if len(m.Odd) > 0 {
+		d.log.Warn("the domain's answer is odd", "members", m.Odd)
 	}
 	switch {
-	case x.status/100 != 2, refused.code != "":
+	case x.Status/100 != 2, refused.code != "":
 		return nil, &refused
 	default:
 		return r, malformed
@@ -135,7 +139,7 @@ func Secured(address string) string {
 	if err != nil {
 		return ""
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
+	if u.Scheme == "http" && !network.Loopback(u.Hostname()) {
 		u.Scheme = "https"
 	}
 	return u.String()
@@ -182,7 +186,7 @@ func (d *Domain) AwaitDevice(ctx context.Context, r *DeviceRequest) (tokens.Toke
 			}
 			d.log.Warn("polling for the device code goes on", "problem", p)
 			slower()
-			wait = min(x.retryAfter(), devicePollMost)
+			wait = min(x.RetryAfter(), devicePollMost)
 		}
 		wait += r.interval
 	}

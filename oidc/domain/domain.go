@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,7 +22,11 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -74,21 +77,21 @@ type metadata struct {
 // readMetadata reads a discovery document. A member of another type than it should be
 // counts as not there; the names of those are returned.
 func readMetadata(text []byte) (m metadata, odd []string, err error) {
-	document, err := readMembers(text)
+	document, err := lenient.Read(text)
 	if err != nil {
 		return metadata{}, nil, err
 	}
-	if inner := document.object("openid-configuration"); len(inner.raw) > 0 {
+	if inner := document.Object("openid-configuration"); len(inner.Raw) > 0 {
 		document = inner
 	}
 	m = metadata{
-		Issuer: document.single("issuer"), Authorization: document.single("authorization_endpoint"), Token: document.single("token_endpoint"),
-		Device: document.single("device_authorization_endpoint"), Revocation: document.single("revocation_endpoint"), Keys: document.single("jwks_uri"),
-		SendsIssuer: document.flag("authorization_response_iss_parameter_supported"), SecretWays: document.list("token_endpoint_auth_methods_supported"),
+		Issuer: document.Single("issuer"), Authorization: document.Single("authorization_endpoint"), Token: document.Single("token_endpoint"),
+		Device: document.Single("device_authorization_endpoint"), Revocation: document.Single("revocation_endpoint"), Keys: document.Single("jwks_uri"),
+		SendsIssuer: document.Flag("authorization_response_iss_parameter_supported"), SecretWays: document.List("token_endpoint_auth_methods_supported"),
 	}
-	aliases := document.object("mtls_endpoint_aliases")
-	m.MTLS.Token, m.MTLS.Device, m.MTLS.Revocation = aliases.single("token_endpoint"), aliases.single("device_authorization_endpoint"), aliases.single("revocation_endpoint")
-	return m, append(document.odd, aliases.odd...), nil
+	aliases := document.Object("mtls_endpoint_aliases")
+	m.MTLS.Token, m.MTLS.Device, m.MTLS.Revocation = aliases.Single("token_endpoint"), aliases.Single("device_authorization_endpoint"), aliases.Single("revocation_endpoint")
+	return m, append(document.Odd, aliases.Odd...), nil
 }
 
 func (m *metadata) endpoints() tokens.Endpoints {
@@ -157,14 +160,14 @@ func (d *Domain) fetchDocument(ctx context.Context, path string) (*metadata, err
 	const step = "read the domain's discovery document"
 	x := d.get(ctx, d.url.String()+path)
 	switch {
-	case x.err != nil:
-		return nil, d.fault(step, x, x.err)
-	case x.status == http.StatusNotFound:
+	case x.Err != nil:
+		return nil, d.fault(step, x, x.Err)
+	case x.Status == http.StatusNotFound:
 		return nil, errNotThere
-	case x.status != http.StatusOK:
+	case x.Status != http.StatusOK:
 		return nil, d.fault(step, x, &refusal{})
 	}
-	m, odd, err := readMetadata(x.body)
+	m, odd, err := readMetadata(x.Body)
 	if err != nil {
 		return nil, d.fault(step, x, err)
 	}
@@ -207,7 +210,7 @@ func (d *Domain) complete(m *metadata) (*metadata, error) {
 		if !d.owns(*endpoint.url) && endpoint.url != &m.Keys {
 			elsewhere, _ := url.Parse(*endpoint.url)
 			return nil, problem.New(problem.Domain,
-				fmt.Sprintf("The domain %s names a %s at another host, %s.", d.url.Host, endpoint.name, Printable(elsewhere.Host, 100)),
+				fmt.Sprintf("The domain %s names a %s at another host, %s.", d.url.Host, endpoint.name, lenient.Printable(elsewhere.Host, 100)),
 				"If that is your domain's own address, set domain_url to it; if you do not know it, ask your administrator.")
 		}
 	}
@@ -250,17 +253,12 @@ func SecureURL(text string) bool {
 	if strings.ContainsFunc(u.Host, func(r rune) bool { return r <= ' ' || r > unicode.MaxASCII }) {
 		return false // a name in its own script is written xn--
 	}
-	return u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname())
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())
 }
 
 // learnClock notes how far the domain's clock is ahead of ours.
-func (d *Domain) learnClock(x *exchange) {
-	if skew, ok := x.clockSkew(); ok {
+func (d *Domain) learnClock(x *exchange.Exchange) {
+	if skew, ok := x.ClockSkew(); ok {
 		d.skew.Store(int64(skew))
 	}
 }
@@ -300,10 +298,10 @@ func (d *Domain) Refresh(ctx context.Context, old tokens.Tokens) (tok tokens.Tok
 	x := d.post(ctx, endpoints.Token, client, form)
 	answer, err := d.readAnswer(x)
 	if err != nil && answer.Access+answer.Refresh == "" {
-		outcome = Outcome{Sent: x.sent.Load(), Unknown: x.unknown(), RetryAfter: x.retryAfter()}
+		outcome = Outcome{Sent: x.Sent.Load(), Unknown: x.Unknown(), RetryAfter: x.RetryAfter()}
 		return tokens.Tokens{}, outcome, d.fault(step, x, err)
 	}
-	if err := d.checkSamePerson(answer, old.Subject); err != nil {
+	if err := idtoken.CheckSamePerson(answer.ID, old.Subject); err != nil {
 		return tokens.Tokens{}, Outcome{Sent: true, Unknown: true}, err
 	}
 	cutOff := err != nil && answer.Refresh == ""
@@ -335,11 +333,11 @@ func (d *Domain) Revoke(ctx context.Context, tok tokens.Tokens) error {
 }
 
 // acknowledged returns nil for an answer that says success, whatever is in it.
-func (d *Domain) acknowledged(step string, x *exchange) error {
+func (d *Domain) acknowledged(step string, x *exchange.Exchange) error {
 	switch _, err := d.readAnswer(x); {
-	case x.err != nil:
-		return d.fault(step, x, x.err)
-	case x.status/100 != 2:
+	case x.Err != nil:
+		return d.fault(step, x, x.Err)
+	case x.Status/100 != 2:
 		return d.fault(step, x, err)
 	}
 	return nil

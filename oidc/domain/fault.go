@@ -9,13 +9,13 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
-	"unicode"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 )
 
 // ErrInvalidGrant is the cause of the one problem that ends a session.
@@ -24,27 +24,27 @@ var ErrInvalidGrant = errors.New("invalid_grant")
 // fault says what a failed call means: step is what was tried, as a verb
 // ("refresh the session"). Of the answer's body its words for people get into it,
 // bounded and without secrets.
-func (d *Domain) fault(step string, x *exchange, err error) *problem.Problem {
+func (d *Domain) fault(step string, x *exchange.Exchange, err error) *problem.Problem {
 	var refused *refusal
 	switch {
-	case errors.Is(x.ctx.Err(), context.Canceled):
-		return problem.From(context.Cause(x.ctx))
+	case errors.Is(x.Ctx.Err(), context.Canceled):
+		return problem.From(context.Cause(x.Ctx))
 	case errors.As(err, &refused):
 		return d.refusal(step, x, refused)
 	case errors.Is(err, errNoTokens):
 		return d.withoutTokens(step, x)
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, exchange.ErrTooLarge):
 		return d.nonsense(step, "it is too large", err)
-	case x.err != nil:
+	case x.Err != nil:
 		return d.unreachable(step, x, err)
 	default:
-		return d.nonsense(step, fmt.Sprintf("status %d", x.status), err)
+		return d.nonsense(step, fmt.Sprintf("status %d", x.Status), err)
 	}
 }
 
 // unreachable is the problem of a call without an answer.
-func (d *Domain) unreachable(step string, x *exchange, err error) *problem.Problem {
-	p := d.config.Network.Diagnose(err, x.url)
+func (d *Domain) unreachable(step string, x *exchange.Exchange, err error) *problem.Problem {
+	p := d.config.Network.Diagnose(err, x.URL)
 	if p.Kind != problem.Config { // which is about a file
 		p.Message = "Could not " + step + ": " + p.Message
 	}
@@ -62,77 +62,77 @@ func (d *Domain) nonsense(step, why string, err error) *problem.Problem {
 const portalHint = "A sign-in page of the network or a proxy may be in between; open any page in the browser, then try again."
 
 // withoutTokens is the problem of an answer in JSON that says success and holds no token.
-func (d *Domain) withoutTokens(step string, x *exchange) *problem.Problem {
-	code, description, _ := x.words(&refusal{})
+func (d *Domain) withoutTokens(step string, x *exchange.Exchange) *problem.Problem {
+	code, description, _ := words(x, &refusal{})
 	return problem.New(problem.Domain,
-		fmt.Sprintf("Could not %s: %s answered with success (status %d), but without a token%s.", step, d.url.Host, x.status, said(code, description, x.supportID())),
+		fmt.Sprintf("Could not %s: %s answered with success (status %d), but without a token%s.", step, d.url.Host, x.Status, said(code, description, x.SupportID())),
 		"Try again in a moment; if it stays, check domain_url and ask your administrator.").Passing().Because(errNoTokens)
 }
 
 // redirected is the problem of an answer that leads elsewhere, where no request of ours
 // follows.
-func (d *Domain) redirected(step string, x *exchange, cause error) *problem.Problem {
-	message := fmt.Sprintf("Could not %s: %s redirects (status %d)", step, d.url.Host, x.status)
+func (d *Domain) redirected(step string, x *exchange.Exchange, cause error) *problem.Problem {
+	message := fmt.Sprintf("Could not %s: %s redirects (status %d)", step, d.url.Host, x.Status)
 	hint := portalHint
-	to, err := x.url.Parse(x.header.Get("Location"))
-	if err != nil || to.Host == "" || x.header.Get("Location") == "" {
+	to, err := x.URL.Parse(x.Header.Get("Location"))
+	if err != nil || to.Host == "" || x.Header.Get("Location") == "" {
 		return problem.New(problem.Domain, message+", and does not say where to.", hint).Passing().Because(cause)
 	}
-	if to.Host == x.url.Host {
+	if to.Host == x.URL.Host {
 		message += " to another address of its own"
 		hint += " If that does not help, ask your administrator, with this message."
 	} else {
-		message += " to " + Printable(to.Host, 100)
+		message += " to " + lenient.Printable(to.Host, 100)
 		hint += " If that is your domain's own address, set domain_url to it."
 	}
 	return problem.New(problem.Domain, message+".", hint).Passing().Because(cause)
 }
 
 // refusal is the problem of an error answer (RFC 6749, 5.2; RFC 8628, 3.5).
-func (d *Domain) refusal(step string, x *exchange, refused *refusal) *problem.Problem {
-	code, description, isJSON := x.words(refused)
-	said := said(code, description, x.supportID())
-	cause := fmt.Errorf("status %d%s", x.status, said)
+func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *problem.Problem {
+	code, description, isJSON := words(x, refused)
+	said := said(code, description, x.SupportID())
+	cause := fmt.Errorf("status %d%s", x.Status, said)
 	could := "Could not " + step + ": "
 	switch {
-	case x.status == http.StatusTooManyRequests:
+	case x.Status == http.StatusTooManyRequests:
 		return problem.New(problem.Throttled, could+"the domain is asked too often just now"+said+".",
 			"Wait a moment, then try again.").Passing().Because(cause)
-	case x.status == http.StatusProxyAuthRequired:
-		proxy, _ := network.Proxy(x.url)
-		p := network.PasswordForProxy(proxy, x.header.Values("Proxy-Authenticate"))
+	case x.Status == http.StatusProxyAuthRequired:
+		proxy, _ := network.Proxy(x.URL)
+		p := network.PasswordForProxy(proxy, x.Header.Values("Proxy-Authenticate"))
 		p.Message = could + p.Message
 		return p.Because(cause)
-	case x.status == http.StatusNetworkAuthenticationRequired: // RFC 6585, 6
-		return d.nonsense(step, fmt.Sprintf("status %d", x.status), cause)
-	case 300 <= x.status && x.status <= 399 && x.status != http.StatusNotModified:
+	case x.Status == http.StatusNetworkAuthenticationRequired: // RFC 6585, 6
+		return d.nonsense(step, fmt.Sprintf("status %d", x.Status), cause)
+	case 300 <= x.Status && x.Status <= 399 && x.Status != http.StatusNotModified:
 		return d.redirected(step, x, cause)
-	case x.status >= 500, refused.code == "temporarily_unavailable", refused.code == "server_error":
-		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.status, said),
+	case x.Status >= 500, refused.code == "temporarily_unavailable", refused.code == "server_error":
+		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.Status, said),
 			"Wait a moment, then try again.").Passing().Because(cause)
 	case (refused.code == "expired_token" || refused.code == "invalid_grant") && step == deviceStep:
 		return notEntered().Because(cause)
-	case refused.code == "" && isJSON && x.status >= 400: // the domain's own word, in a form of its own
-		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain refused (status %d)%s.", could, x.status, said), "Ask your administrator, with this message.").Because(cause)
+	case refused.code == "" && isJSON && x.Status >= 400: // the domain's own word, in a form of its own
+		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain refused (status %d)%s.", could, x.Status, said), "Ask your administrator, with this message.").Because(cause)
 	case refused.code == "":
-		return d.nonsense(step, fmt.Sprintf("status %d%s", x.status, quoted(description)), cause)
+		return d.nonsense(step, fmt.Sprintf("status %d%s", x.Status, quoted(description)), cause)
 	}
 	return codeProblem(refused.code, could, said).Because(errors.Join(codeCause(refused.code), cause))
 }
 
 // words are what an error answer says: the code and description of OAuth, or those of
 // whatever form it has.
-func (x *exchange) words(refused *refusal) (code, description string, isJSON bool) {
+func words(x *exchange.Exchange, refused *refusal) (code, description string, isJSON bool) {
 	code, description = refused.code, refused.description
-	m, malformed := readMembers(x.body)
-	isJSON = malformed == nil || json.Valid(x.body)
+	m, malformed := lenient.Read(x.Body)
+	isJSON = malformed == nil || json.Valid(x.Body)
 	if code == "" && isJSON {
-		inner := m.object("error")
-		code = cmp.Or(m.loose("code"), m.loose("errorCode"), inner.loose("code"))
+		inner := m.Object("error")
+		code = cmp.Or(m.Loose("code"), m.Loose("errorCode"), inner.Loose("code"))
 	}
 	if description == "" {
 		// Redacted first: a secret that is cut is not known for one.
-		description = endpoint.Reason(x.header, logging.Redact(string(x.body)))
+		description = endpoint.Reason(x.Header, logging.Redact(string(x.Body)))
 	}
 	if description == code {
 		description = ""
@@ -142,7 +142,7 @@ func (x *exchange) words(refused *refusal) (code, description string, isJSON boo
 
 // quoted is a text of the answer's, to be added to a status.
 func quoted(text string) string {
-	if text = Printable(text, 200); text == "" {
+	if text = lenient.Printable(text, 200); text == "" {
 		return ""
 	}
 	return ", " + strconv.Quote(text)
@@ -176,7 +176,7 @@ func codeCause(code string) error {
 // said quotes what the domain said, for a message: ` (error, "description", ECID …)`.
 // What it was told, and might echo, is left out.
 func said(code, description, supportID string) string {
-	clean := func(text string, limit int) string { return Printable(logging.Redact(text), limit) }
+	clean := func(text string, limit int) string { return lenient.Printable(logging.Redact(text), limit) }
 	var parts []string
 	if code = clean(code, 60); code != "" {
 		parts = append(parts, code)
@@ -191,32 +191,4 @@ func said(code, description, supportID string) string {
 		return ""
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
-}
-
-// Printable returns at most limit characters of text, without control characters.
-func Printable(text string, limit int) string {
-	clean := strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
-	if runes := []rune(clean); len(runes) > limit {
-		clean = string(runes[:limit]) + "…"
-	}
-	return strings.TrimSpace(clean)
-}
-
-// retryAfter is how long the domain asked to be left alone (RFC 9110, 10.2.3),
-// or 0.
-func (x *exchange) retryAfter() time.Duration {
-	const longest = 24 * time.Hour
-	value := x.header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, int(longest/time.Second))) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(0, time.Until(at)), longest)
-	}
-	return 0
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -144,8 +145,8 @@ func TestClocks(t *testing.T) {
 		"no date":              {http.Header{"Age": {"10800"}}, 0, false},
 		"a date that is none":  {http.Header{"Date": {"yesterday"}}, 0, false},
 	} {
-		x := &exchange{header: row.header}
-		if skew, ok := x.clockSkew(); ok != row.ok || (skew-row.skew).Abs() > 2*time.Minute {
+		x := &exchange.Exchange{Header: row.header}
+		if skew, ok := x.ClockSkew(); ok != row.ok || (skew-row.skew).Abs() > 2*time.Minute {
 			t.Errorf("%s: %s, %v, want %s, %v", name, skew, ok, row.skew, row.ok)
 		}
 	}

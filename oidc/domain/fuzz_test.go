@@ -11,8 +11,10 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -135,7 +137,7 @@ func FuzzDeviceAnswer(f *testing.F) {
 			r, err := d.NewDeviceRequest(t.Context())
 			if err == nil {
 				u, errURL := url.Parse(r.URL)
-				if errURL != nil || u.Scheme != "https" && !loopback(u.Hostname()) || strings.HasPrefix(r.URL, "-") ||
+				if errURL != nil || u.Scheme != "https" && !network.Loopback(u.Hostname()) || strings.HasPrefix(r.URL, "-") ||
 					strings.ContainsFunc(r.URL+r.UserCode, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(r.URL, " ") || r.UserCode == "" {
 					t.Errorf("to be shown: %+v", r)
 				}
@@ -160,13 +162,13 @@ func FuzzClaims(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token string) {
 		subject, err := d.checkIDToken(answer{ID: token}, "i", "n")
 		harmless(t, err)
-		c, notJWT := parseClaims(token)
+		c, notJWT := idtoken.Parse(token)
 		if err == nil && (notJWT != nil || c.Issuer != "i" || c.Nonce != "n" || subject == "") {
 			t.Errorf("taken: %+v", c)
 		}
 		DescribeToken(secret.New(token))
-		if len([]rune(c.person())) > 201 {
-			t.Errorf("a name of %d bytes", len(c.person()))
+		if len([]rune(c.Person())) > 201 {
+			t.Errorf("a name of %d bytes", len(c.Person()))
 		}
 	})
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 )
 
 // Probes find out what is wrong at a domain without a person and without using
@@ -82,16 +84,16 @@ func (d *Domain) ProbeAuthorization(ctx context.Context, redirectURI string) err
 	}
 	x := d.get(ctx, request.URL())
 	switch {
-	case x.err != nil:
-		return d.fault(step, x, x.err)
-	case x.status == http.StatusTooManyRequests, x.status >= 500, x.status == http.StatusProxyAuthRequired:
+	case x.Err != nil:
+		return d.fault(step, x, x.Err)
+	case x.Status == http.StatusTooManyRequests, x.Status >= 500, x.Status == http.StatusProxyAuthRequired:
 		return d.fault(step, x, &refusal{})
-	case x.status >= 400:
+	case x.Status >= 400:
 		return problem.New(problem.Config, "The domain shows an error page instead of its sign-in page.",
 			"Check client_id, and that the redirect URL "+redirectURI+
 				" is registered in the application exactly like that, with \"Allow non-HTTPS URLs\" on.")
 	}
-	location, err := url.Parse(x.header.Get("Location"))
+	location, err := url.Parse(x.Header.Get("Location"))
 	if err != nil || !strings.HasPrefix(location.String(), redirectURI+"?") {
 		return nil
 	}
@@ -127,13 +129,13 @@ type TokenFacts struct {
 
 // DescribeToken reads an access token.
 func DescribeToken(access secret.Text) (facts TokenFacts, ok bool) {
-	c, err := parseClaims(access.Reveal())
+	c, err := idtoken.Parse(access.Reveal())
 	if err != nil {
 		return TokenFacts{}, false
 	}
-	facts = TokenFacts{Issuer: Printable(c.Issuer, 200), Scope: Printable(c.Scope, 500), ExpiresAt: c.Expiry.time()}
+	facts = TokenFacts{Issuer: lenient.Printable(c.Issuer, 200), Scope: lenient.Printable(c.Scope, 500), ExpiresAt: c.Expiry.Time()}
 	for _, one := range c.Audience {
-		facts.Audience = append(facts.Audience, Printable(one, 200))
+		facts.Audience = append(facts.Audience, lenient.Printable(one, 200))
 	}
 	return facts, true
 }

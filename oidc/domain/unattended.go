@@ -26,7 +26,7 @@ func (d *Domain) ClientCredentials(ctx context.Context) (tokens.Tokens, Outcome,
 	x := d.post(ctx, m.Token, client, form)
 	answer, err := d.readAnswer(x)
 	if err != nil {
-		outcome := Outcome{Sent: x.sent.Load(), RetryAfter: x.retryAfter()}
+		outcome := Outcome{Sent: x.Sent.Load(), RetryAfter: x.RetryAfter()}
 		p := d.fault("get a token for the application", x, err)
 		if p.Kind == problem.LoginRequired { // nobody could sign in
 			p.Kind, p.Hint = problem.Domain, "Check that the application has the Client Credentials grant; if it has, ask your administrator."

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
@@ -32,6 +33,6 @@ func Announced(shared tokens.SignIn) (p Prompt, ok bool) {
 	if !domain.SecureURL(p.CompleteURL) {
 		p.CompleteURL = ""
 	}
-	p.UserCode = domain.Printable(p.UserCode, domain.UserCodeSize)
+	p.UserCode = lenient.Printable(p.UserCode, domain.UserCodeSize)
 	return p, true
 }

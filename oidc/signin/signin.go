@@ -17,6 +17,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -92,7 +93,7 @@ func (a Attempt) Make(ctx context.Context, flow Flow) error {
 	case Paste:
 		return a.withPaste(ctx)
 	default:
-		return problem.New(problem.Config, "There is no flow called "+domain.Printable(string(flow), 40)+".", "Use browser, device or paste.")
+		return problem.New(problem.Config, "There is no flow called "+lenient.Printable(string(flow), 40)+".", "Use browser, device or paste.")
 	}
 }
 

@@ -1,4 +1,4 @@
-package domain
+package idtoken
 
 import (
 	"crypto"
@@ -31,7 +31,7 @@ type publishedKey struct {
 	Y          string   `json:"y,omitempty"`
 }
 
-func published(keys []publishedKey) (all []signingKey) {
+func published(keys []publishedKey) (all []Key) {
 	for _, key := range keys {
 		text, _ := json.Marshal(key)
 		all = append(all, text)
@@ -64,7 +64,10 @@ func signers(t *testing.T) (all []signer) {
 		}
 		return signature
 	}
-	key := testKey()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
 	rsaKey := publishedKey{Type: "RSA", ID: "k", N: base64URL(key.N.Bytes()), E: "AQAB"}
 	for bits, hash := range map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512} {
 		all = append(all,
@@ -110,7 +113,7 @@ func TestSignatures(t *testing.T) {
 	for _, s := range all {
 		named, nameless := s.token(`{"alg":"`+s.algorithm+`","kid":"k"}`), s.token(`{"alg":"`+s.algorithm+`"}`)
 		for _, token := range []string{named, nameless} {
-			if err := verifySignature(token, published([]publishedKey{{Type: "oct"}, s.published})); err != nil {
+			if err := VerifySignature(token, published([]publishedKey{{Type: "oct"}, s.published})); err != nil {
 				t.Errorf("%s: %v", s.algorithm, err)
 			}
 		}
@@ -137,7 +140,7 @@ func TestSignatures(t *testing.T) {
 			"what is critical":    {s.token(`{"alg":"` + s.algorithm + `","crit":["exp"],"exp":1}`), []publishedKey{s.published}},
 			"half a key":          {named, key(func(k *publishedKey) { k.N, k.X = k.N[:len(k.N)/2], k.X[:len(k.X)/2] })},
 		} {
-			if err := verifySignature(test.token, published(test.keys)); !problem.Is(err, problem.Domain) {
+			if err := VerifySignature(test.token, published(test.keys)); !problem.Is(err, problem.Domain) {
 				t.Errorf("%s with %s: %v", s.algorithm, name, err)
 			}
 		}
@@ -155,7 +158,7 @@ func TestKeysWithPadding(t *testing.T) {
 		if padded.N == s.published.N {
 			t.Fatal("there is nothing to pad")
 		}
-		if err := verifySignature(s.token(`{"alg":"`+s.algorithm+`","kid":"k"}`), published([]publishedKey{padded})); err != nil {
+		if err := VerifySignature(s.token(`{"alg":"`+s.algorithm+`","kid":"k"}`), published([]publishedKey{padded})); err != nil {
 			t.Errorf("%s: %v", s.algorithm, err)
 		}
 	}

@@ -1,0 +1,74 @@
+package domain
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
+)
+
+// keysPath is where all of Oracle's domains have their signing keys.
+const keysPath = "/admin/v1/SigningCert/jwk"
+
+// signingKeys asks the domain for its keys.
+func (d *Domain) signingKeys(ctx context.Context, m *metadata) ([]idtoken.Key, error) {
+	const step = "read the domain's signing keys"
+	x := d.get(ctx, m.Keys)
+	var set struct {
+		Keys []idtoken.Key `json:"keys"`
+	}
+	switch {
+	case x.Err != nil:
+		return nil, d.fault(step, x, x.Err)
+	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
+		return nil, problem.New(problem.Config,
+			fmt.Sprintf("The domain does not publish its signing keys (status %d), and strict_id_token needs them.", x.Status),
+			`Ask your administrator to switch on "Configure client access" in the domain's settings, or remove strict_id_token.`)
+	case x.Status != http.StatusOK:
+		return nil, d.fault(step, x, &refusal{})
+	}
+	if err := json.Unmarshal(x.Body, &set); err != nil {
+		return nil, d.fault(step, x, err)
+	}
+	return set.Keys, nil
+}
+
+// A signatureCheck verifies ID tokens where the configuration wants that.
+type signatureCheck struct {
+	domain   *Domain
+	metadata *metadata
+	keys     []idtoken.Key
+}
+
+// newSignatureCheck asks for the keys before a person is: without them there is no
+// use in a sign-in. It is nil where nothing is to be verified.
+func (d *Domain) newSignatureCheck(ctx context.Context, m *metadata) (*signatureCheck, error) {
+	if !d.config.StrictIDToken {
+		return nil, nil
+	}
+	keys, err := d.signingKeys(ctx, m)
+	return &signatureCheck{d, m, keys}, err
+}
+
+// verify checks the signature of an ID token. The domain may have changed its keys
+// since they were asked for, so it is asked once more where none of them fits.
+func (s *signatureCheck) verify(ctx context.Context, raw string) error {
+	if s == nil {
+		return nil
+	}
+	if raw == "" {
+		return idtoken.Refused("there is none, and strict_id_token wants one")
+	}
+	err := idtoken.VerifySignature(raw, s.keys)
+	if !errors.Is(err, idtoken.ErrNoKeyFits) {
+		return err
+	}
+	if s.keys, err = s.domain.signingKeys(ctx, s.metadata); err != nil {
+		return err
+	}
+	return idtoken.VerifySignature(raw, s.keys)
+}
