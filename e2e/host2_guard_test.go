@@ -45,8 +45,17 @@ func TestHost2Guard(t *testing.T) {
 			return text, secrets.in(read) != nil
 		}
 		for _, a := range attempts {
-			if text, leaked := leaks(a); leaked != a.leaks.under("full") {
+			if text, leaked := leaks(a); leaked != a.leaks.under("full") || leaked && a.tool != "bash" {
 				t.Errorf("%s %v: leaks %v, expected: %v\n%.600s", a.name, a.args, secrets.in(text), !leaked, text)
+			}
+			if a.tool == "bash" {
+				continue
+			}
+			c := in2(call{a.tool, me.expand(a.args)})
+			inside, err := json.Marshal(map[string]any{"tool": c.tool, "input": c.args})
+			check(t, err)
+			if text := me.calls(call{"execute", args{"code": string(inside)}}); secrets.in(text) != nil {
+				t.Errorf("%s %v inside of execute: leaks %v\n%.600s", a.name, a.args, secrets.in(text), text)
 			}
 		}
 		for _, call := range ordinary {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -68,6 +69,57 @@ func TestHost2RenewsARefusedTokenOnce(t *testing.T) {
 		}
 		if got := domain.Count(domaintest.Chat); got > 5 {
 			t.Errorf("%d requests, want 5 or fewer", got)
+		}
+	})
+}
+
+// TestHost2RefreshesAhead of the token's end: requests go on meanwhile, and none waits.
+func TestHost2RefreshesAhead(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		held := make(chan struct{})
+		let := sync.OnceFunc(func() { close(held) })
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 50, Tamper: func(op domaintest.Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			if op == domaintest.Token && r.PostForm.Get("grant_type") == "refresh_token" {
+				<-held
+			}
+			honest(w, r)
+		}})
+		t.Cleanup(let)
+		me := newHost2(t, name, confidential(t, domain))
+		me.signsIn(me.Project)
+		me.answers(nil, greeting)
+		check(t, domain.WaitFor(t.Context(), domaintest.Token, 2))
+		me.answers(nil, greeting) // with the domain's answer outstanding
+		let()
+		eventually(t, func() error {
+			me.answers(nil, greeting)
+			sent := domain.Requests(domaintest.Chat)
+			if sent[0].Header.Get("Authorization") == sent[len(sent)-1].Header.Get("Authorization") {
+				return errors.New("the new token is not used")
+			}
+			return nil
+		})
+	})
+}
+
+// TestHost2KnowsTheCompanysCA for the endpoint: by ca_file in OpenCode's own runtime, which
+// Node's fetch does not take.
+func TestHost2KnowsTheCompanysCA(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		company := newCompany(t)
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		c := confidential(t, domain)
+		c.Endpoint, c.CAFile = company.front("localhost", "127.0.0.1", domain.LLMBaseURL), company.CAFile
+		for _, environ := range [][]string{nil, {"NODE_EXTRA_CA_CERTS=" + company.CAFile}} {
+			me := startHost2(t, name, environ...)
+			me.write(me.ConfigDir(), "oci-auth.config.jsonc", c)
+			me.loads(me.Project, nil)
+			me.signsIn(me.Project)
+			if name == "bun" || environ != nil {
+				me.answers(nil, greeting)
+			} else if o := me.asks(nil); o.Attempts != 1 || !strings.Contains(o.Error, "Set NODE_EXTRA_CA_CERTS") {
+				t.Errorf("without NODE_EXTRA_CA_CERTS: %+v", o)
+			}
 		}
 	})
 }

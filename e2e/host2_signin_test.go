@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -29,48 +30,43 @@ func TestHost2SignsInWithABrowser(t *testing.T) {
 	})
 }
 
-// TestHost2GivesUpASignIn: OpenCode does not say that somebody has closed the dialog, and
-// the next sign-in ends the one before.
-func TestHost2GivesUpASignIn(t *testing.T) {
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
-		left := me.begins("browser")
-		me.does("cancel", args{"attempt": left.ID}, nil)
-		forgotten := me.begins("browser")
-		me.does("advance", args{"seconds": 3600}, nil)
-		if status, _ := forgotten.ends(); status != "expired" {
-			t.Errorf("a sign-in that nobody has finished is %s", status)
-		}
-		me.does("advance", args{"seconds": -3600}, nil)
-		me.signsIn(me.Project)
-		me.answers(nil, greeting)
-		if accounts := me.connections(me.Project); len(accounts) != 1 {
-			t.Errorf("the accounts are %v", accounts)
-		}
-	})
-}
-
-func TestHost2SignsInWithACode(t *testing.T) {
+// TestHost2EndsASignIn: in each flow, one that was given up, forgotten or refused is
+// followed by another that succeeds. OpenCode does not say that somebody has closed the
+// dialog, so the next sign-in ends the one before.
+func TestHost2EndsASignIn(t *testing.T) {
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{})
 		me := newHost2(t, name, confidential(t, domain))
-		denied := me.begins("device")
-		check(t, domain.DenyDevice(denied.code()))
-		if status, message := denied.ends(); status != "failed" || !strings.Contains(message, "refused") {
-			t.Errorf("a sign-in that was denied is %s: %s", status, message)
+		for i, method := range []string{"browser", "device", "paste"} {
+			left := me.begins(method)
+			if left.Device != (method == "device") {
+				t.Errorf("%s: OpenCode shows a QR code: %v", method, left.Device)
+			}
+			me.does("cancel", args{"attempt": left.ID}, nil)
+			forgotten := me.begins(method)
+			me.does("advance", args{"seconds": 3600}, nil)
+			if status, _ := forgotten.ends(); status != "expired" {
+				t.Errorf("%s: a sign-in that nobody has finished is %s", method, status)
+			}
+			me.does("advance", args{"seconds": -3600}, nil)
+			denied := me.begins(method)
+			denied.is(domain, "denied")
+			if status, message := denied.ends(); status != "failed" || !strings.Contains(message, "refused") {
+				t.Errorf("%s: a sign-in that was denied is %s: %s", method, status, message)
+			}
+			again := me.begins(method)
+			again.is(domain, "allowed")
+			again.succeeds()
+			me.answers(nil, greeting)
+			if accounts := me.connections(me.Project); len(accounts) != i+1 {
+				t.Errorf("%s: after %d sign-ins the accounts are %v", method, i+1, accounts)
+			}
 		}
-		again := me.begins("device")
-		if !again.Device {
-			t.Error("OpenCode is not told that the code is for another device, and shows no QR code")
-		}
-		check(t, domain.ApproveDevice(again.code()))
-		again.succeeds()
-		me.answers(nil, greeting)
 	})
 }
 
-func TestHost2SignsInElsewhere(t *testing.T) {
+// TestHost2SaysWhatWasPasted instead of the address where the sign-in ended.
+func TestHost2SaysWhatWasPasted(t *testing.T) {
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{})
 		me := newHost2(t, name, confidential(t, domain))
@@ -82,12 +78,6 @@ func TestHost2SignsInElsewhere(t *testing.T) {
 		if status, message := wrong.ends(); status != "failed" || !strings.Contains(message, "The pasted text is") {
 			t.Errorf("something else was pasted, and the sign-in is %s: %s", status, message)
 		}
-		right := me.begins("paste")
-		answer, err := domain.Allow(t.Context(), right.URL)
-		check(t, err)
-		me.does("complete", args{"attempt": right.ID, "code": answer}, nil)
-		right.succeeds()
-		me.answers(nil, greeting)
 	})
 }
 
@@ -105,6 +95,11 @@ func TestHost2NeedsNobody(t *testing.T) {
 			t.Errorf("without an account OpenCode gets %+v", o)
 		}
 		me.begins("check").succeeds()
+
+		domain.Change(func(o *domaintest.Options) { o.Clients[0].Secret = "another" })
+		if status, message := me.begins("check").ends(); status != "failed" || !strings.Contains(message, "client_secret") {
+			t.Errorf("with a secret that the domain no longer takes the check is %s: %s", status, message)
+		}
 	})
 }
 
@@ -130,4 +125,27 @@ func (a *attempt2) code() string {
 		a.host.t.Fatalf("there is no code in %q", a.Instructions)
 	}
 	return code[1]
+}
+
+// is lets the person allow or deny.
+func (a *attempt2) is(domain *domaintest.Server, decision string) {
+	t := a.host.t
+	t.Helper()
+	device, press := domain.ApproveDevice, domain.Allow
+	if decision == "denied" {
+		device, press = domain.DenyDevice, domain.Deny
+	}
+	if a.Device {
+		check(t, device(a.code()))
+		return
+	}
+	redirect, err := press(t.Context(), a.URL)
+	check(t, err)
+	if a.Mode == "code" {
+		a.host.does("complete", args{"attempt": a.ID, "code": redirect}, nil)
+		return
+	}
+	page, err := http.Get(redirect)
+	check(t, err)
+	check(t, page.Body.Close())
 }
