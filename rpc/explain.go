@@ -59,7 +59,7 @@ func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
 		result, trouble = s.explainAnswer(ctx, session, p)
 	}
 	if trouble != nil {
-		s.Log.Warn("a request to the endpoint failed", "problem", trouble)
+		s.Log.Warn(requestFailed, "problem", trouble)
 		result = explainResult{Problem: newProblemInfo(trouble)}
 	}
 	return result, nil
@@ -67,7 +67,10 @@ func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
 
 // explainFailure is the problem of a fetch that failed with a code of the runtime, or nil.
 func (s *server) explainFailure(session *oidc.Session, code string) *problem.Problem {
-	failed := opencode.FetchFailed(session.Config(), code)
+	s.mu.Lock()
+	runtime := s.client.Runtime
+	s.mu.Unlock()
+	failed := opencode.FetchFailed(session.Config(), runtime, code)
 	if failed != nil && failed.Kind == problem.TLS {
 		s.forgetEndpoint(session) // ca_file may be another one since it was read
 	}

@@ -62,7 +62,18 @@ func TestExplainAnswers(t *testing.T) {
 			got := p.explain(row.params)
 			if row.problem != "" {
 				if got.Problem == nil || !strings.Contains(got.Problem.Message, row.problem) || got.Problem.Hint == "" || got.Problem.Brief == "" {
-					t.Errorf("%+v", got.Problem)
+					t.Fatalf("%+v", got.Problem)
+				}
+				// OpenCode may have shown the brief sentence alone, which refers to the status.
+				status, _ := p.call("status", "", nil).Result["lastFailure"].(map[string]any)
+				if status["message"] != got.Problem.Message || status["hint"] != got.Problem.Hint {
+					t.Errorf("the status tells %v", status)
+				}
+				table, _ := p.call("tool", `{"name":"oci_oidc_status"}`, nil).Result["output"].(string)
+				for line := range strings.Lines(got.Problem.Message + "\n" + got.Problem.Hint) {
+					if !strings.Contains(table, strings.TrimSpace(line)) {
+						t.Errorf("%q is not in\n%s", line, table)
+					}
 				}
 				return
 			}

@@ -136,6 +136,9 @@ func (s *server) statusText(r StatusResult) string {
 		row("Problem", r.Problem.Message)
 		next = r.Problem.Hint
 	}
+	if failed := r.LastFailure; failed != nil {
+		row("Last failure", "at "+words.Clock(failed.At, time.Now())+", of a request of OpenCode:\n"+strings.TrimSpace(failed.Message+"\n"+failed.Hint))
+	}
 	row("Next step", next)
 	_ = table.Flush()
 	return strings.TrimSuffix(b.String(), "\n")

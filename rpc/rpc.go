@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
@@ -108,13 +109,40 @@ type StatusResult struct {
 	ConfigPath  string       `json:"configPath"`
 	LogPath     string       `json:"logPath"`
 	Problem     *problemInfo `json:"problem,omitempty"`
+	LastFailure *lastFailure `json:"lastFailure,omitempty"`
 	Version     string       `json:"version"`
+}
+
+// lastFailure is the problem that the last failed request of a host met, in this process
+// or another one. The host may have shown its kind's fixed sentence alone.
+type lastFailure struct {
+	At      time.Time `json:"at"`
+	Message string    `json:"message"`
+	Hint    string    `json:"hint,omitempty"`
+}
+
+// What the log says of it.
+const (
+	requestFailed = "a request to the endpoint failed"
+	answered      = "answered with a problem"
+	longAgo       = 24 * time.Hour
+)
+
+func findLastFailure(logPath string) *lastFailure {
+	record := logging.Last(logPath, func(record map[string]string) bool {
+		return record["msg"] == requestFailed || record["msg"] == answered && record["method"] == "getToken"
+	})
+	at, err := time.Parse(time.RFC3339, record["time"])
+	if err != nil || time.Since(at) > longAgo {
+		return nil
+	}
+	return &lastFailure{at.UTC(), record["problem.message"], record["problem.hint"]}
 }
 
 // NewStatusResult is the status of a session, or of none with the problem that
 // is in the way of one.
 func NewStatusResult(s *oidc.Session, err error, logPath, version string) StatusResult {
-	r := StatusResult{LogPath: logPath, Version: version}
+	r := StatusResult{LogPath: logPath, LastFailure: findLastFailure(logPath), Version: version}
 	if err != nil {
 		r.Problem = newProblemInfo(problem.From(err))
 		return r

@@ -250,7 +250,7 @@ func (s *server) wireError(method string, err error) *jsonrpc2.Error {
 		return own
 	}
 	p := problem.From(err)
-	s.Log.Info("answered with a problem", "method", method, "problem", p)
+	s.Log.Info(answered, "method", method, "problem", p)
 	e := &jsonrpc2.Error{Code: problemCode, Message: p.Message}
 	e.SetError(errorData{string(p.Kind), p.Hint, p.Retryable, opencode.Brief(p.Kind)})
 	return e

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -55,7 +56,7 @@ opened: over SSH, in a container, in CI.`,
 			a.learnModels(cmd, session)
 			if !status.Refreshable {
 				fmt.Fprintf(cmd.ErrOrStderr(), "The session ends at %s, without a refresh token. %s\n",
-					clock(status.ExpiresAt), oidc.RefreshSwitches)
+					words.Clock(status.ExpiresAt, time.Now()), oidc.RefreshSwitches)
 			}
 			return nil
 		},
@@ -88,7 +89,7 @@ func (a *app) connect(cmd *cobra.Command, session *oidc.Session, o oidc.ConnectO
 			}
 			stop = countdown(w, p.ExpiresAt)
 		default:
-			fmt.Fprintf(w, "Waiting for you; this is good for %s.\n", words(time.Until(p.ExpiresAt).Round(time.Minute)))
+			fmt.Fprintf(w, "Waiting for you; this is good for %s.\n", words.Duration(time.Until(p.ExpiresAt)))
 		}
 	}
 	status, err := session.Connect(ctx, o)

@@ -207,14 +207,3 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
 	}
 }
-
-func TestWords(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		1500 * time.Millisecond: "2 s", 59 * time.Second: "59 s", 90 * time.Second: "2 min",
-		43 * time.Minute: "43 min", time.Hour - time.Millisecond: "1 h 0 min", 7*time.Hour + 34*time.Minute: "7 h 34 min",
-	} {
-		if got := words(d); got != want {
-			t.Errorf("%s is %q, want %q", d, got, want)
-		}
-	}
-}

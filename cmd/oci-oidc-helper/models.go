@@ -14,6 +14,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
@@ -47,7 +48,7 @@ where opencode.json lists none: as they are known, or asked for where they are n
 				return printJSON(cmd.OutOrStdout(), models)
 			}
 			showModels(cmd.OutOrStdout(), models)
-			fmt.Fprintf(cmd.ErrOrStderr(), "As %s told at %s.\n", session.Config().BaseURL, clock(askedAt))
+			fmt.Fprintf(cmd.ErrOrStderr(), "As %s told at %s.\n", session.Config().BaseURL, words.Clock(askedAt, time.Now()))
 			return nil
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 )
 
@@ -26,8 +27,7 @@ func (a *app) refreshCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "Refreshed: valid for %s, until %s.\n",
-				words(time.Until(token.ExpiresAt)), clock(token.ExpiresAt))
+			fmt.Fprintf(cmd.ErrOrStderr(), "The token was renewed and is %s.\n", words.Valid(token.ExpiresAt, time.Now()))
 			return unsaved(session)
 		},
 	}

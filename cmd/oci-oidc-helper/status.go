@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -102,7 +104,9 @@ func showStatus(w io.Writer, s statusReport) {
 		}
 	}
 	row("Signed in", signedIn(s.StatusResult))
-	row("Token", tokenLife(s.ExpiresAt))
+	if s.ExpiresAt != nil {
+		row("Token", words.Valid(*s.ExpiresAt, time.Now()))
+	}
 	row("Refresh", refreshing(s.StatusResult))
 	row("Domain", s.Domain)
 	row("Endpoint", s.Endpoint)
@@ -124,6 +128,12 @@ func showStatus(w io.Writer, s statusReport) {
 		row("Problem", s.Problem.Message)
 		row("", s.Problem.Hint)
 	}
+	if failed := s.LastFailure; failed != nil {
+		row("Last failure", "at "+words.Clock(failed.At, time.Now())+", of a request of OpenCode:")
+		for line := range strings.Lines(failed.Message + "\n" + failed.Hint) {
+			row("", strings.TrimSpace(line))
+		}
+	}
 	_ = table.Flush()
 }
 
@@ -144,18 +154,7 @@ func clocks(s statusReport) string {
 	case apart.Abs() < 5*time.Second:
 		return "here and at the domain " + here.Format(time.TimeOnly) + " UTC"
 	default:
-		return fmt.Sprintf("here %s, at the domain %s UTC: %s apart", here.Format(time.TimeOnly), domain.Format(time.TimeOnly), words(apart.Abs()))
-	}
-}
-
-func tokenLife(expiresAt *time.Time) string {
-	switch {
-	case expiresAt == nil:
-		return ""
-	case time.Now().Before(*expiresAt):
-		return fmt.Sprintf("valid for %s, until %s", words(time.Until(*expiresAt)), clock(*expiresAt))
-	default:
-		return "expired at " + clock(*expiresAt)
+		return fmt.Sprintf("here %s, at the domain %s UTC: %s apart", here.Format(time.TimeOnly), domain.Format(time.TimeOnly), words.Duration(apart.Abs()))
 	}
 }
 
@@ -168,24 +167,4 @@ func refreshing(s rpc.StatusResult) string {
 	default:
 		return "not possible: there is no refresh token"
 	}
-}
-
-// clock is a time as a person reads it, today without the date.
-func clock(t time.Time) string {
-	t = t.Local()
-	if now := time.Now(); t.YearDay() == now.YearDay() && t.Year() == now.Year() {
-		return t.Format("15:04:05")
-	}
-	return t.Format("2 January 15:04")
-}
-
-// words is a duration as a person says it.
-func words(d time.Duration) string {
-	if d = d.Round(time.Second); d < time.Minute {
-		return fmt.Sprintf("%d s", d/time.Second)
-	}
-	if d = d.Round(time.Minute); d < time.Hour {
-		return fmt.Sprintf("%d min", d/time.Minute)
-	}
-	return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 )
 
@@ -69,7 +70,7 @@ Formats:
 			}
 			if err != nil {
 				p := problem.From(err)
-				fmt.Fprintf(cmd.ErrOrStderr(), "The token is valid for %s only. %s\n→ %s\n", words(time.Until(token.ExpiresAt)), p.Message, p.Hint)
+				fmt.Fprintf(cmd.ErrOrStderr(), "The token is valid for %s only. %s\n→ %s\n", words.Duration(time.Until(token.ExpiresAt)), p.Message, p.Hint)
 			}
 			if err := show(cmd.OutOrStdout(), session, token); err != nil {
 				return err

@@ -118,9 +118,9 @@ func host(c config.Config) string {
 	return strings.TrimPrefix(strings.TrimPrefix(Origin(c), "https://"), "http://")
 }
 
-// FetchFailed is the problem of a fetch that failed with a code of the runtime, or nil
+// FetchFailed is the problem of a fetch that failed with a code of its runtime, or nil
 // where that may pass, and the host tries again.
-func FetchFailed(c config.Config, code string) *problem.Problem {
+func FetchFailed(c config.Config, runtime, code string) *problem.Problem {
 	to, err := url.Parse(c.BaseURL)
 	if err != nil {
 		return nil
@@ -136,8 +136,11 @@ func FetchFailed(c config.Config, code string) *problem.Problem {
 		return problem.New(problem.TLS, fmt.Sprintf("OpenCode does not accept the certificate of an IPv6 address, %s.", to.Host),
 			fmt.Sprintf("Write a host name in llm_base_url in %s.", c.Path))
 	}
-	return problem.New(problem.TLS, fmt.Sprintf("The certificate of %s was not accepted (%s).", to.Host, certificateCode().FindString(code)),
-		fmt.Sprintf(`If your company inspects connections, name the file of its CA (PEM) as ca_file in %s, or in NODE_EXTRA_CA_CERTS. "oci-oidc-helper doctor" shows the certificate.`, c.Path))
+	hint := fmt.Sprintf(`If your company inspects connections, name the file of its CA (PEM) as ca_file in %s, or in NODE_EXTRA_CA_CERTS. "oci-oidc-helper doctor" shows the certificate.`, c.Path)
+	if ca := c.Network.CAFile; ca != "" && runtime == Node {
+		hint = fmt.Sprintf("Set NODE_EXTRA_CA_CERTS to %s where OpenCode is started: it runs in Node here, which does not use ca_file.", ca)
+	}
+	return problem.New(problem.TLS, fmt.Sprintf("The certificate of %s was not accepted (%s).", to.Host, certificateCode().FindString(code)), hint)
 }
 
 var certificateCode = sync.OnceValue(func() *regexp.Regexp {

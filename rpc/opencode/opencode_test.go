@@ -11,6 +11,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func TestModelsToChooseFrom(t *testing.T) {
@@ -128,6 +129,22 @@ func TestBrief(t *testing.T) {
 		text := Brief(kind)
 		if !strings.Contains(text, `"oci-oidc-helper status"`) || strings.ContainsAny(text, "0123456789") || strings.Contains(text, "unavailable") {
 			t.Errorf("%s: %s", kind, text)
+		}
+	}
+}
+
+// TestFetchFailed: the next step is one that the runtime of OpenCode knows.
+func TestFetchFailed(t *testing.T) {
+	for _, row := range []struct{ caFile, runtime, next string }{
+		{"", Node, "as ca_file in "},
+		{"", Bun, "as ca_file in "},
+		{"/etc/company.pem", Node, "Set NODE_EXTRA_CA_CERTS to /etc/company.pem where"},
+		{"/etc/company.pem", Bun, "as ca_file in "},
+	} {
+		c := config.Config{Path: "/c", BaseURL: "https://llm.example.com/v1"}
+		c.Network.CAFile = row.caFile
+		if p := FetchFailed(c, row.runtime, "SELF_SIGNED_CERT_IN_CHAIN"); p == nil || !strings.Contains(p.Hint, row.next) {
+			t.Errorf("%+v: %v", row, p)
 		}
 	}
 }

@@ -1,0 +1,57 @@
+package logging
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
+)
+
+// lastSearched bounds what of a log Last reads, in bytes.
+const lastSearched = 256 << 10
+
+// Last returns the last record in the log at path for which want holds, as its attributes
+// by name, or nil. Several processes may write to the log; what is damaged is passed over.
+func Last(path string, want func(record map[string]string) bool) map[string]string {
+	file, err := regular.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = file.Close() }()
+	if size, err := file.Seek(0, io.SeekEnd); err == nil {
+		_, _ = file.Seek(max(0, size-lastSearched), io.SeekStart)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, lastSearched))
+	if err != nil {
+		return nil
+	}
+	for len(text) > 0 {
+		start := bytes.LastIndexByte(text[:len(text)-1], '\n') + 1
+		if record := attributes(string(text[start:])); want(record) {
+			return record
+		}
+		text = text[:start]
+	}
+	return nil
+}
+
+// attributes reads a line as slog's text handler writes it: name=value, and a value with
+// anything special in it is quoted as in Go.
+func attributes(line string) map[string]string {
+	record := map[string]string{}
+	for {
+		name, rest, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok {
+			return record
+		}
+		value, _, _ := strings.Cut(rest, " ")
+		line = rest[len(value):]
+		if quoted, err := strconv.QuotedPrefix(rest); err == nil && rest[0] == '"' {
+			value, _ = strconv.Unquote(quoted)
+			line = rest[len(quoted):]
+		}
+		record[name] = value
+	}
+}
