@@ -9,37 +9,20 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 const (
-	modelsAge   = 10 * time.Minute // older ones are asked for behind
-	modelsLimit = 30 * time.Second // of asking behind
+	modelsAge   = 10 * time.Minute // older lists are refreshed in the background
+	modelsLimit = 30 * time.Second // for a refresh in the background
 )
 
-// ModelsPatience is for how long a person who has just signed in is kept waiting for
+// modelsPatience is for how long a person who has just signed in is kept waiting for
 // the models.
-const ModelsPatience = 3 * time.Second
+const modelsPatience = 3 * time.Second
 
-// FetchModels asks the session's endpoint for its models and keeps them on the disk.
-// Its error is a [problem.Problem]; models that could not be kept are no error.
-func FetchModels(ctx context.Context, session *oidc.Session, places store.Places) (endpoint.Models, error) {
-	token, err := session.Token(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	config := session.Config()
-	models, err := endpoint.Endpoint{BaseURL: config.BaseURL, Token: token.Access, Network: config.EndpointNetwork()}.Models(ctx)
-	if err != nil {
-		return nil, err
-	}
-	_ = tokens.OpenModels(places, config).Save(models, time.Now())
-	return models, nil
-}
-
-// knownModels are those that the disk has. If they are old, they are asked for
-// behind, for the next time.
+// knownModels returns the models on the disk. An old list is refreshed in the background,
+// for the next time.
 func (s *server) knownModels(session *oidc.Session) endpoint.Models {
 	models, askedAt := tokens.OpenModels(s.Places, session.Config()).Load()
 	if age := time.Since(askedAt); age < 0 || age > modelsAge {
@@ -68,7 +51,7 @@ func (s *server) askForModels(session *oidc.Session) <-chan struct{} {
 		ctx, cancel := context.WithTimeout(s.life, modelsLimit)
 		defer cancel()
 		before, _ := tokens.OpenModels(s.Places, session.Config()).Load()
-		models, err := FetchModels(ctx, session, s.Places)
+		models, err := session.FetchModels(ctx, tokens.OpenModels(s.Places, session.Config()))
 		if err != nil {
 			s.Log.Info("the endpoint told no models", "problem", problem.From(err))
 		} else {
@@ -93,7 +76,7 @@ func (s *server) awaitModels(ctx context.Context, session *oidc.Session, since t
 	}
 	select {
 	case <-s.askForModels(session):
-	case <-time.After(ModelsPatience):
+	case <-time.After(modelsPatience):
 	case <-ctx.Done():
 	}
 }

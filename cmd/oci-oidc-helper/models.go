@@ -16,7 +16,6 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
@@ -37,9 +36,10 @@ where opencode.json lists none: as they are known, or asked for where they are n
 				return err
 			}
 			defer session.Close()
-			models, askedAt := tokens.OpenModels(a.places, session.Config()).Load()
+			kept := tokens.OpenModels(a.places, session.Config())
+			models, askedAt := kept.Load()
 			if refresh || len(models) == 0 {
-				if models, err = rpc.FetchModels(cmd.Context(), session, a.places); err != nil {
+				if models, err = session.FetchModels(cmd.Context(), kept); err != nil {
 					return err
 				}
 				askedAt = time.Now()
@@ -77,12 +77,16 @@ func tok(n int) string {
 	return strconv.Itoa(n)
 }
 
+// modelsPatience is for how long a person who has just signed in is kept waiting for the
+// models.
+const modelsPatience = 3 * time.Second
+
 // learnModels asks for the models after a sign-in, so that OpenCode has them at its
 // next start.
 func (a *app) learnModels(cmd *cobra.Command, session *oidc.Session) {
-	ctx, cancel := context.WithTimeout(cmd.Context(), rpc.ModelsPatience)
+	ctx, cancel := context.WithTimeout(cmd.Context(), modelsPatience)
 	defer cancel()
-	models, err := rpc.FetchModels(ctx, session, a.places)
+	models, err := session.FetchModels(ctx, tokens.OpenModels(a.places, session.Config()))
 	if err != nil {
 		a.log.Info("the endpoint told no models", "problem", problem.From(err))
 		return
