@@ -47,8 +47,23 @@ func pasteInput(in io.Reader, out io.Writer) (lines io.Reader, restore func()) {
 const (
 	endOfInput = 4 // ^D
 	backspace  = 8
+	escape     = 27
 	rubout     = 127
 )
+
+// skipSequence reads what follows the escape character of a key such as an arrow, or of a
+// terminal that marks what is pasted (ECMA-48, 5.4).
+func (e *lineEditor) skipSequence() {
+	if next, err := e.in.Peek(1); err != nil || next[0] != '[' && next[0] != 'O' {
+		return
+	}
+	_, _ = e.in.Discard(1)
+	for {
+		if key, err := e.in.ReadByte(); err != nil || '@' <= key && key <= '~' {
+			return
+		}
+	}
+}
 
 // A lineEditor reads a terminal whose own lines are off, and so their limit: Linux cuts a
 // line at 4,095 bytes, macOS at 1,024, and the address that a browser was sent to may be
@@ -71,6 +86,8 @@ func (e *lineEditor) Read(p []byte) (int, error) {
 		case key == '\n' || key == '\r' || len(e.text) == pasteLimit:
 			fmt.Fprintln(e.out)
 			e.line, e.text = append(e.text, '\n'), nil
+		case key == escape:
+			e.skipSequence()
 		case (key == backspace || key == rubout) && len(e.text) > 0:
 			fmt.Fprint(e.out, "\b \b")
 			e.text = e.text[:len(e.text)-1]

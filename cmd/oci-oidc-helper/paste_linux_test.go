@@ -14,7 +14,8 @@ import (
 )
 
 // An address that is longer than a terminal's line is pasted as a whole, and what was
-// typed wrongly before it is taken back.
+// typed wrongly before it is taken back. Arrows and the marks that some terminals put
+// around what is pasted are no part of it.
 func TestPasteALongAddress(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)
@@ -33,9 +34,14 @@ func TestPasteALongAddress(t *testing.T) {
 	_ = answer.Body.Close()
 	redirect := answer.Header.Get("Location")
 	go func() { // while the screen is read
-		_, _ = fmt.Fprintf(ours, "oops\x7f\x7f\x7f\x7f%s&more=%s\r", redirect, strings.Repeat("x", 6_000))
+		_, _ = fmt.Fprintf(ours, "oops\x7f\x7f\x7f\x7f\x1b[D\x1bOA\x1b[1;5C\x1b[200~%s&more=%s\x1b[201~\r", redirect, strings.Repeat("x", 6_000))
 	}()
 	screen.await(t, regexp.MustCompile(`Signed in as `))
+	for _, key := range []string{"[D", "OA", "5C", "200~", "201~"} {
+		if after := strings.SplitN(string(screen.shown), "whole address here: ", 2)[1]; strings.Contains(strings.Split(after, "&more=")[0], key) || strings.Contains(after, "x"+key) || strings.Contains(after, "x["+key) {
+			t.Errorf("the key %s is taken for text", key)
+		}
+	}
 	go func() { _, _ = io.Copy(io.Discard, ours) }()
 	if err := helper.Wait(); err != nil {
 		t.Error(err)

@@ -100,10 +100,14 @@ func (r *CodeRequest) Parse(query url.Values) (code string, err error) {
 	return code, nil
 }
 
+// pastedAround is what chats, mails and documents leave around an address that is copied
+// from them, and no address or code has at its ends.
+const pastedAround = " \t\r\n\u00a0\u200b\u2060\ufeff\"'`<>()[]\u201c\u201d\u201e\u2018\u2019"
+
 // ParsePasted reads what a person pasted: the address of the page that could not
 // be opened, its query, or the code alone.
 func (r *CodeRequest) ParsePasted(text string) (code string, err error) {
-	text = strings.TrimSpace(text)
+	text = strings.ReplaceAll(strings.Trim(text, pastedAround), "&amp;", "&")
 	hint := "Paste the whole address that the browser shows after the sign-in; it begins with " + r.client.RedirectURL + "."
 	if text == "" || len(text) > 16<<10 {
 		return "", problem.New(problem.LoginDenied, "Nothing usable was pasted.", hint).Because(ErrForeignState)

@@ -35,6 +35,26 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// What a person copies has more around it than an address.
+func TestPastedForms(t *testing.T) {
+	r := &CodeRequest{client: &client{}, state: "the-state", metadata: &metadata{}}
+	const address, code = "http://localhost:8888/callback?code=the-code-of-this-one&state=the-state", "the-code-of-this-one"
+	for _, text := range []string{
+		address, address + "\r\n", "\u00a0" + address + "\u200b", `"` + address + `"`, "'" + address + "'", "`" + address + "`", "<" + address + ">", "(" + address + ")",
+		"“" + address + "”", "„" + address + "“", "\ufeff" + address, strings.ReplaceAll(address, "&", "&amp;"), address + "#", address + "#_=_", "chrome " + address,
+		"?code=" + code + "&state=the-state", "code=" + code + "&state=the-state", code, `"` + code + `"`, "[" + code + "]",
+	} {
+		if got, err := r.ParsePasted(text); err != nil || got != code {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", `""`, "yes", address + "x", "curl " + code, strings.Replace(address, "the-state", "another", 1), strings.Replace(address, "&", "&amp;amp;", 1)} {
+		if got, err := r.ParsePasted(text); err == nil {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 func TestSecured(t *testing.T) {
 	for address, want := range map[string]string{
 		"http://idcs.example/ui/v1/device":   "https://idcs.example/ui/v1/device",
