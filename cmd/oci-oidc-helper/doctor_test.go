@@ -77,7 +77,9 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"secret unreadable", func(c *computer) { c.unreadable(".secrets/app") }, failure, "Configuration, secret", "cannot be read: permission denied"},
 		{"secret empty", func(c *computer) { c.write(".secrets/app", "\n") }, failure, "Configuration, secret", "holds no secret"},
 		{"secret a placeholder", func(c *computer) { c.write(".secrets/app", "<the secret>") }, failure, "Configuration, secret", "holds no secret"},
-		{"secret in two lines", func(c *computer) { c.write(".secrets/app", "user\nsecret\n") }, failure, "Configuration, secret", "several lines"},
+		{"secret in two lines", func(c *computer) { c.write(".secrets/app", "user\nsecret\n") }, failure, "Configuration, secret", "has more than one line"},
+		{"secret in quotes", func(c *computer) { c.write(".secrets/app", `"`+domaintest.ConfidentialSecret+`"`) }, failure, "Configuration, secret", "has quotes around it"},
+		{"secret with its variable", func(c *computer) { c.write(".secrets/app", "CLIENT_SECRET="+domaintest.ConfidentialSecret) }, failure, "Configuration, secret", "has a name before the secret"},
 		{"secret with white space in it", func(c *computer) { c.write(".secrets/app", "a secret\n") }, failure, "Configuration, secret", "white space"},
 		{"secret readable by others", func(c *computer) { c.chmod(".secrets/app", 0o644) }, warning, "Configuration, secret", "readable by others (mode 0644)"},
 		{"secret in the configuration", func(c *computer) { c.keys["client_secret"] = domaintest.ConfidentialSecret }, warning, "Configuration, secret", "stands in the configuration itself"},
@@ -165,6 +167,10 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		}, failure, "Configuration, certificates", "client.pem, which has a damaged certificate in line 1"},
 		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort()) }, failure, "Domain, way", "Nobody listens at the proxy"},
 		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is malformed: it has no host"},
+		{"PAC file for a proxy", func(c *computer) { c.behindProxy("http://wpad.invalid/wpad.dat") }, failure, "Environment, proxy variables", "it names a PAC file"},
+		{"proxy with a Windows user", func(c *computer) {
+			c.behindProxy(`http://CORP\maria:` + domaintest.ConfidentialSecret + "@127.0.0.1:1")
+		}, failure, "Environment, proxy variables", `has an @ after a /, \, ? or #`},
 		{"CA file missing", func(c *computer) { c.setenv("SSL_CERT_FILE", "/none/ca.pem") }, failure, "Environment, CA variables", "SSL_CERT_FILE names /none/ca.pem, which does not exist"},
 		{"CA file empty", func(c *computer) { c.write("ca.pem", ""); c.setenv("NODE_EXTRA_CA_CERTS", c.path("ca.pem")) }, failure, "Environment, CA variables", "holds no certificate"},
 

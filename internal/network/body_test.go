@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -118,4 +119,33 @@ func TestAnswersInEveryForm(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever a server sends, its body has an end, and an error of it quotes nothing.
+func FuzzAnswerBody(f *testing.F) {
+	for _, with := range []func(io.Writer) io.WriteCloser{
+		func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) },
+		func(w io.Writer) io.WriteCloser { c, _ := flate.NewWriter(w, flate.DefaultCompression); return c },
+	} {
+		var b bytes.Buffer
+		w := with(&b)
+		_, _ = io.WriteString(w, `{"access_token":"x"}`)
+		_ = w.Close()
+		f.Add("deflate", b.Bytes())
+		f.Add("", b.Bytes())
+	}
+	f.Add("gzip", []byte(`{"access_token":"x"}`))
+	f.Add("", []byte("\xff\xfe{\x00}\x00"))
+	f.Fuzz(func(t *testing.T, encoding string, packed []byte) {
+		resp := &http.Response{Header: http.Header{"Content-Encoding": {encoding}}, Body: io.NopCloser(bytes.NewReader(packed))}
+		text, err := io.ReadAll(io.LimitReader(newAnswerBody(resp), 1<<20))
+		var broken *notHTTP
+		if err != nil && !isCut(err) && !errors.As(err, &broken) {
+			t.Errorf("%v", err)
+		}
+		if bytes.HasPrefix(packed, []byte("{")) && !bytes.Equal(text, packed) {
+			t.Errorf("%q became %q", packed, text)
+		}
+	})
 }

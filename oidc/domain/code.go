@@ -100,8 +100,7 @@ func (r *CodeRequest) Parse(query url.Values) (code string, err error) {
 	return code, nil
 }
 
-// pastedAround is what chats, mails and documents leave around an address that is copied
-// from them, and no address or code has at its ends.
+// pastedAround is what chats and documents leave around a copied address.
 const pastedAround = " \t\r\n\u00a0\u200b\u2060\ufeff\"'`<>()[]\u201c\u201d\u201e\u2018\u2019"
 
 // ParsePasted reads what a person pasted: the address of the page that could not

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
 )
 
 func TestParse(t *testing.T) {
@@ -37,7 +39,7 @@ func TestParse(t *testing.T) {
 
 // What a person copies has more around it than an address.
 func TestPastedForms(t *testing.T) {
-	r := &CodeRequest{client: &client{}, state: "the-state", metadata: &metadata{}}
+	r := &CodeRequest{client: &application.Client{}, state: "the-state", metadata: &metadata{}}
 	const address, code = "http://localhost:8888/callback?code=the-code-of-this-one&state=the-state", "the-code-of-this-one"
 	for _, text := range []string{
 		address, address + "\r\n", "\u00a0" + address + "\u200b", `"` + address + `"`, "'" + address + "'", "`" + address + "`", "<" + address + ">", "(" + address + ")",

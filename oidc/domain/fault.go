@@ -72,8 +72,7 @@ func (d *Domain) withoutTokens(step string, x *exchange.Exchange) *problem.Probl
 // redirected is the problem of an answer that leads elsewhere, where no request of ours
 // follows.
 func (d *Domain) redirected(step string, x *exchange.Exchange, cause error) *problem.Problem {
-	message := fmt.Sprintf("Could not %s: %s redirects (status %d)", step, d.url.Host, x.Status)
-	hint := portalHint
+	message, hint := fmt.Sprintf("Could not %s: %s redirects (status %d)", step, d.url.Host, x.Status), portalHint
 	to, err := x.URL.Parse(x.Header.Get("Location"))
 	if err != nil || to.Host == "" || x.Header.Get("Location") == "" {
 		return problem.New(problem.Domain, message+", and does not say where to.", hint).Passing().Because(cause)

@@ -50,9 +50,6 @@ func checkSecret(_ context.Context, p *patient) Finding {
 	}
 	path := p.secretPath()
 	if path != p.config.Path && proof == p.config.ClientSecret {
-		if strings.ContainsAny(text.Reveal(), "\r\n") {
-			return fail(problem.Config, fmt.Sprintf("The client secret's file %s holds several lines.", path), "Leave the secret alone in it, in one line.")
-		}
 		if strings.ContainsAny(text.Reveal(), " \t") {
 			return fail(problem.Config, fmt.Sprintf("The client secret's file %s holds white space in the secret.", path),
 				"Write the file anew as plain text, with the secret alone in it.")
