@@ -180,13 +180,16 @@ func (s *Session) rewriteInBackground(now cached) {
 	if !now.unsaved {
 		s.rewriteAt = time.Now().Add(24 * 365 * time.Hour)
 	}
-	s.background.Go(func() {
-		_ = s.cache.update(s.open, nil, func(now cached, w *writer) error {
-			if now.unsaved || now.stamp.OtherForm() {
-				_ = w.save(now.Tokens)
-			}
-			return nil
-		})
+	s.background.Go(func() { s.rewrite(s.open) })
+}
+
+// rewrite writes the tokens again, if that is still to be done.
+func (s *Session) rewrite(ctx context.Context) {
+	_ = s.cache.update(ctx, nil, func(now cached, w *writer) error {
+		if now.unsaved || now.stamp.OtherForm() {
+			_ = w.save(now.Tokens)
+		}
+		return nil
 	})
 }
 

@@ -99,7 +99,7 @@ func (s *Session) Secrets() []secret.Text {
 
 // Close ends a sign-in that is going on, and waits for the work that no caller waits
 // for: a refresh token that was sent must not lose its successor. Whatever only waits
-// for another process ends at once.
+// for another process ends at once. Tokens that are not saved yet are tried once more.
 func (s *Session) Close() {
 	s.cancelAttempt(problem.New(problem.Cancelled, "The sign-in was stopped.", "Start again."))
 	s.mu.Lock()
@@ -111,6 +111,11 @@ func (s *Session) Close() {
 	}
 	s.mu.Unlock()
 	s.background.Wait()
+	if s.cache.get().unsaved {
+		ctx, cancel := context.WithTimeout(context.Background(), saveTime)
+		defer cancel()
+		s.rewrite(ctx)
+	}
 }
 
 // Unsaved returns why the tokens live in the memory of this process only, or nil. A

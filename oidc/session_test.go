@@ -933,6 +933,50 @@ func TestTimesAreOfTheWallClock(t *testing.T) {
 	}
 }
 
+// TestTheLastChanceToSave: a process that ends saves what it could not save before, if
+// that is possible by then and nobody has signed out or saved newer tokens.
+func TestTheLastChanceToSave(t *testing.T) {
+	newer := secret.New("newer")
+	for name, meanwhile := range map[string]func(*world, tokens.Tokens){
+		"alone": func(*world, tokens.Tokens) {},
+		"signed out elsewhere": func(w *world, _ tokens.Tokens) {
+			if _, err := w.session().Disconnect(w.t.Context()); err != nil {
+				w.t.Error(err)
+			}
+		},
+		"newer tokens elsewhere": func(w *world, tok tokens.Tokens) {
+			tok.Access, tok.Refresh = newer, newer
+			w.save(tok)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+			w.bubble(func(t *testing.T) {
+				old := w.signedIn()
+				s := w.session()
+				d := &badDisk{file: s.cache.file, broken: true}
+				s.cache.file = d
+				if _, err := s.Refresh(t.Context()); err != nil || s.Unsaved() == nil {
+					t.Fatalf("%v, unsaved: %v", err, s.Unsaved())
+				}
+				want := s.cache.get().Refresh
+				meanwhile(w, old)
+				switch name {
+				case "signed out elsewhere":
+					want = secret.Text{}
+				case "newer tokens elsewhere":
+					want = newer
+				}
+				d.broken = false
+				s.Close()
+				if saved := w.saved(); saved.Refresh != want {
+					t.Errorf("saved %+v", saved)
+				}
+			})
+		})
+	}
+}
+
 // TestPausesGrow: after each failure in a row the next try comes later, up to a minute.
 func TestPausesGrow(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)

@@ -83,6 +83,7 @@ func TestBadDisks(t *testing.T) {
 			{"expired", -time.Hour, expiredOnABadDisk},
 			{"expiring", 2 * time.Minute, expiringOnABadDisk},
 			{"first sign-in", 0, firstSignInOnABadDisk},
+			{"first sign-in in a helper", 0, firstSignInInAHelper},
 			{"refused", 50 * time.Minute, refusedOnABadDisk},
 			{"lent", 2 * time.Minute, lentOnABadDisk},
 		} {
@@ -164,6 +165,53 @@ func firstSignInOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 	}
 	repair()
 	d.mustRun("connect")
+	d.isKept("repaired")
+}
+
+// firstSignInInAHelper: one that stays keeps the new session in its memory, and saves it
+// at its end if that is possible by then. Where the keyring is in trouble, it does not
+// begin.
+func firstSignInInAHelper(t *testing.T, d *desktop, trouble badDisk) {
+	const connect = `{"jsonrpc":"2.0","id":2,"method":"connect","params":{"openBrowser":true}}`
+	var (
+		p      *process
+		repair func()
+	)
+	if trouble.keyring { // the helper is to see nothing else
+		repair = trouble.begin(d, nil)
+		p = d.begin("--stdio")
+	} else {
+		p = d.begin("--stdio")
+		p.answers()
+		repair = trouble.begin(d, p)
+	}
+	_, err := fmt.Fprintln(p.stdin, connect)
+	d.check(err)
+	p.until(p.stdout.has(`"id":2,`))
+	token, fault := p.ask(3, "")
+	if trouble.keyring {
+		d.tells("connect", p.stdout.text()+"→ ", trouble)
+		if token != "" || d.server.Count(domaintest.Authorize) > 0 {
+			t.Error("it signed in")
+		}
+		repair()
+		p.finish()
+		d.mustRun("connect")
+		d.isKept("repaired")
+		return
+	}
+	if !strings.HasPrefix(token, "eyJ") {
+		t.Errorf("no token: %s: %s", fault, p.stdout.text())
+	}
+	if _, said, code := d.run("token"); code != exitSignIn {
+		t.Errorf("another process: exit code %d: %s", code, said)
+	}
+	repair()
+	p.finish()
+	if other := d.mustRun("token"); strings.TrimSpace(other) != token {
+		t.Error("not saved at its end")
+	}
+	d.spent(0)
 	d.isKept("repaired")
 }
 

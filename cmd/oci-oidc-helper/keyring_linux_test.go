@@ -415,6 +415,50 @@ func (d *desktop) silence() {
 	d.env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=" + d.path("run/silent")
 }
 
+// A keyring that goes away between the sending of a refresh token, or of a code, and the
+// saving of what comes takes no session along. A first sign-in, whose key it cannot take
+// any more, says so.
+func TestKeyringGoneInTheMiddle(t *testing.T) {
+	for _, row := range []struct {
+		args, grant string
+		left        time.Duration // of the access token; 0 where nobody is signed in
+	}{
+		{"token", "refresh_token", -time.Hour},
+		{"refresh", "refresh_token", time.Hour},
+		{"--stdio", "refresh_token", -time.Hour},
+		{"connect", "authorization_code", -time.Hour},
+		{"connect", "authorization_code", 0},
+	} {
+		t.Run(fmt.Sprint(row.args, row.left), func(t *testing.T) {
+			t.Parallel()
+			d := newDesktop(t)
+			d.Unlock()
+			d.store("keyring")
+			d.age(row.left)
+			stop := &stopped{op: domaintest.Token, form: row.grant, reached: make(chan struct{}), goOn: make(chan struct{})}
+			d.server.Change(func(o *domaintest.Options) { o.Tamper = stop.tamper })
+			p := d.begin(row.args)
+			p.until(stop.reached)
+			d.Stop()
+			close(stop.goOn)
+			p.answers()
+			p.finish()
+			d.server.Change(func(o *domaintest.Options) { o.Tamper = nil })
+			d.Unlock()
+			if row.left == 0 {
+				if code := p.ProcessState.ExitCode(); code != exitTrouble || !strings.Contains(p.stderr.text(), "no program in this D-Bus session keeps one") {
+					t.Errorf("exit code %d: %s", code, p.stderr.text())
+				}
+				d.mustRun("connect")
+			} else if code := p.ProcessState.ExitCode(); code != exitOK {
+				t.Errorf("exit code %d: %s", code, p.stderr.text())
+			}
+			d.isEncrypted(true)
+			d.isKept(row.args)
+		})
+	}
+}
+
 // A helper for which the bus was silent uses it as soon as it speaks.
 func TestKeyringThatWakesUp(t *testing.T) {
 	t.Parallel()
