@@ -197,8 +197,6 @@ var checks = []check{
 	{"refresh tells of tokens that are not saved", "cmd/oci-oidc-helper/refresh.go", `return unsaved(session)`, `return nil`, "TestTokensThatCouldNotBeSaved"},
 	{"a closed pipe is no death", "cmd/oci-oidc-helper/signals_unix.go", `syscall.SIGHUP, syscall.SIGPIPE}`, `syscall.SIGHUP}`, "TestReadersThatLeave"},
 	{"a terminal that is closed is no death", "cmd/oci-oidc-helper/signals_unix.go", `os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE}`, `os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE}`, "TestSignalsWhileSaving"},
-	{"a signal ends what waits for the lock", "cmd/oci-oidc-helper/interrupt.go", `				cancel(interruption{s})
-`, ``, "TestStdioStopsWaitingAfterItsInput"},
 	{"pauses grow", "oidc/refresh.go", `failures: failures + 1`, `failures: failures`, "TestPausesGrow"},
 	{"tokens not put in place are found", "store/tokens/tokens.go", `			stamp.other = true
 			return draft, stamp, nil
