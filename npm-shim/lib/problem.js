@@ -5,7 +5,7 @@ const BRIEF = `The program oci-oidc-helper, which the plugin opencode-oci-oidc n
 Run /connect to see why, or "oci-oidc-helper status" in a terminal.`
 
 // What a person cannot see would end up on their clipboard, and some of it moves a terminal.
-const visible = (/** @type {string} */ text) => text.replace(/[^\P{C}\n]|\p{DI}/gu, '?')
+export const visible = (/** @type {string} */ text) => text.replace(/[^\P{C}\n]|\p{DI}/gu, '?')
 
 /** An error with a kind for programs, a sentence, and a hint what to do next. */
 export class Problem extends Error {
@@ -21,7 +21,7 @@ export class Problem extends Error {
     this.kind = kind
     this.hint = visible(hint)
     this.retryable = retryable
-    this.brief = brief
+    this.brief = visible(brief)
   }
 
   /** The sentence and the hint. */

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { requests } from '../hosts/v2/requests.js'
+import { signIn } from '../hosts/v2/sign-in.js'
+import { tools } from '../hosts/v2/tools.js'
 import { namedProviderAuthError, retriedMark, retriedText } from '../testing/opencode.js'
-import { loaded, problem, script, temporaryDirectory, useHelper } from '../testing/setup.js'
+import { BASE_URL, loaded, problem, script, scriptedHelper, temporaryDirectory, useHelper } from '../testing/setup.js'
 
 const BRIEF = 'Something has to be corrected. The details are in "oci-oidc-helper status".'
 const INVISIBLE = /[^\P{C}\n]|\p{DI}/u
@@ -67,14 +70,93 @@ test('an ordinary sentence stays as it is', async (t) => {
   assert.equal((await thrownFor(t, told(text))).message, text)
 })
 
-test('no text holds a character that nobody sees', async (t) => {
-  const hidden = 'a\u2060b\u200bc\u202ed\u00ade\u{e0041}f\x1b[2Jg\u115fh'
-  for (const retryable of [false, true]) {
-    const { message } = await thrownFor(t, told(`${hidden}.`, { hint: hidden, retryable }))
-    assert.doesNotMatch(message, INVISIBLE)
-    assert.match(message, /^a\?b\?c\?d\?e\?f\?\[2Jg\?h\./)
-  }
-})
+// Whatever the helper puts into a text: paths, ports, codes, what a domain or an endpoint said.
+const HOSTILE = [
+  'a\u2060b\u200bc\u202ed\u00ade\u{e0041}f\x1b[2Jg\u115fh',
+  '/home/e5\u2060021234/\u200f\u2066.secrets\u2069/client\ufeff-secret',
+  'http://localhost:5\u2060000/callback',
+  'ORA\u0000-01017\r\u2028\u2029\x7f\x9b31m ECID 5\u206003',
+  'half of a pair \ud83d, private \ue000, unassigned \u0378',
+]
+const KINDS = [
+  ...['login_required', 'login_denied', 'login_timeout', 'config', 'untrusted', 'network', 'tls', 'throttled'],
+  ...['domain', 'port_in_use', 'store', 'cancelled', 'internal', undefined],
+]
+
+/** @param {unknown} text */
+function seen(text) {
+  assert.equal(typeof text, 'string')
+  assert.notEqual(text, '')
+  assert.doesNotMatch(String(text), INVISIBLE)
+}
+
+for (const [i, hidden] of HOSTILE.entries()) {
+  const all = KINDS.flatMap((kind) =>
+    [false, true].map((retryable) => {
+      const action = problem(/** @type {any} */ (kind), `${hidden}.`, { hint: hidden, retryable })
+      Object.assign(action.error.data, { brief: hidden })
+      return action
+    }),
+  )
+  const actions = { getToken: all, connect: all, guard: [...all, { result: { deny: hidden } }] }
+  const rejection = (/** @type {unknown} */ promise) =>
+    Promise.resolve(promise).then(
+      () => assert.fail('nothing was thrown'),
+      (/** @type {any} */ error) => error.message,
+    )
+
+  test(`OpenCode 1 is thrown no character that nobody sees, of hostile text ${i + 1}`, async (t) => {
+    const { directory } = script(t, { ...actions, lend: [{}] })
+    const { provider, hooks } = await loaded(t, directory)
+    for (const _ of all) {
+      seen(await rejection(provider.options.fetch(`${provider.options.baseURL}/models`)))
+      seen((await hooks.auth.methods[0]?.authorize())?.instructions)
+    }
+    for (const _ of actions.guard) {
+      seen(await rejection(hooks['tool.execute.before']({ tool: 'read' }, { args: { filePath: hidden } })))
+    }
+  })
+
+  test(`OpenCode 2 is thrown no character that nobody sees, of hostile text ${i + 1}`, async (t) => {
+    const { helper, directory } = scriptedHelper(t, { ...actions, lend: [{}] })
+    /** @type {Record<string, any>} */
+    const given = {}
+    const hook = async (/** @type {string} */ name, /** @type {any} */ callback) => {
+      given[name] = callback
+    }
+    const part = { hook, transform: (/** @type {any} */ change) => hook('transform', change) }
+    /** @type {any} */
+    const ctx = { session: part, tool: part, permission: part, shell: part, integration: part, location: { directory } }
+    ctx.event = { async *subscribe() {} }
+    const info = { id: 'oci-oidc', name: 'Company', settings: { baseURL: BASE_URL } }
+    /** @type {any} */
+    const configuration = {
+      now: { provider: { info }, methods: [{ params: { flow: 'browser' } }], tools: [], secrets: [] },
+    }
+    const end = new AbortController()
+    t.after(() => end.abort())
+    await requests(ctx, helper, configuration)
+    await tools(ctx, helper, configuration)
+    await signIn(ctx, helper, configuration, end.signal)
+    /** @type {any} */
+    let method
+    given.transform({ update() {}, method: { update: (/** @type {any} */ registered) => (method = registered) } })
+    for (const _ of all) {
+      /** @type {any} */
+      const event = { request: new Request(`${BASE_URL}/models`) }
+      await given['http.request'](event)
+      await given['http.response'](event)
+      seen((await event.response.json()).error.message)
+      seen(await rejection((await method.authorize()).callback))
+    }
+    for (const _ of actions.guard) {
+      seen(await rejection(given['execute.before']({ tool: 'read', input: { path: hidden } })))
+    }
+    const event = { action: 'read', resources: [hidden], message: '' }
+    await given.evaluate(event)
+    seen(event.message)
+  })
+}
 
 for (const path of [
   '/nowhere/e5021234/helper',

@@ -2,7 +2,7 @@
 // never waits for OpenCode's client, which answers only after start-up.
 import { createFetch } from '../../lib/fetch.js'
 import { acquire } from '../../lib/helper.js'
-import { Problem } from '../../lib/problem.js'
+import { Problem, visible } from '../../lib/problem.js'
 import { redacted } from '../../lib/redact.js'
 import { signInMethod } from './auth.js'
 import { answerTUI } from './bridge.js'
@@ -63,7 +63,7 @@ export default async function plugin({ directory, worktree = directory, client }
     async 'tool.execute.before'({ tool }, { args }) {
       const unjudged = (/** @type {unknown} */ error) => ({ deny: `${UNJUDGED}\n${Problem.from(error).text}` })
       const verdict = await helper.call('guard', { tool, args, directory }, { limit: 30_000 }).catch(unjudged)
-      if (verdict?.deny !== '') throw new Error(verdict?.deny ?? UNJUDGED)
+      if (verdict?.deny !== '') throw new Error(visible(verdict?.deny ?? UNJUDGED))
     },
     async 'tool.execute.after'({ tool }, result) {
       try {

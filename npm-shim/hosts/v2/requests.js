@@ -3,6 +3,7 @@
 // answer to it is replaced by that of our own fetch: with the token, to the origin of
 // llm_base_url alone, over ca_file, and without redirects. The token never enters the host.
 import { createFetch } from '../../lib/fetch.js'
+import { visible } from '../../lib/problem.js'
 
 // What never got an answer was given up by the host.
 const MOST_WAITING = 1_000
@@ -52,5 +53,5 @@ function answered(error) {
   const { text = error.cause?.message ?? error.message, kind = 'network', retryable = !error.kind } = error
   const status = retryable ? 503 : kind === 'login_required' ? 401 : 403
   const headers = { 'x-should-retry': String(retryable) }
-  return Response.json({ error: { message: text, type: kind } }, { status, headers })
+  return Response.json({ error: { message: visible(text), type: kind } }, { status, headers })
 }

@@ -1,5 +1,6 @@
 // Signing in, with OpenCode's own dialogs and `opencode auth login`. What OpenCode stores
 // is a placeholder: the tokens stay with the helper, which renews them.
+import { visible } from '../../lib/problem.js'
 
 /** @typedef {import('./contract.d.ts').Authorization} Authorization */
 /** @typedef {import('./contract.d.ts').Credential} Credential */
@@ -128,7 +129,7 @@ class Attempts {
  * @returns {never}
  */
 function told(error) {
-  throw new Error(error.text ?? error.message)
+  throw new Error(visible(error.text ?? error.message))
 }
 
 /**

@@ -1,4 +1,5 @@
 // Our tools, and the guard over all the others: judged before they run, redacted after.
+import { visible } from '../../lib/problem.js'
 import { redacted } from '../../lib/redact.js'
 
 const WITHHELD = 'opencode-oci-oidc withholds what this tool brought, because it cannot be searched for secrets now.'
@@ -25,7 +26,7 @@ export async function tools(ctx, helper, configuration) {
   /** @type {(judged: object) => Promise<string | undefined>} the reason not to */
   const denied = async (judged) => {
     try {
-      return (await helper.call('guard', { ...judged, directory })).deny
+      return visible((await helper.call('guard', { ...judged, directory })).deny)
     } catch (error) {
       return /** @type {any} */ (error).text ?? String(error)
     }
