@@ -9,9 +9,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
-// SchemaURL is where editors find the JSON Schema of the configuration: in the
-// published package.
-const SchemaURL = "https://unpkg.com/opencode-oci-oidc/oci-auth.config.schema.json"
+// SchemaURL is where editors find the JSON Schema of the configuration: in the published
+// package. Its keys may change with the major version, and a file names that of its keys.
+const SchemaURL = "https://unpkg.com/opencode-oci-oidc@2/oci-auth.config.schema.json"
 
 // A Key is what there is to know of one key of the configuration. The
 // comments of a new configuration and the JSON Schema are made of it.

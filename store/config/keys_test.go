@@ -40,6 +40,18 @@ func TestSchemaFile(t *testing.T) {
 	}
 }
 
+// TestSchemaURL: the schema that a configuration names is that of the version which wrote it.
+func TestSchemaURL(t *testing.T) {
+	var manifest struct{ Name, Version string }
+	if err := json.Unmarshal([]byte(readFile(t, "../../npm-shim/package.json")), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	major, _, _ := strings.Cut(manifest.Version, ".")
+	if want := fmt.Sprintf("https://unpkg.com/%s@%s/%s", manifest.Name, major, filepath.Base(schemaFile)); SchemaURL != want {
+		t.Errorf("%s, want %s", SchemaURL, want)
+	}
+}
+
 // The keys that are described are the keys that are read, with their defaults.
 func TestConfigKeysAreTheStructs(t *testing.T) {
 	var fields, described []string
