@@ -25,6 +25,10 @@ const stderrWait = 100 * time.Millisecond
 
 // file is a log file that several processes append to. It is opened at its first
 // write, can move, and is moved aside when it has grown.
+//
+// The libraries that rotate logs, lumberjack and timberjack, assume that one process writes
+// to a file; here each window of OpenCode has one. They also follow links, which a project's
+// log must not.
 type file struct {
 	mu    sync.Mutex
 	path  string
