@@ -14,6 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
@@ -92,7 +93,7 @@ func (r *CodeRequest) Parse(query url.Values) (code string, err error) {
 		return "", problem.New(problem.Domain, "Could not sign in: the answer came from another identity domain.", "Sign in again.")
 	}
 	if errorCode := query.Get("error"); errorCode != "" {
-		return "", codeProblem(errorCode, "Could not "+codeStep+": ", said(errorCode, query.Get("error_description"), ""))
+		return "", codeProblem(errorCode, "Could not "+codeStep+": ", exchange.Said(errorCode, query.Get("error_description"), ""))
 	}
 	if code = query.Get("code"); code == "" {
 		return "", problem.New(problem.Domain, "Could not sign in: the answer holds no code.", "Sign in again.")
@@ -145,7 +146,7 @@ func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (token
 		var refused *refusal
 		if errors.Is(p, ErrInvalidGrant) && errors.As(err, &refused) {
 			p.Kind = problem.LoginDenied
-			p.Message = "Could not " + codeStep + ": the domain does not accept the code" + said(refused.code, refused.description, x.SupportID()) + "."
+			p.Message = "Could not " + codeStep + ": the domain does not accept the code" + exchange.Said(refused.code, refused.description, x.SupportID()) + "."
 			p.Hint = "It may have been used already, or be too old; sign in again."
 		}
 		return tokens.Tokens{}, p

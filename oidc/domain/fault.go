@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
@@ -65,7 +63,7 @@ const portalHint = "A sign-in page of the network or a proxy may be in between; 
 func (d *Domain) withoutTokens(step string, x *exchange.Exchange) *problem.Problem {
 	code, description, _ := words(x, &refusal{})
 	return problem.New(problem.Domain,
-		fmt.Sprintf("Could not %s: %s answered with success (status %d), but without a token%s.", step, d.url.Host, x.Status, said(code, description, x.SupportID())),
+		fmt.Sprintf("Could not %s: %s answered with success (status %d), but without a token%s.", step, d.url.Host, x.Status, exchange.Said(code, description, x.SupportID())),
 		"Try again in a moment; if it stays, check domain_url and ask your administrator.").Passing().Because(errNoTokens)
 }
 
@@ -90,7 +88,7 @@ func (d *Domain) redirected(step string, x *exchange.Exchange, cause error) *pro
 // refusal is the problem of an error answer (RFC 6749, 5.2; RFC 8628, 3.5).
 func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *problem.Problem {
 	code, description, isJSON := words(x, refused)
-	said := said(code, description, x.SupportID())
+	said := exchange.Said(code, description, x.SupportID())
 	cause := fmt.Errorf("status %d%s", x.Status, said)
 	could := "Could not " + step + ": "
 	switch {
@@ -114,7 +112,7 @@ func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *p
 	case refused.code == "" && isJSON && x.Status >= 400: // the domain's own word, in a form of its own
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain refused (status %d)%s.", could, x.Status, said), "Ask your administrator, with this message.").Because(cause)
 	case refused.code == "":
-		return d.nonsense(step, fmt.Sprintf("status %d%s", x.Status, quoted(description)), cause)
+		return d.nonsense(step, fmt.Sprintf("status %d%s", x.Status, exchange.Quoted(description)), cause)
 	}
 	return codeProblem(refused.code, could, said).Because(errors.Join(codeCause(refused.code), cause))
 }
@@ -137,14 +135,6 @@ func words(x *exchange.Exchange, refused *refusal) (code, description string, is
 		description = ""
 	}
 	return code, description, isJSON
-}
-
-// quoted is a text of the answer's, to be added to a status.
-func quoted(text string) string {
-	if text = lenient.Printable(text, 200); text == "" {
-		return ""
-	}
-	return ", " + strconv.Quote(text)
 }
 
 // codeProblem is the problem of a standard error code.
@@ -170,24 +160,4 @@ func codeCause(code string) error {
 		return ErrInvalidGrant
 	}
 	return nil
-}
-
-// said quotes what the domain said, for a message: ` (error, "description", ECID …)`.
-// What it was told, and might echo, is left out.
-func said(code, description, supportID string) string {
-	clean := func(text string, limit int) string { return lenient.Printable(logging.Redact(text), limit) }
-	var parts []string
-	if code = clean(code, 60); code != "" {
-		parts = append(parts, code)
-	}
-	if description = clean(description, 200); description != "" {
-		parts = append(parts, strconv.Quote(description))
-	}
-	if supportID = clean(supportID, 100); supportID != "" {
-		parts = append(parts, "ECID "+supportID)
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(parts, ", ") + ")"
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 )
@@ -132,4 +133,32 @@ func (x *Exchange) RetryAfter() time.Duration {
 		return min(max(0, time.Until(at)), longest)
 	}
 	return 0
+}
+
+// Quoted is a text of the answer's, to be added to a status.
+func Quoted(text string) string {
+	if text = lenient.Printable(text, 200); text == "" {
+		return ""
+	}
+	return ", " + strconv.Quote(text)
+}
+
+// Said quotes what the domain said, for a message: ` (error, "description", ECID …)`.
+// What it was told, and might echo, is left out.
+func Said(code, description, supportID string) string {
+	clean := func(text string, limit int) string { return lenient.Printable(logging.Redact(text), limit) }
+	var parts []string
+	if code = clean(code, 60); code != "" {
+		parts = append(parts, code)
+	}
+	if description = clean(description, 200); description != "" {
+		parts = append(parts, strconv.Quote(description))
+	}
+	if supportID = clean(supportID, 100); supportID != "" {
+		parts = append(parts, "ECID "+supportID)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }
