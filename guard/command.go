@@ -448,7 +448,7 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 			from = append(from, path)
 		}
 	}
-	if len(from) == 0 && here {
+	if here && !slices.ContainsFunc(from, isDirectory) { // on Windows, what a program searches for may stand in from
 		from = append(from, directory)
 	}
 	matches := func(patterns []string, file string) bool {

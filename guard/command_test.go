@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 // What a shell makes of a text is known as far as the text tells, also where the path is
 // put together in roundabout ways; what nobody can tell is denied with a reason.
 func TestGuardUnderstandsTheShell(t *testing.T) {
+	forPOSIX(t)
 	p, project := guarded(t)
 	g := New(p, project)
 	for _, command := range []string{
@@ -78,6 +80,7 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 
 // A denial of what cannot be judged says why, and what to do.
 func TestGuardSaysWhyItCannotJudge(t *testing.T) {
+	forPOSIX(t)
 	p, project := guarded(t)
 	g := New(p, project)
 	for command, says := range map[string]string{
@@ -106,6 +109,10 @@ func onWindows() *Guard {
 }
 
 func TestGuardOfWindowsCommands(t *testing.T) {
+	for _, name := range []string{"APPDATA", "LOCALAPPDATA"} { // where this is Windows, of another person
+		t.Setenv(name, "")
+		_ = os.Unsetenv(name)
+	}
 	g := onWindows()
 	for _, command := range []string{
 		// cmd

@@ -32,10 +32,26 @@ func guarded(t *testing.T) (p store.Places, project string) {
 	if err := os.Symlink(filepath.Join(p.Home, ".secrets", "new"), filepath.Join(project, "dangling")); err != nil {
 		t.Fatal(err)
 	}
+	if !linked(project) {
+		t.Run("links", func(t *testing.T) { t.Skip("wine makes no symbolic links: what leads through one was not tried") })
+	}
 	if err := os.Link(filepath.Join(p.StateDir, "a.json"), filepath.Join(project, "hard.json")); err != nil {
 		t.Fatal(err)
 	}
 	return p, project
+}
+
+// linked reports whether the links of a guarded project lead anywhere: wine makes some of
+// nothing.
+func linked(project string) bool {
+	_, err := os.Stat(filepath.Join(project, "link", "other"))
+	return err == nil
+}
+
+// absent reports whether a path leads through what is not here: a link under wine, or /proc.
+func absent(path, project string) bool {
+	return runtime.GOOS == "windows" && strings.Contains(path, "/proc/") ||
+		!linked(project) && (strings.Contains(path, "link/") || strings.Contains(path, "dangling"))
 }
 
 func deny(g *Guard, tool string, args any) string {
@@ -101,13 +117,25 @@ func TestGuardOfPaths(t *testing.T) {
 		{"apply_patch", toolArgs{PatchText: "*** Update File: README.md\n+the secret is in " + secretFile}, false},
 		{"webfetch", toolArgs{Path: "~/.secrets"}, false},
 	} {
+		if absent(test.args.FilePath+test.args.Path+"/"+test.args.Pattern+test.args.PatchText, project) {
+			continue
+		}
 		if reason := deny(g, test.tool, test.args); (reason != "") != test.deny {
 			t.Errorf("%s %+v: %q, want denied: %v", test.tool, test.args, reason, test.deny)
 		}
 	}
 }
 
+// forPOSIX skips a test of commands that a POSIX shell understands.
+func forPOSIX(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("on Windows, commands are judged by their words: TestGuardOfWindowsCommands")
+	}
+}
+
 func TestGuardOfCommands(t *testing.T) {
+	forPOSIX(t)
 	p, project := guarded(t)
 	t.Setenv("OCI_OIDC_HELPER", "/opt/oci-oidc-helper")
 	t.Setenv("STATE", p.StateDir)
@@ -198,19 +226,23 @@ func TestGuardOfCommands(t *testing.T) {
 func TestGuardOfOtherTools(t *testing.T) {
 	p, project := guarded(t)
 	g := New(p, project)
+	state := filepath.ToSlash(p.StateDir)
 	for args, denied := range map[string]bool{
-		`{"path":"~/.secrets/other"}`:                  true,
-		`{"paths":["a","../.secrets/other"]}`:          true,
-		`{"uri":"file://` + p.StateDir + `/a.json"}`:   true,
-		`{"options":{"file":"link/other"}}`:            true,
-		`{"command":"cat ~/.secrets/other"}`:           true,
-		`{"code":"open('` + p.StateDir + `/a.json')"}`: true,
-		`{"query":"what is in ~/.secrets/other?"}`:     false,
-		`{"path":"src","n":1,"deep":null}`:             false,
-		`[]`:                                           false,
-		`"x"`:                                          false,
-		`broken`:                                       false,
+		`{"path":"~/.secrets/other"}`:              true,
+		`{"paths":["a","../.secrets/other"]}`:      true,
+		`{"uri":"file://` + state + `/a.json"}`:    true,
+		`{"options":{"file":"link/other"}}`:        true,
+		`{"command":"cat ~/.secrets/other"}`:       true,
+		`{"code":"open('` + state + `/a.json')"}`:  true,
+		`{"query":"what is in ~/.secrets/other?"}`: false,
+		`{"path":"src","n":1,"deep":null}`:         false,
+		`[]`:                                       false,
+		`"x"`:                                      false,
+		`broken`:                                   false,
 	} {
+		if absent(args, project) {
+			continue
+		}
 		if reason := g.Deny("files_read", json.RawMessage(args)); (reason != "") != denied {
 			t.Errorf("%s: %q, want denied: %v", args, reason, denied)
 		}
@@ -286,7 +318,7 @@ func TestGuardNamesWhatItKeepsAndWhatToDo(t *testing.T) {
 		args toolArgs
 		says []string
 	}{
-		{"read", toolArgs{FilePath: "link/other"}, []string{filepath.Join(p.Home, ".secrets"), "may hold a secret"}},
+		{"read", toolArgs{FilePath: "../.secrets/other"}, []string{filepath.Join(p.Home, ".secrets"), "may hold a secret"}},
 		{"grep", toolArgs{Path: p.Home}, []string{"include"}},
 		{"bash", toolArgs{Command: "oci-oidc-helper token"}, []string{"oci_oidc_status", "allow_agent_token"}},
 	} {
@@ -334,6 +366,9 @@ func TestGuardOfOpenCode2(t *testing.T) {
 		"~/.secrets/other": true, "link/other": true, "hard.json": true, filepath.Join(p.Home, "elsewhere", "oci.txt"): true,
 		"src/main.go": false, "README.md": false,
 	} {
+		if absent(path, project) {
+			continue
+		}
 		for _, tool := range []string{"read", "edit", "write"} {
 			if reason := deny(g, tool, map[string]string{"path": path}); (reason != "") != denied {
 				t.Errorf("%s of %s: %q, want denied: %v", tool, path, reason, denied)
@@ -349,6 +384,9 @@ func TestGuardOfOpenCode2(t *testing.T) {
 		}
 	}
 	for command, denied := range map[string]bool{"cat ~/.sec\"\"rets/other": true, "cat link/other": true, "go test ./...": false} {
+		if absent(command, project) {
+			continue
+		}
 		if reason := deny(g, "shell", map[string]string{"command": command}); (reason != "") != denied {
 			t.Errorf("shell %q: %q, want denied: %v", command, reason, denied)
 		}

@@ -56,6 +56,7 @@ func TestScripts(t *testing.T) {
 			"expand":     expand,
 			"await":      await,
 			"ask":        ask,
+			"expire":     expire,
 		},
 	})
 }
@@ -121,6 +122,25 @@ func configure(ts *testscript.TestScript, _ bool, args []string) {
 	dir := filepath.Join(ts.Getenv("HOME"), ".config", "opencode")
 	ts.Check(os.MkdirAll(dir, 0o700))
 	ts.Check(os.WriteFile(filepath.Join(dir, config.Name), text, 0o600))
+}
+
+// expire makes the saved access token one that has expired.
+func expire(ts *testscript.TestScript, _ bool, _ []string) {
+	files, err := filepath.Glob(filepath.Join(ts.Getenv("XDG_STATE_HOME"), "opencode-oci-oidc", "????????????????????????????????*.json"))
+	ts.Check(err)
+	for _, file := range files {
+		var saved map[string]any
+		text, err := os.ReadFile(file)
+		ts.Check(err)
+		ts.Check(json.Unmarshal(text, &saved))
+		saved["issuedAt"], saved["expiresAt"] = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
+		text, err = json.Marshal(saved)
+		ts.Check(err)
+		ts.Check(os.WriteFile(file, text, 0o600))
+	}
+	if files == nil {
+		ts.Fatalf("no tokens are saved")
+	}
 }
 
 // domain JSON tells the stand-in what its control handler understands.
