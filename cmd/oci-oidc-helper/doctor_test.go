@@ -351,6 +351,9 @@ func TestDoctorOfAHealthyComputer(t *testing.T) {
 			t.Errorf("%s: exit code %d", method, code)
 		}
 		for _, finding := range report.Findings {
+			if _, noGit := exec.LookPath("git"); noGit != nil && finding.Check == "git" && finding.State == doctor.Skipped {
+				continue
+			}
 			if finding.State != doctor.OK {
 				t.Errorf("%s: %+v", method, finding)
 			}
