@@ -154,7 +154,7 @@ test-windows: | build
 	$(call step,go test for Windows$(comma) under wine: some minutes)
 	@if [ -x build/wine/wine ]; then \
 		CGO_ENABLED=0 GOOS=windows go test -json -timeout 30m -exec '$(CURDIR)/build/wine/wine' \
-			$$(go list ./internal/... ./store/... ./rpc/... ./gateway | grep -v -e /house$$ -e /skips$$) | go run ./internal/skips $(SKIPS); \
+			$$(go list ./internal/... ./store/... ./guard/... ./rpc/... ./gateway | grep -v -e /house$$ -e /skips$$) | go run ./internal/skips $(SKIPS); \
 	else echo 'Go tests for Windows: there is no wine (e2e/install-wine says why)' >> $(SKIPS); fi
 
 test-shim: npm-shim/node_modules/.installed $(HELPER)
