@@ -55,7 +55,7 @@ func TestOpenCodeForWindowsUnderWine(t *testing.T) {
 
 // installOpenCode installs the plugin's packages for Windows with npm, and enters the
 // plugin into OpenCode's configuration.
-func (w *windows) installOpenCode() {
+func (w *foreign) installOpenCode() {
 	t := w.t
 	t.Helper()
 	root, err := opencode.Root()
@@ -105,7 +105,7 @@ func (w *windows) installOpenCode() {
 	check(t, os.WriteFile(filepath.Join(w.dir, "cache", "opencode", "models.json"), []byte("{}"), 0o600))
 }
 
-func (w *windows) npm(command ...string) {
+func (w *foreign) npm(command ...string) {
 	w.t.Helper()
 	npm := exec.Command(command[0], command[1:]...)
 	npm.Dir = w.dir
@@ -114,7 +114,7 @@ func (w *windows) npm(command ...string) {
 	}
 }
 
-func (w *windows) openCodeCommand(args ...string) *exec.Cmd {
+func (w *foreign) openCodeCommand(args ...string) *exec.Cmd {
 	command := w.command(filepath.Join(w.dir, "opencode.exe"), args...)
 	command.Env = append(command.Env,
 		"XDG_DATA_HOME="+w.path("data"), "XDG_CACHE_HOME="+w.path("cache"), "BROWSER="+w.path("browser.exe"), "NO_COLOR=1",
@@ -123,13 +123,13 @@ func (w *windows) openCodeCommand(args ...string) *exec.Cmd {
 }
 
 // opencode runs OpenCode to its end.
-func (w *windows) opencode(args ...string) (string, error) {
+func (w *foreign) opencode(args ...string) (string, error) {
 	output, err := w.openCodeCommand(args...).CombinedOutput()
 	return plain(string(output)), err
 }
 
 // answered has OpenCode ask the endpoint, and fails the test unless that greets the person.
-func (w *windows) answered(args ...string) {
+func (w *foreign) answered(args ...string) {
 	w.t.Helper()
 	if output, err := w.opencode(append([]string{"run"}, args...)...); err != nil || !strings.Contains(output, greeting) {
 		w.t.Errorf("opencode run %q: %v\n%s", args, err, output)
@@ -138,7 +138,7 @@ func (w *windows) answered(args ...string) {
 
 // attempts lets an agent try to get at the session with commands for cmd, which OpenCode
 // uses where there is no PowerShell. What cmd writes does not arrive under wine.
-func (w *windows) attempts(domain *domaintest.Server, mine config) {
+func (w *foreign) attempts(domain *domaintest.Server, mine config) {
 	t := w.t
 	t.Helper()
 	tokens := w.path(filepath.Join("state", "opencode-oci-oidc", filepath.Base(w.tokens())))
@@ -186,7 +186,7 @@ func (w *windows) attempts(domain *domaintest.Server, mine config) {
 
 // killed kills OpenCode while a request waits for its answer, as the Task Manager does: the
 // helper ends by itself.
-func (w *windows) killed(domain *domaintest.Server) {
+func (w *foreign) killed(domain *domaintest.Server) {
 	t := w.t
 	t.Helper()
 	domain.FailAlways(domaintest.Chat, domaintest.Fault{Kind: domaintest.Stall})

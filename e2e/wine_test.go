@@ -14,16 +14,17 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// A windows is the program for Windows, run by wine, with one person's files. Wine shows
-// the files of this machine as the disk Z:.
-type windows struct {
-	t             *testing.T
-	wine, program string
-	dir           string // of this machine
+// A foreign is the program for another platform, run by wine or qemu, with one person's
+// files. Wine shows the files of this machine as the disk Z:.
+type foreign struct {
+	t            *testing.T
+	goos, goarch string
+	runner       string // wine or qemu
+	program, dir string // of this machine
 }
 
 // newWindows builds the program, or skips the test where e2e/install-wine has made no wine.
-func newWindows(t *testing.T, config config) *windows {
+func newWindows(t *testing.T, config config) *foreign {
 	t.Helper()
 	wine, err := filepath.Abs("../build/wine/wine")
 	if err != nil {
@@ -32,8 +33,13 @@ func newWindows(t *testing.T, config config) *windows {
 	if _, err := os.Stat(wine); err != nil {
 		t.Skip("there is no wine (e2e/install-wine says why): the program for Windows was compiled and vetted, not run")
 	}
+	return newForeign(t, config, &foreign{goos: "windows", goarch: "amd64", runner: wine})
+}
+
+func newForeign(t *testing.T, config config, w *foreign) *foreign {
+	t.Helper()
 	dir := tempDir(t)
-	w := &windows{t: t, wine: wine, program: filepath.Join(dir, "oci-oidc-helper.exe"), dir: dir}
+	w.t, w.dir, w.program = t, dir, filepath.Join(dir, "oci-oidc-helper.exe")
 	w.build(w.program, "../cmd/oci-oidc-helper")
 	text, err := json.Marshal(config)
 	if err != nil {
@@ -53,31 +59,37 @@ func newWindows(t *testing.T, config config) *windows {
 	return w
 }
 
-func (w *windows) build(program, of string) {
+func (w *foreign) build(program, of string) {
 	w.t.Helper()
 	build := exec.Command("go", "build", "-o", program, of)
-	build.Env = append(os.Environ(), "GOOS=windows", "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), "GOOS="+w.goos, "GOARCH="+w.goarch, "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		w.t.Fatalf("%v\n%s", err, output)
 	}
 }
 
-// path is how Windows names a file of the person's.
-func (w *windows) path(name string) string {
+// path is how the program's system names a file of the person's.
+func (w *foreign) path(name string) string {
+	if w.goos != "windows" {
+		return filepath.Join(w.dir, name)
+	}
 	return `Z:` + strings.ReplaceAll(filepath.Join(w.dir, name), "/", `\`)
 }
 
-func (w *windows) command(program string, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(w.t.Context(), prepareLimit)
+func (w *foreign) command(program string, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(w.t.Context(), runLimit)
 	w.t.Cleanup(cancel)
-	command := exec.CommandContext(ctx, w.wine, append([]string{program}, args...)...)
+	command := exec.CommandContext(ctx, w.runner, append([]string{program}, args...)...)
 	command.Dir = filepath.Join(w.dir, "project")
 	command.Env = append(os.Environ(), "CI=false", "XDG_CONFIG_HOME="+w.path("config"), "XDG_STATE_HOME="+w.path("state"))
+	if w.goos != "windows" { // wine has one of its own
+		command.Env = append(command.Env, "HOME="+w.dir)
+	}
 	return command
 }
 
 // run runs the helper to its end.
-func (w *windows) run(stdin string, args ...string) (string, error) {
+func (w *foreign) run(stdin string, args ...string) (string, error) {
 	command := w.command(w.program, args...)
 	command.Stdin = strings.NewReader(stdin)
 	output, err := command.CombinedOutput()
@@ -85,7 +97,7 @@ func (w *windows) run(stdin string, args ...string) (string, error) {
 }
 
 // must runs the helper, and fails the test if it does.
-func (w *windows) must(args ...string) string {
+func (w *foreign) must(args ...string) string {
 	w.t.Helper()
 	output, err := w.run("", args...)
 	if err != nil {
@@ -125,7 +137,14 @@ func TestManyWindowsProgramsRefreshOnce(t *testing.T) {
 	domain := domaintest.New(t, domaintest.Options{AutoApproveDevices: true, FamilyRevocation: true})
 	w := newWindows(t, confidential(t, domain))
 	w.must("connect", "--flow", "device")
-	for round := range 4 {
+	w.storms(domain, 4)
+}
+
+// storms has twelve programs at once find the access token expired, some times.
+func (w *foreign) storms(domain *domaintest.Server, rounds int) {
+	t := w.t
+	t.Helper()
+	for round := range rounds {
 		w.expire()
 		before := domain.Count(domaintest.Token)
 		var (
@@ -207,7 +226,7 @@ func TestATokenFileThatAnotherProgramHolds(t *testing.T) {
 
 // same checks that another program has the same token, and that the domain was asked no
 // more than that.
-func (w *windows) same(domain *domaintest.Server, token string, requests int) {
+func (w *foreign) same(domain *domaintest.Server, token string, requests int) {
 	w.t.Helper()
 	if again := w.must("token"); again != strings.TrimSpace(token) {
 		w.t.Error("another program has another token")
@@ -218,7 +237,7 @@ func (w *windows) same(domain *domaintest.Server, token string, requests int) {
 }
 
 // tokens is the file with the saved tokens.
-func (w *windows) tokens() string {
+func (w *foreign) tokens() string {
 	w.t.Helper()
 	files, err := filepath.Glob(filepath.Join(w.dir, "state", "opencode-oci-oidc", "????????????????????????????????*.json"))
 	if err != nil || len(files) != 1 {
@@ -228,7 +247,7 @@ func (w *windows) tokens() string {
 }
 
 // expire makes the saved access token one that has expired.
-func (w *windows) expire() {
+func (w *foreign) expire() {
 	w.t.Helper()
 	var saved map[string]any
 	text, err := os.ReadFile(w.tokens())
