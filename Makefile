@@ -98,6 +98,7 @@ test: npm-shim/node_modules/.installed | build
 downloads: $(OPENCODE)/.all $(PEERS:%=e2e/%/node_modules/.installed)
 	@e2e/install-tools
 	@e2e/install-wine
+	@e2e/install-opencode-windows
 
 # Without the race detector, so that a changed file costs seconds: go test remembers what
 # has passed.
@@ -171,6 +172,8 @@ E2E := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 e2e: $(HELPER) $(OPENCODE)/.all npm-shim/node_modules/.installed $(PEERS:%=e2e/%/node_modules/.installed) build/providers/zitadel build/providers/fosite releases | build
 	$(call step,a browser$(comma) a terminal and a keyring)
 	@e2e/install-tools
+	@e2e/install-wine
+	@e2e/install-opencode-windows
 	$(call step,tsc --noEmit in e2e/host2)
 	@npm-shim/node_modules/.bin/tsc --noEmit -p e2e/host2
 	$(call step,go test ./e2e: some minutes)

@@ -15,7 +15,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// openCodeForWindows is the version that e2e/install-wine downloads. 1.18.33 was not
+// openCodeForWindows is the version that e2e/install-opencode-windows downloads. 1.18.33 was not
 // published for Windows.
 const openCodeForWindows = "1.18.32"
 
@@ -62,7 +62,7 @@ func (w *foreign) installOpenCode() {
 	check(t, err)
 	program := filepath.Join(root, "build", "opencode-windows", "opencode-"+openCodeForWindows+".exe")
 	if _, err := os.Stat(program); err != nil {
-		t.Skip("there is no opencode.exe " + openCodeForWindows + " (e2e/install-wine says why): the plugin was not run in OpenCode for Windows")
+		t.Skip("there is no opencode.exe " + openCodeForWindows + " (e2e/install-opencode-windows says why): the plugin was not run in OpenCode for Windows")
 	}
 	check(t, os.Symlink(program, filepath.Join(w.dir, "opencode.exe")))
 	w.build(filepath.Join(w.dir, "browser.exe"), "./testdata/browser")
