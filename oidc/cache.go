@@ -118,7 +118,7 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 	if err == nil {
 		// Only the successor of what the file still holds stays in memory.
 		theirs := tokensOf(t, stamp)
-		if c.unsaved && same(t, c.replaces) && (!t.Empty() || c.stamp.Same(stamp)) {
+		if c.unsaved && c.succeeds(t) && (!t.Empty() || c.stamp.Same(stamp)) {
 			c.stamp = stamp
 			return c
 		}
@@ -298,6 +298,14 @@ func (c cached) token() Token {
 
 // same reports whether two tokens differ in nothing but what is noted of them.
 func same(a, b tokens.Tokens) bool { return a.Access == b.Access && a.Refresh == b.Refresh }
+
+// succeeds reports whether the unsaved tokens come after those that the file has now. The
+// domain may have refused the used refresh token to another process meanwhile, which then
+// left it out of the file.
+func (c cached) succeeds(onDisk tokens.Tokens) bool {
+	refused := onDisk.Refresh.Empty() && c.atRisk()
+	return onDisk.Access == c.replaces.Access && (onDisk.Refresh == c.replaces.Refresh || refused)
+}
 
 // atRisk reports whether the tokens would be lost with this process.
 func (c cached) atRisk() bool { return c.unsaved && !same(c.Tokens, c.replaces) }

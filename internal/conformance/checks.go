@@ -140,8 +140,8 @@ var checks = []check{
 	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !now.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
 	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestASessionInMemory"},
 	{"a sign-out elsewhere counts", "oidc/cache.go", ` && (!t.Empty() || c.stamp.Same(stamp))`, ` || t.Empty()`, "TestASignOutElsewhereCounts"},
-	{"unsaved tokens give way to newer ones", "oidc/cache.go", `same(t, c.replaces) && `, ``, "TestUnsavedTokensGiveWay"},
-	{"unsaved tokens are not lost", "oidc/cache.go", `if c.unsaved && same(`, `if c.unsaved && c.Empty() && same(`, "TestUnsavedTokensGiveWay"},
+	{"unsaved tokens give way to newer ones", "oidc/cache.go", `c.succeeds(t) && `, ``, "TestUnsavedTokensGiveWay"},
+	{"unsaved tokens are not lost", "oidc/cache.go", `if c.unsaved && c.succeeds(`, `if c.unsaved && c.Empty() && c.succeeds(`, "TestUnsavedTokensGiveWay"},
 	{"the file is read again under the lock", "oidc/cache.go", `	now := c.read(true)
 `, `	now := c.get()
 `, "TestAFormIsChangedOfWhatIsThere"},
