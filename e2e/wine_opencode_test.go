@@ -137,7 +137,8 @@ func (w *foreign) answered(args ...string) {
 }
 
 // attempts lets an agent try to get at the session with commands for cmd, which OpenCode
-// uses where there is no PowerShell. What cmd writes does not arrive under wine.
+// uses where there is no PowerShell. Under wine no command of its was seen to have an
+// effect, so that the denials are looked at, not what the commands did.
 func (w *foreign) attempts(domain *domaintest.Server, mine config) {
 	t := w.t
 	t.Helper()
