@@ -1,3 +1,6 @@
+// This file makes a refresh. session.go decides whether one is needed (ready and due), and
+// cache.go how long before the expiry it begins (margin).
+
 package oidc
 
 import (

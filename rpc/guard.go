@@ -22,7 +22,8 @@ func (s *server) guard(_ context.Context, p guardParams) (any, error) {
 	return guardResult{reason}, nil
 }
 
-// redact takes the known secrets out of what a tool call brought.
+// redact takes the known secrets out of what a tool call brought. The redactor of
+// internal/secret finds them; the shim puts the clean texts back into the result.
 func (s *server) redact(_ context.Context, p redactParams) (any, error) {
 	s.knowSecrets(s.directoryOf(p.Directory))
 	var result redactResult

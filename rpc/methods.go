@@ -1,3 +1,6 @@
+// These are the JSON-RPC methods for the token, the status and the sign-in. The ways to
+// sign in that OpenCode lists, and their labels, are in rpc/opencode/methods.go.
+
 package rpc
 
 import (

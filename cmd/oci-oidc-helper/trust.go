@@ -12,6 +12,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
+// configTrustCommand asks the person. Whether a project's configuration needs a
+// confirmation is decided by [config.ParseProject].
 func (a *app) configTrustCommand() *cobra.Command {
 	yes, forget := false, false
 	cmd := &cobra.Command{

@@ -1,5 +1,6 @@
-// The fetch of the provider: a token on every request, to the endpoint of the lease alone.
-// The one repeat after a refused token is in `settled`.
+// The fetch of the provider, for both versions of OpenCode: a token on every request
+// (`withToken`), to the endpoint of the lease alone (`addressed`). The one repeat after a
+// refused token is in `settled`; the helper decides whether to repeat (rpc/explain.go).
 import { createHash } from 'node:crypto'
 import { Problem } from './problem.js'
 

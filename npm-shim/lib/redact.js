@@ -1,5 +1,6 @@
 // What a tool call brought goes to the model without the secrets that the helper knows.
-// The helper looks, so that no secret has to be known here.
+// The helper searches the texts (redact in rpc/guard.go), so that no secret has to be known
+// here. The hooks that call this are in hosts/v1/plugin.js and hosts/v2/tools.js.
 
 // Nothing shorter is a secret.
 const SHORTEST = 6

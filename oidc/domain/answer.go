@@ -37,7 +37,7 @@ type refusal struct{ code, description string }
 
 func (r *refusal) Error() string { return "refused: " + r.code }
 
-// refusal returns the error that an answer names. Its code is one of a few words, so that
+// refusalOf returns the error that an answer names. Its code is one of a few words, so that
 // it is known however it is written.
 func refusalOf(m *lenient.Object) refusal {
 	code := strings.TrimSpace(m.Single("error"))

@@ -36,6 +36,7 @@ type option struct {
 // NotConfirmed is the answer No.
 const NotConfirmed = "no"
 
+// labels are what /connect and "opencode auth login" show for each flow.
 var labels = map[signin.Flow]string{
 	signin.Browser: "Sign in with a browser",
 	signin.Device:  "Sign in with a code on another device",

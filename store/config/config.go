@@ -3,7 +3,9 @@
 //
 // It refuses what it does not understand, with a message that names the file, the
 // line and the key. What a project's file says has no effect before the person has
-// confirmed it, unless it says the same as the person's own.
+// confirmed it, unless it says the same as the person's own: [ParseProject] in trust.go
+// judges that. Each key is described in [Keys] (keys.go); CONTRIBUTING.md says how to add
+// one.
 package config
 
 import (
@@ -122,7 +124,7 @@ type configFile struct {
 	TokenStore    string            `json:"token_store"`
 }
 
-// ConfigPaths are the paths at which the configuration of a project directory
+// Paths are the paths at which the configuration of a project directory
 // is looked for, in that order.
 func Paths(p store.Places, directory string) []string {
 	var paths []string
@@ -135,7 +137,7 @@ func Paths(p store.Places, directory string) []string {
 // maxConfigSize bounds what is read of a configuration or secret file, in bytes.
 const maxConfigSize = 1 << 20
 
-// LoadConfig reads the configuration that holds in a project directory: the
+// Load reads the configuration that holds in a project directory: the
 // file there, else the one in OpenCode's own configuration directory. Its error
 // is a [problem.Problem] of kind Config that names file, line and key of all
 // that is wrong, or the paths that were searched when there is no file; or of

@@ -77,7 +77,8 @@ const (
 	loopPattern   = `^http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?(/[^?#]*)?$`
 )
 
-// Keys are all keys, in the order in which a person fills them in.
+// Keys are all keys, in the order in which a person fills them in. CONTRIBUTING.md lists
+// the other places that a new key needs.
 var Keys = []Key{
 	{Name: "domain_url", Trust: TrustValue, Required: true, Pattern: originPattern,
 		About:   "The address of the identity domain, without a path, from its page in the OCI console.",

@@ -84,7 +84,7 @@ func (u *Unconfirmed) problem(p store.Places) *problem.Problem {
 		u.Config.Path, what, u.Domain(), u.Endpoint()), hint).Because(u)
 }
 
-// ProjectConfig checks the text of a configuration at path in a project directory. It
+// ParseProject checks the text of a configuration at path in a project directory. It
 // holds if it is the person's own, says the same as their own, or was confirmed. Its
 // errors are those of [Load].
 func ParseProject(p store.Places, path string, text []byte) (Config, error) {
@@ -262,7 +262,7 @@ func (c Config) confined(p store.Places) Config {
 	return c
 }
 
-// isOwn reports whether path is in the person's own configuration directories.
+// Own reports whether path is in the person's own configuration directories.
 func Own(p store.Places, path string) bool {
 	return slices.ContainsFunc(p.ConfigDirs, func(dir string) bool { return store.SamePath(dir, filepath.Dir(path)) })
 }

@@ -64,7 +64,7 @@ func wrapped(text, prefix string, width int) string {
 	return out.String() + strings.TrimRight(line, " ") + "\n"
 }
 
-// ParseConfig checks the text of a configuration that is to stand at path. Its
+// Parse checks the text of a configuration that is to stand at path. Its
 // errors are those of [Load].
 func Parse(p store.Places, path string, text []byte) (Config, error) {
 	return parseConfig(p, path, text)

@@ -1,5 +1,7 @@
-// /connect and `opencode auth login`. OpenCode shows raw JSON for what is thrown here,
-// so nothing is: a failure is an empty address, a reason, and a callback that fails.
+// The dialogs of /connect and `opencode auth login`. The labels and texts in them come from
+// the helper (rpc/opencode/methods.go and person.go). OpenCode shows raw JSON for what is
+// thrown here, so nothing is: a failure is an empty address, a reason, and a callback that
+// fails.
 import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 import { Problem } from '../../lib/problem.js'
