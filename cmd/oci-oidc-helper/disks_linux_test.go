@@ -37,7 +37,8 @@ var badDisks = []badDisk{
 		return func() { d.inside(`rm "$STATE/"filler*`) }
 	}},
 	{name: "read-only", says: "read-only file system", mounts: true, begin: func(d *desktop, _ *process) func() {
-		d.inside(`mount --bind "$STATE" "$STATE" && mount -o remount,bind,ro "$STATE"`)
+		// A mount is busy while the process writes a file.
+		d.inside(`mount --bind "$STATE" "$STATE" && for try in $(seq 300); do mount -o remount,bind,ro "$STATE" && exit; sleep 0.1; done; exit 1`)
 		return func() { d.inside(`mount -o remount,bind,rw "$STATE"`) }
 	}},
 	{name: "a write that ends in the middle", says: "file too large", begin: func(d *desktop, running *process) func() {
