@@ -130,6 +130,7 @@ func (s *server) statusText(r StatusResult) string {
 	row("Endpoint", r.Endpoint)
 	row("Method", r.AuthMethod)
 	row("Configuration", r.ConfigPath)
+	row("", strings.Join(r.Managed.Text(r.ConfigPath), "\n"))
 	row("Log", r.LogPath)
 	row("Versions", fmt.Sprintf("%s %s, helper %s", client.Name, client.Version, r.Version))
 	if r.Problem != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
 // Protocol is the version of this conversation.
@@ -99,18 +100,19 @@ type refreshResult struct {
 // StatusResult is what a person would ask, without secrets. The command line
 // shows the same.
 type StatusResult struct {
-	SignedIn    bool         `json:"signedIn"`
-	Subject     string       `json:"subject,omitempty"`
-	ExpiresAt   *time.Time   `json:"expiresAt,omitempty"`
-	Refreshable bool         `json:"refreshable"`
-	Domain      string       `json:"domain"`
-	Endpoint    string       `json:"endpoint"`
-	AuthMethod  string       `json:"authMethod"`
-	ConfigPath  string       `json:"configPath"`
-	LogPath     string       `json:"logPath"`
-	Problem     *problemInfo `json:"problem,omitempty"`
-	LastFailure *lastFailure `json:"lastFailure,omitempty"`
-	Version     string       `json:"version"`
+	SignedIn    bool          `json:"signedIn"`
+	Subject     string        `json:"subject,omitempty"`
+	ExpiresAt   *time.Time    `json:"expiresAt,omitempty"`
+	Refreshable bool          `json:"refreshable"`
+	Domain      string        `json:"domain"`
+	Endpoint    string        `json:"endpoint"`
+	AuthMethod  string        `json:"authMethod"`
+	ConfigPath  string        `json:"configPath"`
+	Managed     check.Managed `json:"managed,omitzero"`
+	LogPath     string        `json:"logPath"`
+	Problem     *problemInfo  `json:"problem,omitempty"`
+	LastFailure *lastFailure  `json:"lastFailure,omitempty"`
+	Version     string        `json:"version"`
 }
 
 // lastFailure is the problem that the last failed request of a host met, in this process
@@ -151,7 +153,7 @@ func NewStatusResult(s *oidc.Session, err error, logPath, version string) Status
 	r.SignedIn, r.Subject, r.Refreshable = status.SignedIn, status.Subject, status.Refreshable
 	r.ExpiresAt = utc(status.ExpiresAt)
 	r.Domain, r.Endpoint, r.AuthMethod = config.DomainURL, config.BaseURL, string(config.AuthMethod)
-	r.ConfigPath = config.Path
+	r.ConfigPath, r.Managed = config.Path, config.Managed
 	r.Problem = newProblemInfo(status.Problem)
 	return r
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -51,4 +54,64 @@ func keepPrivate(dir string, info fs.FileInfo) error {
 		return nil
 	}
 	return os.Chmod(dir, 0o700)
+}
+
+// systemDir is the directory in which OpenCode has its managed one.
+func systemDir() string {
+	if runtime.GOOS == "darwin" {
+		return "/Library/Application Support"
+	}
+	return "/etc"
+}
+
+// Unmanaged says in a few words why somebody else than an administrator can change the
+// file at path, or put another one in its place, or is "". The administrator's files belong
+// to root, or to the user of that ID. It follows links one at a
+// time, so that none of them lies where others can replace it. The access lists of
+// macOS are not looked at; those of Linux show in the mode.
+func Unmanaged(path string, administrator int) string {
+	return unmanaged(path, administrator, maxLinks)
+}
+
+func unmanaged(path string, administrator, links int) string {
+	parts := strings.Split(filepath.Clean(path), "/")
+	for i := range parts {
+		at := "/" + filepath.Join(parts[:i+1]...)
+		info, err := os.Lstat(at)
+		if err != nil {
+			return at + " cannot be looked at"
+		}
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || stat.Uid != 0 && int(stat.Uid) != administrator {
+			return at + " belongs to somebody who is no administrator"
+		}
+		if info.Mode()&os.ModeSymlink != 0 {
+			target, err := os.Readlink(at)
+			if err != nil || links == 0 {
+				return at + " is a link that leads nowhere"
+			}
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(filepath.Dir(at), target)
+			}
+			return unmanaged(filepath.Join(target, filepath.Join(parts[i+1:]...)), administrator, links-1)
+		}
+		writers := info.Mode().Perm() & 0o022
+		if runtime.GOOS == "darwin" && (stat.Gid == 0 || stat.Gid == adminGroup) {
+			writers &^= 0o020
+		}
+		// In a sticky directory such as /tmp others can add files, but not replace these.
+		if above := i < len(parts)-2; writers != 0 && !(above && info.Mode()&os.ModeSticky != 0) {
+			return fmt.Sprintf("%s can be written by others (mode %04o)", at, info.Mode().Perm())
+		}
+	}
+	return ""
+}
+
+// adminGroup is the group "admin" of macOS: its members administer the machine.
+const adminGroup = 80
+
+// MakeManaged is the command with which an administrator keeps others from changing the
+// file at path.
+func MakeManaged(path string) string {
+	return fmt.Sprintf(`chown root "%s" "%s" && chmod go-w "%s" "%s"`, filepath.Dir(path), path, filepath.Dir(path), path)
 }

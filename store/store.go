@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/adrg/xdg"
@@ -19,12 +20,21 @@ import (
 // AppName names the directory of the saved state.
 const AppName = "opencode-oci-oidc"
 
+// AppDir names OpenCode's own directories of configuration.
+const AppDir = "opencode"
+
 // Places are the directories and files of one user on this machine.
 type Places struct {
 	// Home is the user's home directory, or "" where there is none.
 	Home string
 	// ConfigDirs are OpenCode's own configuration directories, best first.
 	ConfigDirs []string
+	// ManagedDir is OpenCode's directory for what the administrator of this machine
+	// puts in place, or "".
+	ManagedDir string
+	// Administrator is the ID of the user to whom that must belong on Unix: 0, which is
+	// root, except in tests.
+	Administrator int
 	// StateDir holds the saved tokens and their locks, or is "" where there is no
 	// place for them.
 	StateDir string
@@ -34,6 +44,10 @@ type Places struct {
 	// unseen, for CI, or "".
 	TrustedProject string
 }
+
+// The linker sets these in tests (-X), and nothing else does: a variable of the
+// environment that moved the directory would make anybody the administrator.
+var managedDir, administrator string
 
 // FindPlaces reads them from the environment. Whatever is not an absolute path would
 // be another directory in each project, and the project's to fill: it counts as not
@@ -67,6 +81,10 @@ func FindPlaces() Places {
 	if runtime.GOOS == "windows" {
 		p.addConfigDir(p.directory("APPDATA"))
 	}
+	if p.ManagedDir = managedDir; p.ManagedDir == "" && systemDir() != "" {
+		p.ManagedDir = filepath.Join(systemDir(), AppDir)
+	}
+	p.Administrator, _ = strconv.Atoi(administrator)
 	return p
 }
 
@@ -101,7 +119,7 @@ func (p Places) Ignored() (variables []string) {
 }
 
 func (p *Places) addConfigDir(base string) {
-	if dir := filepath.Join(base, "opencode"); base != "" && !slices.Contains(p.ConfigDirs, dir) {
+	if dir := filepath.Join(base, AppDir); base != "" && !slices.Contains(p.ConfigDirs, dir) {
 		p.ConfigDirs = append(p.ConfigDirs, dir)
 	}
 }

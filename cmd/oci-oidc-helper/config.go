@@ -54,7 +54,8 @@ func (a *app) configShowCommand() *cobra.Command {
 		Short: "Print the configuration as it holds, without the secret",
 		Long: `Print the configuration as it holds, defaults included, in JSON. The file of a
 client secret is named; a secret that stands in the configuration is left out. One
-that is not confirmed yet is shown, and the exit code is 2.`,
+that is not confirmed yet is shown, and the exit code is 2. Where an administrator manages
+some of the keys, standard error has which key comes from which file.`,
 		Example: `  oci-oidc-helper config show`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,6 +68,9 @@ that is not confirmed yet is shown, and the exit code is 2.`,
 			}
 			if _, write := cmd.OutOrStdout().Write(cfg.Redacted()); write != nil {
 				return write
+			}
+			for _, line := range cfg.Origins() {
+				fmt.Fprintln(cmd.ErrOrStderr(), line)
 			}
 			return err
 		},

@@ -113,7 +113,7 @@ func (n *newConfig) run() error {
 		return err
 	}
 	text := config.Format(n.values)
-	_, err = config.ParseProject(n.places, path, text)
+	complete, err := config.ParseProject(n.places, path, text)
 	written := config.AsUnconfirmed(err)
 	if err != nil && written == nil {
 		return err
@@ -122,6 +122,9 @@ func (n *newConfig) run() error {
 		return err
 	}
 	n.say("Wrote %s.", path)
+	if overruled := complete.Managed.Overruled; len(overruled) > 0 {
+		n.say("Your administrator manages %s in %s: what you wrote there has no effect.", strings.Join(overruled, ", "), complete.Managed.Path)
+	}
 	if written != nil { // the person's own answers
 		if err := config.Confirm(n.places, written); err != nil {
 			return err

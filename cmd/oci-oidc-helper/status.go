@@ -112,6 +112,9 @@ func showStatus(w io.Writer, s statusReport) {
 	row("Endpoint", s.Endpoint)
 	row("Method", s.AuthMethod)
 	row("Configuration", s.ConfigPath)
+	for _, line := range s.Managed.Text(s.ConfigPath) {
+		row("", line)
+	}
 	switch {
 	case s.TokensEncrypted:
 		row("Tokens", s.TokensPath+", encrypted; its key is in the system's keyring")

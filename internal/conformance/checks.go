@@ -116,7 +116,9 @@ var checks = []check{
 	{"state, nonce and verifier are not logged", "oidc/domain/code.go", `secret.Remember(r.state, r.nonce, r.verifier)`, `secret.Remember()`, "TestWhatTheDomainEchoesIsNotLogged"},
 	{"a project reads no other program's variables", "store/config/check/value.go", `!strings.HasPrefix(variable, "OCI_CLI_")`, `variable != ""`, "TestAProjectsFilesAreConfined"},
 	{"a project's CAs are the confirmed ones", "internal/network/files.go", `s.CASum != "" && hex`, `s.CASum == "?" && hex`, "TestOnlyTheConfirmedCAs"},
-	{"a project's CAs are bound", "store/config/trust.go", `if c.Network.CAFile != "" {`, `if c.Network.CAFile == "?" {`, "TestAProjectsCAsAreTheConfirmedOnes"},
+	{"a project's CAs are bound", "store/config/trust.go", `if c.Network.CAFile != "" && !c.managed("ca_file") {`, `if c.Network.CAFile == "?" {`, "TestAProjectsCAsAreTheConfirmedOnes"},
+	{"a managed key holds", "store/config/check/managed.go", `values[key].Set(over[key])`, ``, "TestNobodyChangesAManagedKey"},
+	{"a managed file is the administrator's", "store/config/check/managed.go", `	why := store.Unmanaged(path, p.Administrator)`, `	why := ""`, "TestAManagedFileOfOthersIsRefused"},
 	{"a project reads no other files", "store/config/trust.go", `case !written && !cageOf(p, c.Path).holds(`, `case !written && path == "" && !cageOf(p, c.Path).holds(`, "TestAProjectsFilesAreConfined"},
 	{"nobody looks inside", "cmd/oci-oidc-helper/main.go", `	keepPrivate()
 `, ``, "TestNobodyLooksInside"},

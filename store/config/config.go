@@ -39,6 +39,7 @@ const (
 // Config is a valid configuration.
 type Config struct {
 	Path          string            // the file it was read from
+	Managed       check.Managed     // what the administrator decides
 	DomainURL     string            // origin of the identity domain, without a trailing slash
 	ClientID      string            //
 	ClientSecret  SecretRef         // empty for an application without a secret
@@ -97,6 +98,7 @@ func (c Config) Proof() SecretRef {
 // configFile is the file as it is written: every key with its default.
 type configFile struct {
 	Schema        string            `json:"$schema"`
+	Managed       bool              `json:"managed,omitempty"`
 	DomainURL     string            `json:"domain_url"`
 	ClientID      string            `json:"client_id"`
 	ClientSecret  string            `json:"client_secret"`
@@ -131,14 +133,15 @@ func Paths(p store.Places, directory string) []string {
 	for _, dir := range append([]string{directory}, p.ConfigDirs...) {
 		paths = append(paths, filepath.Join(dir, Name))
 	}
+	if managed := managedPath(p); managed != "" {
+		paths = append(paths, managed)
+	}
 	return paths
 }
 
-// maxConfigSize bounds what is read of a configuration or secret file, in bytes.
-const maxConfigSize = 1 << 20
-
-// Load reads the configuration that holds in a project directory: the
-// file there, else the one in OpenCode's own configuration directory. Its error
+// Load reads the configuration that holds in a project directory: the file there, else
+// the one in OpenCode's own configuration directory, else the administrator's, which may
+// also decide some keys of the others. Its error
 // is a [problem.Problem] of kind Config that names file, line and key of all
 // that is wrong, or the paths that were searched when there is no file; or of
 // kind Untrusted, with an [Unconfirmed] as its cause, where the file is the
@@ -146,7 +149,7 @@ const maxConfigSize = 1 << 20
 func Load(p store.Places, directory string) (Config, error) {
 	paths := Paths(p, directory)
 	for i, path := range paths {
-		text, err := regular.ReadText(path, maxConfigSize)
+		text, err := regular.ReadText(path, check.MaxSize)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
@@ -193,20 +196,26 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 	if check.Broken {
 		return Config{}, check, &file
 	}
+	decided := defaults(p)
+	managed := check.Manage(p, managedPath(p), &file, &decided, "managed", "$schema")
+	if check.Broken {
+		return Config{}, check, &file
+	}
 
 	logFile := p.LogFile // "" where there is no home
 	if file.LogFile != "" {
-		logFile = p.Expand(file.LogFile, filepath.Dir(path))
+		logFile = p.Expand(file.LogFile, check.Dir("log_file"))
 	}
 	method := authMethod(check, file.AuthMethod)
 	config := Config{
 		Path:          path,
+		Managed:       managed,
 		DomainURL:     check.OriginURL("domain_url", file.DomainURL),
 		ClientID:      check.Required("client_id", file.ClientID),
 		ClientSecret:  secretRef(p, check, "client_secret", file.ClientSecret),
 		ClientKey:     secretRef(p, check, "client_key", file.ClientKey),
 		ClientKeyID:   check.PlainText("client_key_id", file.ClientKeyID),
-		SignIn:        signIn(check, file.SignIn),
+		SignIn:        check.OneOf("sign_in", file.SignIn, signIns),
 		RedirectURIs:  check.RedirectURIs(file.RedirectURI),
 		Scope:         check.Scope(file.Scope, method.Unattended()),
 		Resources:     check.Resources(file.Resource),
@@ -249,16 +258,32 @@ func networkFile(p store.Places, c *check.File, key, value string) string {
 	case strings.HasPrefix(value, "{"):
 		c.Add(key, fmt.Sprintf("is %q, but is the path of a file, without {file:}", value))
 	}
-	return p.Expand(value, filepath.Dir(c.Path))
+	return p.Expand(value, c.Dir(key))
 }
 
 func tokenStore(c *check.File, value string) TokenStore {
 	return TokenStore(c.OneOf("token_store", value, tokenStores))
 }
 
-func signIn(c *check.File, value string) string {
-	if value == "" {
+// managedPath is where the administrator's configuration is, or "".
+func managedPath(p store.Places) string {
+	if p.ManagedDir == "" {
 		return ""
 	}
-	return c.OneOf("sign_in", value, signIns)
+	return filepath.Join(p.ManagedDir, Name)
 }
+
+// managed reports whether the administrator decides a key.
+func (c Config) managed(key string) bool { return slices.Contains(c.Managed.Keys, key) }
+
+// Source is the path of the file that sets a key, or would.
+func (c Config) Source(key string) string {
+	if c.managed(key) {
+		return c.Managed.Path
+	}
+	return c.Path
+}
+
+// Origins says in sentences which key comes from where. It says nothing where no
+// administrator decides anything.
+func (c Config) Origins() []string { return c.Managed.Text(c.Path) }

@@ -114,6 +114,7 @@ func TestFindPlacesHonoursTheEnvironment(t *testing.T) {
 	for _, dir := range []string{project, filepath.Join(other, "opencode"), filepath.Join(home, ".config", "opencode")} {
 		want = append(want, filepath.Join(dir, Name))
 	}
+	want = append(want, managedPath(store.FindPlaces()))
 	if strings.Join(paths, " ") != strings.Join(want, " ") {
 		t.Errorf("got  %v\nwant %v", paths, want)
 	}

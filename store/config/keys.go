@@ -162,6 +162,10 @@ var Keys = []Key{
 		Example: "~/oci-oidc-debug.log"},
 	{Name: "allow_agent_token", Trust: TrustOwn, Type: Flag, Default: "false",
 		About: "Let OpenCode's agent run \"oci-oidc-helper token\" in its shell, and so get at the access token."},
+	{Name: "managed", Trust: TrustHarmless, Type: Flag,
+		About: "For the administrator's file alone (/etc/opencode and its like): what it sets holds, whatever " +
+			"a person's or a project's configuration says.",
+		Example: "true"},
 	{Name: "$schema", Trust: TrustHarmless, About: "The JSON Schema of this file, for editors.", Example: SchemaURL},
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -37,7 +36,7 @@ func secretRef(p store.Places, c *check.File, key, value string) SecretRef {
 		c.Add(key, fmt.Sprintf(`is still a placeholder; put "{file:~/.secrets/oci-%s}" there, and the %s in that file`,
 			strings.ReplaceAll(key, "_", "-"), nameOf(key)))
 	case isFile && file != "" && !hasReference(file):
-		return SecretRef{key: key, file: p.Expand(file, filepath.Dir(c.Path))}
+		return SecretRef{key: key, file: p.Expand(file, c.Dir(key))}
 	case isEnv && env != "" && !hasReference(env):
 		return SecretRef{key: key, env: env}
 	case strings.HasPrefix(value, "{file:"):
@@ -67,6 +66,9 @@ func reference(value, kind string) (what string, ok bool) {
 	what, ends := strings.CutSuffix(rest, "}")
 	return strings.TrimSpace(what), begins && ends
 }
+
+// Key is its key in the configuration, or "".
+func (r SecretRef) Key() string { return r.key }
 
 // Name is what a person calls it: "client secret" or "client key".
 func (r SecretRef) Name() string { return nameOf(r.key) }
@@ -129,7 +131,7 @@ func (r SecretRef) readFile() (secret.Text, error) {
 			fmt.Sprintf("The %s's file %s leads out of the project, to %s.", name, r.file, store.Resolve(r.file)),
 			"A project's configuration may read only the project's own files and those in ~/.secrets.")
 	}
-	text, err := regular.ReadText(r.file, maxConfigSize)
+	text, err := regular.ReadText(r.file, check.MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return secret.Text{}, problem.New(problem.Config, fmt.Sprintf("The %s's file %s does not exist.", name, r.file),
 			fmt.Sprintf("Put the %s of your application in it, readable by you alone.", name)).Because(err)

@@ -21,7 +21,7 @@ import (
 // directory, whether or not it is right, or "" when there is none.
 func Find(p store.Places, directory string) string {
 	for _, path := range Paths(p, directory) {
-		if _, err := regular.Read(path, maxConfigSize); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := regular.Read(path, check.MaxSize); !errors.Is(err, fs.ErrNotExist) {
 			return path
 		}
 	}
@@ -31,7 +31,7 @@ func Find(p store.Places, directory string) string {
 // LoadFile reads the configuration at path. Its errors are those of
 // [Load].
 func LoadFile(p store.Places, path string) (Config, error) {
-	text, err := regular.ReadText(path, maxConfigSize)
+	text, err := regular.ReadText(path, check.MaxSize)
 	if err != nil {
 		return Config{}, problem.New(problem.Config,
 			fmt.Sprintf("The configuration %s %s.", path, regular.Why(err)),
@@ -45,6 +45,7 @@ func LoadFile(p store.Places, path string) (Config, error) {
 func (c Config) Redacted() []byte {
 	file := configFile{
 		Schema:        SchemaURL,
+		Managed:       c.Managed.Path != "" && c.Managed.Path == c.Path,
 		DomainURL:     c.DomainURL,
 		ClientID:      c.ClientID,
 		ClientSecret:  c.ClientSecret.shown(),
@@ -89,7 +90,7 @@ type Named struct {
 // ReadNamed reads them from the configuration at path; none where there is no file. What
 // a project's configuration may not name, because it is on another machine, is left out.
 func ReadNamed(p store.Places, path string) (named Named) {
-	text, err := regular.ReadText(path, maxConfigSize)
+	text, err := regular.ReadText(path, check.MaxSize)
 	if err != nil {
 		return Named{}
 	}
@@ -126,7 +127,7 @@ func (c Config) Secrets() (secrets []secret.Text) {
 	if text, err := c.Proof().Read(); err == nil && !text.Empty() {
 		secrets = append(secrets, text)
 	}
-	if text, err := regular.ReadText(c.Network.ClientKey, maxConfigSize); err == nil {
+	if text, err := regular.ReadText(c.Network.ClientKey, check.MaxSize); err == nil {
 		secrets = append(secrets, secret.New(string(text)))
 	}
 	return secrets
@@ -135,7 +136,7 @@ func (c Config) Secrets() (secrets []secret.Text) {
 // SecretsIn are the secrets that the person's own configuration at path names or holds,
 // also where it is broken elsewhere.
 func SecretsIn(p store.Places, path string) (secrets []secret.Text) {
-	text, err := regular.ReadText(path, maxConfigSize)
+	text, err := regular.ReadText(path, check.MaxSize)
 	if err != nil {
 		return nil
 	}
@@ -143,7 +144,7 @@ func SecretsIn(p store.Places, path string) (secrets []secret.Text) {
 		return c.Secrets()
 	}
 	for _, file := range ReadNamed(p, path).Secrets {
-		if text, err := regular.ReadText(file, maxConfigSize); err == nil {
+		if text, err := regular.ReadText(file, check.MaxSize); err == nil {
 			secrets = append(secrets, secret.New(strings.TrimSpace(string(text))))
 		}
 	}

@@ -92,7 +92,7 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 		return parseConfig(p, path, text)
 	}
 	// What it says is not told before it is known to say the same.
-	if config, check, file := parse(p, path, text, true); len(check.Lines) == 0 && digest(p, path, file) == ownDigest(p) {
+	if config, check, file := parse(p, path, text, true); len(check.Lines) == 0 && digest(p, check, file) == ownDigest(p) {
 		return config, nil
 	}
 	config, check, file := parse(p, path, text, false)
@@ -105,7 +105,7 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 	if confine(p, check, file); len(check.Lines) > 0 {
 		return Config{}, check.Problem()
 	}
-	config, digest := config.confined(p), digest(p, path, file)
+	config, digest := config.confined(p), digest(p, check, file)
 	if trustsDirectory(p, path) || confirmed(p, digest) {
 		return config, nil
 	}
@@ -113,15 +113,17 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 	return Config{}, u.problem(p)
 }
 
-// digest is a checksum of what a configuration at path says beyond the defaults, as
-// far as it is not harmless. A key that is new in a later version changes none.
-func digest(p store.Places, path string, file *configFile) string {
+// digest is a checksum of what a configuration says beyond the defaults, as far as it is
+// not harmless, and no administrator decides it. A key that is new in a later version
+// changes none.
+func digest(p store.Places, c *check.File, file *configFile) string {
+	path := c.Path
 	defaults := defaults(p)
 	said := map[string]any{}
 	values, usual := check.Fields(file), check.Fields(&defaults)
 	for _, key := range Keys {
 		value := values[key.Name].Interface()
-		if key.Trust == TrustHarmless || reflect.DeepEqual(value, usual[key.Name].Interface()) {
+		if key.Trust == TrustHarmless || c.Decided(key.Name) || reflect.DeepEqual(value, usual[key.Name].Interface()) {
 			continue
 		}
 		text, _ := value.(string)
@@ -186,6 +188,9 @@ func overNetwork(p store.Places, config, path string) bool {
 func refuseNetwork(p store.Places, c *check.File, file *configFile) {
 	values := check.Fields(file)
 	for _, key := range Keys {
+		if c.Decided(key.Name) {
+			continue
+		}
 		text, _ := values[key.Name].Interface().(string)
 		if path, _ := key.file(text); path != "" && overNetwork(p, c.Path, p.Expand(path, filepath.Dir(c.Path))) {
 			c.Add(key.Name, fmt.Sprintf("names %s, and a project's configuration may name no file on another machine; "+
@@ -199,6 +204,9 @@ func refuseNetwork(p store.Places, c *check.File, file *configFile) {
 func confine(p store.Places, c *check.File, file *configFile) {
 	values := check.Fields(file)
 	for _, key := range Keys {
+		if c.Decided(key.Name) {
+			continue
+		}
 		text, _ := values[key.Name].Interface().(string)
 		if key.Trust == TrustOwn && c.Has(key.Name) {
 			c.Add(key.Name, "is for your own configuration alone; write it there")
@@ -251,27 +259,40 @@ func (c cage) holds(path string) bool {
 // confined returns the configuration with its secrets and its log bound to the cage,
 // and its CAs to what they are now, also when they are read and written later.
 func (c Config) confined(p store.Places) Config {
-	c.ClientSecret.cage = cageOf(p, c.Path)
-	c.ClientKey.cage = c.ClientSecret.cage
-	if c.LogFile != p.LogFile {
+	if !c.managed("client_secret") {
+		c.ClientSecret.cage = cageOf(p, c.Path)
+	}
+	if !c.managed("client_key") {
+		c.ClientKey.cage = cageOf(p, c.Path)
+	}
+	if c.LogFile != p.LogFile && !c.managed("log_file") {
 		c.LogFile, c.LogBound = store.Resolve(c.LogFile), true
 	}
-	if c.Network.CAFile != "" {
+	if c.Network.CAFile != "" && !c.managed("ca_file") {
 		c.Network.CASum = cmp.Or(contentSum(p, c.Path, c.Network.CAFile), "unreadable") // which no file has
 	}
 	return c
 }
 
-// Own reports whether path is in the person's own configuration directories.
+// Own reports whether path is in the person's own configuration directories, or the
+// administrator's.
 func Own(p store.Places, path string) bool {
-	return slices.ContainsFunc(p.ConfigDirs, func(dir string) bool { return store.SamePath(dir, filepath.Dir(path)) })
+	return slices.ContainsFunc(ownDirs(p), func(dir string) bool { return store.SamePath(dir, filepath.Dir(path)) })
 }
 
-// ownDigest is the digest of the person's own configuration, or "".
+// ownDirs are the directories whose configuration needs no confirmation, best first.
+func ownDirs(p store.Places) []string {
+	if p.ManagedDir == "" {
+		return p.ConfigDirs
+	}
+	return append(slices.Clone(p.ConfigDirs), p.ManagedDir)
+}
+
+// ownDigest is the digest of the configuration that holds without a project's, or "".
 func ownDigest(p store.Places) string {
-	for _, dir := range p.ConfigDirs {
+	for _, dir := range ownDirs(p) {
 		path := filepath.Join(dir, Name)
-		text, err := regular.ReadText(path, maxConfigSize)
+		text, err := regular.ReadText(path, check.MaxSize)
 		if err != nil {
 			continue
 		}
@@ -279,7 +300,7 @@ func ownDigest(p store.Places) string {
 		if len(check.Lines) > 0 {
 			return ""
 		}
-		return digest(p, path, file)
+		return digest(p, check, file)
 	}
 	return ""
 }
@@ -324,7 +345,7 @@ func confirmations(p store.Places, path string) (files []string) {
 	all, _ := filepath.Glob(filepath.Join(trustedDir(p), "*.json"))
 	for _, file := range all {
 		var c confirmation
-		text, err := regular.Read(file, maxConfigSize)
+		text, err := regular.Read(file, check.MaxSize)
 		if err == nil && json.Unmarshal(text, &c) == nil && c.Path == path {
 			files = append(files, file)
 		}

@@ -114,8 +114,7 @@ func TestTheDigestCoversEveryKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), Name)
 	digest := func(text string) string {
 		var file = defaults(p)
-		check.Read(path, []byte(text), true, &file)
-		return digest(p, path, &file)
+		return digest(p, check.Read(path, []byte(text), true, &file), &file)
 	}
 	for _, key := range Keys {
 		value := key.Example

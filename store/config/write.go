@@ -92,7 +92,7 @@ func CheckValue(p store.Places, key, value string) error {
 	case "token_store":
 		tokenStore(check, value)
 	case "sign_in":
-		signIn(check, value)
+		check.OneOf(key, value, signIns)
 	case "client_secret", "client_key":
 		secretRef(p, check, key, value)
 	default:
@@ -112,7 +112,7 @@ func SecretPath(p store.Places) (path, reference string) {
 // SaveSecret puts a client secret in a file that only its owner reads. Another
 // secret in it is replaced only with replace; without, the error is fs.ErrExist.
 func SaveSecret(path string, value secret.Text, replace bool) error {
-	before, err := regular.ReadText(path, maxConfigSize)
+	before, err := regular.ReadText(path, check.MaxSize)
 	switch {
 	case err == nil && strings.TrimSpace(string(before)) == value.Reveal():
 		return os.Chmod(path, 0o600)

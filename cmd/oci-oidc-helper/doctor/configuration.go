@@ -27,8 +27,13 @@ func checkConfiguration(_ context.Context, p *patient) Finding {
 	if p.domain, err = domain.New(config, p.Log); err != nil {
 		return failWith(p, err)
 	}
-	return ok(config.Path, "domain "+config.DomainURL, "endpoint "+config.BaseURL,
-		fmt.Sprintf("client %s, %s, scope %q", config.ClientID, config.AuthMethod, config.Scope))
+	details := append([]string{"domain " + config.DomainURL, "endpoint " + config.BaseURL,
+		fmt.Sprintf("client %s, %s, scope %q", config.ClientID, config.AuthMethod, config.Scope)}, config.Origins()...)
+	if overruled := config.Managed.Overruled; len(overruled) > 0 {
+		return warn(fmt.Sprintf("%s sets %s, which has no effect: your administrator manages it.", config.Path, strings.Join(overruled, ", ")),
+			"Remove it there, or ask your administrator.", details...)
+	}
+	return ok(config.Path, details...)
 }
 
 // checkSecret looks at the client secret's file, or at the configuration if the
@@ -49,7 +54,8 @@ func checkSecret(_ context.Context, p *patient) Finding {
 		return ok("in the environment variable " + proof.Env())
 	}
 	path := p.secretPath()
-	if path != p.config.Path && proof == p.config.ClientSecret {
+	stands := proof.File() == ""
+	if !stands && proof == p.config.ClientSecret {
 		if strings.ContainsAny(text.Reveal(), " \t") {
 			return fail(problem.Config, fmt.Sprintf("The client secret's file %s holds white space in the secret.", path),
 				"Write the file anew as plain text, with the secret alone in it.")
@@ -59,7 +65,7 @@ func checkSecret(_ context.Context, p *patient) Finding {
 	if others != "" {
 		return warn(fmt.Sprintf("%s holds the %s and is readable by others (%s).", path, proof.Name(), others), "Run: "+store.MakePrivate(path))
 	}
-	if path == p.config.Path {
+	if stands {
 		return warn(fmt.Sprintf("The %s stands in the configuration itself.", proof.Name()),
 			`Put it in a file of its own, readable by you alone, and write "{file:~/.secrets/…}" instead.`)
 	}
@@ -78,7 +84,7 @@ func (p *patient) secretPath() string {
 	if file := p.config.Proof().File(); file != "" {
 		return file
 	}
-	return p.config.Path
+	return p.config.Source(p.config.Proof().Key())
 }
 
 // checkGit looks whether the client secret is committed.

@@ -152,7 +152,7 @@ func (c *File) LogLevel(value string) slog.Level {
 
 // OneOf returns the value of a key that can have these values alone.
 func (c *File) OneOf(key, value string, values []string) string {
-	if !slices.Contains(values, value) {
+	if !slices.Contains(values, value) && (value != "" || c.Has(key)) {
 		c.Add(key, fmt.Sprintf("is %q; write one of %s", value, strings.Join(values, ", "))+didYouMean(value, values))
 	}
 	return value

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,23 +26,49 @@ type File struct {
 	Path   string
 	text   []byte
 	at     map[string]int // offset of each key
-	Lines  []string       // what is wrong, a line each
-	Broken bool           // the text is not even an object
-	plain  []byte         // text with its comments blanked out
-	own    bool           // the person's own, which may name any variable of the environment
+	known  map[string]reflect.Value
+	Lines  []string // what is wrong, a line each
+	Broken bool     // the text is not even an object
+	plain  []byte   // text with its comments blanked out
+	own    bool     // the person's own, which may name any variable of the environment
+
+	decider *File            // the administrator's file, which decides some keys of this one
+	decided []string         // these keys
+	fault   *problem.Problem // why nothing holds, where that is not the fault of this file
 }
 
 // Has reports whether the file has the key.
 func (c *File) Has(key string) bool {
-	_, ok := c.at[key]
+	_, ok := c.of(key).at[key]
 	return ok
+}
+
+// Dir is the directory in which the relative paths of a key's value begin.
+func (c *File) Dir(key string) string { return filepath.Dir(c.of(key).Path) }
+
+// Decided reports whether an administrator decides a key.
+func (c *File) Decided(key string) bool { return slices.Contains(c.decided, key) }
+
+// of is the file that a key's value comes from.
+func (c *File) of(key string) *File {
+	if c.Decided(key) {
+		return c.decider
+	}
+	return c
+}
+
+// Refuse notes that nothing holds, for a reason that is not a mistake in the file.
+func (c *File) Refuse(why *problem.Problem) {
+	c.Broken, c.fault = true, why
+	c.Lines = append(c.Lines, why.Message)
 }
 
 // Add notes what is wrong with a key.
 func (c *File) Add(key, what string) {
-	line := c.Path
-	if offset, ok := c.at[key]; ok {
-		line += fmt.Sprintf(":%d", lineOf(c.text, offset))
+	from := c.of(key)
+	line := from.Path
+	if offset, ok := from.at[key]; ok {
+		line += fmt.Sprintf(":%d", lineOf(from.text, offset))
 	}
 	c.Lines = append(c.Lines, fmt.Sprintf("%s: %s: %s", line, key, what))
 }
@@ -61,6 +88,9 @@ func (c *File) fail(offset int, what string) {
 
 // Problem is what is wrong with the file, a line each.
 func (c *File) Problem() *problem.Problem {
+	if c.fault != nil {
+		return c.fault
+	}
 	return problem.New(problem.Config, strings.Join(c.Lines, "\n"), "Correct the file; it is read again at the next call.")
 }
 
@@ -79,6 +109,7 @@ func Read(path string, text []byte, own bool, into any) *File {
 		return c
 	}
 	fields := Fields(into)
+	c.known = fields
 	// ToJSON blanks comments out, so that offsets still are those of the file.
 	plain := jsonc.ToJSON(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
 	mark := len(text) - len(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
