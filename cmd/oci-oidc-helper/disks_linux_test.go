@@ -380,13 +380,18 @@ func (d *desktop) age(left time.Duration) {
 func TestDirectoryRemoved(t *testing.T) {
 	t.Parallel()
 	d := &desktop{computer: newComputer(t)}
+	// A directory without tokens is that of somebody who has signed out. So the endpoint has
+	// no list of models, which would make the directory anew, and it goes as a whole.
+	d.keys["llm_base_url"] = strings.TrimSuffix(d.server.LLMBaseURL, "/v1")
+	d.configure()
 	p := d.begin("--stdio")
 	p.answers()
 	old, fault := p.ask(2, "")
 	if old == "" {
 		t.Fatal(fault)
 	}
-	d.remove("state/opencode-oci-oidc")
+	d.check(os.Rename(d.path("state/opencode-oci-oidc"), d.path("state/gone")))
+	d.remove("state/gone")
 	if token, fault := p.ask(10, ""); token != old {
 		t.Errorf("not lent: %q", fault)
 	}
