@@ -189,7 +189,7 @@ func (s source) start() (figures []float64, err error) {
 // a time, if any, and returns the time on the clock in seconds.
 func (s source) starts(saved endpoint.Models, at time.Time, listed string) (figures []float64, err error) {
 	if saved != nil {
-		if err := tokens.OpenModels(s.Places, s.Config).Save(saved, at); err != nil {
+		if err := tokens.OpenModels(s.Places, s.Config, s.Config.Endpoints()[0]).Save(saved, at); err != nil {
 			return nil, err
 		}
 	}

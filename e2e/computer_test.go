@@ -35,7 +35,8 @@ type config struct {
 	TLSCert  string `json:"tls_client_cert,omitempty"`
 	TLSKey   string `json:"tls_client_key,omitempty"`
 
-	TokenStore string `json:"token_store,omitempty"`
+	TokenStore string         `json:"token_store,omitempty"`
+	Endpoints  map[string]any `json:"endpoints,omitempty"`
 }
 
 // confidential is the configuration for an application of domain with a secret.

@@ -43,8 +43,13 @@ const (
 	idleConnections = 32               // to the endpoint, for the next requests
 )
 
-// PathPrefix is the path below which the gateway is the endpoint's base URL.
-const PathPrefix = "/v1"
+// pathOf is the path below which the gateway is an endpoint's base URL.
+func pathOf(id string) string {
+	if id == "" {
+		return "/v1"
+	}
+	return "/" + id + "/v1"
+}
 
 // A TokenFunc returns a token that may be used now. rejected is the fingerprint of one
 // that the endpoint did not accept, or "". Its error is a [problem.Problem].
@@ -52,6 +57,7 @@ type TokenFunc func(ctx context.Context, rejected string) (secret.Text, error)
 
 // An Endpoint is where requests go.
 type Endpoint struct {
+	ID      string // as in the configuration's endpoints; "" for llm_base_url
 	BaseURL *url.URL
 	Network network.Settings
 	Token   TokenFunc
@@ -60,9 +66,35 @@ type Endpoint struct {
 	Another func(ctx context.Context, doubted string) (secret.Text, error)
 }
 
-// New returns the handler of requests to the endpoint. It answers whoever asks, and so
+// New returns the handler of requests to the endpoints. It answers whoever asks, and so
 // belongs behind [Admit]. Its error is a problem of kind Config.
-func New(to Endpoint, log *slog.Logger) (http.Handler, error) {
+func New(endpoints []Endpoint, log *slog.Logger) (http.Handler, error) {
+	proxies := make(map[string]http.Handler, len(endpoints)) // by their paths
+	for _, to := range endpoints {
+		proxy, err := proxyTo(to, log)
+		if err != nil {
+			return nil, err
+		}
+		proxies[pathOf(to.ID)] = proxy
+	}
+	return limited(func(w http.ResponseWriter, r *http.Request) {
+		longest := "" // /v1/v1 is the endpoint v1, and not below /v1
+		for path := range proxies {
+			if len(path) > len(longest) && (r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/")) {
+				longest = path
+			}
+		}
+		if proxy := proxies[longest]; proxy != nil {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		writeProblem(w, http.StatusNotFound, problem.New(problem.Config, "The gateway has no such path.",
+			"The base URL ends in /v1; \"oci-oidc-helper gateway status\" shows it."))
+	}), nil
+}
+
+// proxyTo sends requests on to an endpoint.
+func proxyTo(to Endpoint, log *slog.Logger) (http.Handler, error) {
 	transport, err := to.Network.Transport(to.BaseURL)
 	if err != nil {
 		return nil, err
@@ -71,8 +103,8 @@ func New(to Endpoint, log *slog.Logger) (http.Handler, error) {
 	transport.MaxIdleConnsPerHost = idleConnections
 	transport.IdleConnTimeout = idleTimeout
 	transport.ResponseHeaderTimeout = answerPatience
-	proxy := &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, to.BaseURL) },
+	return &httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, to) },
 		Transport:      &authorized{to: to, transport: transport},
 		FlushInterval:  -1, // each chunk of a stream as it comes
 		ModifyResponse: refuseRedirect,
@@ -82,7 +114,11 @@ func New(to Endpoint, log *slog.Logger) (http.Handler, error) {
 			log.Warn("gateway: a request failed", "path", r.URL.Path, "problem", p)
 			Refuse(w, p)
 		},
-	}
+	}, nil
+}
+
+// limited passes on requests whose body it has read, and not more than maxRequests at a time.
+func limited(next http.HandlerFunc) http.Handler {
 	free := make(chan struct{}, maxRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -102,8 +138,8 @@ func New(to Endpoint, log *slog.Logger) (http.Handler, error) {
 		r.ContentLength = int64(len(body))
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		r.Body, _ = r.GetBody()
-		proxy.ServeHTTP(w, r)
-	}), nil
+		next(w, r)
+	})
 }
 
 // Admit returns a handler that passes on the requests of callers that may use the
@@ -149,9 +185,9 @@ func admit(r *http.Request, key Key) (*problem.Problem, int) {
 	case !key.matches(keyOf(r)):
 		return problem.New(problem.LoginRequired, "The request does not have the gateway's key.",
 			`Make one with "oci-oidc-helper gateway key", and give it to this program as its API key.`), http.StatusUnauthorized
-	case r.URL.Path != PathPrefix && !strings.HasPrefix(r.URL.Path, PathPrefix+"/") || hasDotSegment(r.URL.Path):
+	case hasDotSegment(r.URL.Path):
 		return problem.New(problem.Config, "The gateway has no such path.",
-			"The base URL ends in "+PathPrefix+"."), http.StatusNotFound
+			"Write the path without dots."), http.StatusNotFound
 	}
 	return nil, 0
 }
@@ -188,12 +224,12 @@ func keyOf(r *http.Request) string {
 }
 
 // rewrite addresses a request to the endpoint, without what was meant for the gateway.
-func rewrite(r *httputil.ProxyRequest, base *url.URL) {
-	root := *base
+func rewrite(r *httputil.ProxyRequest, to Endpoint) {
+	root := *to.BaseURL
 	root.Path = cmp.Or(root.Path, "/") // JoinPath makes a relative path of an empty one
-	r.Out.URL = root.JoinPath(strings.TrimPrefix(r.In.URL.EscapedPath(), PathPrefix))
+	r.Out.URL = root.JoinPath(strings.TrimPrefix(r.In.URL.EscapedPath(), pathOf(to.ID)))
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
-	r.Out.Host = base.Host
+	r.Out.Host = to.BaseURL.Host
 	for _, name := range []string{"Authorization", "Api-Key", "X-Api-Key", "Cookie"} {
 		r.Out.Header.Del(name)
 	}

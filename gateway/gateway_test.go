@@ -43,7 +43,7 @@ func openedTo(t *testing.T, base string, token TokenFunc) (*httptest.Server, str
 	}
 	key := NewKey()
 	none := func(context.Context, string) (secret.Text, error) { return secret.Text{}, nil }
-	handler, err := New(Endpoint{BaseURL: address, Token: token, Another: none}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	handler, err := New([]Endpoint{{BaseURL: address, Token: token, Another: none}}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestDoubtedTokenIsReplacedWhereThereIsAnother(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			key := NewKey()
-			handler, err := New(Endpoint{
+			handler, err := New([]Endpoint{{
 				BaseURL: base,
 				Token: func(_ context.Context, rejected string) (secret.Text, error) {
 					if rejected != "" {
@@ -264,7 +264,7 @@ func TestDoubtedTokenIsReplacedWhereThereIsAnother(t *testing.T) {
 					}
 					return row.another, row.err
 				},
-			}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+			}}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -399,3 +399,38 @@ func TestTooLargeRequestIsRefused(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// Each endpoint has a path of its own, and its requests go nowhere else.
+func TestEachEndpointHasAPath(t *testing.T) {
+	var asked []string // one request at a time
+	var endpoints []Endpoint
+	for _, id := range []string{"", "qwen", "v1"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, id+" "+r.URL.Path+" "+r.Header.Get("Authorization"))
+		}))
+		t.Cleanup(server.Close)
+		base, err := url.Parse(server.URL + "/base")
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := func(context.Context, string) (secret.Text, error) { return secret.New("T-" + id), nil }
+		endpoints = append(endpoints, Endpoint{ID: id, BaseURL: base, Token: token, Another: token})
+	}
+	key := NewKey()
+	handler, err := New(endpoints, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway := httptest.NewServer(Admit(KeyOf(key), handler))
+	t.Cleanup(gateway.Close)
+	for path, want := range map[string]string{
+		"/v1/chat": " /base/chat Bearer T-", "/qwen/v1/chat": "qwen /base/chat Bearer T-qwen", "/qwen/v1": "qwen /base Bearer T-qwen",
+		"/v1/v1/chat": "v1 /base/chat Bearer T-v1", "/qwen/chat": "", "/llama/v1/chat": "", "/qwen/v12": "", "/qwen/v1/../../v1": "",
+	} {
+		asked = nil
+		status, body := ask(t, gateway, path, withKey(key.Reveal()))
+		if want == "" && (status != http.StatusNotFound || asked != nil) || want != "" && (status != http.StatusOK || len(asked) != 1 || asked[0] != want) {
+			t.Errorf("%s: %d %s, asked %q", path, status, body, asked)
+		}
+	}
+}

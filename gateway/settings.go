@@ -102,5 +102,7 @@ func Listen(port int) ([]net.Listener, int, error) {
 	return listeners, port, nil
 }
 
-// BaseURL is the address that programs are given.
-func BaseURL(port int) string { return fmt.Sprintf("http://127.0.0.1:%d%s", port, PathPrefix) }
+// BaseURL is the address of an endpoint that programs are given.
+func BaseURL(port int, id string) string {
+	return fmt.Sprintf("http://127.0.0.1:%d%s", port, pathOf(id))
+}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
@@ -18,15 +17,17 @@ func (s *server) configure(_ context.Context, p opencode.Own) (any, error) {
 	if err != nil {
 		s.Log.Warn("no usable configuration", "problem", problem.From(err))
 	}
-	baseURL, known := opencode.PlaceholderBaseURL, endpoint.Models(nil)
+	var endpoints []opencode.Known
 	if session != nil && err == nil {
-		baseURL, known = session.Config().BaseURL, s.knownModels(session)
+		for _, e := range session.Config().Endpoints() {
+			endpoints = append(endpoints, opencode.Known{Endpoint: e, Models: s.knownModels(session, e)})
+		}
 	}
 	methods := s.offers(session, err)
 	if s.isHost(opencode.Version2) {
-		return opencode.Complete2(session, baseURL, known, methods), nil
+		return opencode.Complete2(session, endpoints, methods), nil
 	}
-	return opencode.Complete(p, baseURL, known, methods, s.Places, guard.ProtectedIn(s.Places, s.directoryOf(""))), nil
+	return opencode.Complete(p, endpoints, methods, s.Places, guard.ProtectedIn(s.Places, s.directoryOf(""))), nil
 }
 
 // offers are the ways to sign in. From now on the host is told when they change, and the

@@ -7,19 +7,20 @@ import (
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func TestWhatThePersonWroteWins(t *testing.T) {
 	own := `{"name":"Ours","npm":"@ai-sdk/openai","options":{"baseURL":"https://other.example.com","headers":{"x-team":"a"},"timeout":false},"models":{"m":{"name":"M","limit":{"context":1}}}}`
 	p := converse(t, emptyPlaces(t))
-	m := p.call("configure", fmt.Sprintf(`{"provider":%s}`, own), nil)
+	m := p.call("configure", fmt.Sprintf(`{"providers":{"oci-oidc":%s}}`, own), nil)
 	var want map[string]any
 	_ = json.Unmarshal([]byte(own), &want)
-	if fmt.Sprint(m.Result["provider"]) != fmt.Sprint(want) {
-		t.Errorf("%v, want %v", m.Result["provider"], want)
+	if fmt.Sprint(m.provider(config.Provider)) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", m.Result["providers"], want)
 	}
-	m = p.call("configure", `{"provider":null,"agent":{"a":{"permission":"allow"}}}`, nil)
-	provider, _ := m.Result["provider"].(map[string]any)
+	m = p.call("configure", `{"providers":{"oci-oidc":null},"agent":{"a":{"permission":"allow"}}}`, nil)
+	provider := m.provider(config.Provider)
 	if options, _ := provider["options"].(map[string]any); options["baseURL"] != opencode.PlaceholderBaseURL || provider["name"] != opencode.ProviderName {
 		t.Errorf("%v", provider)
 	}

@@ -15,11 +15,13 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // explainParams are an answer of the endpoint that is no success, a fetch that failed, or
 // the origin to which a request was to go that is not the endpoint's.
 type explainParams struct {
+	Provider    string            `json:"provider"` // as for getToken
 	Fingerprint string            `json:"fingerprint"`
 	Repeated    bool              `json:"repeated"` // with a renewed token
 	Served      *int64            `json:"served"`   // milliseconds since a request was answered with success
@@ -50,13 +52,17 @@ func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
 	}
 	var result explainResult
 	var trouble *problem.Problem
+	c := session.Config()
+	e, ok := c.Endpoint(p.Provider)
 	switch {
+	case !ok:
+		trouble = opencode.NoEndpoint(c, p.Provider)
 	case p.Address != "":
-		trouble = opencode.Misdirected(session.Config(), s.clean(session, p.Address))
+		trouble = opencode.Misdirected(c, e, s.clean(session, p.Address))
 	case p.Code != nil:
-		trouble = s.explainFailure(session, *p.Code)
+		trouble = s.explainFailure(session, e, *p.Code)
 	case p.Status != nil:
-		result, trouble = s.explainAnswer(ctx, session, p)
+		result, trouble = s.explainAnswer(ctx, session, e, p)
 	}
 	if trouble != nil {
 		s.Log.Warn(requestFailed, "problem", trouble)
@@ -66,18 +72,18 @@ func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
 }
 
 // explainFailure is the problem of a fetch that failed with a code of the runtime, or nil.
-func (s *server) explainFailure(session *oidc.Session, code string) *problem.Problem {
+func (s *server) explainFailure(session *oidc.Session, e config.Endpoint, code string) *problem.Problem {
 	s.mu.Lock()
 	runtime := s.client.Runtime
 	s.mu.Unlock()
-	failed := opencode.FetchFailed(session.Config(), runtime, code)
+	failed := opencode.FetchFailed(session.Config(), e, runtime, code)
 	if failed != nil && failed.Kind == problem.TLS {
-		s.forgetEndpoint(session) // ca_file may be another one since it was read
+		s.forgetEndpoints(session) // ca_file may be another one since it was read
 	}
 	return failed
 }
 
-func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, p explainParams) (explainResult, *problem.Problem) {
+func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, e config.Endpoint, p explainParams) (explainResult, *problem.Problem) {
 	c, status, header := session.Config(), *p.Status, http.Header{}
 	for name, value := range p.Headers {
 		header.Set(name, value)
@@ -86,13 +92,13 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, p exp
 	challenged := endpoint.InvalidToken(header)
 	switch {
 	case status == 0 || slices.Contains([]int{301, 302, 303, 307, 308}, status):
-		return explainResult{}, opencode.Redirected(c, header.Get("Location"))
+		return explainResult{}, opencode.Redirected(c, e, header.Get("Location"))
 	case status == http.StatusProxyAuthRequired:
-		return explainResult{}, opencode.ProxyRefused(c)
+		return explainResult{}, opencode.ProxyRefused(e)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden && challenged:
-		return s.explainRefusal(ctx, session, p, header, body)
+		return s.explainRefusal(ctx, session, e, p, header, body)
 	case status >= 400 && status < 500 && status != http.StatusForbidden && status != http.StatusTooManyRequests && opencode.AsksForPlaceholder(p.Request):
-		return explainResult{}, opencode.NoModels(c)
+		return explainResult{}, opencode.NoModels(e)
 	}
 	headers := maps.Clone(p.Headers)
 	for name, value := range headers {
@@ -107,7 +113,7 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, p exp
 // explainRefusal is for a request that the endpoint did not authorize: another token, if
 // there is one and the token may be the reason, else the endpoint's own words. A session is
 // given up only where the token is certain to be the reason.
-func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, p explainParams, header http.Header, body string) (explainResult, *problem.Problem) {
+func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e config.Endpoint, p explainParams, header http.Header, body string) (explainResult, *problem.Problem) {
 	c, reason := session.Config(), endpoint.Reason(header, body)
 	meaning := endpoint.Means(header, body, justServed(session, p))
 	refused := "the request (%d)"
@@ -117,7 +123,7 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, p ex
 	case p.Repeated:
 		refused = "the request, also with a renewed token (%d)"
 	default:
-		token, err := s.instead(ctx, session, p.Fingerprint, meaning)
+		token, err := s.instead(ctx, session, p, meaning)
 		if token != nil {
 			return explainResult{Token: token}, nil
 		}
@@ -132,11 +138,11 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, p ex
 			return explainResult{}, trouble
 		}
 	}
-	message := fmt.Sprintf("The endpoint %s refused "+refused+".", opencode.Origin(c), *p.Status)
+	message := fmt.Sprintf("The endpoint %s refused "+refused+".", e.Origin(), *p.Status)
 	if reason != "" {
 		message += "\nIt says: " + reason
 	}
-	hint := fmt.Sprintf("Check with your administrator that you may use it, and that scope and llm_base_url in %s are right.", c.Path)
+	hint := fmt.Sprintf("Check with your administrator that you may use it, and that scope and %s in %s are right.", e.Key(), c.Path)
 	if meaning != endpoint.TokenRefused {
 		hint = "Ask who runs the endpoint, or choose another model."
 	}
@@ -153,26 +159,29 @@ func justServed(session *oidc.Session, p explainParams) bool {
 
 // instead is the token with which a refused request is worth repeating, as getToken sends
 // it, or nil.
-func (s *server) instead(ctx context.Context, session *oidc.Session, refused string, meaning endpoint.Meaning) (_ json.RawMessage, err error) {
+func (s *server) instead(ctx context.Context, session *oidc.Session, p explainParams, meaning endpoint.Meaning) (_ json.RawMessage, err error) {
 	var token oidc.Token
 	switch meaning {
 	case endpoint.TokenRefused:
-		token, err = session.Token(ctx, refused)
+		token, err = session.Token(ctx, p.Fingerprint)
 	case endpoint.Unclear:
-		token, err = session.Another(ctx, refused)
+		token, err = session.Another(ctx, p.Fingerprint)
 	}
 	if err != nil || token.Access.Empty() {
 		return nil, err
 	}
-	return s.encodeToken(session, token)
+	return s.encodeToken(session, p.Provider, token)
 }
 
 // clean is a text of the endpoint without the session's secrets, also where one is cut
 // off at its end.
 func (s *server) clean(session *oidc.Session, text string) string {
-	s.tokenMu.Lock()
-	sent := s.token.Access
-	s.tokenMu.Unlock()
-	text, _ = secret.NewRedactor(append(session.Secrets(), sent), false).Redact(text)
+	secrets := session.Secrets()
+	s.sentMu.Lock()
+	for _, sent := range s.sent {
+		secrets = append(secrets, sent.token.Access)
+	}
+	s.sentMu.Unlock()
+	text, _ = secret.NewRedactor(secrets, false).Redact(text)
 	return text
 }

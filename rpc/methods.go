@@ -8,9 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"regexp"
-	"sync"
 	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
@@ -33,29 +30,11 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 		s.directory = p.Directory
 	}
 	s.client = p.Client
-	s.unfit = unfit(p, s.Version)
+	s.unfit = opencode.Unfit(p.Client.Name, p.Client.Version, s.Version, p.Protocol == 0 || p.Protocol == Protocol)
 	if s.unfit != nil {
 		return nil, s.unfit
 	}
 	return initializeResult{Protocol, helperInfo{s.Version, platform()}}, nil
-}
-
-// release is a release's version. What is built in a clone is named otherwise, and may be
-// mixed.
-var release = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)$`) })
-
-// unfit is the problem of a shim that is not of this helper's version, or nil.
-func unfit(p initializeParams, version string) *problem.Problem {
-	ours, theirs := release().FindStringSubmatch(version), release().FindStringSubmatch(p.Client.Version)
-	if (p.Protocol == 0 || p.Protocol == Protocol) && (ours == nil || theirs == nil || ours[1] == theirs[1]) {
-		return nil
-	}
-	hint := "Install the plugin again."
-	if os.Getenv("OCI_OIDC_HELPER") != "" {
-		hint = "Unset OCI_OIDC_HELPER, to use the helper that comes with the plugin."
-	}
-	return problem.New(problem.Config,
-		fmt.Sprintf("oci-oidc-helper %s does not fit %s %s: both parts must be of one version.", version, p.Client.Name, p.Client.Version), hint)
 }
 
 // ping is a sign of life.
@@ -69,7 +48,7 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 		return false
 	}
 	s.mu.Lock()
-	session, known := s.session, s.endpoint != nil && s.unfit == nil && s.current && !s.files.Changed()
+	session, known := s.session, s.endpoints[cmp.Or(p.Provider, config.Provider)] != nil && s.unfit == nil && s.current && !s.files.Changed()
 	s.mu.Unlock()
 	if session == nil || !known {
 		return false
@@ -78,51 +57,67 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 	if !ok {
 		return false
 	}
-	result, err := s.encodeToken(session, token)
+	result, err := s.encodeToken(session, p.Provider, token)
 	if err == nil {
 		s.stream.Reply(request.ID, result)
 	}
 	return err == nil
 }
 
+// A sentToken is a token as it was sent for a provider.
+type sentToken struct {
+	token    oidc.Token
+	useUntil time.Time
+	to       *opencode.EndpointInfo
+	result   json.RawMessage
+}
+
 // encodeToken encodes each result once: nearly all are the same.
-func (s *server) encodeToken(session *oidc.Session, token oidc.Token) (json.RawMessage, error) {
-	to, err := s.endpointOf(session)
+func (s *server) encodeToken(session *oidc.Session, provider string, token oidc.Token) (json.RawMessage, error) {
+	to, err := s.endpointFor(session, provider)
 	if err != nil {
 		return nil, err
 	}
 	useUntil := session.Lend(token)
 	s.lookWhileLent(useUntil)
-	s.tokenMu.Lock()
-	defer s.tokenMu.Unlock()
-	if token != s.token || useUntil != s.useUntil || to != s.tokenTo || s.tokenJSON == nil {
-		s.tokenJSON, _ = json.Marshal(getTokenResult{token.Access.Reveal(), token.Type, *utc(token.ExpiresAt), utc(useUntil), to})
-		if token.Access != s.token.Access {
+	s.sentMu.Lock()
+	defer s.sentMu.Unlock()
+	last := s.sent[to.Provider]
+	if token != last.token || useUntil != last.useUntil || to != last.to || last.result == nil {
+		if token.Access != last.token.Access {
 			s.known.Add(session.Secrets()...)
 		}
-		s.token, s.useUntil, s.tokenTo = token, useUntil, to
+		last = sentToken{token, useUntil, to, nil}
+		last.result, _ = json.Marshal(getTokenResult{token.Access.Reveal(), token.Type, *utc(token.ExpiresAt), utc(useUntil), to})
+		s.sent[to.Provider] = last
 	}
-	return s.tokenJSON, nil
+	return last.result, nil
 }
 
-// endpointOf is where the session's tokens may go. It is found out once a session.
-func (s *server) endpointOf(session *oidc.Session) (*opencode.EndpointInfo, error) {
+// endpointFor is where the session's tokens may go for a provider. It is found out once a
+// session.
+func (s *server) endpointFor(session *oidc.Session, provider string) (*opencode.EndpointInfo, error) {
+	provider = cmp.Or(provider, config.Provider)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.endpoint != nil && s.endpointSession == session {
-		return s.endpoint, nil
+	if known := s.endpoints[provider]; known != nil && s.endpointSession == session {
+		return known, nil
 	}
-	to, err := opencode.EndpointFor(session.Config(), s.client.Runtime)
-	if err == nil {
-		s.endpoint, s.endpointSession = to, session
+	to, err := opencode.EndpointFor(session.Config(), provider, s.client.Runtime)
+	if err != nil {
+		return nil, err
 	}
-	return to, err
+	if s.endpointSession != session {
+		s.endpoints, s.endpointSession = map[string]*opencode.EndpointInfo{}, session
+	}
+	s.endpoints[to.Provider] = to
+	return to, nil
 }
 
-// forgetEndpoint has it found out anew, and what was lent given back.
-func (s *server) forgetEndpoint(session *oidc.Session) {
+// forgetEndpoints has them found out anew, and what was lent given back.
+func (s *server) forgetEndpoints(session *oidc.Session) {
 	s.mu.Lock()
-	s.endpoint = nil
+	s.endpoints, s.endpointSession = nil, nil
 	s.mu.Unlock()
 	s.sessionChanged(session.Status())
 }
@@ -132,14 +127,14 @@ func (s *server) getToken(ctx context.Context, p getTokenParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.endpointOf(session); err != nil {
+	if _, err := s.endpointFor(session, p.Provider); err != nil {
 		return nil, err
 	}
 	token, err := session.Token(ctx, p.Rejected)
 	if err != nil {
 		return nil, s.forRequest(err)
 	}
-	return s.encodeToken(session, token)
+	return s.encodeToken(session, p.Provider, token)
 }
 
 func (s *server) refresh(ctx context.Context, _ noParams) (any, error) {

@@ -34,12 +34,18 @@ func (p *peer) signInAtOnce() {
 func (p *peer) models() string {
 	p.t.Helper()
 	m := p.call("configure", "", nil)
-	provider, _ := m.Result["provider"].(map[string]any)
-	text, err := json.Marshal(provider["models"])
+	text, err := json.Marshal(m.provider(config.Provider)["models"])
 	if err != nil || m.Error != nil {
 		p.t.Fatalf("configure: %+v, %v", m, err)
 	}
 	return string(text)
+}
+
+// provider is an entry of the host's configuration, as configure completed it.
+func (m message) provider(id string) map[string]any {
+	providers, _ := m.Result["providers"].(map[string]any)
+	provider, _ := providers[id].(map[string]any)
+	return provider
 }
 
 // noModels is what it tells where none are known.
@@ -52,7 +58,7 @@ func kept(t *testing.T, places store.Places) tokens.ModelsFile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tokens.OpenModels(places, config)
+	return tokens.OpenModels(places, config, config.Endpoints()[0])
 }
 
 func TestModelsAreThereAfterTheSignIn(t *testing.T) {

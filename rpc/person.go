@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
@@ -49,37 +50,20 @@ func (s *server) renew(ctx context.Context) (string, error) {
 	return fmt.Sprintf("The token was renewed and is %s (local time).", words.Valid(token.ExpiresAt, time.Now())), nil
 }
 
-// A commandResult is what the host is to show.
-type commandResult struct {
-	Alert    *alert `json:"alert,omitempty"`
-	Toast    *toast `json:"toast,omitempty"`
-	Dispatch string `json:"dispatch,omitempty"` // another command of the host
-}
-
-type alert struct {
-	Title   string `json:"title"`
-	Message string `json:"message"`
-}
-
-type toast struct {
-	Variant string `json:"variant"`
-	Message string `json:"message"`
-}
-
 // command runs a command of the palette.
 func (s *server) command(ctx context.Context, p nameParams) (any, error) {
 	switch p.Name {
 	case opencode.StatusCommand:
 		session, err := s.open()
-		return commandResult{Alert: &alert{opencode.ProviderName, s.statusText(NewStatusResult(session, err, s.Log.Path(), s.Version))}}, nil
+		return opencode.CommandResult{Alert: &opencode.Alert{Title: opencode.ProviderName, Message: s.statusText(NewStatusResult(session, err, s.Log.Path(), s.Version))}}, nil
 	case opencode.RefreshCommand:
 		renewed, err := s.renew(ctx)
 		if err != nil {
-			return commandResult{Toast: &toast{"error", problem.From(err).Error()}}, nil
+			return opencode.CommandResult{Toast: &opencode.Toast{Variant: "error", Message: problem.From(err).Error()}}, nil
 		}
-		return commandResult{Toast: &toast{"success", renewed}}, nil
+		return opencode.CommandResult{Toast: &opencode.Toast{Variant: "success", Message: renewed}}, nil
 	default:
-		return commandResult{Dispatch: "provider.connect"}, nil
+		return opencode.CommandResult{Dispatch: "provider.connect"}, nil
 	}
 }
 
@@ -127,7 +111,7 @@ func (s *server) statusText(r StatusResult) string {
 	row("Token", token)
 	row("Refresh", refresh)
 	row("Domain", r.Domain)
-	row("Endpoint", r.Endpoint)
+	row("Endpoint", strings.Join(endpoint.Lines(r.Endpoint, r.Endpoints), "\n"))
 	row("Method", r.AuthMethod)
 	row("Configuration", r.ConfigPath)
 	row("", strings.Join(r.Managed.Text(r.ConfigPath), "\n"))
@@ -151,10 +135,5 @@ func (s *server) forRequest(err error) *problem.Problem {
 	if p.Kind != problem.LoginRequired {
 		return p
 	}
-	login := "opencode auth login -p " + opencode.Provider
-	if s.isHost(opencode.Version2) {
-		login = "opencode auth login " + opencode.Provider
-	}
-	return problem.New(problem.LoginRequired, "You are not signed in, or your session has ended.",
-		fmt.Sprintf("Run /connect and choose %q, or run %q in a terminal.", opencode.ProviderName, login)).Because(err)
+	return opencode.NotSignedIn(s.isHost(opencode.Version2)).Because(err)
 }

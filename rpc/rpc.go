@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
@@ -82,6 +83,7 @@ type errorData struct {
 }
 
 type getTokenParams struct {
+	Provider string `json:"provider"` // whose endpoint the token is for; "" for that of llm_base_url
 	Rejected string `json:"rejected"` // fingerprint
 }
 
@@ -100,19 +102,20 @@ type refreshResult struct {
 // StatusResult is what a person would ask, without secrets. The command line
 // shows the same.
 type StatusResult struct {
-	SignedIn    bool          `json:"signedIn"`
-	Subject     string        `json:"subject,omitempty"`
-	ExpiresAt   *time.Time    `json:"expiresAt,omitempty"`
-	Refreshable bool          `json:"refreshable"`
-	Domain      string        `json:"domain"`
-	Endpoint    string        `json:"endpoint"`
-	AuthMethod  string        `json:"authMethod"`
-	ConfigPath  string        `json:"configPath"`
-	Managed     check.Managed `json:"managed,omitzero"`
-	LogPath     string        `json:"logPath"`
-	Problem     *problemInfo  `json:"problem,omitempty"`
-	LastFailure *lastFailure  `json:"lastFailure,omitempty"`
-	Version     string        `json:"version"`
+	SignedIn    bool              `json:"signedIn"`
+	Subject     string            `json:"subject,omitempty"`
+	ExpiresAt   *time.Time        `json:"expiresAt,omitempty"`
+	Refreshable bool              `json:"refreshable"`
+	Domain      string            `json:"domain"`
+	Endpoint    string            `json:"endpoint"`            // that of llm_base_url
+	Endpoints   map[string]string `json:"endpoints,omitempty"` // all by their providers, where there are more
+	AuthMethod  string            `json:"authMethod"`
+	ConfigPath  string            `json:"configPath"`
+	Managed     check.Managed     `json:"managed,omitzero"`
+	LogPath     string            `json:"logPath"`
+	Problem     *problemInfo      `json:"problem,omitempty"`
+	LastFailure *lastFailure      `json:"lastFailure,omitempty"`
+	Version     string            `json:"version"`
 }
 
 // lastFailure is the problem that the last failed request of a host met, in this process
@@ -153,6 +156,7 @@ func NewStatusResult(s *oidc.Session, err error, logPath, version string) Status
 	r.SignedIn, r.Subject, r.Refreshable = status.SignedIn, status.Subject, status.Refreshable
 	r.ExpiresAt = utc(status.ExpiresAt)
 	r.Domain, r.Endpoint, r.AuthMethod = config.DomainURL, config.BaseURL, string(config.AuthMethod)
+	r.Endpoints = endpoint.ByProvider(config.Endpoints())
 	r.ConfigPath, r.Managed = config.Path, config.Managed
 	r.Problem = newProblemInfo(status.Problem)
 	return r

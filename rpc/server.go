@@ -36,7 +36,8 @@ type Options struct {
 // is cancelled; a refresh that was begun is finished, because its token works only
 // once.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
-	s := &server{Options: o, begun: make(chan struct{}), running: map[jsonrpc2.ID]context.CancelFunc{}, known: secret.Known{Disguised: true}}
+	s := &server{Options: o, begun: make(chan struct{}), running: map[jsonrpc2.ID]context.CancelFunc{},
+		known: secret.Known{Disguised: true}, asking: map[string]chan struct{}{}, sent: map[string]sentToken{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	defer s.end()
 	if directory, err := os.Getwd(); err == nil {
@@ -88,20 +89,17 @@ type server struct {
 	running   map[jsonrpc2.ID]context.CancelFunc // of the requests that are not answered yet
 	ending    bool
 
-	endpoint        *opencode.EndpointInfo // of endpointSession; nil before it is known
+	endpoints       map[string]*opencode.EndpointInfo // of endpointSession, by provider, as far as they are known
 	endpointSession *oidc.Session
 	client          clientInfo
-	unfit           *problem.Problem // why this shim is answered nothing else
-	offered         json.RawMessage  // the ways to sign in that the host was told; nil before it asked
-	watching        bool             // the host is told the item
-	item            json.RawMessage  // that it was told last
-	asking          chan struct{}    // closed when the endpoint has told its models; nil while it is not asked
+	unfit           *problem.Problem         // why this shim is answered nothing else
+	offered         json.RawMessage          // the ways to sign in that the host was told; nil before it asked
+	watching        bool                     // the host is told the item
+	item            json.RawMessage          // that it was told last
+	asking          map[string]chan struct{} // by provider; closed when its endpoint has told its models
 
-	tokenMu   sync.Mutex
-	token     oidc.Token // the last one sent
-	useUntil  time.Time
-	tokenTo   *opencode.EndpointInfo
-	tokenJSON json.RawMessage // its result
+	sentMu sync.Mutex
+	sent   map[string]sentToken // the last one of each provider
 
 	known secret.Known // to be kept from agents
 }
@@ -389,7 +387,9 @@ func (s *server) sessionChanged(status oidc.Status) {
 	session := s.session
 	s.mu.Unlock()
 	if status.SignedIn && session != nil {
-		s.knownModels(session) // at the start there may have been no valid token to ask with
+		for _, e := range session.Config().Endpoints() {
+			s.knownModels(session, e) // at the start there may have been no valid token to ask with
+		}
 	}
 	s.notify("session/changed", sessionChanged{status.SignedIn, utc(status.ExpiresAt)})
 	s.tellItem()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -70,8 +71,9 @@ func (a *app) serveGateway(cmd *cobra.Command, port int) error {
 			return err
 		}
 	}
-	a.log.Info("the gateway answers", "url", gateway.BaseURL(port))
-	fmt.Fprintf(cmd.ErrOrStderr(), "The gateway answers at %s; ^C ends it.\n", gateway.BaseURL(port))
+	a.log.Info("the gateway answers", "url", gateway.BaseURL(port, ""))
+	fmt.Fprintf(cmd.ErrOrStderr(), "The gateway answers at %s; ^C ends it.\n", gateway.BaseURL(port, ""))
+	a.otherAddresses(cmd.ErrOrStderr(), port)
 	return gateway.Serve(cmd.Context(), g, listeners...)
 }
 
@@ -124,22 +126,36 @@ func (g *gatewayServer) current() (http.Handler, error) {
 }
 
 func (g *gatewayServer) open(session *oidc.Session) (http.Handler, error) {
-	base, err := url.Parse(session.Config().BaseURL)
-	if err != nil {
-		return nil, err
+	token := func(ctx context.Context, rejected string) (secret.Text, error) {
+		token, err := session.Token(ctx, rejected)
+		return token.Access, err
 	}
-	return gateway.New(gateway.Endpoint{
-		BaseURL: base,
-		Network: session.Config().EndpointNetwork(),
-		Token: func(ctx context.Context, rejected string) (secret.Text, error) {
-			token, err := session.Token(ctx, rejected)
-			return token.Access, err
-		},
-		Another: func(ctx context.Context, doubted string) (secret.Text, error) {
-			token, err := session.Another(ctx, doubted)
-			return token.Access, err
-		},
-	}, g.app.log.Logger)
+	another := func(ctx context.Context, doubted string) (secret.Text, error) {
+		token, err := session.Another(ctx, doubted)
+		return token.Access, err
+	}
+	var endpoints []gateway.Endpoint
+	for _, e := range session.Config().Endpoints() {
+		base, err := url.Parse(e.BaseURL)
+		if err != nil {
+			return nil, err
+		}
+		endpoints = append(endpoints, gateway.Endpoint{
+			ID: e.ID, BaseURL: base, Network: session.Config().EndpointNetwork(), Token: token, Another: another,
+		})
+	}
+	return gateway.New(endpoints, g.app.log.Logger)
+}
+
+// otherAddresses tells where the gateway has the endpoints beside that of llm_base_url.
+func (a *app) otherAddresses(w io.Writer, port int) {
+	config, err := a.config()
+	if err != nil {
+		return // which each request is told
+	}
+	for _, e := range config.Others {
+		fmt.Fprintf(w, "The endpoint %s is at %s.\n", e.ID, gateway.BaseURL(port, e.ID))
+	}
 }
 
 func (g *gatewayServer) close() {
@@ -165,7 +181,7 @@ before it is refused from now on.`,
 				return err
 			}
 			if settings.Port != 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "For the base URL %s:\n", gateway.BaseURL(settings.Port))
+				fmt.Fprintf(cmd.ErrOrStderr(), "For the base URL %s:\n", gateway.BaseURL(settings.Port, ""))
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), key.Reveal())
 			return err
@@ -189,7 +205,8 @@ func (a *app) gatewayStatusCommand() *cobra.Command {
 			case settings.Port == 0 || !listens(settings.Port):
 				return problem.New(problem.Network, "The gateway is not running.", `Run "oci-oidc-helper gateway", or "oci-oidc-helper gateway install".`)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The gateway answers at %s.\n", gateway.BaseURL(settings.Port))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The gateway answers at %s.\n", gateway.BaseURL(settings.Port, ""))
+			a.otherAddresses(cmd.OutOrStdout(), settings.Port)
 			return err
 		},
 	}

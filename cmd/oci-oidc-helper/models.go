@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
@@ -23,8 +27,8 @@ func (a *app) modelsCommand() *cobra.Command {
 	var asJSON, refresh bool
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List the endpoint's models, as OpenCode is told them",
-		Long: `List the endpoint's models with their limits in tokens, as OpenCode is told them
+		Short: "List the models of each endpoint, as OpenCode is told them",
+		Long: `List the models of each endpoint with their limits in tokens, as OpenCode is told them
 where opencode.json lists none: as they are known, or asked for where they are not.`,
 		Example: `  oci-oidc-helper models
   oci-oidc-helper models --refresh
@@ -36,23 +40,39 @@ where opencode.json lists none: as they are known, or asked for where they are n
 				return err
 			}
 			defer session.Close()
-			kept := tokens.OpenModels(a.places, session.Config())
-			models, askedAt := kept.Load()
-			if refresh || len(models) == 0 {
-				if models, err = session.FetchModels(cmd.Context(), kept); err != nil {
-					return err
+			endpoints := session.Config().Endpoints()
+			known := map[string]map[string]endpoint.Models{} // as provider in opencode.json
+			var failed error                                 // the first: another endpoint's models are shown all the same
+			for _, e := range endpoints {
+				kept := tokens.OpenModels(a.places, session.Config(), e)
+				models, askedAt := kept.Load()
+				if refresh || len(models) == 0 {
+					if models, err = session.FetchModels(cmd.Context(), e, kept); err != nil {
+						failed = cmp.Or(failed, err)
+						continue
+					}
+					askedAt = time.Now()
 				}
-				askedAt = time.Now()
+				known[e.Provider()] = map[string]endpoint.Models{"models": models}
+				if asJSON {
+					continue
+				}
+				if len(endpoints) > 1 {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s\n", e.Provider())
+				}
+				showModels(cmd.OutOrStdout(), models)
+				fmt.Fprintf(cmd.ErrOrStderr(), "As %s told at %s.\n", e.BaseURL, words.Clock(askedAt, time.Now()))
 			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), models)
+			switch {
+			case asJSON && len(endpoints) > 1:
+				err = printJSON(cmd.OutOrStdout(), known)
+			case asJSON && failed == nil:
+				err = printJSON(cmd.OutOrStdout(), known[config.Provider]["models"])
 			}
-			showModels(cmd.OutOrStdout(), models)
-			fmt.Fprintf(cmd.ErrOrStderr(), "As %s told at %s.\n", session.Config().BaseURL, words.Clock(askedAt, time.Now()))
-			return nil
+			return cmp.Or(failed, err)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, in the shape of provider.*.models in opencode.json")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, in the shape of provider.*.models in opencode.json; of provider for several endpoints")
 	cmd.Flags().BoolVar(&refresh, "refresh", false, "ask the endpoint in any case")
 	return cmd
 }
@@ -86,14 +106,28 @@ const modelsPatience = 3 * time.Second
 func (a *app) learnModels(cmd *cobra.Command, session *oidc.Session) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), modelsPatience)
 	defer cancel()
-	models, err := session.FetchModels(ctx, tokens.OpenModels(a.places, session.Config()))
-	if err != nil {
-		a.log.Info("the endpoint told no models", "problem", problem.From(err))
+	var all sync.WaitGroup
+	var count atomic.Int32
+	endpoints := session.Config().Endpoints()
+	for _, e := range endpoints {
+		all.Go(func() {
+			models, err := session.FetchModels(ctx, e, tokens.OpenModels(a.places, session.Config(), e))
+			if err != nil {
+				a.log.Info("the endpoint told no models", "provider", e.Provider(), "problem", problem.From(err))
+			}
+			count.Add(int32(len(models)))
+		})
+	}
+	all.Wait()
+	if count.Load() == 0 {
 		return
 	}
-	plural := "s"
-	if len(models) == 1 {
+	have, plural := "The endpoint has", "s"
+	if len(endpoints) > 1 {
+		have = "The endpoints have"
+	}
+	if count.Load() == 1 {
 		plural = ""
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "The endpoint has %d model%s; \"oci-oidc-helper models\" lists them.\n", len(models), plural)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s %d model%s; \"oci-oidc-helper models\" lists them.\n", have, count.Load(), plural)
 }

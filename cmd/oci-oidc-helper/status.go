@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
@@ -109,7 +110,9 @@ func showStatus(w io.Writer, s statusReport) {
 	}
 	row("Refresh", refreshing(s.StatusResult))
 	row("Domain", s.Domain)
-	row("Endpoint", s.Endpoint)
+	for i, line := range endpoint.Lines(s.Endpoint, s.Endpoints) {
+		row([]string{"Endpoint", ""}[min(i, 1)], line)
+	}
 	row("Method", s.AuthMethod)
 	row("Configuration", s.ConfigPath)
 	for _, line := range s.Managed.Text(s.ConfigPath) {

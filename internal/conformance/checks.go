@@ -216,10 +216,10 @@ var checks = []check{
 			if err := s.domain.Revoke`, "TestDisconnect"},
 
 	// The conversation with the shim.
-	{"a token comes with its endpoint", "rpc/methods.go", `s.endpoint != nil && s.endpointSession == session {`, `s.endpoint != nil {`, "TestATokenComesWithItsEndpoint"},
+	{"a token comes with its endpoint", "rpc/methods.go", `known != nil && s.endpointSession == session {`, `known != nil {`, "TestATokenComesWithItsEndpoint"},
 	{"no token goes through a proxy in the clear", "rpc/opencode/endpoint.go", `runtime == Bun && seenByProxy(to)`, `runtime == "?" && seenByProxy(to)`, "TestWhereATokenMayGo"},
 	{"the endpoint's certificate is checked", "rpc/opencode/endpoint.go", `unchecked == "0" && runtime == Node`, `unchecked == "?" && runtime == Node`, "TestWhereATokenMayGo"},
-	{"a session is given up only where the token is meant", "rpc/explain.go", `token, err = session.Another(ctx, refused)`, `token, err = session.Token(ctx, refused)`, "TestExplainRefusals"},
+	{"a session is given up only where the token is meant", "rpc/explain.go", `token, err = session.Another(ctx, p.Fingerprint)`, `token, err = session.Token(ctx, p.Fingerprint)`, "TestExplainRefusals"},
 	{"a line's length", "rpc/lines/lines.go", `if len(long) > MaxLine && err == nil {`, `if len(long) > 10*MaxLine && err == nil {`, "TestBadLines"},
 	{"UTF-8", "rpc/lines/lines.go", `err != nil || !utf8.Valid(line) || (`, `err != nil || (`, "TestBadLines"},
 	{"a panic is answered", "rpc/server.go", `if fault := recover(); fault != nil {`, `if fault := error(nil); fault != nil {`, "TestAPanicIsAnswered"},

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
@@ -29,7 +28,7 @@ const maxErrorSize = 64 << 10
 
 // An Endpoint is asked for its models.
 type Endpoint struct {
-	BaseURL string // without a trailing slash
+	Address
 	Token   secret.Text
 	Network network.Settings
 }
@@ -51,8 +50,8 @@ func (e Endpoint) Models(ctx context.Context) (Models, error) {
 		return nil, err
 	}
 	if len(models) == 0 {
-		return nil, problem.New(problem.Config, fmt.Sprintf("The endpoint %s lists no models.", e.host()),
-			"Ask who runs the endpoint which ones you may use. "+listYourself)
+		return nil, problem.New(problem.Config, fmt.Sprintf("The endpoint %s lists no models.", e.Host()),
+			"Ask who runs the endpoint which ones you may use. "+e.listYourself())
 	}
 	return models, nil
 }
@@ -88,7 +87,7 @@ func (e Endpoint) list(ctx context.Context, address string) (list, int, error) {
 func (e Endpoint) get(ctx context.Context, address string) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return 0, nil, problem.New(problem.Config, "llm_base_url is not a web address.", "Write it as https://host/v1.").Because(err)
+		return 0, nil, problem.New(problem.Config, e.Key()+" is not a web address.", "Write it as https://host/v1.").Because(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+e.Token.Reveal())
 	req.Header.Set("Accept", "application/json")
@@ -115,7 +114,9 @@ func (e Endpoint) get(ctx context.Context, address string) (status int, body []b
 	return resp.StatusCode, body, nil
 }
 
-const listYourself = "Until then, name the models that you use under provider.oci-oidc.models in opencode.json."
+func (e Endpoint) listYourself() string {
+	return fmt.Sprintf("Until then, name the models that you use under provider.%s.models in opencode.json.", e.Provider())
+}
 
 func (e Endpoint) unreachable(req *http.Request, err error) *problem.Problem {
 	ctx := req.Context()
@@ -133,29 +134,22 @@ func (e Endpoint) unreachable(req *http.Request, err error) *problem.Problem {
 func (e Endpoint) refusal(status int) *problem.Problem {
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s does not list its models with this token (%d).", e.host(), status),
-			`Run "oci-oidc-helper doctor" to see why. `+listYourself)
+		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s does not list its models with this token (%d).", e.Host(), status),
+			`Run "oci-oidc-helper doctor" to see why. `+e.listYourself())
 	case status >= 300 && status < 400:
-		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s leads elsewhere when asked for its models (%d).", e.host(), status),
-			"Write the address that it leads to as llm_base_url; the token follows no redirect.")
+		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s leads elsewhere when asked for its models (%d).", e.Host(), status),
+			fmt.Sprintf("Write the address that it leads to as %s; the token follows no redirect.", e.Key()))
 	case status == http.StatusTooManyRequests, status >= 500:
-		return problem.New(problem.Network, fmt.Sprintf("The endpoint %s is in trouble: asked for its models, it answers %d.", e.host(), status),
-			"Try again in a moment. "+listYourself).Passing()
+		return problem.New(problem.Network, fmt.Sprintf("The endpoint %s is in trouble: asked for its models, it answers %d.", e.Host(), status),
+			"Try again in a moment. "+e.listYourself()).Passing()
 	default:
-		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s has no list of models at %s/models (%d).", e.host(), e.BaseURL, status),
-			"Check the path of llm_base_url, which usually ends in /v1. If it is right, name the models that you use under provider.oci-oidc.models in opencode.json.")
+		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s has no list of models at %s/models (%d).", e.Host(), e.BaseURL, status),
+			fmt.Sprintf("Check the path of %s, which usually ends in /v1. If it is right, name the models that you use under provider.%s.models in opencode.json.", e.Key(), e.Provider()))
 	}
 }
 
 // unusable is the problem of an answer that is no list of models.
 func (e Endpoint) unusable() *problem.Problem {
-	return problem.New(problem.Network, fmt.Sprintf("What %s answers is no list of models.", e.host()),
-		"Check llm_base_url; a sign-in page of the network or a proxy may be in between. "+listYourself)
-}
-
-func (e Endpoint) host() string {
-	if u, err := url.Parse(e.BaseURL); err == nil {
-		return u.Host
-	}
-	return "llm_base_url"
+	return problem.New(problem.Network, fmt.Sprintf("What %s answers is no list of models.", e.Host()),
+		"Check "+e.Key()+"; a sign-in page of the network or a proxy may be in between. "+e.listYourself())
 }

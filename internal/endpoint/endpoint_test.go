@@ -32,7 +32,7 @@ func served(t *testing.T, base string, answers map[string]http.HandlerFunc) (End
 		http.NotFound(w, r)
 	}))
 	t.Cleanup(server.Close)
-	return Endpoint{BaseURL: server.URL + base, Token: secret.New(token)}, &asked
+	return Endpoint{Address: Address{BaseURL: server.URL + base}, Token: secret.New(token)}, &asked
 }
 
 func says(body string) http.HandlerFunc {

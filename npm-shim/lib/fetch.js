@@ -2,6 +2,7 @@
 // (`withToken`), to the endpoint of the lease alone (`addressed`). The one repeat after a
 // refused token is in `settled`; the helper decides whether to repeat (rpc/explain.go).
 import { createHash } from 'node:crypto'
+import { PROVIDER } from './helper.js'
 import { Problem } from './problem.js'
 
 /** @import { Explained, Fetch, Lease } from './interface.d.ts' */
@@ -16,9 +17,10 @@ const ERROR_LIMIT = 10_000
  * each step on the way, most of all an asynchronous one, costs microseconds.
  * @param {Helper} helper
  * @param {string} baseURL that the host was told, or ''; the current one takes its place
+ * @param {string} [provider] whose endpoint it is
  * @returns {Fetch}
  */
-export function createFetch(helper, baseURL) {
+export function createFetch(helper, baseURL, provider = PROVIDER) {
   const told = baseURL.replace(/\/*$/, '/')
   return async (input, init) => {
     const plain = typeof input === 'string' && (init?.body == null || typeof init.body === 'string')
@@ -26,22 +28,19 @@ export function createFetch(helper, baseURL) {
     const signal = options?.signal ?? undefined
     const failed = (/** @type {any} */ error) => {
       if (signal?.aborted) throw error
-      return explained(helper, { code: String(error?.cause?.code ?? error?.code ?? '') }, error)
+      return explained(helper, { provider, code: String(error?.cause?.code ?? error?.code ?? '') }, error)
     }
     const send = (/** @type {Lease} */ lease) => {
       const address = addressed(target, lease, told)
       if (address) return globalThis.fetch(address, withToken(options, lease)).catch(failed)
-      return explained(helper, { address: new URL(target).origin }, new Error('The request goes to another origin.'))
+      return explained(helper, { provider, address: new URL(target).origin }, new Error('It goes to another origin.'))
     }
-    const lent = helper.lease()
-    const lease = lent ?? (await helper.borrow({ signal }))
+    const lent = helper.lease(provider)
+    const lease = lent ?? (await helper.borrow({ signal, provider }))
     const sent = send(lease)
-    if (lent) helper.used()
-    const response = await sent
-    if (response.ok) helper.served = Date.now()
-    if (response.ok) return response
+    if (lent) helper.used(provider)
     const request = typeof options?.body === 'string' ? options.body.slice(0, 256) : ''
-    return settled(helper, lease, response, send, { signal, request })
+    return settled(helper, lease, await sent, send, { signal, request })
   }
 }
 
@@ -56,16 +55,17 @@ export function createFetch(helper, baseURL) {
  * @returns {Promise<Response>}
  */
 export async function settled(helper, lease, response, again, { signal, request, repeated = false } = {}) {
-  if (response.ok) helper.served = Date.now()
+  const { provider } = lease
+  if (response.ok) helper.served[provider] = Date.now()
   if (response.ok) return response
   const fingerprint = createHash('sha256').update(lease.token).digest('hex').slice(0, 16)
-  const served = Date.now() - helper.served
-  const shown = { fingerprint, request, repeated, served, ...(await beginning(response)) }
+  const served = Date.now() - (helper.served[provider] ?? 0)
+  const shown = { provider, fingerprint, request, repeated, served, ...(await beginning(response)) }
   /** @type {Explained} */
   const { problem, token, status = response.status, headers, body } = await explain(helper, shown, signal)
   if (problem) throw Problem.fromWire(problem)
   if (!token || repeated) return new Response(body || null, { status: Math.min(Math.max(status, 200), 599), headers })
-  const renewed = helper.accept(token)
+  const renewed = helper.accept(token, provider)
   return settled(helper, renewed, await again(renewed), again, { signal, request, repeated: true })
 }
 

@@ -8,6 +8,8 @@ import { Wire } from './wire.js'
 /** @import { CallOptions, Lease, Token } from './interface.d.ts' */
 /** @typedef {Lease & { wall: number, steady: number, length: number }} TimedLease by both clocks, in milliseconds */
 
+/** The provider of llm_base_url; those of other endpoints begin with it. */
+export const PROVIDER = 'oci-oidc'
 const PROTOCOL = 1
 const HELLO_LIMIT = 10_000
 const FIRST_PAUSE = 250
@@ -34,8 +36,8 @@ export function acquire(directory, host) {
 
 export class Helper {
   users = 0
-  /** When a request was last answered with success, in milliseconds. */
-  served = 0
+  /** @type {Record<string, number>} when each provider's endpoint last answered with success, in milliseconds */
+  served = {}
   #hello
   /** @type {Wire | undefined} */
   #wire
@@ -44,12 +46,9 @@ export class Helper {
   #released = false
   // A helper that is lost again and again is started less and less often.
   #pause = 0
-  // The lease is void once the session has changed: an answer from before comes too late.
-  /** @type {TimedLease | undefined} */
-  #lease
-  #session = {}
-  /** @type {object | undefined} the session that the next lease was asked for */
-  #asking
+  // Each provider has a lease. All are void once a session has changed, with what is asked for then.
+  #leases = noLeases()
+  #providers = new Set([PROVIDER])
 
   /**
    * @param {string} directory
@@ -73,8 +72,8 @@ export class Helper {
    * The token that may be used now: nothing is asked.
    * @returns {TimedLease | undefined}
    */
-  lease() {
-    const lease = this.#lease
+  lease(provider = PROVIDER) {
+    const lease = this.#leases.lent.get(provider)
     if (!lease || this.#wire?.lost) return undefined
     // A clock can be set back, and the steady one stands still while the computer sleeps.
     const wall = Date.now() - lease.wall
@@ -82,41 +81,45 @@ export class Helper {
   }
 
   /** Asks in the background for the next lease. */
-  used() {
-    if (this.#wire && !this.#wire.lost && this.#asking !== this.#session) void this.#renewLease(this.#wire)
+  used(provider = PROVIDER) {
+    this.#providers.add(provider)
+    if (this.#wire && !this.#wire.lost && !this.#leases.asked.has(provider)) void this.#renewLease(this.#wire, provider)
   }
 
-  /** @param {Wire} wire */
-  async #renewLease(wire) {
-    const session = this.#session
-    this.#asking = session
+  /**
+   * @param {Wire} wire
+   * @param {string} provider
+   */
+  async #renewLease(wire, provider) {
+    const leases = this.#leases
+    leases.asked.add(provider)
     try {
-      this.accept(await wire.request('getToken', {}, { background: true }), session)
+      this.accept(await wire.request('getToken', { provider }, { background: true }), provider, leases)
     } catch {
       // Whoever needs a token meets the same trouble.
-      if (session === this.#session) this.#lease = undefined
+      leases.lent.delete(provider)
     }
-    if (this.#asking === session) this.#asking = undefined
+    leases.asked.delete(provider)
   }
 
   /**
    * Asks for a lease, and waits.
-   * @param {{ signal?: AbortSignal }} [options]
+   * @param {{ signal?: AbortSignal, provider?: string }} [options]
    */
-  async borrow(options) {
-    const session = this.#session
-    return this.accept(await this.call('getToken', {}, options), session)
+  async borrow({ signal, provider = PROVIDER } = {}) {
+    const leases = this.#leases
+    return this.accept(await this.call('getToken', { provider }, { signal }), provider, leases)
   }
 
   /**
    * Takes over a token that the helper has sent.
    * @param {Token} token
-   * @param {object} [session] of which it is
-   * @returns {TimedLease}
+   * @param {string} [provider]
+   * @param {ReturnType<typeof noLeases>} [leases] among which it was asked for
    */
-  accept(token, session = this.#session) {
-    const lease = leaseOf(token)
-    if (session === this.#session) this.#lease = lease
+  accept(token, provider = PROVIDER, leases = this.#leases) {
+    const lease = leaseOf(token, provider)
+    leases.lent.set(provider, lease)
     return lease
   }
 
@@ -157,12 +160,12 @@ export class Helper {
     if (this.#wire && !this.#wire.lost) return this.#wire
     if (this.#wire?.lost && performance.now() < this.#wire.lostAt + this.#pause) throw this.#wire.lost
     if (this.#wire) this.#pause = Math.min(this.#pause * 2 || FIRST_PAUSE, LONGEST_PAUSE)
-    this.#forgetLease()
+    this.#leases = noLeases()
     const wire = launch((child) => new Wire(child, (method, params) => this.#notified(wire, method, params)))
     this.#wire = wire
     const options = { limit: HELLO_LIMIT, background: true }
     wire.request('initialize', this.#hello, options).catch((problem) => wire.end(problem))
-    this.used()
+    this.#renewLeases()
     return wire
   }
 
@@ -173,24 +176,24 @@ export class Helper {
    */
   #notified(wire, method, params) {
     if (wire !== this.#wire || wire.lost) return
-    if (method === 'session/changed') {
-      this.#forgetLease()
-      this.used()
-    }
+    if (method === 'session/changed') this.#renewLeases()
     for (const listener of this.#listeners) listener(method, params)
   }
 
-  #forgetLease() {
-    this.#lease = undefined
-    this.#session = {}
+  #renewLeases() {
+    this.#leases = noLeases()
+    for (const provider of this.#providers) this.used(provider)
   }
 }
 
+const noLeases = () => ({ lent: /** @type {Map<string, TimedLease>} */ (new Map()), asked: new Set() })
+
 /**
  * @param {Partial<Token> | null} token
+ * @param {string} provider
  * @returns {TimedLease}
  */
-function leaseOf(token) {
+function leaseOf(token, provider) {
   const { accessToken, useUntil = '', baseURL, tls } = token ?? {}
   if (typeof accessToken !== 'string' || !URL.canParse(String(baseURL))) {
     throw new Problem('internal', 'oci-oidc-helper sent no token.', 'Restart OpenCode; if it happens again, report it.')
@@ -198,7 +201,7 @@ function leaseOf(token) {
   const wall = Date.now()
   const [prefix, { origin }] = [String(baseURL).replace(/\/*$/, '/'), new URL(String(baseURL))]
   const times = { wall, steady: performance.now(), length: Date.parse(useUntil) - wall || 0 }
-  return { token: accessToken, authorization: `Bearer ${accessToken}`, origin, prefix, tls, ...times }
+  return { provider, token: accessToken, authorization: `Bearer ${accessToken}`, origin, prefix, tls, ...times }
 }
 
 const closed = () => new Problem('cancelled', 'OpenCode has closed this project.', 'Start OpenCode again.')

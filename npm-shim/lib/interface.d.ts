@@ -12,16 +12,16 @@
 export function acquire(directory: string, host: 'opencode-1' | 'opencode-2'): Helper
 
 export interface Helper {
-  /** When a request was last answered with success, in milliseconds since 1970; 0 for never. */
-  served: number
-  /** The token that may be used now, without asking and without waiting. */
-  lease(): Lease | undefined
-  /** Asks in the background for the next lease; call it after each use. */
-  used(): void
+  /** When each provider's endpoint last answered with success, in milliseconds since 1970. */
+  served: Record<string, number>
+  /** The token that a provider may use now, without asking and without waiting. */
+  lease(provider?: string): Lease | undefined
+  /** Asks in the background for the provider's next lease; call it after each use. */
+  used(provider?: string): void
   /** Asks for a lease and waits. */
-  borrow(options?: { signal?: AbortSignal }): Promise<Lease>
+  borrow(options?: { signal?: AbortSignal; provider?: string }): Promise<Lease>
   /** Takes over a token that came with another answer. */
-  accept(token: Token): Lease
+  accept(token: Token, provider?: string): Lease
   /**
    * Calls a method. A helper that dies or falls silent is replaced and the call is
    * repeated once, unless `once` is set. Rejects with a Problem, or with signal's reason.
@@ -43,12 +43,14 @@ export interface CallOptions {
 
 /** A token together with the endpoint that it is for: they come in one message. */
 export interface Lease {
+  /** Which of the host's providers it is for; each has an endpoint of its own. */
+  provider: string
   token: string
   /** "Bearer …" */
   authorization: string
-  /** The origin of llm_base_url: the token goes there and nowhere else. */
+  /** The endpoint's origin: the token goes there and nowhere else. */
   origin: string
-  /** llm_base_url with one slash at its end. */
+  /** The endpoint's base URL with one slash at its end. */
   prefix: string
   /** For Bun's fetch, as it is: the checked ca_file, and that certificates are verified. */
   tls?: { rejectUnauthorized: true; ca?: string }
@@ -76,7 +78,7 @@ export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promi
  * host was told; the current one takes its place. Rejects with a Problem, or with the
  * network's own error if that may pass.
  */
-export function createFetch(helper: Helper, baseURL: string): Fetch
+export function createFetch(helper: Helper, baseURL: string, provider?: string): Fetch
 
 /**
  * The end of a request: an answer that is no success is shown to the helper, which says
@@ -109,7 +111,7 @@ export interface Initialized {
   helper: { version: string; platform: string }
 }
 
-/** getToken {rejected?} */
+/** getToken {provider, rejected?} */
 export interface Token {
   accessToken: string
   tokenType: string
@@ -121,10 +123,11 @@ export interface Token {
 }
 
 /**
- * explain {fingerprint, status, headers, body, request, repeated, served}: an answer that is
- * no success, with the beginnings of its body and of the request's, and for how many
+ * explain {provider, fingerprint, status, headers, body, request, repeated, served}: an answer
+ * that is no success, with the beginnings of its body and of the request's, and for how many
  * milliseconds no other was a success.
- * explain {code, message}: a fetch that failed. explain {address}: a request to another origin.
+ * explain {provider, code}: a fetch that failed. explain {provider, address}: a request to
+ * another origin.
  * An empty answer means that there is nothing to say: a fault passes as it is.
  */
 export interface Explained {

@@ -237,9 +237,35 @@ test('the token goes to the origin of the lease and nowhere else', async (t) => 
   })
   const { fetch, asked } = await endpoint(t, actions, accept('T1'))
   await assert.rejects(fetch(`${elsewhere.origin}/v1/chat/completions`, POST), /Elsewhere/)
-  assert.deepEqual(asked('explain')[0].params, { address: elsewhere.origin })
+  assert.deepEqual(asked('explain')[0].params, { provider: 'oci-oidc', address: elsewhere.origin })
   await assert.rejects(fetch(`${elsewhere.origin}/v1/chat/completions`, POST), /another origin/)
   assert.equal(elsewhere.requests.length, 0)
+})
+
+test('each provider has the token, the endpoint and the successes of its own', async (t) => {
+  const first = await serve(t, (_, response) => response.end('answer'))
+  const second = await serve(t, (_, response) => response.end('answer'))
+  const ofFirst = token('T1', { baseURL: `${first.origin}/v1`, minutes: 5 })
+  const ofSecond = token('T2', { baseURL: `${second.origin}/v1`, minutes: 5 })
+  const { helper, asked } = scriptedHelper(t, {
+    lend: [ofFirst],
+    getToken: [ofSecond, ofFirst, ofSecond, ofFirst],
+    explain: [{ result: { problem: { kind: 'config', message: 'Elsewhere.' } } }],
+  })
+  await eventually(() => helper.lease() !== undefined)
+  const one = createFetch(helper, `${first.origin}/v1`)
+  const other = createFetch(helper, `${second.origin}/v1`, 'oci-oidc-qwen')
+  await other(`${second.origin}/v1/chat`, POST)
+  assert.deepEqual(Object.keys(helper.served), ['oci-oidc-qwen'])
+  assert.equal(asked('getToken')[0].params.provider, 'oci-oidc-qwen')
+  await one(`${first.origin}/v1/chat`, POST)
+  await assert.rejects(other(`${first.origin}/v1/chat`, POST), /Elsewhere/)
+  await assert.rejects(one(`${second.origin}/v1/chat`, POST), /Elsewhere/)
+  const [fromOther, fromOne] = asked('explain')
+  assert.deepEqual(fromOther.params, { provider: 'oci-oidc-qwen', address: first.origin })
+  assert.deepEqual(fromOne.params, { provider: 'oci-oidc', address: second.origin })
+  const sent = [first, second].map(({ requests }) => requests.map(({ headers }) => headers.authorization))
+  assert.deepEqual(sent, [['Bearer T1'], ['Bearer T2']])
 })
 
 test('an endpoint that moved is followed where the lease says', async (t) => {

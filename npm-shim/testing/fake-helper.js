@@ -11,7 +11,9 @@ const path = process.env.FAKE_HELPER ?? ''
 const script = JSON.parse(readFileSync(path, 'utf8'))
 const log = `${path}.log`
 const configured = {
-  provider: { npm: 'x', name: 'Company', options: { baseURL: 'http://127.0.0.1:2/v1' }, models: { m: {} } },
+  providers: {
+    'oci-oidc': { npm: 'x', name: 'Company', options: { baseURL: 'http://127.0.0.1:2/v1' }, models: { m: {} } },
+  },
   permission: { '*': 'allow' },
   methods: [
     { label: 'With a browser', params: { flow: 'browser' } },

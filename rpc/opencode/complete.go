@@ -1,27 +1,32 @@
 package opencode
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // Own is what the person wrote in opencode.json.
 type Own struct {
-	Worktree   string          `json:"worktree"`
-	Model      string          `json:"model"`
-	SmallModel string          `json:"small_model"`
-	Provider   json.RawMessage `json:"provider"` // of provider.oci-oidc alone
-	Permission json.RawMessage `json:"permission"`
-	Agent      json.RawMessage `json:"agent"`
-	Mode       json.RawMessage `json:"mode"`
+	Worktree   string                     `json:"worktree"`
+	Model      string                     `json:"model"`
+	SmallModel string                     `json:"small_model"`
+	Providers  map[string]json.RawMessage `json:"providers"` // of those that are this plugin's
+	Permission json.RawMessage            `json:"permission"`
+	Agent      json.RawMessage            `json:"agent"`
+	Mode       json.RawMessage            `json:"mode"`
 }
 
 // Completed is the same, completed, and what else OpenCode 1 shows of the plugin.
 type Completed struct {
-	Provider   json.RawMessage `json:"provider"`
+	Providers  ordered         `json:"providers"`
 	Permission json.RawMessage `json:"permission"`
 	Agent      json.RawMessage `json:"agent,omitempty"`
 	Mode       json.RawMessage `json:"mode,omitempty"`
@@ -30,25 +35,57 @@ type Completed struct {
 	Commands   []Command       `json:"commands"`
 }
 
-// Complete completes the configuration of OpenCode 1. What the person wrote wins.
-func Complete(own Own, baseURL string, known endpoint.Models, methods []SignInMethod, p store.Places, protected guard.Protected) Completed {
-	written := own.Provider
+// A Known is an endpoint of the configuration with its models, as far as it has told them.
+type Known struct {
+	config.Endpoint
+	Models endpoint.Models
+}
+
+// Complete completes the configuration of OpenCode 1. What the person wrote wins. Where no
+// endpoint is known, OpenCode has the providers that its own configuration names, so that
+// a request says what is wrong.
+func Complete(own Own, endpoints []Known, methods []SignInMethod, p store.Places, protected guard.Protected) Completed {
+	var providers ordered
+	for _, e := range endpoints {
+		providers.set(e.Provider(), own.provider(e.Provider(), e.Name, e.BaseURL, e.Models))
+	}
+	if len(endpoints) == 0 {
+		for _, id := range own.named() {
+			providers.set(id, own.provider(id, "", PlaceholderBaseURL, nil))
+		}
+	}
+	rules := denyRulesFor(p, protected, own.Worktree)
+	return Completed{
+		Providers: providers, Permission: rules.addTo(own.Permission),
+		Agent: rules.addToAgents(own.Agent), Mode: rules.addToAgents(own.Mode),
+		Methods: methods, Tools: tools, Commands: commands,
+	}
+}
+
+// provider is the entry of a provider, completed.
+func (own Own) provider(id, name, baseURL string, known endpoint.Models) json.RawMessage {
+	written := own.Providers[id]
 	if json.Unmarshal(written, &ordered{}) != nil {
 		written = json.RawMessage("{}")
 	}
 	entry := merged(encode(ordered{
 		{"npm", encode("@ai-sdk/openai-compatible")},
-		{"name", encode(ProviderName)},
+		{"name", encode(cmp.Or(name, ProviderName))},
 		{"options", encode(map[string]string{"baseURL": baseURL})},
 	}), written)
 	var complete ordered
 	_ = json.Unmarshal(entry, &complete)
-	complete.set("models", models(known, complete.get("models"), own.Model, own.SmallModel))
+	complete.set("models", models(known, complete.get("models"), id, own.Model, own.SmallModel))
+	return encode(complete)
+}
 
-	rules := denyRulesFor(p, protected, own.Worktree)
-	return Completed{
-		Provider: encode(complete), Permission: rules.addTo(own.Permission),
-		Agent: rules.addToAgents(own.Agent), Mode: rules.addToAgents(own.Mode),
-		Methods: methods, Tools: tools, Commands: commands,
+// named are the providers of this plugin that OpenCode's configuration names.
+func (own Own) named() []string {
+	ids := slices.Sorted(maps.Keys(own.Providers))
+	for _, model := range []string{own.Model, own.SmallModel} {
+		id, _, _ := strings.Cut(model, "/")
+		ids = append(ids, id)
 	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, config.Provider+"-") })
+	return append([]string{config.Provider}, ids...)
 }

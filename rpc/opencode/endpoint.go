@@ -18,8 +18,9 @@ import (
 // An EndpointInfo is where a token may go, and how. It crosses the wire together with the
 // token, so that no token is sent to the endpoint of another session.
 type EndpointInfo struct {
-	BaseURL string   `json:"baseURL"`
-	TLS     *TLSInfo `json:"tls,omitempty"`
+	Provider string   `json:"-"`
+	BaseURL  string   `json:"baseURL"`
+	TLS      *TLSInfo `json:"tls,omitempty"`
 }
 
 // TLSInfo are options of Bun's fetch.
@@ -28,15 +29,19 @@ type TLSInfo struct {
 	CA                 string `json:"ca,omitempty"`
 }
 
-// EndpointFor is how OpenCode, in a runtime of its own, may send a token to the endpoint.
+// EndpointFor is how OpenCode, in a runtime of its own, may send a token to an endpoint.
 // Its fetch goes by the environment: HTTPS_PROXY and NO_PROXY, NODE_EXTRA_CA_CERTS and
 // SSL_CERT_FILE. Added here is ca_file; taken away is NODE_TLS_REJECT_UNAUTHORIZED, by
 // which anybody could have the token.
-func EndpointFor(c config.Config, runtime string) (*EndpointInfo, error) {
-	info := &EndpointInfo{BaseURL: c.BaseURL}
-	to, err := url.Parse(c.BaseURL)
+func EndpointFor(c config.Config, provider, runtime string) (*EndpointInfo, error) {
+	e, ok := c.Endpoint(provider)
+	if !ok {
+		return nil, NoEndpoint(c, provider)
+	}
+	info := &EndpointInfo{Provider: e.Provider(), BaseURL: e.BaseURL}
+	to, err := url.Parse(e.BaseURL)
 	if err != nil {
-		return nil, problem.New(problem.Config, "llm_base_url is not a web address.", "Write it as https://host/v1.").Because(err)
+		return nil, problem.New(problem.Config, e.Key()+" is not a web address.", "Write it as https://host/v1.").Because(err)
 	}
 	if to.Scheme == "http" {
 		if runtime == Bun && seenByProxy(to) {
@@ -85,43 +90,37 @@ func seenByProxy(to *url.URL) bool {
 
 // Misdirected is the problem of a request that was to go to another address than the
 // endpoint's.
-func Misdirected(c config.Config, address string) *problem.Problem {
+func Misdirected(c config.Config, e config.Endpoint, address string) *problem.Problem {
 	return problem.New(problem.Config,
-		fmt.Sprintf("The request goes to %s, but llm_base_url in %s is at %s: the token is sent there and nowhere else.", address, c.Path, Origin(c)),
-		"Make options.baseURL of the provider in opencode.json agree with llm_base_url, or remove it.")
+		fmt.Sprintf("The request goes to %s, but %s in %s is at %s: the token is sent there and nowhere else.", address, e.Key(), c.Path, e.Origin()),
+		fmt.Sprintf("Make options.baseURL of the provider in opencode.json agree with %s, or remove it.", e.Key()))
 }
 
-// Origin is the endpoint's scheme and host.
-func Origin(c config.Config) string {
-	u, err := url.Parse(c.BaseURL)
-	if err != nil {
-		return c.BaseURL
-	}
-	return u.Scheme + "://" + u.Host
+// NoEndpoint is the problem of a provider whose endpoint the configuration does not have,
+// or no longer.
+func NoEndpoint(c config.Config, provider string) *problem.Problem {
+	return problem.New(problem.Config, fmt.Sprintf("The configuration %s has no endpoint for OpenCode's provider %q.", c.Path, provider),
+		"Write it under endpoints, or start OpenCode again and choose a model of another provider.")
 }
 
 // ProxyRefused is the problem of an endpoint behind a proxy that wants a password.
-func ProxyRefused(c config.Config) *problem.Problem {
+func ProxyRefused(e config.Endpoint) *problem.Problem {
 	return problem.New(problem.Network,
-		fmt.Sprintf("The proxy on the way to %s wants a user name and password, or does not accept those that it was given.", host(c)),
+		fmt.Sprintf("The proxy on the way to %s wants a user name and password, or does not accept those that it was given.", e.Host()),
 		"Put them into HTTPS_PROXY, as http://user:password@host:port, with special characters percent-encoded.")
 }
 
 // NoModels is the problem of a request that names the placeholder for a model.
-func NoModels(c config.Config) *problem.Problem {
+func NoModels(e config.Endpoint) *problem.Problem {
 	return problem.New(problem.Config,
-		fmt.Sprintf("You are signed in, but no models of %s are known yet.", host(c)),
-		`Start OpenCode again. If there are none then either, "oci-oidc-helper models --refresh" tells why; you can also name them under provider.oci-oidc.models in opencode.json.`)
-}
-
-func host(c config.Config) string {
-	return strings.TrimPrefix(strings.TrimPrefix(Origin(c), "https://"), "http://")
+		fmt.Sprintf("You are signed in, but no models of %s are known yet.", e.Host()),
+		fmt.Sprintf(`Start OpenCode again. If there are none then either, "oci-oidc-helper models --refresh" tells why; you can also name them under provider.%s.models in opencode.json.`, e.Provider()))
 }
 
 // FetchFailed is the problem of a fetch that failed with a code of its runtime, or nil
 // where that may pass, and the host tries again.
-func FetchFailed(c config.Config, runtime, code string) *problem.Problem {
-	to, err := url.Parse(c.BaseURL)
+func FetchFailed(c config.Config, e config.Endpoint, runtime, code string) *problem.Problem {
+	to, err := url.Parse(e.BaseURL)
 	if err != nil {
 		return nil
 	}
@@ -134,7 +133,7 @@ func FetchFailed(c config.Config, runtime, code string) *problem.Problem {
 	}
 	if strings.Contains(code, "ALTNAME") && net.ParseIP(to.Hostname()) != nil && strings.Contains(to.Host, "[") {
 		return problem.New(problem.TLS, fmt.Sprintf("OpenCode does not accept the certificate of an IPv6 address, %s.", to.Host),
-			fmt.Sprintf("Write a host name in llm_base_url in %s.", c.Path))
+			fmt.Sprintf("Write a host name in %s in %s.", e.Key(), c.Path))
 	}
 	hint := fmt.Sprintf(`If your company inspects connections, name the file of its CA (PEM) as ca_file in %s, or in NODE_EXTRA_CA_CERTS. "oci-oidc-helper doctor" shows the certificate.`, c.Path)
 	if ca := c.Network.CAFile; ca != "" && runtime == Node {
@@ -148,16 +147,16 @@ var certificateCode = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // Redirected is the problem of an endpoint that redirects.
-func Redirected(c config.Config, location string) *problem.Problem {
+func Redirected(c config.Config, e config.Endpoint, location string) *problem.Problem {
 	to := ""
-	if base, err := url.Parse(c.BaseURL); err == nil && location != "" {
+	if base, err := url.Parse(e.BaseURL); err == nil && location != "" {
 		if u, err := base.Parse(location); err == nil {
 			to = fmt.Sprintf(" to %s://%s", u.Scheme, u.Host)
 		}
 	}
 	return problem.New(problem.Config,
-		fmt.Sprintf("The endpoint %s redirects%s; redirects are not followed, so that the token and the prompt stay where they belong.", Origin(c), to),
-		fmt.Sprintf("Set llm_base_url in %s to the address that answers itself, or ask who runs the endpoint.", c.Path))
+		fmt.Sprintf("The endpoint %s redirects%s; redirects are not followed, so that the token and the prompt stay where they belong.", e.Origin(), to),
+		fmt.Sprintf("Set %s in %s to the address that answers itself, or ask who runs the endpoint.", e.Key(), c.Path))
 }
 
 // AsksForPlaceholder reports whether a request names the model that stands where none is

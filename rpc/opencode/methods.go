@@ -2,6 +2,7 @@ package opencode
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
@@ -57,7 +58,7 @@ func MethodsFor(session *oidc.Session, err error) []SignInMethod {
 		flows = signin.Flows(u.Config)
 		// A line each: where one is too long, the dialog breaks it and cuts nothing off.
 		asked = &question{
-			fmt.Sprintf("Trust this project's configuration?\nIt signs you in at\n%s\nand sends your tokens to\n%s", u.Domain(), u.Endpoint()),
+			fmt.Sprintf("Trust this project's configuration?\nIt signs you in at\n%s\nand sends your tokens to\n%s", u.Domain(), strings.Join(u.Endpoints(), "\n")),
 			[]option{{"No", NotConfirmed, u.Config.Path}, {"Yes", u.Digest, ""}},
 		}
 	}

@@ -31,16 +31,16 @@ func TestModelsToChooseFrom(t *testing.T) {
 		{"a model by another name", `{"mine":{"id":"small"}}`, nil, `{"mine":{"limit":{"context":131072,"output":32768},"id":"small"}}`},
 		{"a model that is not told", `{"own":{"name":"O"},"__proto__":{"x":1}}`, nil, `{"own":{"name":"O"},"__proto__":{"x":1}}`},
 		{"the model to use is there, told or not", ``, []string{"oci-oidc/org/new", "oci-oidc/small"}, `{"org/new":{},` + small + `,` + large + `}`},
-		{"another provider's is not", ``, []string{"other/new", ""}, `{` + large + `,` + small + `}`},
+		{"another provider's is not", ``, []string{"other/new", "oci-oidc-qwen/new", ""}, `{` + large + `,` + small + `}`},
 	} {
-		if got := models(told, json.RawMessage(row.listed), row.named...); string(got) != row.want {
+		if got := models(told, json.RawMessage(row.listed), "oci-oidc", row.named...); string(got) != row.want {
 			t.Errorf("%s: %s, want %s", row.name, got, row.want)
 		}
 	}
-	if got := models(nil, nil); string(got) != `{"sign-in-first":{"name":"Sign in with /connect"}}` {
+	if got := models(nil, nil, "oci-oidc"); string(got) != `{"sign-in-first":{"name":"Sign in with /connect"}}` {
 		t.Errorf("nothing known: %s", got)
 	}
-	if got := models(nil, nil, "oci-oidc/large"); string(got) != `{"large":{}}` {
+	if got := models(nil, nil, "oci-oidc", "oci-oidc/large"); string(got) != `{"large":{}}` {
 		t.Errorf("before the first sign-in: %s", got)
 	}
 }
@@ -143,7 +143,7 @@ func TestFetchFailed(t *testing.T) {
 	} {
 		c := config.Config{Path: "/c", BaseURL: "https://llm.example.com/v1"}
 		c.Network.CAFile = row.caFile
-		if p := FetchFailed(c, row.runtime, "SELF_SIGNED_CERT_IN_CHAIN"); p == nil || !strings.Contains(p.Hint, row.next) {
+		if p := FetchFailed(c, c.Endpoints()[0], row.runtime, "SELF_SIGNED_CERT_IN_CHAIN"); p == nil || !strings.Contains(p.Hint, row.next) {
 			t.Errorf("%+v: %v", row, p)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // A View is where a person looks.
@@ -159,4 +160,33 @@ func ItemFor(status oidc.Status, now time.Time) *Item {
 	default:
 		return good("") // the next request renews it
 	}
+}
+
+// A CommandResult is what the host is to show.
+type CommandResult struct {
+	Alert    *Alert `json:"alert,omitempty"`
+	Toast    *Toast `json:"toast,omitempty"`
+	Dispatch string `json:"dispatch,omitempty"` // another command of the host
+}
+
+// An Alert is a dialog with a text.
+type Alert struct {
+	Title   string `json:"title"`
+	Message string `json:"message"`
+}
+
+// A Toast is a text that passes.
+type Toast struct {
+	Variant string `json:"variant"`
+	Message string `json:"message"`
+}
+
+// NotSignedIn is the problem of a request without a session.
+func NotSignedIn(version2 bool) *problem.Problem {
+	login := "opencode auth login -p " + config.Provider
+	if version2 {
+		login = "opencode auth login " + config.Provider
+	}
+	return problem.New(problem.LoginRequired, "You are not signed in, or your session has ended.",
+		fmt.Sprintf("Run /connect and choose %q, or run %q in a terminal.", ProviderName, login))
 }

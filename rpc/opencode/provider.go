@@ -12,7 +12,6 @@ import (
 
 // What OpenCode is told of this plugin's provider.
 const (
-	Provider = "oci-oidc"
 	// ProviderName is distinct from "OCI Generative AI" in OpenCode's catalogue.
 	ProviderName = "Company models (OCI identity domain)"
 	// PlaceholderBaseURL stands there because OpenCode wants a base URL before anything is known; .invalid never resolves (RFC 6761).
@@ -24,7 +23,7 @@ const (
 // models are those to choose from: those that the person lists, with what the endpoint
 // tells of them beneath; without a list, all that the endpoint tells, and what was named
 // as the model to use, which may be known to nobody before the first sign-in.
-func models(known endpoint.Models, listed json.RawMessage, named ...string) json.RawMessage {
+func models(known endpoint.Models, listed json.RawMessage, provider string, named ...string) json.RawMessage {
 	var own, all ordered
 	_ = json.Unmarshal(listed, &own)
 	for _, m := range own {
@@ -44,7 +43,7 @@ func models(known endpoint.Models, listed json.RawMessage, named ...string) json
 		return encode(all)
 	}
 	for _, name := range named {
-		if id, ours := strings.CutPrefix(name, Provider+"/"); ours {
+		if id, ours := strings.CutPrefix(name, provider+"/"); ours {
 			all.set(id, json.RawMessage("{}"))
 		}
 	}

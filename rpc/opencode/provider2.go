@@ -3,6 +3,7 @@ package opencode
 import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // Version2 is OpenCode 2 as a client names it.
@@ -34,20 +35,24 @@ type providerInfo2 struct {
 }
 
 // Complete2 is what OpenCode 2 lists of the plugin.
-func Complete2(session *oidc.Session, baseURL string, known endpoint.Models, methods []SignInMethod) Completed2 {
+func Complete2(session *oidc.Session, endpoints []Known, methods []SignInMethod) Completed2 {
 	secrets := []string{}
 	if session != nil {
 		if variable := session.Config().Proof().Env(); variable != "" {
 			secrets = append(secrets, variable)
 		}
 	}
+	first := Known{Endpoint: config.Endpoint{BaseURL: PlaceholderBaseURL}}
+	if len(endpoints) > 0 {
+		first = endpoints[0]
+	}
 	info := providerInfo2{
-		ID: Provider, Name: ProviderName, IntegrationID: Provider,
+		ID: config.Provider, Name: ProviderName, IntegrationID: config.Provider,
 		// Listed without an account, too: client credentials need none, nor does a sign-in
 		// with the helper alone.
 		Activation: "enabled",
 		Package:    "@opencode/ai/providers/openai-compatible",
-		Settings:   map[string]string{"baseURL": baseURL},
+		Settings:   map[string]string{"baseURL": first.BaseURL},
 	}
-	return Completed2{provider2{info, known.Complete(Provider)}, methods, tools, secrets}
+	return Completed2{provider2{info, first.Models.Complete(config.Provider)}, methods, tools, secrets}
 }

@@ -57,6 +57,7 @@ type Config struct {
 	Issuer        string            // empty for what the discovery document says
 	StrictIDToken bool              //
 	BaseURL       string            // llm_base_url, without a trailing slash
+	Others        []Endpoint        // those of endpoints, by ID; nil for none
 	AuthMethod    AuthMethod        //
 	LogLevel      slog.Level        //
 	LogFile       string            // absolute
@@ -65,12 +66,6 @@ type Config struct {
 	TokenStore    TokenStore        // how the tokens are saved
 
 	Network network.Settings // ca_file, tls_client_cert and tls_client_key
-}
-
-// EndpointNetwork is how OpenCode reaches the endpoint: it shows no client
-// certificate.
-func (c Config) EndpointNetwork() network.Settings {
-	return network.Settings{CAFile: c.Network.CAFile, CASum: c.Network.CASum}
 }
 
 // Equal reports whether two configurations say the same.
@@ -116,6 +111,7 @@ type configFile struct {
 	Issuer        string            `json:"issuer,omitempty"`
 	StrictIDToken bool              `json:"strict_id_token,omitempty"`
 	BaseURL       string            `json:"llm_base_url"`
+	Endpoints     check.Endpoints   `json:"endpoints,omitempty"`
 	AuthMethod    string            `json:"auth_method"`
 	CAFile        string            `json:"ca_file"`
 	TLSCert       string            `json:"tls_client_cert"`
@@ -226,7 +222,8 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 		ExtraParams:   check.ExtraParams(file.ExtraParams),
 		Issuer:        check.Issuer(file.Issuer),
 		StrictIDToken: file.StrictIDToken,
-		BaseURL:       check.BaseURL(file.BaseURL),
+		BaseURL:       check.BaseURL("llm_base_url", file.BaseURL),
+		Others:        check.Endpoints(file.Endpoints),
 		AuthMethod:    method,
 		LogLevel:      check.LogLevel(file.LogLevel),
 		LogFile:       logFile,

@@ -29,7 +29,11 @@ func FuzzConfig(f *testing.F) {
 			}
 			return
 		}
-		for _, address := range []string{config.DomainURL, config.BaseURL} {
+		addresses := []string{config.DomainURL}
+		for _, endpoint := range config.Endpoints() {
+			addresses = append(addresses, endpoint.BaseURL)
+		}
+		for _, address := range addresses {
 			u, err := url.Parse(address)
 			if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && !(u.Scheme == "http" && network.Loopback(u.Hostname())) {
 				t.Errorf("taken: %q", address)

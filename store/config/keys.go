@@ -32,11 +32,12 @@ type ValueType int
 
 // The types of values.
 const (
-	Text    ValueType = iota
-	Texts             // one text, or a list of them
-	Flag              // true or false
-	Number            // a whole one, 0 or more
-	Mapping           // an object of texts
+	Text      ValueType = iota
+	Texts               // one text, or a list of them
+	Flag                // true or false
+	Number              // a whole one, 0 or more
+	Mapping             // an object of texts
+	Addresses           // an object of base URLs, or of objects with base_url and name
 )
 
 // value is text, as it stands in a [Key] or was typed, as a value of its type.
@@ -65,6 +66,11 @@ func (t ValueType) schema(item map[string]any) map[string]any {
 	case Mapping:
 		names := map[string]any{"not": map[string]any{"enum": slices.Concat(check.OwnParams, check.KeyParams)}}
 		return map[string]any{"type": "object", "additionalProperties": item, "propertyNames": names}
+	case Addresses:
+		entry := map[string]any{"type": "object", "required": []string{"base_url"}, "additionalProperties": false,
+			"properties": map[string]any{"base_url": item, "name": map[string]any{"type": "string"}}}
+		each := map[string]any{"anyOf": []any{item, entry}}
+		return map[string]any{"type": "object", "additionalProperties": each, "propertyNames": map[string]any{"pattern": check.EndpointID}}
 	default:
 		return item
 	}
@@ -141,6 +147,10 @@ var Keys = []Key{
 	{Name: "llm_base_url", Trust: TrustValue, Required: true, Pattern: webPattern,
 		About:   "The OpenAI-compatible endpoint. The token goes to its origin and nowhere else.",
 		Example: "https://llm.example.com/v1"},
+	{Name: "endpoints", Trust: TrustValue, Type: Addresses, Pattern: webPattern,
+		About: "More endpoints that take the same token, each a provider of its own in OpenCode (oci-oidc-qwen). " +
+			"The value is the base URL, or an object with base_url and the name that OpenCode shows.",
+		Example: `{"qwen": "https://qwen.example.com/v1"}`},
 	{Name: "ca_file", Trust: TrustContent,
 		About: "A file with your company's CA in PEM form, trusted beside the system's: where connections are inspected. " +
 			"It holds for the domain and for the endpoint.",

@@ -63,6 +63,7 @@ func (c Config) Redacted() []byte {
 		Issuer:        c.Issuer,
 		StrictIDToken: c.StrictIDToken,
 		BaseURL:       c.BaseURL,
+		Endpoints:     check.Written(c.Others),
 		AuthMethod:    string(c.AuthMethod),
 		CAFile:        c.Network.CAFile,
 		TLSCert:       c.Network.ClientCert,

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -60,14 +59,18 @@ func AsUnconfirmed(err error) *Unconfirmed {
 // Domain is the origin of the domain that the configuration signs in at.
 func (u *Unconfirmed) Domain() string { return u.Config.DomainURL }
 
-// Endpoint is the origin that the configuration sends the token and the prompts to.
-func (u *Unconfirmed) Endpoint() string {
-	endpoint, err := url.Parse(u.Config.BaseURL)
-	if err != nil {
-		return u.Config.BaseURL
+// Endpoints are the origins that the configuration sends the token and the prompts to.
+func (u *Unconfirmed) Endpoints() (origins []string) {
+	for _, endpoint := range u.Config.Endpoints() {
+		if origin := endpoint.Origin(); !slices.Contains(origins, origin) {
+			origins = append(origins, origin)
+		}
 	}
-	return endpoint.Scheme + "://" + endpoint.Host
+	return origins
 }
+
+// Endpoint is the same in one line.
+func (u *Unconfirmed) Endpoint() string { return strings.Join(u.Endpoints(), " and ") }
 
 func (u *Unconfirmed) problem(p store.Places) *problem.Problem {
 	what := "is not confirmed"

@@ -78,7 +78,7 @@ func CheckValue(p store.Places, key, value string) error {
 	case "domain_url":
 		check.OriginURL(key, value)
 	case "llm_base_url":
-		check.BaseURL(value)
+		check.BaseURL(key, value)
 	case "redirect_uri":
 		values := strings.Fields(value)
 		if strings.Contains(value, "@") {

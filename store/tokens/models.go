@@ -21,10 +21,10 @@ import (
 // once.
 type ModelsFile struct{ path string }
 
-// OpenModels returns the file for the session and the endpoint of a configuration.
-func OpenModels(p store.Places, c config.Config) ModelsFile {
+// OpenModels returns the file for the session of a configuration and one of its endpoints.
+func OpenModels(p store.Places, c config.Config, e config.Endpoint) ModelsFile {
 	session := strings.TrimSuffix(filepath.Base(Open(p, c).Path()), ".json")
-	key := sha256.Sum256([]byte(session + " " + c.BaseURL))
+	key := sha256.Sum256([]byte(session + " " + e.BaseURL))
 	return ModelsFile{filepath.Join(p.StateDir, "models", hex.EncodeToString(key[:])+".json")}
 }
 

@@ -27,8 +27,12 @@ func checkConfiguration(_ context.Context, p *patient) Finding {
 	if p.domain, err = domain.New(config, p.Log); err != nil {
 		return failWith(p, err)
 	}
-	details := append([]string{"domain " + config.DomainURL, "endpoint " + config.BaseURL,
-		fmt.Sprintf("client %s, %s, scope %q", config.ClientID, config.AuthMethod, config.Scope)}, config.Origins()...)
+	details := []string{"domain " + config.DomainURL}
+	for _, e := range config.Endpoints() {
+		details = append(details, strings.TrimSpace("endpoint "+e.ID)+" "+e.BaseURL)
+	}
+	details = append(details, fmt.Sprintf("client %s, %s, scope %q", config.ClientID, config.AuthMethod, config.Scope))
+	details = append(details, config.Origins()...)
 	if overruled := config.Managed.Overruled; len(overruled) > 0 {
 		return warn(fmt.Sprintf("%s sets %s, which has no effect: your administrator manages it.", config.Path, strings.Join(overruled, ", ")),
 			"Remove it there, or ask your administrator.", details...)

@@ -13,9 +13,11 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // A Report is one run.
@@ -58,8 +60,8 @@ var checks = []check{
 	{"Domain", "device code", checkDevice},
 	{"Session", "redirect port", checkRedirectPort},
 	{"Session", "sign-in", checkSession},
-	{"Endpoint", "reachable", checkEndpoint},
-	{"Endpoint", "token accepted", checkToken},
+	{endpointGroup, "reachable", checkEndpoint},
+	{endpointGroup, "token accepted", checkToken},
 	{"OpenCode", "program", checkOpenCode},
 	{"OpenCode", "plugin", checkPlugin},
 	{"OpenCode", "next start", checkFirstStart},
@@ -71,22 +73,37 @@ func Run(ctx context.Context, o Options) Report {
 	report := Report{Time: time.Now().UTC().Truncate(time.Second), Version: o.Version, Platform: runtime.GOOS + "-" + runtime.GOARCH}
 	p := &patient{Options: o}
 	for _, c := range checks {
-		if ctx.Err() != nil {
-			break
-		}
-		limited, cancel := context.WithTimeout(ctx, checkTimeout)
-		finding := c.run(limited, p)
-		cancel()
-		finding.Group, finding.Check = c.group, c.name
-		finding = finding.redacted()
-		o.Log.Debug("checked", "check", c.group+", "+c.name, "state", finding.State, "finding", finding.Message)
-		report.Findings = append(report.Findings, finding)
-		if o.Found != nil {
-			o.Found(finding)
+		for _, e := range p.endpointsOf(c) {
+			if ctx.Err() != nil {
+				return report
+			}
+			p.endpoint = e
+			limited, cancel := context.WithTimeout(ctx, checkTimeout)
+			finding := c.run(limited, p)
+			cancel()
+			finding.Group, finding.Check = c.group, strings.TrimSpace(e.ID+" "+c.name)
+			finding = finding.redacted()
+			o.Log.Debug("checked", "check", finding.Group+", "+finding.Check, "state", finding.State, "finding", finding.Message)
+			report.Findings = append(report.Findings, finding)
+			if o.Found != nil {
+				o.Found(finding)
+			}
 		}
 	}
 	return report
 }
+
+// endpointsOf are the endpoints for which a check is made: all of them where it is about
+// one, else none in particular.
+func (p *patient) endpointsOf(c check) []config.Endpoint {
+	if c.group != endpointGroup || p.config == nil {
+		return []config.Endpoint{{}}
+	}
+	return p.config.Endpoints()
+}
+
+// endpointGroup are the checks that are made for each endpoint.
+const endpointGroup = "Endpoint"
 
 // Problem returns what the run has to say as a whole: nil if nothing failed, else
 // a problem of the first failure's kind.

@@ -18,27 +18,27 @@ func checkEndpoint(ctx context.Context, p *patient) Finding {
 	if p.config == nil {
 		return skip(noConfiguration)
 	}
-	w := travel(ctx, p.config.EndpointNetwork(), p.config.BaseURL+"/models", nil)
+	w := travel(ctx, p.config.EndpointNetwork(), p.endpoint.BaseURL+"/models", nil)
 	switch {
 	case w.err != nil:
 		return w.trouble()
 	case w.status == http.StatusUnauthorized, w.status == http.StatusForbidden:
 		return ok(fmt.Sprintf("%s answers, and refuses who brings no token (%d)", w.host, w.status), w.steps()...)
 	case w.status == http.StatusNotFound, w.status == http.StatusMethodNotAllowed:
-		return warn(fmt.Sprintf("%s has no list of models at /models (%d).", p.config.BaseURL, w.status),
-			"If your endpoint has none, that is in order; else check the path of llm_base_url, which usually ends in /v1.", w.steps()...)
+		return warn(fmt.Sprintf("%s has no list of models at /models (%d).", p.endpoint.BaseURL, w.status),
+			"If your endpoint has none, that is in order; else check the path of "+p.endpoint.Key()+", which usually ends in /v1.", w.steps()...)
 	case w.status >= 300 && w.status < 400:
-		return fail(problem.Config, fmt.Sprintf("%s leads elsewhere: to %s.", p.config.BaseURL, elsewhere(w)),
-			"Write the address that it leads to as llm_base_url; the token follows no redirect.", w.steps()...)
+		return fail(problem.Config, fmt.Sprintf("%s leads elsewhere: to %s.", p.endpoint.BaseURL, elsewhere(w)),
+			"Write the address that it leads to as "+p.endpoint.Key()+"; the token follows no redirect.", w.steps()...)
 	case w.status >= 500, w.status == http.StatusTooManyRequests:
 		return fail(problem.Network, fmt.Sprintf("The endpoint %s is in trouble: it answers %d.", w.host, w.status),
 			"Try again later, or ask who runs it.", w.steps()...)
 	case w.status == http.StatusOK && strings.Contains(w.header.Get("Content-Type"), "html"):
-		return fail(problem.Network, w.host+" answers with a web page.", "Check llm_base_url; a sign-in page of the network may be in between.", w.steps()...)
+		return fail(problem.Network, w.host+" answers with a web page.", "Check "+p.endpoint.Key()+"; a sign-in page of the network may be in between.", w.steps()...)
 	case w.status == http.StatusOK:
-		return warn(w.host+" shows its models without a token.", "Check llm_base_url: is this the endpoint behind the domain?", w.steps()...)
+		return warn(w.host+" shows its models without a token.", "Check "+p.endpoint.Key()+": is this the endpoint behind the domain?", w.steps()...)
 	default:
-		return warn(fmt.Sprintf("%s answers %d where a token is missing.", w.host, w.status), "Check llm_base_url.", w.steps()...)
+		return warn(fmt.Sprintf("%s answers %d where a token is missing.", w.host, w.status), "Check "+p.endpoint.Key()+".", w.steps()...)
 	}
 }
 
@@ -59,7 +59,7 @@ func checkToken(ctx context.Context, p *patient) Finding {
 	case p.token == nil:
 		return skip("not checked without a valid token")
 	}
-	w := travel(ctx, p.config.EndpointNetwork(), p.config.BaseURL+"/models", http.Header{"Authorization": {"Bearer " + p.token.Access.Reveal()}})
+	w := travel(ctx, p.config.EndpointNetwork(), p.endpoint.BaseURL+"/models", http.Header{"Authorization": {"Bearer " + p.token.Access.Reveal()}})
 	if w.err != nil {
 		return w.trouble()
 	}
@@ -121,7 +121,7 @@ func (p *patient) meantForEndpoint() bool {
 	}
 	return slices.ContainsFunc(facts.Audience, func(audience string) bool {
 		if sameOrigin(audience, p.config.DomainURL) || audience == facts.Issuer {
-			return sameOrigin(audience, p.config.BaseURL)
+			return sameOrigin(audience, p.endpoint.BaseURL)
 		}
 		return true
 	})

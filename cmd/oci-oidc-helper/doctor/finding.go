@@ -57,6 +57,7 @@ type patient struct {
 	token    *oidc.Token     // nil unless there is a valid one
 	files    []*openCodeFile // OpenCode's configurations
 	reach    bool            // the domain was reached
+	endpoint config.Endpoint // the one that is examined
 	saved    tokens.Tokens   // as they are on the disk
 }
 

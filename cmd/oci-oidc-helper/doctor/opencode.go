@@ -23,12 +23,13 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // What OpenCode's configuration must name.
 const (
 	pluginName = "opencode-oci-oidc"
-	providerID = "oci-oidc"
+	providerID = config.Provider
 )
 
 func (e *pluginEntry) UnmarshalJSON(text []byte) error {
@@ -201,7 +202,7 @@ func checkModels(_ context.Context, p *patient) Finding {
 	}
 	var (
 		models, providers []string
-		own               string
+		own               = map[string]string{} // the address of each provider of ours
 		wanted            string
 	)
 	for _, file := range p.files {
@@ -212,15 +213,23 @@ func checkModels(_ context.Context, p *patient) Finding {
 			maps.Copy(all, file.Providers)
 		}
 		for id, provider := range all {
-			if id != providerID {
+			own[id] = cmp.Or(own[id], provider.Options.BaseURL, provider.Settings.BaseURL)
+			if id == providerID {
+				models = append(models, slices.Sorted(maps.Keys(provider.Models))...)
+			} else {
 				providers = append(providers, id)
-				continue
 			}
-			models = append(models, slices.Sorted(maps.Keys(provider.Models))...)
-			own = cmp.Or(provider.Options.BaseURL, provider.Settings.BaseURL, own)
 		}
 		if model, ok := strings.CutPrefix(file.Model, providerID+"/"); ok && wanted == "" {
 			wanted = model
+		}
+	}
+	if p.config != nil {
+		for _, e := range p.config.Endpoints() {
+			if written := own[e.Provider()]; written != "" && !sameOrigin(written, e.BaseURL) {
+				return fail(problem.Config, fmt.Sprintf("OpenCode's baseURL %s is at another origin than %s %s.", written, e.Key(), e.BaseURL),
+					fmt.Sprintf("Remove options.baseURL of the provider %s: the plugin fills it in.", e.Provider()))
+			}
 		}
 	}
 	hint := fmt.Sprintf(`Name at least one: "provider": {"%s": {"models": {"your-model": {"name": "Your model"}}}}`, providerID)
@@ -235,9 +244,6 @@ func checkModels(_ context.Context, p *patient) Finding {
 	case wanted != "" && !slices.Contains(models, wanted):
 		return fail(problem.Config, fmt.Sprintf("OpenCode's model %s/%s is not among the provider's models.", providerID, wanted),
 			"Correct \"model\", or add it under \"models\".", "models "+strings.Join(models, ", "))
-	case own != "" && p.config != nil && !sameOrigin(own, p.config.BaseURL):
-		return fail(problem.Config, fmt.Sprintf("OpenCode's baseURL %s is at another origin than llm_base_url %s.", own, p.config.BaseURL),
-			"Remove options.baseURL of the provider: the plugin fills it in.")
 	}
 	return ok(strings.Join(models, ", "))
 }

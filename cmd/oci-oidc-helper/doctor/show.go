@@ -77,7 +77,10 @@ func (r Report) Bundle(places store.Places, directory string) string {
 // anonymous takes out who and where the person is.
 func anonymous(text string, places store.Places, config config.Config) string {
 	var pairs []string
-	hosts := map[string]string{config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]", hostOf(config.BaseURL): "[endpoint]"}
+	hosts := map[string]string{config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]"}
+	for _, e := range config.Endpoints() {
+		hosts[hostOf(e.BaseURL)] = "[endpoint]"
+	}
 	for _, name := range network.ProxyVariables[:3] {
 		for _, value := range []string{os.Getenv(name), os.Getenv(strings.ToLower(name))} {
 			if proxy, err := network.ParseProxy(value); proxy != nil && err == nil {

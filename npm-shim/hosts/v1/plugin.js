@@ -1,7 +1,7 @@
 // The plugin as OpenCode 1 calls it: once a directory, and again after each sign-in. It
 // never waits for OpenCode's client, which answers only after start-up.
 import { createFetch } from '../../lib/fetch.js'
-import { acquire } from '../../lib/helper.js'
+import { acquire, PROVIDER } from '../../lib/helper.js'
 import { Problem, visible } from '../../lib/problem.js'
 import { redacted } from '../../lib/redact.js'
 import { signInMethod } from './auth.js'
@@ -9,8 +9,6 @@ import { answerTUI } from './bridge.js'
 
 /** @import { PluginInput, Hooks } from './types.d.ts' */
 /** @typedef {import('../../lib/helper.js').Helper} Helper */
-
-const PROVIDER = 'oci-oidc'
 
 // OpenCode starts up behind this; a helper that is slower is asked again by fetch.
 const START_LIMIT = 3_000
@@ -45,19 +43,24 @@ export default async function plugin({ directory, worktree = directory, client }
   return {
     auth: { provider: PROVIDER, methods },
     async config(config) {
-      const { model, small_model, permission, agent, mode } = config
-      const own = config.provider?.[PROVIDER]
-      const unknown = { ...UNKNOWN, provider: { ...UNKNOWN.provider, ...own } }
-      const asked = configure({ model, small_model, permission, agent, mode, provider: own })
-      const { provider, methods, tools, commands, ...rest } = await asked.catch(() => unknown)
+      const { model, small_model, permission, agent, mode, provider: written = {} } = config
+      const own = Object.fromEntries(Object.entries(written).filter(([id]) => id.startsWith(PROVIDER)))
+      const unknown = Object.entries({ [PROVIDER]: {}, ...own }).map(([id, entry]) => [id, { ...BARE, ...entry }])
+      const asked = configure({ model, small_model, permission, agent, mode, providers: own })
+      const answer = await asked.catch(() => ({ ...UNKNOWN, providers: Object.fromEntries(unknown) }))
+      const { providers, methods, tools, commands, ...rest } = answer
       offer(methods)
-      const options = { ...UNKNOWN.provider.options, ...provider.options }
-      // An address that opencode.json names is no former one of ours, and is refused.
-      const fetch = createFetch(helper, own?.options?.baseURL ? '' : options.baseURL)
       const failed = (/** @type {unknown} */ error) => Promise.reject(error instanceof Problem ? thrown(error) : error)
-      options.fetch = (/** @type {Parameters<typeof fetch>} */ ...args) => fetch(...args).catch(failed)
+      const complete = (/** @type {[string, any]} */ [id, provider]) => {
+        const options = { ...BARE.options, ...provider.options }
+        // An address that opencode.json names is no former one of ours, and is refused.
+        const fetch = createFetch(helper, own[id]?.options?.baseURL ? '' : options.baseURL, id)
+        options.fetch = (/** @type {Parameters<typeof fetch>} */ ...args) => fetch(...args).catch(failed)
+        return [id, { ...provider, options }]
+      }
       // OpenCode may hold on to parts of its object: nothing inside of it is changed in place.
-      Object.assign(config, rest, { provider: { ...config.provider, [PROVIDER]: { ...provider, options } } })
+      const all = { ...written, ...Object.fromEntries(Object.entries(providers).map(complete)) }
+      Object.assign(config, rest, { provider: all })
     },
     tool,
     async 'tool.execute.before'({ tool }, { args }) {
@@ -87,15 +90,13 @@ export default async function plugin({ directory, worktree = directory, client }
 
 // What OpenCode is told while the helper cannot be asked. It lists no provider without a
 // model, not even in /connect; `.invalid` never resolves (RFC 6761).
-const UNKNOWN = {
-  provider: {
-    npm: '@ai-sdk/openai-compatible',
-    name: 'Company models (OCI identity domain)',
-    options: /** @type {any} */ ({ baseURL: 'http://oci-oidc.invalid/v1' }),
-    models: { 'sign-in-first': { name: 'Sign in with /connect' } },
-  },
-  ...{ methods: [{ label: 'Sign in', params: {} }], tools: [], commands: [] },
+const BARE = {
+  npm: '@ai-sdk/openai-compatible',
+  name: 'Company models (OCI identity domain)',
+  options: /** @type {any} */ ({ baseURL: 'http://oci-oidc.invalid/v1' }),
+  models: { 'sign-in-first': { name: 'Sign in with /connect' } },
 }
+const UNKNOWN = { methods: [{ label: 'Sign in', params: {} }], tools: [], commands: [] }
 const UNJUDGED = 'This call was not made, since the plugin opencode-oci-oidc could not judge it.'
 const WITHHELD = 'The result is withheld, since the plugin opencode-oci-oidc could not search it for secrets.'
 

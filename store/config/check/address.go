@@ -90,9 +90,9 @@ func (c *File) OriginURL(key, value string) string {
 	return origin
 }
 
-// BaseURL checks llm_base_url, and returns it without a slash at its end.
-func (c *File) BaseURL(value string) string {
-	if u := c.webURL("llm_base_url", value); u == nil {
+// BaseURL checks an endpoint's address, and returns it without a slash at its end.
+func (c *File) BaseURL(key, value string) string {
+	if u := c.webURL(key, value); u == nil {
 		return ""
 	}
 	return strings.TrimRight(value, "/")

@@ -48,6 +48,8 @@ func setValue(into, value any) (what string) {
 		}
 		whole := int(number)
 		*into = &whole
+	case *Endpoints:
+		return setEndpoints(into, value)
 	case *map[string]string:
 		object, ok := value.(map[string]any)
 		*into = make(map[string]string, len(object))

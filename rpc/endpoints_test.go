@@ -1,0 +1,122 @@
+package rpc
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+)
+
+// Each endpoint is a provider of its own, with its own models and its own address beside
+// the session's one token.
+func TestEachEndpointHasAProvider(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	var mu sync.Mutex
+	var shown []string // the tokens that the other endpoint was sent
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		shown = append(shown, r.Header.Get("Authorization"))
+		mu.Unlock()
+		fmt.Fprint(w, `{"data":[{"id":"qwen-3","max_model_len":4096}]}`)
+	}))
+	t.Cleanup(other.Close)
+	places := configured(t, server)
+	path := filepath.Join(places.ConfigDirs[0], config.Name)
+	text, err := os.ReadFile(path)
+	must(t, err)
+	endpoints := fmt.Sprintf(`{"endpoints":{"qwen":{"base_url":%q,"name":"Qwen"}},`, other.URL+"/v1")
+	must(t, os.WriteFile(path, []byte(strings.Replace(string(text), "{", endpoints, 1)), 0o600))
+
+	p := converse(t, places)
+	entry := func(id string) string {
+		m := p.call("configure", `{"providers":{"oci-oidc-qwen":{"options":{"timeout":false}},"oci-oidc-elsewhere":{}}}`, nil)
+		if all, _ := m.Result["providers"].(map[string]any); len(all) != 2 {
+			t.Fatalf("the providers are %v", all)
+		}
+		text, err := json.Marshal(m.provider(id))
+		must(t, err)
+		return string(text)
+	}
+	first := func(models string) string {
+		return fmt.Sprintf(`{"models":%s,"name":%q,"npm":"@ai-sdk/openai-compatible","options":{"baseURL":%q}}`, models, opencode.ProviderName, server.LLMBaseURL)
+	}
+	qwen := func(models string) string {
+		return fmt.Sprintf(`{"models":%s,"name":"Qwen","npm":"@ai-sdk/openai-compatible","options":{"baseURL":"%s/v1","timeout":false}}`, models, other.URL)
+	}
+	expect := func(when, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %s, want %s", when, got, want)
+		}
+	}
+	expect("before the sign-in", entry("oci-oidc"), first(noModels))
+	expect("before the sign-in", entry("oci-oidc-qwen"), qwen(noModels))
+	p.signInAtOnce()
+	await(t, func() bool { return entry("oci-oidc") == first(`{"stand-in-model":{}}`) })
+	await(t, func() bool {
+		return entry("oci-oidc-qwen") == qwen(`{"qwen-3":{"limit":{"context":4096,"output":1024}}}`)
+	})
+
+	var token string
+	for range 2 { // each is answered at once the second time
+		for provider, baseURL := range map[string]string{"": server.LLMBaseURL, "oci-oidc": server.LLMBaseURL, "oci-oidc-qwen": other.URL + "/v1"} {
+			m := p.call("getToken", fmt.Sprintf(`{"provider":%q}`, provider), nil)
+			if m.Error != nil || m.Result["baseURL"] != baseURL {
+				t.Fatalf("%q: %v %+v", provider, m.Result, m.Error)
+			}
+			if token == "" {
+				token, _ = m.Result["accessToken"].(string)
+			}
+			if m.Result["accessToken"] != token {
+				t.Errorf("%q has another token", provider)
+			}
+		}
+	}
+	mu.Lock()
+	for _, sent := range shown {
+		if sent != "Bearer "+token {
+			t.Errorf("the other endpoint was sent %.20s…", sent)
+		}
+	}
+	mu.Unlock()
+	for _, method := range []string{"getToken", "explain"} {
+		m := p.call(method, `{"provider":"oci-oidc-elsewhere","status":401}`, nil)
+		if said := fmt.Sprintf("%+v %v", m.Error, m.Result); !strings.Contains(said, `no endpoint for OpenCode's provider "oci-oidc-elsewhere"`) || strings.Contains(said, token) {
+			t.Errorf("%s: %s", method, said)
+		}
+	}
+	if got := p.explain(map[string]any{"provider": "oci-oidc-qwen", "address": server.LLMBaseURL}); got.Problem == nil ||
+		!strings.Contains(got.Problem.Message, "endpoints.qwen in "+path+" is at "+other.URL) {
+		t.Errorf("elsewhere: %+v", got.Problem)
+	}
+	got := p.explain(map[string]any{"provider": "oci-oidc-qwen", "status": 401, "fingerprint": secret.New(token).Fingerprint(),
+		"headers": map[string]string{"www-authenticate": `Bearer error="invalid_token"`}})
+	var renewed struct{ AccessToken, BaseURL string }
+	if err := json.Unmarshal(got.Token, &renewed); err != nil || renewed.AccessToken == token || renewed.BaseURL != other.URL+"/v1" {
+		t.Errorf("refused: %+v, %+v", renewed, got.Problem)
+	}
+	if text := fmt.Sprint(p.call("status", "", nil).Result["text"]); !strings.Contains(text, other.URL+"/v1 (oci-oidc-qwen)") || !strings.Contains(text, server.LLMBaseURL+" (oci-oidc)") {
+		t.Errorf("status: %s", text)
+	}
+}
+
+// Before the endpoints are known, OpenCode has the providers that its own configuration
+// names, so that a request says what is wrong.
+func TestProvidersOfNoConfiguration(t *testing.T) {
+	p := converse(t, emptyPlaces(t))
+	m := p.call("configure", `{"model":"oci-oidc-llama/m","providers":{"oci-oidc-qwen":{"models":{"q":{}}},"openai":{}}}`, nil)
+	all, _ := m.Result["providers"].(map[string]any)
+	if len(all) != 3 || m.provider("oci-oidc")["npm"] == nil || fmt.Sprint(m.provider("oci-oidc-llama")["models"]) != "map[m:map[]]" || fmt.Sprint(m.provider("oci-oidc-qwen")["models"]) != "map[q:map[]]" {
+		t.Errorf("the providers are %v", all)
+	}
+}
