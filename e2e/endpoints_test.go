@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+)
+
+// Several endpoints at origins of their own have the token of one sign-in, in turn and at
+// once; an origin that the configuration does not name gets no request, whatever
+// opencode.json says and wherever an endpoint leads.
+func TestSeveralEndpointsAndOneSession(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	first, qwen := newFront(t, domain.LLMBaseURL), newFront(t, domain.LLMBaseURL)
+	elsewhere := newFront(t, domain.LLMBaseURL)
+	moved := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/v1/chat/completions", http.StatusTemporaryRedirect))
+	t.Cleanup(moved.Close)
+
+	configured := confidential(t, domain)
+	configured.Endpoint = first.URL + "/v1"
+	configured.Endpoints = map[string]any{
+		"qwen":   qwen.URL + "/v1",
+		"astray": map[string]string{"base_url": qwen.URL + "/v1", "name": "Astray"},
+		"moved":  moved.URL + "/v1",
+	}
+	me := newConfiguredComputer(t, opencode.Latest, configured)
+	models := map[string]any{domaintest.DefaultModel: map[string]any{}}
+	me.withoutModels(map[string]any{"provider": map[string]any{
+		"oci-oidc-astray": map[string]any{"models": models, "options": map[string]any{"baseURL": elsewhere.URL + "/v1"}},
+		"oci-oidc-moved":  map[string]any{"models": models},
+	}})
+	me.signIn(withBrowser, byItself)
+	ask := func(provider string) *run { return me.start("run", "-m", provider+"/"+domaintest.DefaultModel, "hi") }
+	for _, together := range [][]string{{"oci-oidc-qwen"}, {"oci-oidc"}, {"oci-oidc-qwen"}, {"oci-oidc", "oci-oidc-qwen"}} {
+		var runs []*run
+		for _, provider := range together {
+			runs = append(runs, ask(provider))
+		}
+		for _, run := range runs {
+			run.ends()
+			run.answers(greeting)
+		}
+	}
+	tokens := slices.Concat(first.tokens(), qwen.tokens())
+	if len(first.tokens()) < 2 || len(qwen.tokens()) < 3 || len(slices.Compact(tokens)) != 1 || !strings.HasPrefix(tokens[0], "Bearer ey") {
+		t.Errorf("the endpoints were sent %d and %d tokens, and they differ: %t", len(first.tokens()), len(qwen.tokens()), len(slices.Compact(tokens)) > 1)
+	}
+	if n := domain.Count(domaintest.Token); n != 1 {
+		t.Errorf("%d token requests, want the one of the sign-in", n)
+	}
+	for provider, says := range map[string]string{"oci-oidc-astray": "The request goes to " + elsewhere.URL, "oci-oidc-moved": "redirects to " + elsewhere.URL} {
+		run := ask(provider)
+		_ = run.ends()
+		if said := plain(run.output()); !strings.Contains(said, says) && !strings.Contains(said, "corrected in the configuration") {
+			t.Errorf("%s: %s", provider, said)
+		}
+	}
+	if sent := elsewhere.tokens(); len(sent) > 0 {
+		t.Errorf("%d requests went elsewhere", len(sent))
+	}
+}
+
+// A front passes requests on to the stand-in's endpoint from another origin, and notes
+// their tokens.
+type front struct {
+	*httptest.Server
+	mu   sync.Mutex
+	sent []string
+}
+
+func newFront(t *testing.T, endpoint string) *front {
+	to, err := url.Parse(strings.TrimSuffix(endpoint, "/v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &front{}
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		f.sent = append(f.sent, r.Header.Get("Authorization"))
+		f.mu.Unlock()
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(f.Close)
+	return f
+}
+
+func (f *front) tokens() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.sent)
+}
