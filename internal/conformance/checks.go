@@ -119,7 +119,7 @@ var checks = []check{
 	{"a project's CAs are bound", "store/config/trust.go", `if c.Network.CAFile != "" && !c.managed("ca_file") {`, `if c.Network.CAFile == "?" {`, "TestAProjectsCAsAreTheConfirmedOnes"},
 	{"a managed key holds", "store/config/check/managed.go", `values[key].Set(over[key])`, ``, "TestNobodyChangesAManagedKey"},
 	{"a managed file is the administrator's", "store/config/check/managed.go", `	why := store.Unmanaged(path, p.Administrator)`, `	why := ""`, "TestAManagedFileOfOthersIsRefused"},
-	{"a project reads no other files", "store/config/trust.go", `case !written && !cageOf(p, c.Path).holds(`, `case !written && path == "" && !cageOf(p, c.Path).holds(`, "TestAProjectsFilesAreConfined"},
+	{"a project reads no other files", "store/config/trust.go", `case !written && !secrets.CageOf(p, c.Path).Holds(`, `case !written && path == "" && !secrets.CageOf(p, c.Path).Holds(`, "TestAProjectsFilesAreConfined"},
 	{"nobody looks inside", "cmd/oci-oidc-helper/main.go", `	keepPrivate()
 `, ``, "TestNobodyLooksInside"},
 	{"what is remembered is bounded", "internal/secret/known.go", `if len(one.text) > longest {`, `if len(one.text) > 1<<30 {`, "TestEndlessSecrets"},

@@ -24,6 +24,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
 )
 
 // Name is the name of the configuration file.
@@ -42,8 +43,8 @@ type Config struct {
 	Managed       check.Managed     // what the administrator decides
 	DomainURL     string            // origin of the identity domain, without a trailing slash
 	ClientID      string            //
-	ClientSecret  SecretRef         // empty for an application without a secret
-	ClientKey     SecretRef         // empty for an application without a key; else PEM
+	ClientSecret  secrets.Ref       // empty for an application without a secret
+	ClientKey     secrets.Ref       // empty for an application without a key; else PEM
 	ClientKeyID   string            // empty for a key without an ID
 	SignIn        string            // the flow that comes first; empty for the one that suits
 	RedirectURIs  []string          // exactly as registered; one at least
@@ -83,7 +84,7 @@ func (c Config) Environ() []string {
 
 // Proof is what the application proves itself with: the client secret or the
 // private key. A public one has none.
-func (c Config) Proof() SecretRef {
+func (c Config) Proof() secrets.Ref {
 	if !c.ClientKey.None() {
 		return c.ClientKey
 	}
@@ -208,8 +209,8 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 		Managed:       managed,
 		DomainURL:     check.OriginURL("domain_url", file.DomainURL),
 		ClientID:      check.Required("client_id", file.ClientID),
-		ClientSecret:  secretRef(p, check, "client_secret", file.ClientSecret),
-		ClientKey:     secretRef(p, check, "client_key", file.ClientKey),
+		ClientSecret:  secrets.Parse(p, check, "client_secret", file.ClientSecret),
+		ClientKey:     secrets.Parse(p, check, "client_key", file.ClientKey),
 		ClientKeyID:   check.PlainText("client_key_id", file.ClientKeyID),
 		SignIn:        check.OneOf("sign_in", file.SignIn, signIns),
 		RedirectURIs:  check.RedirectURIs(file.RedirectURI),

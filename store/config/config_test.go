@@ -12,8 +12,9 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk/disktest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
@@ -39,7 +40,7 @@ func TestDefaults(t *testing.T) {
 		Path:         filepath.Join(dir, Name),
 		DomainURL:    "https://idcs-0123.identity.oraclecloud.com:443",
 		ClientID:     "0a1b2c",
-		ClientSecret: SecretRef{key: "client_secret", file: filepath.Join(p.Home, ".secrets", "oci")},
+		ClientSecret: secrets.Parse(p, &check.File{}, "client_secret", "{file:~/.secrets/oci}"),
 		RedirectURIs: []string{"http://localhost:8888/callback"},
 		Scope:        "openid profile offline_access",
 		BaseURL:      "https://llm.example.com/v1",
@@ -289,69 +290,6 @@ func TestWhatAPersonWroteIsReadInItsEncoding(t *testing.T) {
 		}
 		if secret, err := c.ClientSecret.Read(); err != nil || secret.Reveal() != "s€cret" {
 			t.Errorf("%s: %q, %v", name, secret.Reveal(), err)
-		}
-	}
-}
-
-func TestSecretFileFaults(t *testing.T) {
-	dir := t.TempDir()
-	storetest.WriteFile(t, filepath.Join(dir, "empty"), " \n")
-	storetest.WriteFile(t, filepath.Join(dir, "binary"), "s\x00e\x00c\x00")
-	for _, test := range []struct{ name, path, want string }{
-		{"missing", filepath.Join(dir, "none"), "does not exist"},
-		{"empty", filepath.Join(dir, "empty"), "holds no secret"},
-		{"directory", dir, "it is a directory, not a file"},
-		{"no text", filepath.Join(dir, "binary"), "it is not text; save it as UTF-8"},
-	} {
-		_, err := SecretRef{key: "client_secret", file: test.path}.Read()
-		if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) {
-			t.Errorf("%s: %v", test.name, err)
-		}
-	}
-}
-
-// What stands around a secret in the files of shells and editors is named, and neither
-// sent nor shown: from a file, from a variable and in the configuration itself.
-func TestWhatIsNoSecret(t *testing.T) {
-	const hidden = "Wb7kjgTz-4711"
-	path := filepath.Join(t.TempDir(), "secret")
-	for _, row := range []struct{ text, want string }{
-		{hidden, ""},
-		{hidden + "\r\n", ""},
-		{"\t" + hidden + "\u00a0", ""},
-		{hidden + "=", ""},
-		{"ABCD==", ""},
-		{"\"" + hidden, ""},
-		{"{" + hidden + "}x", ""},
-		{hidden + "ä", ""},
-		{"secret" + hidden, ""},
-		{"my secret", ""},
-		{"\"" + hidden + "\"\n", "quotes around it"},
-		{"'" + hidden + "'", "quotes around it"},
-		{"`" + hidden + "`", "quotes around it"},
-		{hidden + "\nsecond", "more than one line"},
-		{"# a comment\n" + hidden, "more than one line"},
-		{hidden + "\rsecond", "more than one line"},
-		{"CLIENT_SECRET=" + hidden, "a name before the secret"},
-		{"client_secret: " + hidden, "a name before the secret"},
-		{"export OCI=" + hidden, "a name before the secret"},
-		{"set OCI=" + hidden, "a name before the secret"},
-		{`{"client_secret":"` + hidden + `"}`, "an object of JSON"},
-		{"\u200b" + hidden, "cannot be seen"},
-		{hidden + "\x1b[0m", "cannot be seen"},
-		{hidden + "\u202e", "cannot be seen"},
-		{"p\xe4ss" + hidden, "cannot be seen"},
-		{"-----BEGIN PRIVATE KEY-----\n" + hidden, "a key or a certificate"},
-	} {
-		storetest.WriteFile(t, path, row.text)
-		t.Setenv("OCI_OIDC_TEST_SECRET", row.text)
-		_, inFile := SecretRef{key: "client_secret", file: path}.Read()
-		_, inVariable := SecretRef{key: "client_secret", env: "OCI_OIDC_TEST_SECRET"}.Read()
-		_, written := SecretRef{key: "client_secret", text: secret.New(strings.TrimSpace(row.text))}.Read()
-		for place, err := range map[string]error{"file": inFile, "variable": inVariable, "configuration": written} {
-			if (err == nil) != (row.want == "") || err != nil && (!problem.Is(err, problem.Config) || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "4711")) {
-				t.Errorf("%q in a %s: %v, want %q", row.text, place, err, row.want)
-			}
 		}
 	}
 }

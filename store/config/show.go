@@ -15,6 +15,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
 )
 
 // Find returns the path of the configuration that holds in a project
@@ -48,8 +49,8 @@ func (c Config) Redacted() []byte {
 		Managed:       c.Managed.Path != "" && c.Managed.Path == c.Path,
 		DomainURL:     c.DomainURL,
 		ClientID:      c.ClientID,
-		ClientSecret:  c.ClientSecret.shown(),
-		ClientKey:     c.ClientKey.shown(),
+		ClientSecret:  c.ClientSecret.Shown(),
+		ClientKey:     c.ClientKey.Shown(),
 		ClientKeyID:   c.ClientKeyID,
 		SignIn:        c.SignIn,
 		RedirectURI:   c.RedirectURIs,
@@ -99,10 +100,10 @@ func ReadNamed(p store.Places, path string) (named Named) {
 	check := check.Read(path, text, true, &file)
 	named.HoldsSecret = check.Broken
 	for key, value := range map[string]string{"client_secret": file.ClientSecret, "client_key": file.ClientKey} {
-		ref := secretRef(p, check, key, value)
-		named.HoldsSecret = named.HoldsSecret || !ref.text.Empty()
-		if ref.file != "" {
-			named.Secrets = append(named.Secrets, ref.file)
+		ref := secrets.Parse(p, check, key, value)
+		named.HoldsSecret = named.HoldsSecret || ref.Stands()
+		if ref.File() != "" {
+			named.Secrets = append(named.Secrets, ref.File())
 		}
 	}
 	// A certificate may have its key with it.
@@ -124,19 +125,19 @@ func ReadNamed(p store.Places, path string) (named Named) {
 }
 
 // Secrets are the secrets of a configuration, as far as they can be read.
-func (c Config) Secrets() (secrets []secret.Text) {
+func (c Config) Secrets() (all []secret.Text) {
 	if text, err := c.Proof().Read(); err == nil && !text.Empty() {
-		secrets = append(secrets, text)
+		all = append(all, text)
 	}
 	if text, err := regular.ReadText(c.Network.ClientKey, check.MaxSize); err == nil {
-		secrets = append(secrets, secret.New(string(text)))
+		all = append(all, secret.New(string(text)))
 	}
-	return secrets
+	return all
 }
 
 // SecretsIn are the secrets that the person's own configuration at path names or holds,
 // also where it is broken elsewhere.
-func SecretsIn(p store.Places, path string) (secrets []secret.Text) {
+func SecretsIn(p store.Places, path string) (all []secret.Text) {
 	text, err := regular.ReadText(path, check.MaxSize)
 	if err != nil {
 		return nil
@@ -146,8 +147,8 @@ func SecretsIn(p store.Places, path string) (secrets []secret.Text) {
 	}
 	for _, file := range ReadNamed(p, path).Secrets {
 		if text, err := regular.ReadText(file, check.MaxSize); err == nil {
-			secrets = append(secrets, secret.New(strings.TrimSpace(string(text))))
+			all = append(all, secret.New(strings.TrimSpace(string(text))))
 		}
 	}
-	return secrets
+	return all
 }

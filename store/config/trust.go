@@ -20,6 +20,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
 )
 
 // A Trust says what a key can do in a configuration that somebody else wrote: one
@@ -165,7 +166,7 @@ func contentSum(p store.Places, config, path string) string {
 func (k Key) file(value string) (path string, written bool) {
 	switch k.Trust {
 	case TrustSecret:
-		if file, ok := reference(value, "file"); ok {
+		if file, ok := secrets.Reference(value, "file"); ok {
 			return file, false
 		}
 		return "", false
@@ -215,14 +216,14 @@ func confine(p store.Places, c *check.File, file *configFile) {
 			c.Add(key.Name, "is for your own configuration alone; write it there")
 		}
 		path, written := key.file(text)
-		switch name, isEnv := reference(text, "env"); {
+		switch name, isEnv := secrets.Reference(text, "env"); {
 		case key.Trust == TrustSecret && isEnv && !check.MayUse(name):
 			c.Add(key.Name, check.ForeignVariable)
 		case path == "" || key.Trust == TrustContent: // which is confirmed itself
 		case written && !mayWrite(p, c.Path, path):
 			c.Add(key.Name, fmt.Sprintf("names %s, and a project's configuration may put the log only into the project; "+
 				"write it in your own configuration, or remove it", p.Expand(path, filepath.Dir(c.Path))))
-		case !written && !cageOf(p, c.Path).holds(p.Expand(path, filepath.Dir(c.Path))):
+		case !written && !secrets.CageOf(p, c.Path).Holds(p.Expand(path, filepath.Dir(c.Path))):
 			c.Add(key.Name, fmt.Sprintf("names %s, and a project's configuration may read only the project's own files and those in ~/.secrets; "+
 				"put the file there, or write this in your own configuration", p.Expand(path, filepath.Dir(c.Path))))
 		}
@@ -232,41 +233,17 @@ func confine(p store.Places, c *check.File, file *configFile) {
 // mayWrite reports whether a project's configuration may have the log at path.
 func mayWrite(p store.Places, config, path string) bool {
 	path = p.Expand(path, filepath.Dir(config))
-	cage := cageOf(p, config)
-	return path == p.LogFile || cage.project != "" && store.Within(store.Resolve(path), store.Resolve(cage.project))
-}
-
-// A cage is where a project's configuration may read files. The zero cage is none.
-type cage struct {
-	project string // "" where it would hold the home directory
-	secrets string
-}
-
-func cageOf(p store.Places, config string) cage {
-	c := cage{project: filepath.Dir(config), secrets: filepath.Join(p.Home, ".secrets")}
-	if p.Home == "" {
-		c.secrets = c.project
-	} else if store.Within(store.Resolve(p.Home), store.Resolve(c.project)) {
-		c.project = ""
-	}
-	return c
-}
-
-// holds reports whether the cage has path in it. Links in the project are followed
-// before they are judged; those in ~/.secrets are the person's own.
-func (c cage) holds(path string) bool {
-	real := store.Resolve(path)
-	return store.Within(path, c.secrets) || store.Within(real, store.Resolve(c.secrets)) || c.project != "" && store.Within(real, store.Resolve(c.project))
+	return path == p.LogFile || secrets.CageOf(p, config).HasInProject(path)
 }
 
 // confined returns the configuration with its secrets and its log bound to the cage,
 // and its CAs to what they are now, also when they are read and written later.
 func (c Config) confined(p store.Places) Config {
 	if !c.managed("client_secret") {
-		c.ClientSecret.cage = cageOf(p, c.Path)
+		c.ClientSecret = c.ClientSecret.Within(secrets.CageOf(p, c.Path))
 	}
 	if !c.managed("client_key") {
-		c.ClientKey.cage = cageOf(p, c.Path)
+		c.ClientKey = c.ClientKey.Within(secrets.CageOf(p, c.Path))
 	}
 	if c.LogFile != p.LogFile && !c.managed("log_file") {
 		c.LogFile, c.LogBound = store.Resolve(c.LogFile), true

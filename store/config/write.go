@@ -15,6 +15,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
 )
 
 // Format returns a configuration with these values and a comment on every key.
@@ -94,7 +95,7 @@ func CheckValue(p store.Places, key, value string) error {
 	case "sign_in":
 		check.OneOf(key, value, signIns)
 	case "client_secret", "client_key":
-		secretRef(p, check, key, value)
+		secrets.Parse(p, check, key, value)
 	default:
 		check.Required(key, value)
 	}

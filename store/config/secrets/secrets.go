@@ -1,4 +1,9 @@
-package config
+// Package secrets reads the client secret or key that a configuration names, and says
+// which files a project's configuration may read.
+//
+// It keeps no secret that stands in a file or in a variable of the environment, and shows
+// none. It refuses a file that is not where the configuration may read.
+package secrets
 
 import (
 	"errors"
@@ -14,31 +19,31 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
-// A SecretRef is the client secret or key as the configuration gives it: the text
+// A Ref is the client secret or key as the configuration gives it: the text
 // itself, or the file or environment variable that holds it. Its zero value is
 // "no secret".
-type SecretRef struct {
+type Ref struct {
 	key  string // of the configuration
 	text secret.Text
 	file string
 	env  string
-	cage cage // where the file must be; none for the person's own configuration
+	cage Cage // where the file must be; none for the person's own configuration
 }
 
-// secretRef parses the value of client_secret or client_key.
-func secretRef(p store.Places, c *check.File, key, value string) SecretRef {
-	file, isFile := reference(value, "file")
-	env, isEnv := reference(value, "env")
+// Parse parses the value of client_secret or client_key.
+func Parse(p store.Places, c *check.File, key, value string) Ref {
+	file, isFile := Reference(value, "file")
+	env, isEnv := Reference(value, "env")
 	switch {
 	case value == "":
-		return SecretRef{}
+		return Ref{}
 	case check.IsPlaceholder(value):
 		c.Add(key, fmt.Sprintf(`is still a placeholder; put "{file:~/.secrets/oci-%s}" there, and the %s in that file`,
 			strings.ReplaceAll(key, "_", "-"), nameOf(key)))
 	case isFile && file != "" && !hasReference(file):
-		return SecretRef{key: key, file: p.Expand(file, c.Dir(key))}
+		return Ref{key: key, file: p.Expand(file, c.Dir(key))}
 	case isEnv && env != "" && !hasReference(env):
-		return SecretRef{key: key, env: env}
+		return Ref{key: key, env: env}
 	case strings.HasPrefix(value, "{file:"):
 		c.Add(key, `begins with {file: but is not of the form "{file:~/.secrets/name}"`)
 	case strings.HasPrefix(value, "{env:"):
@@ -50,9 +55,9 @@ func secretRef(p store.Places, c *check.File, key, value string) SecretRef {
 	case strings.HasPrefix(value, "{") && strings.HasSuffix(value, "}"):
 		c.Add(key, fmt.Sprintf(`has a form that is not known; write "{file:~/.secrets/name}", "{env:NAME}" or the %s itself`, nameOf(key)))
 	default:
-		return SecretRef{key: key, text: secret.New(value)}
+		return Ref{key: key, text: secret.New(value)}
 	}
-	return SecretRef{}
+	return Ref{}
 }
 
 // hasReference reports whether a reference begins somewhere in the text.
@@ -60,33 +65,42 @@ func hasReference(text string) bool {
 	return strings.Contains(text, "{file:") || strings.Contains(text, "{env:")
 }
 
-// reference returns what a value of the form {kind:what} refers to.
-func reference(value, kind string) (what string, ok bool) {
+// Reference returns what a value of the form {kind:what} refers to.
+func Reference(value, kind string) (what string, ok bool) {
 	rest, begins := strings.CutPrefix(value, "{"+kind+":")
 	what, ends := strings.CutSuffix(rest, "}")
 	return strings.TrimSpace(what), begins && ends
 }
 
 // Key is its key in the configuration, or "".
-func (r SecretRef) Key() string { return r.key }
+func (r Ref) Key() string { return r.key }
 
 // Name is what a person calls it: "client secret" or "client key".
-func (r SecretRef) Name() string { return nameOf(r.key) }
+func (r Ref) Name() string { return nameOf(r.key) }
 
 // nameOf is what a person calls the value of a key.
 func nameOf(key string) string { return strings.ReplaceAll(key, "_", " ") }
 
+// Within returns the reference with the cage in which its file must be.
+func (r Ref) Within(c Cage) Ref {
+	r.cage = c
+	return r
+}
+
+// Stands reports whether the secret itself stands in the configuration.
+func (r Ref) Stands() bool { return !r.text.Empty() }
+
 // None reports whether no secret is configured.
-func (r SecretRef) None() bool { return r.key == "" }
+func (r Ref) None() bool { return r.key == "" }
 
 // File returns the path of the secret's file, or "" when it is elsewhere.
-func (r SecretRef) File() string { return r.file }
+func (r Ref) File() string { return r.file }
 
 // Env returns the environment variable that holds the secret, or "".
-func (r SecretRef) Env() string { return r.env }
+func (r Ref) Env() string { return r.env }
 
-// shown is the reference as it stands in the configuration; a text is left out.
-func (r SecretRef) shown() string {
+// Shown is the reference as it stands in the configuration; a text is left out.
+func (r Ref) Shown() string {
 	switch {
 	case r.None():
 		return ""
@@ -102,7 +116,7 @@ func (r SecretRef) shown() string {
 // Read returns the secret, without the white space around it in its file. It is
 // read at every call, so that an exchanged secret is used at once. Its error is a
 // problem of kind Config.
-func (r SecretRef) Read() (secret.Text, error) {
+func (r Ref) Read() (secret.Text, error) {
 	switch {
 	case r.file != "":
 		return r.readFile()
@@ -117,16 +131,16 @@ func (r SecretRef) Read() (secret.Text, error) {
 	return r.usable(value, "The value of the environment variable "+r.env)
 }
 
-func (r SecretRef) usable(value, place string) (secret.Text, error) {
+func (r Ref) usable(value, place string) (secret.Text, error) {
 	if what := secret.Mistaken(value); r.key == "client_secret" && what != "" {
 		return secret.Text{}, problem.New(problem.Config, place+" "+what+".", "Put the client secret alone there, in one line.")
 	}
 	return secret.New(value), nil
 }
 
-func (r SecretRef) readFile() (secret.Text, error) {
+func (r Ref) readFile() (secret.Text, error) {
 	name := nameOf(r.key)
-	if r.cage != (cage{}) && !r.cage.holds(r.file) {
+	if r.cage != (Cage{}) && !r.cage.Holds(r.file) {
 		return secret.Text{}, problem.New(problem.Untrusted,
 			fmt.Sprintf("The %s's file %s leads out of the project, to %s.", name, r.file, store.Resolve(r.file)),
 			"A project's configuration may read only the project's own files and those in ~/.secrets.")
