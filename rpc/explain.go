@@ -142,7 +142,7 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e co
 	if reason != "" {
 		message += "\nIt says: " + reason
 	}
-	hint := fmt.Sprintf("Check with your administrator that you may use it, and that scope and %s in %s are right.", e.Key(), c.Path)
+	hint := fmt.Sprintf("Check with your administrator that you may use it, and that scope and %s in %s are right.", e.Key(), c.Source(e.Key()))
 	if meaning != endpoint.TokenRefused {
 		hint = "Ask who runs the endpoint, or choose another model."
 	}

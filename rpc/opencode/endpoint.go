@@ -92,14 +92,14 @@ func seenByProxy(to *url.URL) bool {
 // endpoint's.
 func Misdirected(c config.Config, e config.Endpoint, address string) *problem.Problem {
 	return problem.New(problem.Config,
-		fmt.Sprintf("The request goes to %s, but %s in %s is at %s: the token is sent there and nowhere else.", address, e.Key(), c.Path, e.Origin()),
+		fmt.Sprintf("The request goes to %s, but %s in %s is at %s: the token is sent there and nowhere else.", address, e.Key(), c.Source(e.Key()), e.Origin()),
 		fmt.Sprintf("Make options.baseURL of the provider in opencode.json agree with %s, or remove it.", e.Key()))
 }
 
 // NoEndpoint is the problem of a provider whose endpoint the configuration does not have,
 // or no longer.
 func NoEndpoint(c config.Config, provider string) *problem.Problem {
-	return problem.New(problem.Config, fmt.Sprintf("The configuration %s has no endpoint for OpenCode's provider %q.", c.Path, provider),
+	return problem.New(problem.Config, fmt.Sprintf("The configuration %s has no endpoint for OpenCode's provider %q.", c.Source("endpoints"), provider),
 		"Write it under endpoints, or start OpenCode again and choose a model of another provider.")
 }
 
@@ -133,9 +133,9 @@ func FetchFailed(c config.Config, e config.Endpoint, runtime, code string) *prob
 	}
 	if strings.Contains(code, "ALTNAME") && net.ParseIP(to.Hostname()) != nil && strings.Contains(to.Host, "[") {
 		return problem.New(problem.TLS, fmt.Sprintf("OpenCode does not accept the certificate of an IPv6 address, %s.", to.Host),
-			fmt.Sprintf("Write a host name in %s in %s.", e.Key(), c.Path))
+			fmt.Sprintf("Write a host name in %s in %s.", e.Key(), c.Source(e.Key())))
 	}
-	hint := fmt.Sprintf(`If your company inspects connections, name the file of its CA (PEM) as ca_file in %s, or in NODE_EXTRA_CA_CERTS. "oci-oidc-helper doctor" shows the certificate.`, c.Path)
+	hint := fmt.Sprintf(`If your company inspects connections, name the file of its CA (PEM) as ca_file in %s, or in NODE_EXTRA_CA_CERTS. "oci-oidc-helper doctor" shows the certificate.`, c.Source("ca_file"))
 	if ca := c.Network.CAFile; ca != "" && runtime == Node {
 		hint = fmt.Sprintf("Set NODE_EXTRA_CA_CERTS to %s where OpenCode is started: it runs in Node here, which does not use ca_file.", ca)
 	}
@@ -156,7 +156,7 @@ func Redirected(c config.Config, e config.Endpoint, location string) *problem.Pr
 	}
 	return problem.New(problem.Config,
 		fmt.Sprintf("The endpoint %s redirects%s; redirects are not followed, so that the token and the prompt stay where they belong.", e.Origin(), to),
-		fmt.Sprintf("Set %s in %s to the address that answers itself, or ask who runs the endpoint.", e.Key(), c.Path))
+		fmt.Sprintf("Set %s in %s to the address that answers itself, or ask who runs the endpoint.", e.Key(), c.Source(e.Key())))
 }
 
 // AsksForPlaceholder reports whether a request names the model that stands where none is

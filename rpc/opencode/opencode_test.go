@@ -133,6 +133,25 @@ func TestBrief(t *testing.T) {
 	}
 }
 
+// Whoever has to correct an address is told which file it stands in.
+func TestAManagedEndpointStandsInTheAdministratorsFile(t *testing.T) {
+	c := config.Config{Path: "/home/c", BaseURL: "https://llm.example.com/v1", Others: []config.Endpoint{{ID: "qwen", BaseURL: "https://q.example.com/v1"}}}
+	c.Managed.Path, c.Managed.Keys = "/etc/c", []string{"endpoints"}
+	all := c.Endpoints()
+	for want, p := range map[string]*problem.Problem{
+		"llm_base_url in /home/c":              Misdirected(c, all[0], "https://x.example.com"),
+		"endpoints.qwen in /etc/c":             Misdirected(c, all[1], "https://x.example.com"),
+		"Set llm_base_url in /home/c":          Redirected(c, all[0], "https://x.example.com"),
+		"Set endpoints.qwen in /etc/c":         Redirected(c, all[1], "https://x.example.com"),
+		"The configuration /etc/c has no":      NoEndpoint(c, "oci-oidc-x"),
+		"(PEM) as ca_file in /home/c, or in N": FetchFailed(c, all[1], Bun, "SELF_SIGNED_CERT_IN_CHAIN"),
+	} {
+		if !strings.Contains(p.Error(), want) {
+			t.Errorf("%q is not in: %v", want, p)
+		}
+	}
+}
+
 // TestFetchFailed: the next step is one that the runtime of OpenCode knows.
 func TestFetchFailed(t *testing.T) {
 	for _, row := range []struct{ caFile, runtime, next string }{

@@ -1,5 +1,5 @@
-// Package config reads oci-auth.config.jsonc: its keys and their checks, the
-// references to secrets, and whether the file of a project is trusted.
+// Package config reads oci-auth.config.jsonc: its keys, what they mean
+// together, and whether the file of a project is trusted.
 //
 // It refuses what it does not understand, with a message that names the file, the
 // line and the key. What a project's file says has no effect before the person has
@@ -271,10 +271,13 @@ func managedPath(p store.Places) string {
 	return filepath.Join(p.ManagedDir, Name)
 }
 
-// managed reports whether the administrator decides a key.
-func (c Config) managed(key string) bool { return slices.Contains(c.Managed.Keys, key) }
+// managed reports whether the administrator decides a key, or a name in it.
+func (c Config) managed(key string) bool {
+	key, _, _ = strings.Cut(key, ".")
+	return slices.Contains(c.Managed.Keys, key)
+}
 
-// Source is the path of the file that sets a key, or would.
+// Source is the path of the file that sets a key, or a name in it, or would.
 func (c Config) Source(key string) string {
 	if c.managed(key) {
 		return c.Managed.Path

@@ -80,6 +80,7 @@ func TestNobodyChangesAManagedKey(t *testing.T) {
 		"issuer":            {`"https://a.example.com"`, `"https://b.example.com"`},
 		"strict_id_token":   {`true`, `false`},
 		"llm_base_url":      {`"https://company-llm.example.com/v1"`, `"https://other-llm.example.com/v1"`},
+		"endpoints":         {`{"a": "https://a.example.com/v1"}`, `{"b": "https://b.example.com/v1"}`},
 		"ca_file":           {`"ca.pem"`, `"other.pem"`},
 		"tls_client_cert":   {`"a.crt"`, `"b.crt"`},
 		"tls_client_key":    {`"a.key"`, `"b.key"`},
@@ -153,6 +154,28 @@ func TestNobodyChangesAManagedKey(t *testing.T) {
 				!strings.Contains(said, key.Name+" has no effect in "+where) {
 				t.Errorf("%s: %s", key.Name, said)
 			}
+		}
+	}
+}
+
+// An administrator who sets the endpoints, if only to none, has tokens go nowhere else.
+func TestManagedEndpointsAreTheOnlyOnes(t *testing.T) {
+	for _, row := range []struct{ managed, want string }{
+		{`{}`, ""},
+		{`{"a": "https://a.example.com/v1"}`, "https://a.example.com/v1"},
+	} {
+		p, _ := managedPlaces(t, `{"managed": true, "endpoints": `+row.managed+`}`)
+		storetest.WriteFile(t, filepath.Join(p.ConfigDirs[0], Name), wholeConfig("maria", `"endpoints": {"a": "https://b.example.com/v1", "b": "https://b.example.com/v1"}`))
+		c, err := Load(p, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var others []string
+		for _, other := range c.Others {
+			others = append(others, other.BaseURL)
+		}
+		if got := strings.Join(others, " "); got != row.want || !slices.Equal(c.Managed.Overruled, []string{"endpoints"}) {
+			t.Errorf("%s: %q, %+v", row.managed, got, c.Managed)
 		}
 	}
 }
@@ -259,6 +282,8 @@ func TestAStickyDirectoryAboveTheManagedOneIsRight(t *testing.T) {
 func TestMistakesAreToldWhereTheyStand(t *testing.T) {
 	for _, row := range []struct{ managed, own, want string }{
 		{"{\n\"managed\": true, \"domain_url\": \"http://company.example.com\"}", wholeConfig("maria"), "MANAGED:2: domain_url: is http:"},
+		{"{\n\"managed\": true, \"endpoints\":\n{\"qwen\": \"http://company.example.com\"}}", wholeConfig("maria"), "MANAGED:3: endpoints.qwen: is http:"},
+		{`{"managed": true, "client_id": "x"}`, wholeConfig("maria", "\n\"endpoints\": {\"qwen\": \"http://company.example.com\"}"), "OWN:2: endpoints.qwen: is http:"},
 		{"{\n\"managed\": true, \"domain\": 1}", wholeConfig("maria"), "MANAGED:2: domain: unknown key"},
 		{"{\n\"managed\": true,,", wholeConfig("maria"), "MANAGED:2: "},
 		{`{"managed": true, "auth_method": "mobile_app"}`, strings.Replace(wholeConfig("maria"), `"mobile_app"`, `"confidential_app",`+"\n"+`"client_secret": "x"`, 1),

@@ -49,9 +49,9 @@ func (c *File) Dir(key string) string { return filepath.Dir(c.of(key).Path) }
 // Decided reports whether an administrator decides a key.
 func (c *File) Decided(key string) bool { return slices.Contains(c.decided, key) }
 
-// of is the file that a key's value comes from.
+// of is the file that the value of a key, or of a name in it, comes from.
 func (c *File) of(key string) *File {
-	if c.Decided(key) {
+	if key, _, _ := strings.Cut(key, "."); c.Decided(key) {
 		return c.decider
 	}
 	return c

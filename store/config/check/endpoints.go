@@ -31,9 +31,10 @@ func Written(all []endpoint.Address) Endpoints {
 // Endpoints checks each of them like llm_base_url, and returns those that are right, by
 // their IDs.
 func (c *File) Endpoints(written Endpoints) (right []endpoint.Address) {
+	from := c.of("endpoints")
 	for _, id := range slices.Sorted(maps.Keys(written)) {
 		e, key := written[id], "endpoints."+id
-		c.at[key] = c.offsetWithin("endpoints", id)
+		from.at[key] = from.offsetWithin("endpoints", id)
 		switch {
 		case !endpointID().MatchString(id):
 			c.Add("endpoints", fmt.Sprintf("has the name %q; write it with small letters, digits and dashes between them", id))
