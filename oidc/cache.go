@@ -15,29 +15,30 @@ import (
 )
 
 const (
-	lockPoll     = 5 * time.Millisecond
-	lockTurns    = 5                          // polls, for each time that the lock itself is tried
-	lockPatience = 2 * domain.ExchangeTimeout // for another process's refresh
-	lockQuiet    = time.Second                // a longer wait is logged
+	lockPoll     = 5 * time.Millisecond       // between two polls while another process has the lock
+	pollsPerLock = 5                          // the lock itself is tried at every fifth poll only
+	lockTimeout  = 2 * domain.ExchangeTimeout // how long another process's refresh may keep the lock
+	lockLogAfter = time.Second                // a longer wait for the lock is logged
 )
 
-// A cache is the tokens of a session in the memory of this process, and in the file
-// that all processes share. They are written in one way only, [cache.update]: lock, read
-// the file again, decide, save. So nothing that another process saved is overwritten
-// unseen, and a sign-out elsewhere is one here.
+// A cache holds the tokens of a session: in the memory of this process, and in the file
+// that all processes share. Tokens are written in one way only, [cache.update]: lock,
+// read the file again, decide, save. So this process never overwrites tokens that
+// another one saved without having read them, and notices a sign-out in another process.
 type cache struct {
 	file    file
 	log     *slog.Logger
-	changed func() // called without locks held when there are other tokens
+	changed func() // called, without locks held, after the tokens changed
 
 	updating chan struct{} // serialises updates in this process; the file lock may be unavailable
-	lockless atomic.Bool   // the file lock was unavailable
+	lockless atomic.Bool   // the file lock was unavailable at least once
 
-	mu   sync.Mutex
-	held cached
+	mu     sync.Mutex
+	memory cached
 }
 
-// A file is what the cache needs of a [tokens.File]. Save and Erase belong under its lock.
+// A file is what the cache needs of a [tokens.File]. Call Save and Erase while holding
+// its lock.
 type file interface {
 	Path() string
 	Stamp() tokens.Stamp
@@ -48,34 +49,35 @@ type file interface {
 	Erase() error
 }
 
-// A room is what the cache needs of a [tokens.Room].
+// A room is what the cache needs of a [tokens.Room]: disk space reserved for one save.
 type room interface {
 	Save(tokens.Tokens) (tokens.Stamp, error)
 	Release()
 }
 
-// tokensFile is a [tokens.File] as a file.
+// tokensFile makes a [tokens.File] implement file.
 type tokensFile struct{ *tokens.File }
 
 func (f tokensFile) Reserve() (room, error) {
 	r, err := f.File.Reserve()
 	if err != nil {
-		return nil, err // and no room that holds nil
+		return nil, err // r would be a non-nil room that holds a nil pointer
 	}
 	return r, nil
 }
 
-// cached are the tokens in memory, and what is known of the file.
+// cached is a snapshot of the cache: the tokens in memory, and what is known about the
+// file. The zero value is a session that is signed out.
 type cached struct {
 	tokens.Tokens
-	fingerprint string        // of the access token
-	margin      time.Duration // before the expiry, in which a refresh begins
+	fingerprint string        // of the access token; "" if there is none
+	margin      time.Duration // how long before the expiry the refresh begins
 
-	stamp    tokens.Stamp  // of the file when it was last read or written
-	unsaved  bool          // these tokens, or what is noted of them, could not be written
-	replaces tokens.Tokens // what the file held then
-	withheld bool          // the file has tokens that this process may not have
-	problem  *problem.Problem
+	stamp    tokens.Stamp     // of the file when it was last read or written
+	unsaved  bool             // saving Tokens failed; the tokens, or only RefreshSentAt and RetryAt, are not on the disk yet
+	replaces tokens.Tokens    // if unsaved: what the file held when saving failed
+	withheld bool             // the file holds tokens that this process cannot read: a newer format, or the keyring's key is missing
+	problem  *problem.Problem // of the last read or write of the file, or nil
 }
 
 func newCache(file file, log *slog.Logger) *cache {
@@ -86,24 +88,25 @@ func newCache(file file, log *slog.Logger) *cache {
 func (c *cache) get() cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.held
+	return c.memory
 }
 
-// look returns the tokens, read again where another process has written them: at the
-// cost of one stat.
-func (c *cache) look() cached { return c.read(false) }
+// latest returns the tokens, after reading the file again if another process changed it.
+// If the file is unchanged, it costs one stat.
+func (c *cache) latest() cached { return c.read(false) }
 
-// read returns the tokens, read again in any case with fresh.
+// read returns the tokens, after reading the file again if it changed or fresh is true.
 func (c *cache) read(fresh bool) cached {
 	c.mu.Lock()
-	before := c.held
+	before := c.memory
 	if fresh || !c.file.Stamp().Same(before.stamp) {
-		c.held = before.merged(c.file.Load())
-		if p := c.held.problem; p != nil && (before.problem == nil || before.problem.Message != p.Message) { // which may be asked often
+		c.memory = before.merged(c.file.Load())
+		// Callers poll: the same problem is logged once.
+		if p := c.memory.problem; p != nil && (before.problem == nil || before.problem.Message != p.Message) {
 			c.log.Warn("the saved tokens are not used", "problem", p)
 		}
 	}
-	now := c.held
+	now := c.memory
 	c.mu.Unlock()
 	if now.fingerprint != before.fingerprint {
 		c.changed()
@@ -111,14 +114,16 @@ func (c *cache) read(fresh bool) cached {
 	return now
 }
 
-// merged is what the tokens in memory become when the file was read. They give way to
-// nothing but other tokens or a sign-out: a disk that fails for a moment, or a file that
-// was damaged, ends no session.
+// merged returns what is in memory after the file was read, with the result of
+// [tokens.File.Load]. Only other tokens, a sign-out or a file in a newer format replace
+// the tokens in memory; a read error or a damaged file does not end the session.
 func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 	if err == nil {
-		// Only the successor of what the file still holds stays in memory.
+		// Unsaved tokens stay in memory only if the file still holds their predecessors.
+		// If there is no file, they stay only if there was none when saving failed;
+		// otherwise somebody has signed out since.
 		theirs := tokensOf(t, stamp)
-		if c.unsaved && c.succeeds(t) && (!t.Empty() || c.stamp.Same(stamp)) {
+		if c.unsaved && c.isSuccessorOf(t) && (!t.Empty() || c.stamp.Same(stamp)) {
 			c.stamp = stamp
 			return c
 		}
@@ -134,12 +139,12 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 		c.withheld = true
 	case tokens.Damaged(err):
 		c.stamp = stamp
-		c.unsaved = !c.Empty() // and so written again
+		c.unsaved = !c.Empty() // the tokens in memory then overwrite the damaged file
 		c.replaces = tokens.Tokens{}
 	case tokens.KeyLost(err):
 		c.stamp, c.withheld = stamp, true
 	case tokens.KeyringFault(err):
-		c.withheld = true // and asked again
+		c.withheld = true // the stamp stays, so that the next call of latest asks the keyring again
 	}
 	c.problem = p
 	return c
@@ -153,9 +158,9 @@ func tokensOf(t tokens.Tokens, stamp tokens.Stamp) cached {
 	return c
 }
 
-// update is the only way in which tokens are written: under the lock, with what the
-// file holds then. It waits for the lock no longer than until enough (if not nil) is
-// true, and then does nothing.
+// update is the only way to write tokens: it takes the lock, reads the file again and
+// calls decide with the result. If enough is not nil, update returns nil without calling
+// decide as soon as enough is true of the tokens, even while it waits for the lock.
 func (c *cache) update(ctx context.Context, enough func(cached) bool, decide func(now cached, w *writer) error) error {
 	unlock, done, err := c.lock(ctx, enough)
 	if err != nil || done {
@@ -171,13 +176,14 @@ func (c *cache) update(ctx context.Context, enough func(cached) bool, decide fun
 	return decide(now, w)
 }
 
-// A writer writes tokens while the lock is held.
+// A writer saves or erases tokens during an [cache.update]. It is valid until decide
+// returns.
 type writer struct {
 	cache *cache
 	room  room
 }
 
-// reserve makes certain that other tokens can be saved.
+// reserve makes certain that the next save will succeed: see [tokens.File.Reserve].
 func (w *writer) reserve() (err error) {
 	w.room, err = w.cache.file.Reserve()
 	return err
@@ -189,8 +195,8 @@ func (w *writer) release() {
 	}
 }
 
-// save saves tokens and makes them the current ones. Where they cannot be saved, or what
-// is noted of them, that lives in memory, and the error is returned.
+// save writes tokens to the file and to memory. If writing the file fails, the tokens
+// are in memory only, marked as unsaved, and save returns the error.
 func (w *writer) save(t tokens.Tokens) (err error) {
 	c := w.cache
 	var stamp tokens.Stamp
@@ -214,8 +220,8 @@ func (w *writer) save(t tokens.Tokens) (err error) {
 	return err
 }
 
-// erase removes the file. Its error may be about the key of the file, which then is
-// gone all the same.
+// erase removes the file, and its key from the keyring. If only removing the key fails,
+// the file is gone and erase returns the error all the same.
 func (w *writer) erase() error {
 	err := w.cache.file.Erase()
 	if stamp := w.cache.file.Stamp(); stamp.Same(tokens.Stamp{}) {
@@ -227,17 +233,17 @@ func (w *writer) erase() error {
 func (w *writer) set(next cached) {
 	c := w.cache
 	c.mu.Lock()
-	c.held = next
+	c.memory = next
 	c.mu.Unlock()
 	c.changed()
 }
 
-// lock waits for the lock across processes, but no longer than until enough (if not nil)
-// is true: then done is true and nothing is locked. Where no lock can be had at all, such
-// as below a read-only home, it goes on without one.
+// lock waits for the lock in this process and the file lock across processes. If enough
+// is not nil and becomes true while it waits, done is true and nothing is locked. If file
+// locks are unavailable, for example under a read-only home, it goes on without one.
 func (c *cache) lock(ctx context.Context, enough func(cached) bool) (unlock func(), done bool, err error) {
 	select {
-	case c.updating <- struct{}{}: // where it is free, that is no waiting
+	case c.updating <- struct{}{}: // a free lock is taken even if ctx has ended
 	default:
 		select {
 		case c.updating <- struct{}{}:
@@ -255,10 +261,11 @@ func (c *cache) lock(ctx context.Context, enough func(cached) bool) (unlock func
 
 func (c *cache) lockFile(ctx context.Context, enough func(cached) bool) (unlock func(), done bool, err error) {
 	started, logged := time.Now(), false
-	for turn := 0; ; turn++ {
-		// Nearly always the other process brings what is waited for: to look for that is
-		// much cheaper, and many may be waiting.
-		if enough == nil || turn%lockTurns == 0 {
+	for poll := 0; ; poll++ {
+		// Usually the process that has the lock saves the tokens that this one waits for.
+		// One stat shows that, and is much cheaper than trying the lock, for which many
+		// processes may be waiting.
+		if enough == nil || poll%pollsPerLock == 0 {
 			unlock, ok, err := c.file.TryLock()
 			if err != nil {
 				if !c.lockless.Swap(true) {
@@ -271,13 +278,13 @@ func (c *cache) lockFile(ctx context.Context, enough func(cached) bool) (unlock 
 			}
 		}
 		waited := time.Since(started)
-		if waited > lockQuiet && !logged {
+		if waited > lockLogAfter && !logged {
 			c.log.Info("waiting for another process that has the session's lock", "file", c.file.Path())
 			logged = true
 		}
-		if waited > lockPatience {
+		if waited > lockTimeout {
 			return nil, false, problem.New(problem.Store,
-				fmt.Sprintf("Another process has kept the session's lock for %s.", lockPatience),
+				fmt.Sprintf("Another process has kept the session's lock for %s.", lockTimeout),
 				"End other oci-oidc-helper processes that hang, then try again.").Passing()
 		}
 		select {
@@ -285,8 +292,8 @@ func (c *cache) lockFile(ctx context.Context, enough func(cached) bool) (unlock 
 			return nil, false, problem.From(context.Cause(ctx))
 		case <-time.After(lockPoll/2 + rand.N(lockPoll)):
 		}
-		// Before the lock is free, so that many who wait need not take turns.
-		if enough != nil && enough(c.look()) {
+		// If the new tokens are there, nobody needs the lock any longer.
+		if enough != nil && enough(c.latest()) {
 			return nil, true, nil
 		}
 	}
@@ -296,42 +303,44 @@ func (c cached) token() Token {
 	return Token{Access: c.Access, Type: c.Type, ExpiresAt: c.ExpiresAt}
 }
 
-// same reports whether two tokens differ in nothing but what is noted of them.
+// same reports whether a and b are the same tokens, whatever their times and endpoints.
 func same(a, b tokens.Tokens) bool { return a.Access == b.Access && a.Refresh == b.Refresh }
 
-// succeeds reports whether the unsaved tokens come after those that the file has now. The
-// domain may have refused the used refresh token to another process meanwhile, which then
-// left it out of the file.
-func (c cached) succeeds(onDisk tokens.Tokens) bool {
+// isSuccessorOf reports whether the unsaved tokens are the successors of those on the disk: the
+// file still holds the tokens that the unsaved ones replaced, except that its refresh
+// token may be missing. Another process removes the refresh token from the file if the
+// domain refuses it, which it does after this process used it.
+func (c cached) isSuccessorOf(onDisk tokens.Tokens) bool {
 	refused := onDisk.Refresh.Empty() && c.atRisk()
 	return onDisk.Access == c.replaces.Access && (onDisk.Refresh == c.replaces.Refresh || refused)
 }
 
-// atRisk reports whether the tokens would be lost with this process.
+// atRisk reports whether the tokens would be lost if this process ended now.
 func (c cached) atRisk() bool { return c.unsaved && !same(c.Tokens, c.replaces) }
 
-// usable reports whether the access token is still good when a request that leaves now
-// arrives.
+// usable reports whether the access token will still be valid when a request that is sent
+// now arrives.
 func (c cached) usable(now time.Time) bool {
 	onTheWay := min(c.ExpiresAt.Sub(c.IssuedAt)/20, 10*time.Second)
 	return !c.Access.Empty() && now.Before(c.ExpiresAt.Add(-onTheWay))
 }
 
-// early reports whether the tokens are of a time to come: the clock was set back.
-func (c cached) early(now time.Time) bool {
+// fromFuture reports whether the tokens were issued in the future, which means that the clock
+// was set back since.
+func (c cached) fromFuture(now time.Time) bool {
 	const tolerance = time.Minute
 	return now.Before(c.IssuedAt.Add(-tolerance))
 }
 
-// onlyInMemory reports whether no file holds the refresh token, so that nobody else
-// loses it when it is spent.
+// onlyInMemory reports whether the refresh token is in no file. Then no other process
+// has it, and none is signed out if this process uses it up.
 func (c cached) onlyInMemory(file file) bool {
 	saved, _, err := file.Load()
 	return c.unsaved && err == nil && saved.Refresh != c.Refresh || file.Path() == ""
 }
 
-// margin is how long before the expiry a refresh begins: a fifth of the lifetime, five
-// minutes at most, and not the same for all.
+// margin is how long before the expiry a refresh begins: a fifth of the lifetime or five
+// minutes, whichever is less, ±25 % at random so that processes do not all begin at once.
 func margin(t tokens.Tokens) time.Duration {
 	fifth := min(t.ExpiresAt.Sub(t.IssuedAt)/5, 5*time.Minute)
 	return time.Duration(float64(fifth) * (0.75 + rand.Float64()/2))

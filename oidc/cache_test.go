@@ -8,8 +8,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// What is done in the background when a session is closed is done, where nobody has to be
-// waited for.
+// A free lock is taken even if the context has ended: Close must not stop background work
+// that needs no waiting.
 func TestAFreeLockIsTakenByWhoMayNotWait(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()

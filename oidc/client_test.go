@@ -73,7 +73,7 @@ func newClientWorld(t *testing.T, options domaintest.Options, method config.Auth
 	return w
 }
 
-// signsIn makes a whole sign-in, with a browser or a phone that need no person.
+// signsIn does a whole sign-in, with a simulated person.
 func (w *world) signsIn(s *Session, flow signin.Flow) error {
 	w.t.Helper()
 	prompt, ended := connecting(w.t.(*testing.T), s, flow)
@@ -137,8 +137,8 @@ func TestPublicApp(t *testing.T) {
 	}
 }
 
-// Without a person: a token at the first need, one for all processes, a new one
-// ahead of the old one's end, pauses after failures.
+// With client credentials no person is needed: the first call requests a token, all
+// processes share it, it is refreshed before it expires, and failures are followed by pauses.
 func TestClientCredentials(t *testing.T) {
 	for _, proof := range []map[string]any{nil, {"client_key": true}} {
 		w := newClientWorld(t, domaintest.Options{}, config.ClientCredentials, proof)
@@ -326,7 +326,7 @@ func TestStrictIDToken(t *testing.T) {
 	if n := w.Count(domaintest.Keys) - before; n != 2 {
 		t.Errorf("the keys were asked for %d times", n)
 	}
-	// Without public keys nobody is troubled with a sign-in that cannot end well.
+	// If the domain does not publish its keys, the sign-in fails before the person is asked.
 	w.Change(func(o *domaintest.Options) { o.PublicSigningKeys = false })
 	_, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) { t.Error("somebody is asked") }})
 	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), `"Configure client access"`) {

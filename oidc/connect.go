@@ -10,32 +10,34 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// Flows are those that the application can do, the one to begin with first. There is
-// none where no person is needed.
+// Flows returns the flows that the configuration allows, the default first. It returns
+// none if the session needs no person.
 func (s *Session) Flows() []signin.Flow { return signin.Flows(s.config) }
 
-// ConnectOptions say how to sign in.
+// ConnectOptions are the options of [Session.Connect].
 type ConnectOptions struct {
-	Flow        signin.Flow // "" for the one that suits the configuration
-	OpenBrowser bool
-	InMemory    bool                // this process stays: tokens that cannot be saved may live in its memory
-	Prompt      func(signin.Prompt) // called once; must not be nil
+	Flow        signin.Flow         // "" for the first of [Session.Flows]
+	OpenBrowser bool                // in the browser flow, open the URL in a browser
+	InMemory    bool                // go on if tokens cannot be saved; for a process that keeps running with them in memory
+	Prompt      func(signin.Prompt) // called at most once, with what to show the person; must not be nil
 }
 
-// An attempt is a sign-in that is going on.
+// An attempt is a sign-in in progress.
 type attempt struct {
 	cancel     context.CancelCauseFunc
 	pasted     chan signin.Answer
-	takesPaste bool // someone reads pasted
-	done       chan struct{}
+	takesPaste bool          // the flow reads from pasted
+	done       chan struct{} // closed when the sign-in has ended
 }
 
-// Connect signs the person in and returns who it is. It ends when they are done,
-// when their time is over, or when another Connect begins. Where another process
-// is at the same sign-in already, this one shows its prompt and waits with it.
+// Connect signs the person in and returns the session's new status. It returns when the
+// person has signed in, when their time is over, when ctx ends, or when another Connect
+// begins. If another process is already doing the same sign-in, Connect shows that
+// process's prompt and waits for its result. If the session needs no person, Connect
+// only requests a token.
 func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error) {
 	if s.config.AuthMethod.Unattended() {
-		_, err := s.Refresh(ctx) // nobody is needed for that
+		_, err := s.Refresh(ctx)
 		return s.Status(), err
 	}
 	ctx, a := s.beginAttempt(ctx)
@@ -58,10 +60,10 @@ func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error)
 func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) error {
 	shared := s.file.SignIn(string(o.Flow))
 	tokens.LetKeyringAsk()
-	if now := s.cache.look(); now.withheld && tokens.Newer(now.problem) {
+	if now := s.cache.latest(); now.withheld && tokens.Newer(now.problem) {
 		return now.problem
 	}
-	// Before anybody goes to the trouble of signing in for nothing.
+	// Do not let a person sign in whose tokens could not be saved.
 	room, err := s.cache.file.Reserve()
 	if err == nil {
 		room.Release()
@@ -72,14 +74,14 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 		return problem.New(problem.LoginRequired, "Nobody can sign in here: this is a CI job (the variable CI is set).",
 			"Use auth_method client_credentials, or bring a session along: mount the directory of its tokens. If somebody is here, unset CI.")
 	}
-	made := signin.Attempt{
-		Domain: s.domain, Config: s.config, Patience: s.patience, Answers: a.pasted,
+	attempt := signin.Attempt{
+		Domain: s.domain, Config: s.config, Patience: s.signInTime, Answers: a.pasted,
 		Keep: func(tokens tokens.Tokens) error { return s.begin(ctx, tokens, o.InMemory) },
 		Show: func(p signin.Prompt) {
-			// The other flows are meant for a browser elsewhere.
+			// The other flows are meant for a browser on another machine.
 			p.BrowserOpened = o.OpenBrowser && p.Flow == signin.Browser && signin.OpenBrowser(p.URL, s.config.Environ())
 			s.log.Info("the person is asked", "flow", p.Flow, "expiresAt", p.ExpiresAt, "browserOpened", p.BrowserOpened)
-			// Without it the other processes make a sign-in of their own.
+			// If this fails, other processes cannot show the prompt; they wait all the same.
 			if err := signin.Announce(shared, p); err != nil {
 				s.log.Warn("the sign-in could not be announced", "err", err)
 			}
@@ -98,11 +100,13 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 	if o.Flow != signin.Device {
 		s.takesPaste(a)
 	}
-	return made.Make(ctx, o.Flow)
+	return attempt.Make(ctx, o.Flow)
 }
 
-// Answer hands in a redirect URL, or the code alone, that the person pasted. Its
-// error says what is wrong with it; the sign-in then goes on waiting.
+// Answer gives the sign-in in progress what the person pasted: the redirect URL or only
+// the authorization code. Its error says what is wrong with the text. If the text is not
+// an answer to this sign-in, the sign-in goes on and Answer can be called again; an error
+// from the domain (access_denied, for example) ends the sign-in.
 func (s *Session) Answer(ctx context.Context, redirect string) error {
 	s.mu.Lock()
 	a := s.attempt
@@ -123,8 +127,9 @@ func (s *Session) Answer(ctx context.Context, redirect string) error {
 	}
 }
 
-// Disconnect ends the session at the domain and on the disk. revoked reports
-// whether the domain confirmed it; the tokens are erased in any case.
+// Disconnect revokes the refresh token (RFC 7009) and erases the tokens. revoked reports
+// whether the domain confirmed the revocation; the tokens are erased in any case, except
+// if they are in a file of a newer version.
 func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 	s.cancelAttempt(problem.New(problem.Cancelled, "The session was signed out.", "Sign in again."))
 	err = s.cache.update(ctx, nil, func(now cached, w *writer) error {
@@ -150,8 +155,8 @@ func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 	return revoked, err
 }
 
-// begin saves the tokens of a new sign-in. A file of a newer version is left
-// unharmed.
+// begin saves the tokens of a new sign-in. It does not overwrite a file of a newer
+// version.
 func (s *Session) begin(ctx context.Context, fresh tokens.Tokens, inMemory bool) error {
 	return s.cache.update(ctx, nil, func(now cached, w *writer) error {
 		if now.withheld && tokens.Newer(now.problem) {
@@ -168,19 +173,19 @@ func (s *Session) begin(ctx context.Context, fresh tokens.Tokens, inMemory bool)
 	})
 }
 
-// takesPaste lets an attempt take what the person pastes.
+// takesPaste lets [Session.Answer] pass pasted text to the attempt.
 func (s *Session) takesPaste(a *attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.takesPaste = true
 }
 
-// RefreshSwitches tells what must be on for a domain to give a refresh token.
+// RefreshSwitches tells a person which settings a domain needs to issue refresh tokens.
 const RefreshSwitches = `A refresh token needs three switches: the application's "Refresh token" grant, ` +
 	`offline_access in scope, and "Allow token refresh" of the resource application.`
 
-// beginAttempt makes this the sign-in that is going on, after the one before has
-// let go of its port.
+// beginAttempt starts an attempt. It cancels the one before and waits until that has
+// closed its listener, because both use the same port.
 func (s *Session) beginAttempt(ctx context.Context) (context.Context, *attempt) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	a := &attempt{cancel: cancel, pasted: make(chan signin.Answer), done: make(chan struct{})}

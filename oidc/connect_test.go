@@ -20,7 +20,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// connecting begins a sign-in and returns its prompt, and where its end arrives.
+// connecting begins a sign-in. It returns the prompt, and a channel that receives the
+// result of Connect.
 func connecting(t *testing.T, s *Session, flow signin.Flow) (signin.Prompt, <-chan error) {
 	t.Helper()
 	prompts, ended := make(chan signin.Prompt, 1), make(chan error, 1)
@@ -133,7 +134,7 @@ func TestSignInThatFails(t *testing.T) {
 			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 			s := w.session()
 			if test.act == nil {
-				s.patience = 10 * time.Millisecond
+				s.signInTime = 10 * time.Millisecond
 				w.Change(func(o *domaintest.Options) { o.DeviceLife = 1 })
 			}
 			prompt, ended := connecting(t, s, test.flow)
@@ -172,10 +173,8 @@ func mustRequest(t testing.TB, method, address string) *http.Request {
 	return req
 }
 
-// TestStrayRequests sends everything to the listener that must not change
-// anything; the sign-in then goes on.
-// signingIn begins a sign-in with the browser, and returns the right redirect that
-// the domain answers with, not followed yet.
+// signingIn begins a sign-in with the browser, and returns the redirect with which the
+// domain answers. The redirect is not followed.
 func signingIn(t *testing.T, w *world, s *Session) (redirect string, ended <-chan error) {
 	t.Helper()
 	prompt, ended := connecting(t, s, signin.Browser)
@@ -186,7 +185,7 @@ func signingIn(t *testing.T, w *world, s *Session) (redirect string, ended <-cha
 	return redirect, ended
 }
 
-// visit sends one request as it is, without following.
+// visit sends one request and does not follow redirects.
 func visit(t testing.TB, address string, change func(*http.Request)) *http.Response {
 	t.Helper()
 	req := mustRequest(t, http.MethodGet, address)
@@ -201,7 +200,6 @@ func visit(t testing.TB, address string, change func(*http.Request)) *http.Respo
 	return resp
 }
 
-// endsWell finishes the sign-in, which nothing before may have disturbed.
 func mustURL(t testing.TB, text string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(text)
@@ -211,6 +209,8 @@ func mustURL(t testing.TB, text string) *url.URL {
 	return u
 }
 
+// TestStrayRequests sends requests to the listener that must not change anything. The
+// sign-in then continues.
 func TestStrayRequests(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
@@ -345,7 +345,7 @@ func TestANewSignInEndsTheOneBefore(t *testing.T) {
 	}
 }
 
-// TestTwoWindowsSignInAtOnce needs one browser, and both finish.
+// TestTwoWindowsSignInAtOnce: one browser is opened, and the sign-in completes in both.
 func TestTwoWindowsSignInAtOnce(t *testing.T) {
 	for _, flow := range []signin.Flow{signin.Browser, signin.Device} {
 		t.Run(string(flow), func(t *testing.T) {
@@ -437,7 +437,7 @@ func TestANewerFileIsNotReplaced(t *testing.T) {
 	}
 }
 
-// TestAWindowThatHangs keeps its lock, and nobody waits for it for ever.
+// TestAWindowThatHangs: a process that hangs keeps its lock; others stop waiting for it.
 func TestAWindowThatHangs(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	unlock, ok, err := tokens.Open(w.places, w.config).SignIn(string(signin.Browser)).TryLock()
@@ -551,7 +551,7 @@ func TestFlowsSuitTheApplicationAndTheMachine(t *testing.T) {
 	}
 }
 
-// In CI nobody is asked, by whatever flow.
+// In CI no flow begins, because nobody could sign in.
 func TestNobodyIsAskedInCI(t *testing.T) {
 	t.Setenv("CI", "true")
 	for _, flow := range append(allFlows, "") {

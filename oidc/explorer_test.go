@@ -1,7 +1,7 @@
 //go:build !race
 
-// The race detector does not see that one process goes on only after the other waits, in
-// a bubble of fake time; make test-go runs this file without it.
+// In a synctest bubble one simulated process runs only while the others wait. The race
+// detector does not know that and reports races, so make test-go runs this file without it.
 
 package oidc
 
@@ -44,8 +44,8 @@ type bounds struct {
 	moves     int // of the clock
 }
 
-// The explorations are made one after the other, the small ones first, so that a fault is
-// found by a short script.
+// The explorations run one after the other, the small ones first, so that a bug is found
+// with a short script.
 var explorations = []bounds{
 	{processes: 2, calls: 2, faults: 1, moves: 1},
 	{processes: 2, calls: 3, faults: 1, moves: 0},
@@ -68,12 +68,14 @@ var explorations = []bounds{
 //
 // What must hold:
 //
-//   - a token that is returned is valid, and on the disk or told to be unsaved;
-//   - a refresh token is not sent again by who knows that its use was answered, nor while
-//     in doubt beside a valid access token, nor while the domain wants to be left alone;
-//   - a refresh token that serves and that somebody has is not lost but by a kill;
-//   - newer tokens are not overwritten, and none are written after a sign-out;
-//   - what calls and Status say agrees with the disk.
+//   - A returned token is valid, and is on the disk or reported as unsaved.
+//   - A process does not send a refresh token again if it got the answer to its first
+//     use, nor if the answer was lost and the access token is still valid, nor before
+//     the time in Retry-After.
+//   - A valid refresh token that a process has received is lost only if that process is
+//     killed.
+//   - Newer tokens are not overwritten, and none are written after a sign-out.
+//   - The results of calls and Status agree with the disk.
 //
 // The disk is a model of package tokens' files: what is not synced may be gone after a
 // power cut, a file is whole or not there, and a draft counts once it is synced. Left out
@@ -158,7 +160,7 @@ func (e *explorer) explore(number int, b bounds) {
 	todo := [][]byte{nil}
 	for len(todo) > 0 && !e.t.Failed() {
 		synctest.Test(e.t, func(t *testing.T) {
-			for range 2000 { // and then a new bubble, because its time is not endless
+			for range 2000 { // then a new bubble, because the fake clock of one cannot run for ever
 				if len(todo) == 0 || t.Failed() {
 					return
 				}
@@ -210,9 +212,9 @@ func scriptText(choices []byte) string {
 	return strings.Join(text, ",")
 }
 
-// explored is the world of one script: processes, a disk, a domain, and the clock of the
-// bubble. A process runs until it wants something of the disk or of the domain; the
-// script then says who goes on, and how that ends.
+// explored is the state of one script: processes, a disk, a domain, and the clock of the
+// bubble. A process runs until it uses the disk or the domain; the script then says which
+// process continues, and how its step ends.
 type explored struct {
 	e         *explorer
 	t         *testing.T
@@ -220,27 +222,27 @@ type explored struct {
 	processes []*proc
 	disk      modelDisk
 	taken     []byte
-	told      []string // what happened, for a person
-	wrong     string
-	signedOut bool // and nobody signed in again
+	told      []string // the steps so far, for the report of a failure
+	wrong     string   // the violated invariant; "" if none
+	signedOut bool     // and nobody signed in again
 
 	mu      sync.Mutex
 	pending []*step // what processes wait for
 
 	// The domain.
 	number  int
-	current string // the refresh token that serves
+	current string // the valid refresh token
 	expiry  map[string]time.Time
-	settled map[string]bool // used up, and saved as such
-	alone   silence         // what every process has to know
-	held    bool            // somebody had the current refresh token after the last choice
+	settled map[string]bool // refresh tokens that are used up and whose successor is on the disk
+	alone   silence         // as saved, for every process
+	held    bool            // a process or the disk had the current refresh token after the last choice
 	heldOne string
 }
 
-// A silence is until when the domain wants no refresh of an access token.
+// A silence is a Retry-After: until then nobody may refresh the access token.
 type silence struct {
 	until time.Time
-	token string // its fingerprint
+	token string // fingerprint of the access token
 }
 
 func (q silence) broken(now cached) bool {
@@ -267,20 +269,20 @@ type proc struct {
 	w       *explored
 	number  int
 	session *Session
-	dead    bool // what it still does has no effect
+	dead    bool // it was killed: its steps have no effect
 	calling bool
 	result  func() // checks the last call
 	trace   uint64 // hash of what it has seen since its call began
 
-	ended     map[string]bool // refresh tokens whose end it was told
-	doubt     string          // a refresh token whose answer it did not get
-	arriving  string          // a refresh token that came with an answer, and is not saved yet
+	ended     map[string]bool // refresh tokens that the domain told it are invalid
+	doubt     string          // a refresh token that it sent without getting an answer
+	arriving  string          // a refresh token that it received and has not saved yet
 	alone     silence         // what the domain told it
-	reply     reply           // of the domain to the present request
+	reply     reply           // of the domain to the request in progress
 	signingIn bool
 }
 
-// A step is something that a process wants of the world.
+// A step is one use of the disk or the domain by a process.
 type step struct {
 	p      *proc
 	what   string
@@ -600,7 +602,7 @@ func (w *explored) finish(s *step, o outcome) {
 	}
 	s.done <- o
 	if o == busy { // until it tries again
-		time.Sleep(2 * lockPoll * lockTurns)
+		time.Sleep(2 * lockPoll * pollsPerLock)
 	}
 }
 
@@ -1121,15 +1123,15 @@ func (p *proc) state(b []byte) []byte {
 	b = append(append(append(b, now.Access.Reveal()...), now.Refresh.Reveal()...), '|')
 	b = appendAge(appendAge(b, now.ExpiresAt), now.RetryAt)
 	for _, one := range []bool{now.RefreshSentAt.IsZero(), now.unsaved, now.withheld, now.stamp.OtherForm(),
-		now.stamp.Same(modelFile{p}.Stamp()), now.problem == nil, s.trouble == nil, s.lastUse.IsZero()} {
+		now.stamp.Same(modelFile{p}.Stamp()), now.problem == nil, s.lastProblem == nil, s.lastUse.IsZero()} {
 		b = strconv.AppendBool(b, one)
 	}
 	b = append(append(append(b, now.replaces.Access.Reveal()...), now.replaces.Refresh.Reveal()...), '|')
-	b = append(append(b, s.troubleOf...), '|')
-	b = append(append(b, s.pause.of...), '|')
+	b = append(append(b, s.lastProblemToken...), '|')
+	b = append(append(b, s.pause.replacing...), '|')
 	b = appendAge(b, s.pause.until)
 	b = strconv.AppendInt(b, int64(s.pause.failures), 10)
-	b = appendAge(b, s.rewriteAt)
+	b = appendAge(b, s.nextRewrite)
 	return b
 }
 

@@ -18,13 +18,13 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// way is another way to the domain than the network.
+// way is a RoundTripper that replaces the network.
 type way func(*http.Request) (*http.Response, error)
 
 func (w way) RoundTrip(req *http.Request) (*http.Response, error) { return w(req) }
 
-// TestUnreachable has a row for each way in which no answer comes at all: what a
-// person is told, and that the session goes on when the trouble has passed.
+// TestUnreachable has a row for each reason why no answer arrives: it checks the message,
+// and that the session continues when the domain can be reached again.
 func TestUnreachable(t *testing.T) {
 	untrusted := httptest.NewUnstartedServer(nil)
 	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)

@@ -9,18 +9,18 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// followPoll is how often a window looks for the end of another's sign-in.
+// followPoll is how often a process checks whether another one's sign-in has ended.
 const followPoll = 100 * time.Millisecond
 
-// follow waits with a sign-in that another process makes: it shows that one's
-// prompt, and ends well when new tokens are there.
+// follow waits for a sign-in in another process. It shows that process's prompt, and
+// returns nil when new tokens are on the disk.
 func (s *Session) follow(ctx context.Context, shared tokens.SignIn, show func(signin.Prompt)) error {
 	s.log.Info("another window is at the same sign-in")
-	before := s.cache.look().fingerprint
-	// A process that hangs keeps its lock: it is not waited for longer than its
-	// own sign-in is good for.
+	before := s.cache.latest().fingerprint
+	// A process that hangs keeps its lock, so the wait ends shortly after the prompt
+	// of its sign-in has expired.
 	const late = 10 * time.Second
-	deadline := time.Now().Add(s.patience)
+	deadline := time.Now().Add(s.signInTime)
 	shown := false
 	for {
 		if !shown {
@@ -29,15 +29,16 @@ func (s *Session) follow(ctx context.Context, shared tokens.SignIn, show func(si
 				show(p)
 			}
 		}
-		// The lock first: the tokens are there before it is free.
-		unlock, over, err := shared.TryLock()
-		if over {
+		// Try the lock before reading the file: the other process saves the tokens before
+		// it releases the lock, so they are visible if the lock is free.
+		unlock, free, err := shared.TryLock()
+		if free {
 			unlock()
 		}
-		if s.replacedByOther(s.cache.look(), before) {
+		if s.replacedByOther(s.cache.latest(), before) {
 			return nil
 		}
-		if over || err != nil || time.Now().After(deadline.Add(late)) {
+		if free || err != nil || time.Now().After(deadline.Add(late)) {
 			return problem.New(problem.LoginTimeout, "The sign-in that another window had begun was not finished.", "Start again; if that does not help, end the other oci-oidc-helper.")
 		}
 		select {

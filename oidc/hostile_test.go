@@ -77,12 +77,12 @@ func TestEndpointsElsewhere(t *testing.T) {
 	}
 }
 
-// hostileWords are what a domain could want to have shown.
+// hostileWords is a text that would do harm if it were shown as it is.
 const hostileWords = "\x1b]0;owned\x07\x1b[2J\u202e\u2028<script>alert(1)</script>\r\nSet-Cookie: x"
 
-// TestAHostileDomainIsHarmless has a row for each answer with which a domain could
-// do harm at a sign-in. Each ends it with a problem that can be shown, keeps
-// nothing, and leaves what was there.
+// TestAHostileDomainIsHarmless has a row for each harmful answer during a sign-in. Each
+// ends the sign-in with a problem that is safe to show. No tokens are saved, and the
+// existing ones stay.
 func TestAHostileDomainIsHarmless(t *testing.T) {
 	id := func(claims string) string {
 		return `{"access_token":"a","token_type":"Bearer","expires_in":3600,"id_token":"` + jwt(claims) + `"}`
@@ -197,8 +197,8 @@ func deviceAnswer(address string) string {
 	return `{"device_code":"d","user_code":"ABCD","verification_uri":"` + address + `"}`
 }
 
-// TestADeviceAnswerWithoutMeasure: neither a pause of ages nor a code that is good
-// for years is believed, and a number that overflows stops nothing.
+// TestADeviceAnswerWithoutMeasure: a very long interval or expires_in in a device
+// authorization response is cut to a maximum, and a number that overflows does no harm.
 func TestADeviceAnswerWithoutMeasure(t *testing.T) {
 	const longest = 30 * time.Minute
 	for _, numbers := range []string{
@@ -226,8 +226,8 @@ func TestADeviceAnswerWithoutMeasure(t *testing.T) {
 	}
 }
 
-// TestWhatWasToldIsNotEchoed: an error answer that repeats what it was sent does
-// not get it into a message, as it is or as it was written.
+// TestWhatWasToldIsNotEchoed: if the domain's error answer repeats secrets of the request,
+// they do not appear in the message, neither decoded nor encoded as in the request.
 func TestWhatWasToldIsNotEchoed(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.Change(func(o *domaintest.Options) {
@@ -280,8 +280,8 @@ func TestWhatWasToldIsNotEchoed(t *testing.T) {
 	}
 }
 
-// TestWhatTheDomainEchoesIsNotLogged: a domain that knows no HTTP repeats all that it
-// was told and has told, where only an error of net/http quotes it.
+// TestWhatTheDomainEchoesIsNotLogged: a domain answers with invalid HTTP that repeats the
+// request's and its own secrets, so that an error of net/http quotes them.
 func TestWhatTheDomainEchoesIsNotLogged(t *testing.T) {
 	const deviceCode = "2f6c0a1e-77f5-4d5b-9f0e-8a51d4c2b7e9"
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
@@ -355,8 +355,8 @@ func TestWhatTheDomainEchoesIsNotLogged(t *testing.T) {
 	}
 }
 
-// TestLimitsOnWhatTheDomainAnswers: a refresh meets answers without an end, and the
-// session goes on afterwards.
+// TestLimitsOnWhatTheDomainAnswers: a refresh gets endless answers, and the session
+// continues afterwards.
 func TestLimitsOnWhatTheDomainAnswers(t *testing.T) {
 	elsewhere := 0
 	for name, answer := range map[string]http.HandlerFunc{
@@ -421,8 +421,8 @@ func TestLimitsOnWhatTheDomainAnswers(t *testing.T) {
 	}
 }
 
-// TestARefreshKeepsThePerson: an ID token about somebody else is not let in, and
-// the tokens of the one who signed in are not lost.
+// TestARefreshKeepsThePerson: a refresh whose ID token names another person fails, and the
+// tokens of the person who signed in are kept.
 func TestARefreshKeepsThePerson(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	old := w.expired()

@@ -5,48 +5,51 @@ import (
 )
 
 const (
-	// lendFor is the longest time for which a token is lent: a borrower that cannot
-	// be told of a sign-out notices it then.
-	lendFor = 5 * time.Minute
-	// lendStep makes the ends of many lends one, and so their replies the same bytes.
-	lendStep = 30 * time.Second
-	// lendLook is how often the file is looked at while a token is lent, because a
-	// borrower does not ask and so does not notice what other processes write.
-	lendLook = 3 * time.Second
+	// leaseLength is the longest lease. A shim that missed the notification of a
+	// sign-out notices the sign-out when the lease ends.
+	leaseLength = 5 * time.Minute
+	// leaseStep is what the end of a lease is rounded down to, so that requests close
+	// together get identical replies.
+	leaseStep = 30 * time.Second
+	// leasePoll is how often the file is checked during a lease: the shim does not call
+	// the session then, and nothing else would notice changes by other processes.
+	leasePoll = 3 * time.Second
 )
 
-// Lend returns the time until which whoever got the token may use it without
-// asking again, by the wall clock, or the zero time if it must ask each time.
-// Until then the function set with [Session.OnChange] is called within seconds of
-// a change by another process, too: the token is to be given back then.
+// Lend returns when a lease of the token that begins now ends, by the wall clock. Until
+// then the caller may use the token without asking the session again. The zero time
+// means that there is no lease, and the caller must ask before each use.
 //
-// The time ends before the expiry, but after a refresh ahead has begun, so that
-// its outcome is there in time.
+// During the lease the session calls the function set with [Session.OnChange] within
+// seconds of a change by another process, too; the caller must then stop using the token.
+//
+// The lease ends before the token expires, but after the background refresh is due to
+// begin, so that the new token is usually there when the lease ends.
 func (s *Session) Lend(token Token) time.Time {
-	held, now := s.cache.get(), time.Now()
+	current, now := s.cache.get(), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	until := now.Add(lendFor).Truncate(lendStep)
-	if end := held.ExpiresAt.Add(-held.margin / 2); end.Before(until) {
+	until := now.Add(leaseLength).Truncate(leaseStep)
+	if end := current.ExpiresAt.Add(-current.margin / 2); end.Before(until) {
 		until = end
 	}
-	if s.open.Err() != nil || token.Access != held.Access || held.fingerprint == s.rejected || held.early(now) || !now.Before(until) {
+	if s.untilClose.Err() != nil || token.Access != current.Access || current.fingerprint == s.rejected || current.fromFuture(now) || !now.Before(until) {
 		return time.Time{}
 	}
 	s.leasedUntil = until
-	if s.watch == nil {
-		s.watch = time.AfterFunc(lendLook, s.watchFile)
+	if s.watchTimer == nil {
+		s.watchTimer = time.AfterFunc(leasePoll, s.watchFile)
 	}
 	return until
 }
 
-// watchFile reads the file on behalf of those who were lent a token.
+// watchFile checks the file during a lease, see leasePoll.
 func (s *Session) watchFile() {
 	s.mu.Lock()
-	s.watch = nil
-	if s.open.Err() == nil && time.Now().Before(s.leasedUntil) {
-		s.watch = time.AfterFunc(lendLook, s.watchFile)
+	s.watchTimer = nil
+	if s.untilClose.Err() == nil && time.Now().Before(s.leasedUntil) {
+		s.watchTimer = time.AfterFunc(leasePoll, s.watchFile)
 	}
 	s.mu.Unlock()
-	s.cache.look()
+	s.cache.latest()
 }

@@ -18,9 +18,9 @@ func TestLend(t *testing.T) {
 		age         time.Duration
 		least, most time.Duration
 	}{
-		{"new", 0, lendFor - lendStep, lendFor},
-		{"in the middle of its life", 30 * time.Minute, lendFor - lendStep, lendFor},
-		{"just before its refresh", 53 * time.Minute, 3 * time.Minute, lendFor},
+		{"new", 0, leaseLength - leaseStep, leaseLength},
+		{"in the middle of its life", 30 * time.Minute, leaseLength - leaseStep, leaseLength},
+		{"just before its refresh", 53 * time.Minute, 3 * time.Minute, leaseLength},
 		{"while it is refreshed", 57*time.Minute + 30*time.Second, 0, time.Minute},
 		{"nearly over", 59 * time.Minute, 0, 0},
 		{"from the future", -2 * time.Minute, 0, 0},
@@ -71,8 +71,8 @@ func TestWhatIsNotTheSessionsIsNotLent(t *testing.T) {
 	}
 }
 
-// TestALentTokenIsTakenBack when another process signs out, and nobody looks at
-// the file once nothing is lent.
+// TestALentTokenIsTakenBack: a lease ends when another process signs out. The file is not
+// polled while there is no lease.
 func TestALentTokenIsTakenBack(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
@@ -88,24 +88,25 @@ func TestALentTokenIsTakenBack(t *testing.T) {
 		if err := tokens.Open(w.places, w.config).Erase(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(lendLook)
+		time.Sleep(leasePoll)
 		synctest.Wait()
 		if len(told) != 1 || told[0].SignedIn {
 			t.Errorf("told %+v", told)
 		}
 
-		time.Sleep(time.Until(until) + lendLook)
+		time.Sleep(time.Until(until) + leasePoll)
 		synctest.Wait()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.watch != nil {
+		if s.watchTimer != nil {
 			t.Error("it looks at the file for nobody")
 		}
 	})
 }
 
-// TestHoursOfLending uses a lent token every 20 s for six hours, as the shim does:
-// it asks behind each use and after each change, and only the first use waits.
+// TestHoursOfLending uses a lease every 20 s for six hours, as the shim does: it asks for
+// the next one in the background after each use and after each change. Only the first
+// use waits.
 func TestHoursOfLending(t *testing.T) {
 	for _, expiresIn := range []int{300, 3600} {
 		w := newWorld(t, domaintest.Options{ExpiresIn: expiresIn}, config.ConfidentialApp)

@@ -7,12 +7,12 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// TokenFor is [Session.Token] for a caller that hands the token to another program,
-// which keeps it: it waits for a refresh where less than life is left of the token, or
-// less than half of its own lifetime if that is shorter.
+// TokenFor is [Session.Token] for a caller that gives the token to a program which keeps
+// it. It waits for a refresh if the token expires in less than life, or in less than half
+// of the token's own lifetime if that is shorter.
 //
-// A token that is valid is returned in any case. Where it is not to be had with that
-// much life, the error beside it says why.
+// TokenFor can return both a valid token and an error: the error says why the token
+// expires sooner than asked for.
 func (s *Session) TokenFor(ctx context.Context, life time.Duration) (Token, error) {
 	token, err := s.Token(ctx, "")
 	if err != nil {
@@ -23,9 +23,9 @@ func (s *Session) TokenFor(ctx context.Context, life time.Duration) (Token, erro
 	switch wanted := min(life, now.ExpiresAt.Sub(now.IssuedAt)/2); {
 	case time.Until(token.ExpiresAt) >= wanted:
 		return token, nil
-	case !s.renewable(now):
+	case !s.refreshable(now):
 		return token, problem.New(problem.LoginRequired, "There is no refresh token to get another one.", RefreshSwitches)
-	case !now.RefreshSentAt.IsZero(): // not risked while the access token lives
+	case !now.RefreshSentAt.IsZero(): // the refresh token may be used up: see due
 		return token, problem.New(problem.Network, "An earlier refresh had no answer, and is tried again when the token has expired.",
 			"Check the way to the domain: oci-oidc-helper doctor").Passing()
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// FetchModels asks an endpoint for its models and keeps them on the disk. Models that
-// could not be kept are no error.
+// FetchModels requests the endpoint's list of models and saves it. It returns the models
+// even if they cannot be saved.
 func (s *Session) FetchModels(ctx context.Context, e config.Endpoint, kept tokens.ModelsFile) (endpoint.Models, error) {
 	token, err := s.Token(ctx, "")
 	if err != nil {

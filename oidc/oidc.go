@@ -2,9 +2,9 @@
 //
 // # Who decides
 //
-// A [Session] decides: the token in memory, else the one on the disk, else a
-// refresh, else the person must sign in. Package signin makes the sign-in, by one of
-// its flows; package domain speaks the domain's protocol, and decides nothing.
+// A [Session] decides where an access token comes from: memory, else the file of saved
+// tokens, else a refresh, else the person must sign in. Package signin implements the
+// sign-in flows; package domain implements the domain's protocol, and decides nothing.
 //
 // In session.go, [Session.Token] returns a token as it is or waits for a refresh; its
 // method due says whether to refresh in the background, ahead of the expiry; and
@@ -14,7 +14,8 @@
 //
 // # What it promises
 //
-// One refresh, however many callers and processes want a token; new tokens are
-// on the disk before anyone uses them; only the domain's invalid_grant ends a
-// session; [Session.Token] never opens a browser and never asks.
+//   - However many callers and processes want a token, one refresh request is sent.
+//   - New tokens are on the disk before anyone uses them.
+//   - Only the error invalid_grant from the domain ends a session.
+//   - [Session.Token] never opens a browser and never waits for a person.
 package oidc

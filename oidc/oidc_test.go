@@ -83,9 +83,8 @@ func (w *world) configure(text map[string]any) {
 	}
 }
 
-// bubble runs f in fake time; the domain, which is outside of it, goes on in real
-// time. Nothing may listen or keep a connection in there: the clock would wait for
-// it.
+// bubble runs f in fake time; the domain outside keeps real time. Code in the bubble must
+// not listen or keep a connection open: the fake clock stands still while it does.
 func (w *world) bubble(f func(t *testing.T)) {
 	outer := w.t
 	defer func() { w.t = outer }()
@@ -95,8 +94,7 @@ func (w *world) bubble(f func(t *testing.T)) {
 	})
 }
 
-// session is what one process has: each call is another process, as far as one
-// process can show it.
+// session returns a new Session. Each one stands for another process.
 func (w *world) session() *Session {
 	w.t.Helper()
 	log := slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -137,7 +135,7 @@ func (w *world) saved() tokens.Tokens {
 	return tokens
 }
 
-// expired saves tokens whose access token is over.
+// expired saves tokens whose access token has expired.
 func (w *world) expired() tokens.Tokens {
 	w.t.Helper()
 	tokens := w.signedIn()
@@ -191,12 +189,12 @@ func readFile(t testing.TB, path string) string {
 	return string(text)
 }
 
-// jwt is a token with the given claims and no signature worth the name.
+// jwt returns a JWT with the given claims and an invalid signature.
 func jwt(claims string) string {
 	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".AAAA"
 }
 
-// replaceIn has the domain put one text for another into its answers.
+// replaceIn makes the domain replace one text with another in its answers.
 func (w *world) replaceIn(op domaintest.Operation, text, instead string) {
 	w.Change(func(o *domaintest.Options) {
 		o.Tamper = func(done domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {

@@ -17,24 +17,24 @@ import (
 )
 
 const (
-	saveTime     = 2 * time.Second // for another process to save what the domain gave it
-	firstPause   = time.Second     // after a failed refresh
-	longestPause = time.Minute
-	longestRetry = 10 * time.Minute // that a domain may ask for
-	saveAgain    = 30 * time.Second // after a failed save
+	saveTime     = 2 * time.Second  // how long saving tokens may take, here or in another process
+	firstPause   = time.Second      // after the first failed refresh; doubled after each further one
+	longestPause = time.Minute      // however many refreshes have failed
+	longestRetry = 10 * time.Minute // a longer Retry-After is cut to this
+	saveRetry    = 30 * time.Second // between two attempts to save tokens in the background
 )
 
-// A pause is the time after a failed refresh in which no other is tried.
+// A pause is the time after a failed refresh in which this process tries no other one.
 type pause struct {
-	of       string // fingerprint of the access token that was to be replaced
-	until    time.Time
-	failures int
-	problem  *problem.Problem
+	replacing string // fingerprint of the access token that the refresh was to replace
+	until     time.Time
+	failures  int
+	problem   *problem.Problem
 }
 
-// refreshNow waits until the token with the given fingerprint is replaced: by the
-// refresh that is going on, or by a new one. A caller that gives up cancels only
-// its own waiting.
+// refreshNow waits until the token with the given fingerprint has been replaced. It joins
+// the refresh in progress, or starts one. If ctx ends, refreshNow returns, and the
+// refresh goes on.
 func (s *Session) refreshNow(ctx context.Context, replaced string) error {
 	done := s.refreshInBackground(replaced)
 	select {
@@ -45,7 +45,8 @@ func (s *Session) refreshNow(ctx context.Context, replaced string) error {
 	}
 }
 
-// refreshInBackground begins a refresh. Its end arrives on the channel.
+// refreshInBackground starts a refresh, or joins the one in progress. The channel
+// receives its error, or nil.
 func (s *Session) refreshInBackground(replaced string) <-chan error {
 	ended := make(chan error, 1)
 	s.background.Add(1)
@@ -57,38 +58,39 @@ func (s *Session) refreshInBackground(replaced string) <-chan error {
 	return ended
 }
 
-// arm sets the clock for a refresh ahead of the expiry. s.mu is held.
-func (s *Session) arm(now cached) {
-	if s.ahead != nil {
-		s.ahead.Stop()
-		s.ahead = nil
+// setRefreshTimer sets the timer for the refresh before the expiry. The caller holds s.mu.
+func (s *Session) setRefreshTimer(now cached) {
+	if s.refreshTimer != nil {
+		s.refreshTimer.Stop()
+		s.refreshTimer = nil
 	}
-	if !s.renewable(now) || s.lastUse.IsZero() || s.open.Err() != nil {
+	if !s.refreshable(now) || s.lastUse.IsZero() || s.untilClose.Err() != nil {
 		return
 	}
 	wait := time.Until(now.ExpiresAt.Add(-now.margin))
 	if wait <= 0 {
-		return // the next call sees to it
+		return // the next call of Token or Ready starts the refresh
 	}
-	s.ahead = time.AfterFunc(wait, s.refreshAhead)
+	s.refreshTimer = time.AfterFunc(wait, s.refreshAhead)
 }
 
-// refreshAhead refreshes if someone has been using the session lately.
+// refreshAhead refreshes the token before it expires, if a caller has asked for a token
+// recently.
 func (s *Session) refreshAhead() {
-	now, clock := s.cache.look(), time.Now()
+	now, clock := s.cache.latest(), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lately := max(3*now.margin, 2*time.Minute)
-	if s.open.Err() == nil && s.due(now, clock) && clock.Sub(s.lastUse) < lately {
+	if s.untilClose.Err() == nil && s.due(now, clock) && clock.Sub(s.lastUse) < lately {
 		s.refreshInBackground(now.fingerprint)
 	}
 }
 
-// refresh replaces the token with the given fingerprint, unless another process
-// has done so. Whoever has the lock reads the file again and decides; new tokens
-// are on the disk before the lock is released and before anyone uses them.
+// refresh replaces the token with the given fingerprint, unless another process has
+// replaced it. New tokens are on the disk before the lock is released and before anyone
+// uses them.
 func (s *Session) refresh(replaced string) error {
-	return s.cache.update(s.open, func(now cached) bool { return s.replacedByOther(now, replaced) }, func(now cached, w *writer) error {
+	return s.cache.update(s.untilClose, func(now cached) bool { return s.replacedByOther(now, replaced) }, func(now cached, w *writer) error {
 		if p := s.pausingNow(now); p != nil {
 			return p
 		}
@@ -99,9 +101,10 @@ func (s *Session) refresh(replaced string) error {
 	})
 }
 
-// sendRefresh sends the refresh token, or what else brings new tokens. A refresh token
-// serves once: it is not sent before it is certain that its successor can be saved.
-// Tokens that no file holds are this process's own affair.
+// sendRefresh requests new tokens, with the refresh token or with client credentials. A
+// refresh token can be used once, so it is not sent before it is certain that the next
+// one can be saved. The exception is a refresh token that is in no file: no other process
+// depends on it.
 func (s *Session) sendRefresh(now cached, w *writer) error {
 	old := now.Tokens
 	if err := w.reserve(); err != nil && !old.Refresh.Empty() && !now.onlyInMemory(s.cache.file) {
@@ -115,11 +118,11 @@ func (s *Session) sendRefresh(now cached, w *writer) error {
 		s.log.Warn("an earlier refresh had no answer; its refresh token is tried once more", "sentAt", old.RefreshSentAt)
 	}
 	started := time.Now().Round(0)
-	fresh, outcome, err := s.renew(old)
+	fresh, outcome, err := s.requestTokens(old)
 	switch {
 	case err == nil:
 		s.log.Info("session refreshed", "expiresAt", fresh.ExpiresAt, "took", time.Since(started))
-		_ = w.save(fresh) // or in memory, which Unsaved tells
+		_ = w.save(fresh) // if that fails, the tokens are in memory, and Unsaved returns the error
 		return nil
 	case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():
 		return s.ended(now, w, err)
@@ -130,7 +133,7 @@ func (s *Session) sendRefresh(now cached, w *writer) error {
 		if outcome.Unknown && !old.Refresh.Empty() {
 			noted.RefreshSentAt = started
 		}
-		if outcome.RetryAfter > 0 { // which is meant for every process
+		if outcome.RetryAfter > 0 { // saved, because it applies to every process
 			noted.RetryAt = time.Now().Round(0).Add(min(outcome.RetryAfter, longestRetry))
 		}
 		if noted != old {
@@ -143,8 +146,8 @@ func (s *Session) sendRefresh(now cached, w *writer) error {
 	return p
 }
 
-// ended believes the domain that the session is over, unless another process has
-// new tokens: then the domain only refused the old one.
+// ended handles invalid_grant: the session is over, unless another process has used the
+// refresh token and saved new tokens. Then the domain refused only the old one.
 func (s *Session) ended(now cached, w *writer, cause error) error {
 	refreshedByOther := func() bool {
 		saved := s.cache.read(true)
@@ -153,40 +156,40 @@ func (s *Session) ended(now cached, w *writer, cause error) error {
 	if refreshedByOther() {
 		return nil
 	}
-	// Without a lock, it may be about to save them.
+	// If file locks are unavailable, the other process may still be saving them.
 	for began := time.Now(); s.cache.lockless.Load() && time.Since(began) < saveTime; time.Sleep(lockPoll) {
 		if refreshedByOther() {
 			return nil
 		}
 	}
 	s.log.Warn("the domain ended the session", "problem", problem.From(cause))
-	// The access token serves as long as it lives.
+	// The access token stays: it is valid until it expires.
 	old := now.Tokens
 	old.Refresh, old.RefreshSentAt = secret.Text{}, time.Time{}
 	_ = w.save(old)
 	p := loginRequired(cached{}).Because(cause)
 	s.mu.Lock()
-	s.trouble, s.troubleOf = p, now.fingerprint
+	s.lastProblem, s.lastProblemToken = p, now.fingerprint
 	s.mu.Unlock()
 	return p
 }
 
-// rewriteInBackground writes tokens again that could not be saved, or that the file
-// holds in another form than the configuration wants: the latter once in a process, so
-// that two configurations that want different ones do not quarrel for ever. s.mu is
-// held.
+// rewriteInBackground saves tokens that could not be saved before, or that are in the
+// file in another form (plain or encrypted) than the configuration asks for. It changes
+// the form once in each process, so that two processes whose configurations differ do not
+// rewrite each other's file for ever. The caller holds s.mu.
 func (s *Session) rewriteInBackground(now cached) {
-	if !now.unsaved && !now.stamp.OtherForm() || time.Now().Before(s.rewriteAt) {
+	if !now.unsaved && !now.stamp.OtherForm() || time.Now().Before(s.nextRewrite) {
 		return
 	}
-	s.rewriteAt = time.Now().Add(saveAgain)
+	s.nextRewrite = time.Now().Add(saveRetry)
 	if !now.unsaved {
-		s.rewriteAt = time.Now().Add(24 * 365 * time.Hour)
+		s.nextRewrite = time.Now().Add(24 * 365 * time.Hour)
 	}
-	s.background.Go(func() { s.rewrite(s.open) })
+	s.background.Go(func() { s.rewrite(s.untilClose) })
 }
 
-// rewrite writes the tokens again, if that is still to be done.
+// rewrite saves the tokens if they are still unsaved or in the other form.
 func (s *Session) rewrite(ctx context.Context) {
 	_ = s.cache.update(ctx, nil, func(now cached, w *writer) error {
 		if now.unsaved || now.stamp.OtherForm() {
@@ -196,7 +199,8 @@ func (s *Session) rewrite(ctx context.Context) {
 	})
 }
 
-// replacedByOther reports whether there is a valid token other than the replaced one.
+// replacedByOther reports whether now holds a valid token that is not due for a refresh
+// and whose fingerprint is not replaced.
 func (s *Session) replacedByOther(now cached, replaced string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,20 +208,23 @@ func (s *Session) replacedByOther(now cached, replaced string) bool {
 	return now.usable(clock) && now.fingerprint != replaced && !s.due(now, clock)
 }
 
+// pausingNow is pausing for a caller that does not hold s.mu.
 func (s *Session) pausingNow(now cached) *problem.Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pausing(now)
 }
 
-// pausing returns why no refresh may be tried now, or nil: the last problem of this
-// process, or what the domain told another one. s.mu is held.
+// pausing returns why no refresh may be sent now, or nil: the problem of this process's
+// last refresh, or the Retry-After that the domain sent to any process. The caller holds
+// s.mu.
 func (s *Session) pausing(now cached) *problem.Problem {
 	clock := time.Now()
-	if s.pause.of == now.fingerprint && clock.Before(s.pause.until) {
+	if s.pause.replacing == now.fingerprint && clock.Before(s.pause.until) {
 		return s.pause.problem
 	}
-	// A longer wait is that of a clock that was set back.
+	// RetryAt was at most longestRetry ahead when it was saved. If it is further ahead
+	// now, the clock was set back, and RetryAt means nothing.
 	if left := now.RetryAt.Sub(clock); 0 < left && left <= longestRetry {
 		return problem.New(problem.Throttled,
 			fmt.Sprintf("%s wants no request for new tokens before %s (Retry-After).", s.domain.Host(), now.RetryAt.Local().Format("15:04:05")),
@@ -226,19 +233,19 @@ func (s *Session) pausing(now cached) *problem.Problem {
 	return nil
 }
 
-// startPause begins the time without refreshes after a failed one: longer after
-// each failure, not the same for all, and as long as the domain asked. What the
-// person must correct is short, and what was not even sent has none, so that the
-// correction is noticed.
+// startPause begins the pause after a failed refresh. It doubles with each failure, is
+// randomised by ±50 %, and lasts at least as long as Retry-After asks. After a problem
+// that the person must correct, the pause is short, and if nothing was sent because of
+// the configuration or the disk, there is none, so that the correction takes effect soon.
 func (s *Session) startPause(now cached, p *problem.Problem, o domain.Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trouble, s.troubleOf = p, now.fingerprint
+	s.lastProblem, s.lastProblemToken = p, now.fingerprint
 	if !o.Sent && (p.Kind == problem.Config || p.Kind == problem.Store) {
 		return
 	}
 	failures := 0
-	if s.pause.of == now.fingerprint {
+	if s.pause.replacing == now.fingerprint {
 		failures = s.pause.failures
 	}
 	wait := min(firstPause<<min(failures, 10), longestPause)
@@ -246,18 +253,20 @@ func (s *Session) startPause(now cached, p *problem.Problem, o domain.Outcome) {
 		wait = min(wait, 4*firstPause)
 	}
 	wait = wait/2 + rand.N(wait)
-	s.pause = pause{of: now.fingerprint, until: time.Now().Add(max(wait, min(o.RetryAfter, longestRetry))), failures: failures + 1, problem: p}
+	s.pause = pause{replacing: now.fingerprint, until: time.Now().Add(max(wait, min(o.RetryAfter, longestRetry))), failures: failures + 1, problem: p}
 }
 
-// renew gets new tokens without a person.
-func (s *Session) renew(old tokens.Tokens) (tokens.Tokens, domain.Outcome, error) {
+// requestTokens requests new tokens without a person: with client credentials or the refresh
+// token. The request does not end with any caller's context, because a refresh token
+// whose answer is not read is lost.
+func (s *Session) requestTokens(old tokens.Tokens) (tokens.Tokens, domain.Outcome, error) {
 	if s.config.AuthMethod.Unattended() {
 		return s.domain.ClientCredentials(context.Background())
 	}
 	return s.domain.Refresh(context.Background(), old)
 }
 
-// renewable reports whether new tokens can be had without a person.
-func (s *Session) renewable(now cached) bool {
+// refreshable reports whether new tokens can be requested without a person.
+func (s *Session) refreshable(now cached) bool {
 	return s.config.AuthMethod.Unattended() || !now.Refresh.Empty()
 }

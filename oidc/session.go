@@ -21,47 +21,49 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// A Session is a person signed in at one domain with one client, in this process
-// and in every other that has the same configuration. It is safe for concurrent
-// use. Every error of its methods is a [problem.Problem].
+// A Session is a person (or an application) signed in at one domain with one client.
+// All processes with the same configuration share the session. It is safe for
+// concurrent use. Every error that its methods return is a [problem.Problem].
 type Session struct {
-	config   config.Config
-	domain   *domain.Domain
-	patience time.Duration // with a person at the sign-in page
-	file     *tokens.File
-	cache    *cache
-	log      *slog.Logger
-	onChange func(Status)
+	config     config.Config
+	domain     *domain.Domain
+	signInTime time.Duration // how long a person may take to sign in
+	file       *tokens.File
+	cache      *cache
+	log        *slog.Logger
+	onChange   func(Status)
 
 	refreshes  singleflight.Group
 	background sync.WaitGroup  // work that no caller waits for
-	open       context.Context // ends with Close: the lock is not waited for any longer
-	close      context.CancelFunc
+	untilClose context.Context // cancelled by Close, so that nothing waits for the file lock after it
+	cancelWork context.CancelFunc
 
-	mu          sync.Mutex
-	pause       pause
-	rewriteAt   time.Time // when the file is written again that should be
-	rejected    string    // fingerprint of the last token that the endpoint did not accept
-	rejectedAt  time.Time // when
-	replacement string    // fingerprint of the token that replaced a rejected or doubted one
-	lastUse     time.Time
-	ahead       *time.Timer // refreshes before the expiry
-	leasedUntil time.Time   // somebody uses the token until then without asking
-	watch       *time.Timer // reads the file for them; nil while there is no lease
-	attempt     *attempt    // the sign-in that is going on
-	trouble     *problem.Problem
-	troubleOf   string // fingerprint of the access token that it was about
+	mu               sync.Mutex
+	pause            pause
+	nextRewrite      time.Time        // the file is not rewritten in the background before this time
+	rejected         string           // fingerprint of the last token that the endpoint rejected
+	rejectedAt       time.Time        // when the endpoint rejected it
+	replacement      string           // fingerprint of the last token that was fetched because another was rejected or in doubt
+	lastUse          time.Time        // when a caller last asked for a token; zero before the first time
+	refreshTimer     *time.Timer      // starts the refresh before the access token expires; may be nil
+	leasedUntil      time.Time        // when the last lease ends
+	watchTimer       *time.Timer      // polls the file during a lease, see leasePoll; otherwise nil
+	attempt          *attempt         // the sign-in in progress, or nil
+	lastProblem      *problem.Problem // of the last failed refresh
+	lastProblemToken string           // fingerprint of the access token that this refresh was to replace
 }
 
-// A Token is an access token that may be used now.
+// A Token is an access token that was valid when it was returned. The zero Token has no
+// access token.
 type Token struct {
 	Access    secret.Text
-	Type      string
-	ExpiresAt time.Time
+	Type      string    // "Bearer"
+	ExpiresAt time.Time // by this machine's clock
 }
 
-// NewSession returns the session of a configuration. It makes no request and
-// reads no token before it is asked.
+// NewSession returns the session of a configuration. It sends no request, and reads
+// no tokens until one of the session's methods needs them. Its error is a
+// [problem.Problem] of kind Config.
 func NewSession(config config.Config, places store.Places, log *slog.Logger) (*Session, error) {
 	d, err := domain.New(config, log)
 	if err != nil {
@@ -69,26 +71,27 @@ func NewSession(config config.Config, places store.Places, log *slog.Logger) (*S
 	}
 	file := tokens.Open(places, config)
 	s := &Session{
-		config: config, domain: d, patience: signin.Patience, file: file, cache: newCache(tokensFile{file}, log), log: log,
+		config: config, domain: d, signInTime: signin.Patience, file: file, cache: newCache(tokensFile{file}, log), log: log,
 		onChange: func(Status) {},
 	}
-	s.open, s.close = context.WithCancel(context.Background())
+	s.untilClose, s.cancelWork = context.WithCancel(context.Background())
 	s.cache.changed = s.tokensChanged
 	return s, nil
 }
 
-// OnChange sets what is called, without locks held, whenever the session began,
-// ended, or has other tokens. It is to be set before the session is used.
+// OnChange sets the function that the session calls, without holding locks, after it
+// began or ended or its tokens changed. Call OnChange before using the session.
 func (s *Session) OnChange(f func(Status)) { s.onChange = f }
 
-// UseTransport makes the session reach its domain by another way than the network:
-// for simulations. It is to be called before the session is used.
+// UseTransport sends the session's requests to its domain through t instead of the
+// network, for simulations. Call it before using the session.
 func (s *Session) UseTransport(t http.RoundTripper) { s.domain.UseTransport(t) }
 
 // Config returns the session's configuration.
 func (s *Session) Config() config.Config { return s.config }
 
-// Secrets are the tokens in memory that an agent may not have.
+// Secrets returns the tokens in memory that must be redacted from what an agent reads:
+// the refresh token, and the access token unless the configuration sets allow_agent_token.
 func (s *Session) Secrets() []secret.Text {
 	now := s.cache.get()
 	if s.config.AgentToken {
@@ -97,14 +100,15 @@ func (s *Session) Secrets() []secret.Text {
 	return []secret.Text{now.Access, now.Refresh}
 }
 
-// Close ends a sign-in that is going on, and waits for the work that no caller waits
-// for: a refresh token that was sent must not lose its successor. Whatever only waits
-// for another process ends at once. Tokens that are not saved yet are tried once more.
+// Close cancels a sign-in in progress and waits for background work, because a refresh
+// whose request was sent must still save the new refresh token. Work that only waits
+// for another process is cancelled. If the tokens in memory are not on the disk yet,
+// Close tries once more to save them, for at most [saveTime].
 func (s *Session) Close() {
 	s.cancelAttempt(problem.New(problem.Cancelled, "The sign-in was stopped.", "Start again."))
 	s.mu.Lock()
-	s.close()
-	for _, timer := range []*time.Timer{s.ahead, s.watch} {
+	s.cancelWork()
+	for _, timer := range []*time.Timer{s.refreshTimer, s.watchTimer} {
 		if timer != nil {
 			timer.Stop()
 		}
@@ -118,8 +122,8 @@ func (s *Session) Close() {
 	}
 }
 
-// Unsaved returns why the tokens live in the memory of this process only, or nil. A
-// process that ends then loses them.
+// Unsaved returns the reason why the tokens could not be saved, or nil if they are on
+// the disk. Unsaved tokens are lost when this process ends.
 func (s *Session) Unsaved() *problem.Problem {
 	if now := s.cache.get(); now.atRisk() {
 		return now.problem
@@ -127,12 +131,12 @@ func (s *Session) Unsaved() *problem.Problem {
 	return nil
 }
 
-// Token returns an access token that is valid now: the one in memory, else the
-// one on the disk, else a refreshed one. rejected is the fingerprint of a token
-// that the endpoint did not accept, or "": that one is not returned again.
+// Token returns an access token that is valid now: the one in memory, else the one on
+// the disk, else a new one from a refresh. If the endpoint rejected a token, rejected is
+// its fingerprint, and Token returns a different one; otherwise rejected is "".
 //
-// It waits for the domain only if no valid token exists at all, and never for a
-// person: without a session it is a problem of kind LoginRequired at once.
+// Token waits for the domain only if no valid token exists, and never for a person: if
+// nobody is signed in, it returns a problem of kind LoginRequired at once.
 func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
 	token, replaced, err := s.ready(rejected)
 	if !token.Access.Empty() || err != nil {
@@ -141,11 +145,11 @@ func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
 	return s.fresh(ctx, replaced, rejected)
 }
 
-// fresh returns the token that comes in place of the one with the fingerprint replaced,
-// and that is not the rejected one.
+// fresh refreshes the token with the fingerprint replaced and returns the new one. It
+// never returns the token with the fingerprint rejected.
 func (s *Session) fresh(ctx context.Context, replaced, rejected string) (token Token, err error) {
-	// Twice, because another process may have left tokens that have expired already, or
-	// the disk was slow.
+	// A second refresh is needed if another process saved tokens that have expired
+	// since, or if the new token expired while a slow disk saved it.
 	for range 2 {
 		if err := s.refreshNow(ctx, replaced); err != nil {
 			return Token{}, err
@@ -159,9 +163,10 @@ func (s *Session) fresh(ctx context.Context, replaced, rejected string) (token T
 		"Check this machine's clock.")
 }
 
-// replaced returns the token that came in place of a rejected or expired one, else the
-// fingerprint of one that has to be replaced itself. Some domains hand out one access
-// token until it ends: to refresh once more would not bring another.
+// replaced returns the token in memory after a refresh, or its fingerprint if it has
+// expired too and must be refreshed again. If it is the rejected token, replaced returns
+// an error: some domains issue the same access token until it expires, and another
+// refresh would not change that.
 func (s *Session) replaced(rejected string) (token Token, replaced string, err error) {
 	now := s.cache.get()
 	if !now.usable(time.Now()) {
@@ -178,18 +183,22 @@ func (s *Session) replaced(rejected string) (token Token, replaced string, err e
 	return now.token(), "", nil
 }
 
-// Another returns a token other than a doubted one: one with which the endpoint refused a
-// request, perhaps for another reason. There may be none, and the doubted token stays
-// good: it is refreshed once, and not again if the new one is refused as well.
+// Another returns a different token than the one with the fingerprint doubted. A token
+// is in doubt when the endpoint refused a request that used it, but not necessarily
+// because of the token (a 403, say).
+//
+// Another returns the zero Token and no error if it has no different one. The token in
+// doubt stays valid. Another refreshes it once; if the endpoint refuses a request with
+// the new token too, that one is not refreshed.
 func (s *Session) Another(ctx context.Context, doubted string) (Token, error) {
-	now := s.cache.look()
+	now := s.cache.latest()
 	if !now.usable(time.Now()) || now.fingerprint != doubted {
 		return s.Token(ctx, "")
 	}
 	s.mu.Lock()
 	tried := s.replacement == doubted
 	s.mu.Unlock()
-	if tried || !s.renewable(now) || !now.RefreshSentAt.IsZero() {
+	if tried || !s.refreshable(now) || !now.RefreshSentAt.IsZero() {
 		return Token{}, nil
 	}
 	if err := s.refreshNow(ctx, doubted); err != nil {
@@ -205,8 +214,9 @@ func (s *Session) Another(ctx context.Context, doubted string) (Token, error) {
 	return now.token(), nil
 }
 
-// Served is told when the endpoint last answered a request. A rejection of the token from
-// before is taken back; one that came after it stands, and Served returns false.
+// Served records that the endpoint accepted the token with this fingerprint at the given
+// time. A rejection before that time no longer counts. Served returns false if the
+// endpoint rejected the token after that time, and true otherwise.
 func (s *Session) Served(fingerprint string, at time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,23 +229,25 @@ func (s *Session) Served(fingerprint string, at time.Time) bool {
 	return s.rejected == ""
 }
 
-// Ready returns the token if that needs no waiting: at the cost of one stat, and
-// of reading the file where another process has changed it.
+// Ready is [Session.Token] for a caller that cannot wait: ok is false if the token must
+// be refreshed first. It costs one stat of the file, and one read if another process
+// changed the file.
 func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
 	token, _, err = s.ready(rejected)
 	return token, !token.Access.Empty(), err
 }
 
-// ready returns the token, or the fingerprint of the one that has to be replaced:
-// as it was found here, since by the time of the refresh it may have been.
+// ready returns the token, or the fingerprint of the one to refresh. The refresh must be
+// given this fingerprint, not the one in memory by then: another caller may have
+// refreshed the token meanwhile, and it would be refreshed twice.
 func (s *Session) ready(rejected string) (token Token, replaced string, err error) {
-	now, clock := s.cache.look(), time.Now()
+	now, clock := s.cache.latest(), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	first := s.lastUse.IsZero()
 	s.lastUse = clock
 	if first {
-		s.arm(now)
+		s.setRefreshTimer(now)
 	}
 	switch {
 	case rejected != "" && rejected == now.fingerprint:
@@ -253,10 +265,12 @@ func (s *Session) ready(rejected string) (token Token, replaced string, err erro
 	return Token{}, now.fingerprint, nil
 }
 
-// Refresh gets new tokens now, unless the domain wants to be left alone. A refresh token
-// that may be used up is not risked while the access token is valid.
+// Refresh requests new tokens now, even if the access token is still valid, unless the
+// domain asked for a pause (Retry-After) or a refresh failed moments ago. While the
+// access token is valid, Refresh does not send a refresh token that an unanswered
+// request may have used up, but returns a problem.
 func (s *Session) Refresh(ctx context.Context) (Token, error) {
-	now := s.cache.look()
+	now := s.cache.latest()
 	if now.usable(time.Now()) && !s.config.AuthMethod.Unattended() {
 		left := now.ExpiresAt.Local().Format("15:04:05")
 		switch {
@@ -279,35 +293,35 @@ func (s *Session) rejectedToken() string {
 	return s.rejected
 }
 
-// Status is what there is to say of a session, without secrets.
+// Status describes a session without its secrets.
 type Status struct {
-	SignedIn    bool // a token is valid, or can be had without the person
-	Subject     string
-	ExpiresAt   time.Time // of the access token; zero when there is none
-	Refreshable bool      // new tokens come without the person
-	Unsaved     bool      // the tokens live in the memory of this process only
-	ClockSkew   time.Duration
-	Problem     *problem.Problem // the last trouble that has not passed
+	SignedIn    bool             // there is a valid access token, or a new one needs no person
+	Subject     string           // who is signed in; "" if unknown
+	ExpiresAt   time.Time        // when the access token expires; zero if there is none
+	Refreshable bool             // new tokens need no person
+	Unsaved     bool             // the tokens are not on the disk and end with this process
+	ClockSkew   time.Duration    // how far the domain's clock is ahead of this machine's
+	Problem     *problem.Problem // the last problem that is not solved yet, or nil
 }
 
-// Status asks nobody: it tells what memory and disk say.
+// Status returns what memory and disk say about the session. It sends no request.
 func (s *Session) Status() Status {
-	now := s.cache.look()
+	now := s.cache.latest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	trouble := s.trouble
-	if s.troubleOf != now.fingerprint {
-		trouble = nil
+	lastProblem := s.lastProblem
+	if s.lastProblemToken != now.fingerprint {
+		lastProblem = nil
 	}
 	valid := now.usable(time.Now()) && now.fingerprint != s.rejected
 	status := Status{
-		SignedIn:    valid || !now.Refresh.Empty() || s.config.AuthMethod.Unattended() && trouble == nil,
+		SignedIn:    valid || !now.Refresh.Empty() || s.config.AuthMethod.Unattended() && lastProblem == nil,
 		Subject:     now.Subject,
 		ExpiresAt:   now.ExpiresAt,
-		Refreshable: s.renewable(now),
+		Refreshable: s.refreshable(now),
 		Unsaved:     now.atRisk(),
 		ClockSkew:   s.domain.ClockSkew(),
-		Problem:     cmp.Or(now.problem, trouble),
+		Problem:     cmp.Or(now.problem, lastProblem),
 	}
 	if status.Subject == "" && s.config.AuthMethod.Unattended() {
 		status.Subject = s.config.ClientID
@@ -318,28 +332,29 @@ func (s *Session) Status() Status {
 	return status
 }
 
-// tokensChanged is called when the session has other tokens than before.
+// tokensChanged is called by the cache after the tokens changed.
 func (s *Session) tokensChanged() {
 	now := s.cache.get()
 	s.mu.Lock()
-	s.arm(now)
+	s.setRefreshTimer(now)
 	s.mu.Unlock()
 	s.onChange(s.Status())
 }
 
-// due reports whether it is time to refresh ahead. After a refresh whose outcome
-// is unknown the refresh token may be used up, so it is not risked before the
-// access token has ended. Where the clock was set back, nobody knows how long the
-// token still lives. s.mu is held.
+// due reports whether a valid token should be refreshed in the background. A refresh
+// token that an unanswered request may have used up is not sent before the access token
+// has expired. If this machine's clock was set back, the token's expiry is unknown, and
+// the refresh is due at once. The caller holds s.mu.
 func (s *Session) due(now cached, clock time.Time) bool {
-	late := !clock.Before(now.ExpiresAt.Add(-now.margin)) || now.early(clock)
-	return late && s.renewable(now) && now.RefreshSentAt.IsZero() && s.pausing(now) == nil
+	late := !clock.Before(now.ExpiresAt.Add(-now.margin)) || now.fromFuture(clock)
+	return late && s.refreshable(now) && now.RefreshSentAt.IsZero() && s.pausing(now) == nil
 }
 
-// justIssued is how young a token is that the endpoint should not refuse.
+// justIssued is the age below which a token that replaced a rejected one is not refreshed
+// when the endpoint rejects it, too: another refresh would not help.
 const justIssued = time.Minute
 
-// loginRequired is what a caller is told when only the person can help.
+// loginRequired is the problem when only a sign-in can bring tokens.
 func loginRequired(now cached) *problem.Problem {
 	if now.withheld {
 		return now.problem
@@ -349,9 +364,9 @@ func loginRequired(now cached) *problem.Problem {
 		`Run /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)
 }
 
-// rejectedAgain is what a caller is told when the endpoint refuses even the token
-// that replaced a refused one: another refresh would not help. What the domain has to do
-// with the token is said in the middle of the sentence.
+// rejectedAgain is the problem when the endpoint rejects even the token that replaced a
+// rejected one, so that another refresh would not help. issued ends its sentence "The
+// endpoint rejects a token that the domain …".
 func (s *Session) rejectedAgain(now cached, issued string) *problem.Problem {
 	hint := "Check scope: it must name the scope of the endpoint's own resource application, audience and scope name written together."
 	if facts, ok := domain.DescribeToken(now.Access); ok && len(facts.Audience) > 0 {

@@ -137,9 +137,9 @@ func TestRejectedByTheEndpoint(t *testing.T) {
 	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "https://llm.example.com") {
 		t.Errorf("the new token is rejected too: %v", err)
 	}
-	// One that has worked for a while is refreshed again.
+	// A token that the endpoint accepted for a while is refreshed again.
 	s.mu.Lock()
-	s.cache.held.IssuedAt = s.cache.held.IssuedAt.Add(-2 * justIssued)
+	s.cache.memory.IssuedAt = s.cache.memory.IssuedAt.Add(-2 * justIssued)
 	s.mu.Unlock()
 	if token := w.mustToken(s, second.Access.Fingerprint()); token.Access == second.Access {
 		t.Error("the second token was not replaced")
@@ -153,8 +153,9 @@ func TestRejectedByTheEndpoint(t *testing.T) {
 	}
 }
 
-// TestADomainThatHandsOutOneToken until it ends: what the endpoint does not accept is
-// not asked for twice, and nobody is sent to look at their clock.
+// TestADomainThatHandsOutOneToken has a domain issue the same access token until it
+// expires. If the endpoint rejects the token, it is refreshed once only, and the problem
+// does not blame the clock.
 func TestADomainThatHandsOutOneToken(t *testing.T) {
 	w := newWorld(t, domaintest.Options{SameAccessToken: true}, config.ConfidentialApp)
 	w.signedIn()
@@ -175,7 +176,8 @@ func TestADomainThatHandsOutOneToken(t *testing.T) {
 	}
 }
 
-// TestADoubtedTokenIsRefreshedOnce, and lent as before where that brings no other.
+// TestADoubtedTokenIsRefreshedOnce also checks that the token is still lent if the
+// refresh returns the same one.
 func TestADoubtedTokenIsRefreshedOnce(t *testing.T) {
 	for name, same := range map[string]bool{"another token": false, "the same token": true} {
 		t.Run(name, func(t *testing.T) {
@@ -288,9 +290,9 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	}
 }
 
-// TestFaults has a row for each way in which a refresh goes wrong: what a caller
-// is told when no valid token is left, and what becomes of the session. While the
-// old token still is valid, nobody is told anything.
+// TestFaults has a row for each way in which a refresh fails: the error that a caller
+// gets when no valid token is left, and whether the session survives. While the old
+// token is valid, callers get no error.
 func TestFaults(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -327,7 +329,7 @@ func TestFaults(t *testing.T) {
 					t.Errorf("in doubt since %v, refresh token kept: %v", saved.RefreshSentAt, saved.Refresh == tokens.Refresh)
 				}
 
-				// A refresh token that may be used up is not risked before it must be.
+				// A refresh token that may be used up is not sent while the access token is valid.
 				time.Sleep(30 * time.Second)
 				w.mustToken(s, "")
 				s.background.Wait()
@@ -366,8 +368,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestHalfAnAnswer: the access token that came is used; the refresh token behind it did
-// not come, and the old one, which may be used up, is not risked before it must be.
+// TestHalfAnAnswer cuts the token response off after the access token, which is used. The
+// old refresh token may be used up, so it is not sent until the access token has expired.
 func TestHalfAnAnswer(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
@@ -392,8 +394,8 @@ func TestHalfAnAnswer(t *testing.T) {
 	})
 }
 
-// TestARefreshTokenAlone: it is saved before the caller is told that there is no access
-// token with it, and brings one at the next time.
+// TestARefreshTokenAlone has the domain answer with a refresh token and no access token.
+// The refresh token is saved before the caller gets the error, and the next refresh uses it.
 func TestARefreshTokenAlone(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
@@ -472,8 +474,8 @@ func TestAnotherProcessWonTheRace(t *testing.T) {
 	}
 }
 
-// Between finding a token that is over and refreshing it, another process may have
-// done so: its token is taken, and not refreshed once more.
+// Another process may refresh an expired token after this one has read it. This process
+// then uses the other's token and does not refresh.
 func TestAnotherProcessWasFasterStill(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	tokens := w.expired()
@@ -530,9 +532,9 @@ func (w *world) unwritable() (mend func()) {
 	}
 }
 
-// TestNothingIsSpentInVain: where its successor could not be saved, a refresh token is
-// not sent. A valid access token serves on; without one the person is told why; and the
-// session goes on when the trouble has passed.
+// TestNothingIsSpentInVain: a refresh token is not sent if the next one could not be
+// saved. A valid access token stays in use; without one the caller gets a problem. The
+// session continues when saving works again.
 func TestNothingIsSpentInVain(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
 	keyring.MockInit()
@@ -594,9 +596,9 @@ func TestNothingIsSpentInVain(t *testing.T) {
 	}
 }
 
-// TestASessionInMemory: where there is no place for tokens at all, a process that stays
-// signs in and refreshes, and says that its tokens live in its memory; one that ends
-// does not begin.
+// TestASessionInMemory: without a state directory, a process that keeps running signs in
+// and refreshes, and reports its tokens as unsaved; a command that ends after the sign-in
+// does not begin one.
 func TestASessionInMemory(t *testing.T) {
 	w := newWorld(t, domaintest.Options{AutoApproveDevices: true}, config.ConfidentialApp)
 	w.places.StateDir = filepath.Join(w.places.Home, "state")
@@ -628,15 +630,15 @@ func TestASignOutElsewhereCounts(t *testing.T) {
 		w.signedIn()
 		s, other := w.session(), w.session()
 		w.mustToken(s, "")
-		s.cache.held.unsaved = true
-		s.cache.held.replaces = s.cache.held.Tokens
+		s.cache.memory.unsaved = true
+		s.cache.memory.replaces = s.cache.memory.Tokens
 		if _, err := other.Disconnect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
 			t.Errorf("after a sign-out elsewhere: %v", err)
 		}
-		time.Sleep(2 * saveAgain)
+		time.Sleep(2 * saveRetry)
 		_, _ = s.Token(t.Context(), "")
 		s.background.Wait()
 		if !w.saved().Empty() {
@@ -645,8 +647,8 @@ func TestASignOutElsewhereCounts(t *testing.T) {
 	})
 }
 
-// TestUnsavedTokensGiveWay: tokens in memory that could not be saved are saved when that
-// is possible, unless another process has saved others since, by whatever clock.
+// TestUnsavedTokensGiveWay: tokens that could not be saved are saved as soon as that is
+// possible, unless another process has saved other tokens since, whatever their times say.
 func TestUnsavedTokensGiveWay(t *testing.T) {
 	for _, ahead := range []time.Duration{-time.Hour, 0, 30 * time.Second} {
 		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
@@ -656,8 +658,8 @@ func TestUnsavedTokensGiveWay(t *testing.T) {
 			mine.Access, mine.Refresh = secret.New("mine"), secret.New("my-successor")
 			s := w.session()
 			w.mustToken(s, "")
-			s.cache.held = tokensOf(mine, s.cache.held.stamp)
-			s.cache.held.unsaved, s.cache.held.replaces = true, before
+			s.cache.memory = tokensOf(mine, s.cache.memory.stamp)
+			s.cache.memory.unsaved, s.cache.memory.replaces = true, before
 			// A mark on the old tokens is nothing new.
 			before.RefreshSentAt = time.Now()
 			w.save(before)
@@ -669,8 +671,8 @@ func TestUnsavedTokensGiveWay(t *testing.T) {
 				t.Errorf("%v: saved %+v", ahead, saved)
 			}
 
-			s.cache.held.unsaved, s.cache.held.replaces = true, before
-			s.rewriteAt = time.Time{}
+			s.cache.memory.unsaved, s.cache.memory.replaces = true, before
+			s.nextRewrite = time.Time{}
 			theirs.Access, theirs.Refresh = secret.New("theirs"), secret.New("their-successor")
 			theirs.IssuedAt = theirs.IssuedAt.Add(ahead)
 			w.save(theirs)
@@ -683,7 +685,8 @@ func TestUnsavedTokensGiveWay(t *testing.T) {
 	}
 }
 
-// TestWaitingForALockEndsWithTheSession: it uses nothing up.
+// TestWaitingForALockEndsWithTheSession: Close cancels a refresh that waits for the lock,
+// since it has not sent the refresh token.
 func TestWaitingForALockEndsWithTheSession(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	unlock, ok, err := tokens.Open(w.places, w.config).TryLock()
@@ -708,8 +711,8 @@ func TestWaitingForALockEndsWithTheSession(t *testing.T) {
 	})
 }
 
-// TestRefreshHasBrakes: whoever asks for new tokens again and again sends no more than
-// the domain wants.
+// TestRefreshHasBrakes: however often callers ask, no refresh is sent during a pause or
+// before the time in Retry-After.
 func TestRefreshHasBrakes(t *testing.T) {
 	t.Run("Retry-After", func(t *testing.T) {
 		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
@@ -858,8 +861,8 @@ func TestASlowDisk(t *testing.T) {
 	}
 }
 
-// TestANoteThatIsNotSaved: where only what is noted of the tokens could not be saved, no
-// token is lost with the process, and it keeps to the note until that is saved.
+// TestANoteThatIsNotSaved: if only RefreshSentAt or RetryAt could not be saved, the tokens
+// do not count as unsaved, and the process respects those times until they are saved.
 func TestANoteThatIsNotSaved(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault domaintest.Fault
@@ -999,8 +1002,8 @@ func TestPausesGrow(t *testing.T) {
 	})
 }
 
-// TestTokenFor: a caller that keeps its token gets one that lives long enough, where the
-// domain has such tokens.
+// TestTokenFor: the token lives as long as the caller asked for, if the domain issues
+// tokens that long-lived.
 func TestTokenFor(t *testing.T) {
 	for _, test := range []struct {
 		left, wanted time.Duration
@@ -1022,7 +1025,7 @@ func TestTokenFor(t *testing.T) {
 			if err != nil || (token.Access != tok.Access) != (test.requests == 1) || w.Count(domaintest.Token) != test.requests {
 				t.Errorf("%v left, %v wanted: %d requests, %v", test.left, test.wanted, w.Count(domaintest.Token), err)
 			}
-			// Where none is to be had, the living one serves.
+			// If the refresh fails, the valid token is returned.
 			w.save(tok)
 			w.FailAlways(domaintest.Token, domaintest.Fault{Kind: domaintest.Unavailable})
 			if token, err := w.session().TokenFor(t.Context(), test.wanted); (err != nil) != (test.requests == 1) || token.Access != tok.Access {
@@ -1032,7 +1035,8 @@ func TestTokenFor(t *testing.T) {
 	}
 }
 
-// TestAFileDamagedUnderALivingSession: what is in memory is kept, and written again.
+// TestAFileDamagedUnderALivingSession: the tokens in memory are kept and overwrite the
+// damaged file.
 func TestAFileDamagedUnderALivingSession(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
@@ -1048,12 +1052,12 @@ func TestAFileDamagedUnderALivingSession(t *testing.T) {
 			t.Errorf("saved %+v", saved)
 		}
 		s.mu.Lock()
-		s.rewriteAt = time.Time{}
+		s.nextRewrite = time.Time{}
 		s.mu.Unlock()
 	}
 }
 
-// TestAFileThatCannotBeRead for a moment ends nothing.
+// TestAFileThatCannotBeRead: a temporary read error does not end the session.
 func TestAFileThatCannotBeRead(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
@@ -1091,7 +1095,7 @@ func TestTheLockIsNotWaitedForWithoutEnd(t *testing.T) {
 		w.expired()
 		began := time.Now()
 		_, err := w.session().Token(t.Context(), "")
-		if p := problem.From(err); p == nil || p.Kind != problem.Store || !p.Retryable || time.Since(began) > 2*lockPatience {
+		if p := problem.From(err); p == nil || p.Kind != problem.Store || !p.Retryable || time.Since(began) > 2*lockTimeout {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
 	})
@@ -1137,8 +1141,9 @@ func TestDamagedFile(t *testing.T) {
 	w.mustToken(s, "")
 }
 
-// Two configurations of one session that want its tokens in different forms: each writes
-// its own once in a process, and when it has something to write, and no more than that.
+// Two processes share a session, and their configurations ask for different forms (plain
+// and encrypted). Each process rewrites the file in its own form once, and after that only
+// when it saves new tokens.
 func TestTwoFormsDoNotQuarrel(t *testing.T) {
 	keyring.MockInit()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
@@ -1200,8 +1205,8 @@ func TestAFormIsChangedOfWhatIsThere(t *testing.T) {
 	}
 }
 
-// Without its keyring a session says why, not that nobody is signed in, and does not
-// begin a sign-in whose tokens could not be saved.
+// Without its keyring a session reports that problem, not that nobody is signed in, and
+// does not begin a sign-in whose tokens could not be saved.
 func TestAKeyringThatIsNotThere(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
 	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
@@ -1215,7 +1220,7 @@ func TestAKeyringThatIsNotThere(t *testing.T) {
 
 	keyring.MockInit()
 	w.signedIn()
-	// A file that no process has had the key of.
+	// A file that this process never had the key for.
 	text, _ := os.ReadFile(tokens.Open(w.places, w.config).Path())
 	other := regexp.MustCompile(`\.[0-9a-f]{16}"`).ReplaceAll(text, []byte(`.00"`))
 	writeFile(t, tokens.Open(w.places, w.config).Path(), string(other))

@@ -142,12 +142,12 @@ var checks = []check{
 	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !now.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
 	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestASessionInMemory"},
 	{"a sign-out elsewhere counts", "oidc/cache.go", ` && (!t.Empty() || c.stamp.Same(stamp))`, ` || t.Empty()`, "TestASignOutElsewhereCounts"},
-	{"unsaved tokens give way to newer ones", "oidc/cache.go", `c.succeeds(t) && `, ``, "TestUnsavedTokensGiveWay"},
-	{"unsaved tokens are not lost", "oidc/cache.go", `if c.unsaved && c.succeeds(`, `if c.unsaved && c.Empty() && c.succeeds(`, "TestUnsavedTokensGiveWay"},
+	{"unsaved tokens give way to newer ones", "oidc/cache.go", `c.isSuccessorOf(t) && `, ``, "TestUnsavedTokensGiveWay"},
+	{"unsaved tokens are not lost", "oidc/cache.go", `if c.unsaved && c.isSuccessorOf(`, `if c.unsaved && c.Empty() && c.isSuccessorOf(`, "TestUnsavedTokensGiveWay"},
 	{"the file is read again under the lock", "oidc/cache.go", `	now := c.read(true)
 `, `	now := c.get()
 `, "TestAFormIsChangedOfWhatIsThere"},
-	{"waiting for a lock ends with the session", "oidc/refresh.go", `s.cache.update(s.open, func(now cached)`, `s.cache.update(context.WithoutCancel(s.open), func(now cached)`, "TestWaitingForALockEndsWithTheSession"},
+	{"waiting for a lock ends with the session", "oidc/refresh.go", `s.cache.update(s.untilClose, func(now cached)`, `s.cache.update(context.WithoutCancel(s.untilClose), func(now cached)`, "TestWaitingForALockEndsWithTheSession"},
 	{"refresh honours Retry-After", "oidc/refresh.go", `		if p := s.pausingNow(now); p != nil {
 			return p
 		}
