@@ -127,7 +127,7 @@ var checks = []check{
 	{"a project's log is bound to it", "store/config/trust.go", `c.LogFile, c.LogBound = store.Resolve(c.LogFile), true`, `c.LogFile = store.Resolve(c.LogFile)`, "TestAProjectsLogStaysThere"},
 	{"a secret is not logged", "internal/logging/redact.go", `secret.Redact(text)`, `text + secret.Redact("")`, "TestKnownSecretsStayOut"},
 	{"control characters", "oidc/domain/lenient/lenient.go", `if unicode.IsPrint(r) {`, `if r != 0 || unicode.IsPrint(r) {`, "TestWhatTheDomainSaysIsHarmless"},
-	{"an empty member takes nothing away", "oidc/domain/lenient/lenient.go", `			m.note(last) // an empty one takes nothing away
+	{"an empty member takes nothing away", "oidc/domain/lenient/lenient.go", `			m.note(last) // an empty repetition does not replace the value
 			continue`, `			m.note(last)`, "TestOddAnswers"},
 	{"what a cache kept is as old as it says", "oidc/domain/exchange/exchange.go", `date = date.Add(time.Duration(seconds * float64(time.Second)))`, ``, "TestClocks"},
 	{"an age that is none is not used", "oidc/domain/exchange/exchange.go", `if err != nil || !(seconds >= 0 && seconds <= longest) {`, `if err != nil {`, "TestClocks"},

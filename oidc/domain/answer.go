@@ -15,30 +15,31 @@ import (
 )
 
 const (
-	// defaultLifetime is assumed of an access token where neither the answer nor the
-	// token itself says how long it lives.
+	// defaultLifetime is assumed for an access token if neither the answer (expires_in)
+	// nor the token itself (exp) says when it expires.
 	defaultLifetime = 5 * time.Minute
-	// longestLifetime is the longest that is believed.
+	// longestLifetime is the longest lifetime that is believed; a longer one is ignored.
 	longestLifetime = 366 * 24 * time.Hour
-	// maxTokenSize is the longest token that is taken, in bytes. One that is used
-	// goes into a header of a request, and most servers take 8 KiB of them.
+	// maxTokenSize is the longest token that is accepted, in bytes. An access token goes
+	// into a request header, and most servers accept headers of at most 8 KiB.
 	maxTokenSize = 64 << 10
 )
 
-// An answer is what a domain says to a request for tokens (RFC 6749, 5.1).
+// An answer is a token response (RFC 6749, 5.1).
 type answer struct {
 	Access, Refresh, ID string
-	Type                string
-	Lifetime            time.Duration // of the access token; 0 where the answer does not tell
+	Type                string        // token_type as sent; "" if missing
+	Lifetime            time.Duration // expires_in of the access token; 0 if missing
 }
 
-// A refusal is an error answer (RFC 6749, 5.2; RFC 8628, 3.5).
+// A refusal is an error response (RFC 6749, 5.2; RFC 8628, 3.5).
 type refusal struct{ code, description string }
 
 func (r *refusal) Error() string { return "refused: " + r.code }
 
-// refusalOf returns the error that an answer names. Its code is one of a few words, so that
-// it is known however it is written.
+// refusalOf returns the error code and description of an answer, both "" if it has none.
+// Some domains nest the code in an object, or write it in capitals; a standard code is
+// returned in lower case.
 func refusalOf(m *lenient.Object) refusal {
 	code := strings.TrimSpace(m.Single("error"))
 	if code == "" {
@@ -50,11 +51,12 @@ func refusalOf(m *lenient.Object) refusal {
 	return refusal{code, m.Text("error_description")}
 }
 
-// errNoTokens is the error of an answer that says success and holds no access token.
+// errNoTokens means that a successful answer has no access token.
 var errNoTokens = errors.New("no access token")
 
-// readAnswer reads a token answer. What is odd in it is logged by name. Tokens that
-// came are returned with an error, too: at a refresh the token before is used up.
+// readAnswer reads a token response. It logs the names of members with a wrong type. If
+// it returns an error, the answer may still hold tokens: after a refresh the old refresh
+// token is used up, and those are the only ones left.
 func (d *Domain) readAnswer(x *exchange.Exchange) (answer, error) {
 	m, malformed := lenient.Read(x.Body)
 	a := answer{
@@ -66,7 +68,7 @@ func (d *Domain) readAnswer(x *exchange.Exchange) (answer, error) {
 		d.log.Warn("the domain's answer is odd", "members", m.Odd, "malformed", malformed)
 	}
 	if x.Status/100 != 2 {
-		a = answer{} // which might be an echo
+		a = answer{} // tokens in an error response may be an echo of the request
 	}
 	switch {
 	case x.Err != nil:
@@ -81,8 +83,9 @@ func (d *Domain) readAnswer(x *exchange.Exchange) (answer, error) {
 	return a, nil
 }
 
-// received turns the answer to a sign-in into tokens.
-func (d *Domain) received(a answer, endpoints tokens.Endpoints) (tokens.Tokens, error) {
+// newTokens returns the tokens of a sign-in or a client credentials request. It refuses
+// any token type but Bearer.
+func (d *Domain) newTokens(a answer, endpoints tokens.Endpoints) (tokens.Tokens, error) {
 	switch {
 	case a.Type != "" && !strings.EqualFold(a.Type, "Bearer"):
 		return tokens.Tokens{}, unusable("its type is " + lenient.Printable(a.Type, 40) + ", not Bearer")
@@ -94,10 +97,10 @@ func (d *Domain) received(a answer, endpoints tokens.Endpoints) (tokens.Tokens, 
 	return tok, nil
 }
 
-// renewed turns the answer to a refresh into tokens: what came takes the place of
-// what was, and the rest stays. The old refresh token may be used up, so that nothing
-// usable is thrown away for what is odd beside it.
-func (d *Domain) renewed(old tokens.Tokens, a answer, endpoints tokens.Endpoints) (tokens.Tokens, error) {
+// refreshedTokens returns the tokens after a refresh: the old ones, with those in the answer
+// replaced. Unlike newTokens it keeps every usable token, whatever is wrong with the rest
+// of the answer, because the old refresh token may be used up.
+func (d *Domain) refreshedTokens(old tokens.Tokens, a answer, endpoints tokens.Endpoints) (tokens.Tokens, error) {
 	tok := old
 	tok.Endpoints, tok.RefreshSentAt, tok.RetryAt = endpoints, time.Time{}, time.Time{}
 	if a.Type != "" && !strings.EqualFold(a.Type, "Bearer") {
@@ -113,10 +116,10 @@ func (d *Domain) renewed(old tokens.Tokens, a answer, endpoints tokens.Endpoints
 	return tok, nil
 }
 
-// setAccess sets the access token and what is known of it. The expiry counts from
-// now, because the domain's clock may differ from ours.
+// setAccess sets the access token, its times and, if it is a JWT, the subject. The expiry
+// is counted from now, because the domain's clock may differ from ours.
 func (d *Domain) setAccess(tok *tokens.Tokens, a answer) {
-	now := time.Now().Round(0) // the wall clock alone: a monotonic one stands still in sleep
+	now := time.Now().Round(0) // without the monotonic clock, which stops while the machine sleeps
 	claims, err := idtoken.Parse(a.Access)
 	lifetime := a.Lifetime
 	if lifetime == 0 && err == nil {
@@ -135,12 +138,13 @@ func (d *Domain) setAccess(tok *tokens.Tokens, a answer) {
 	}
 }
 
-// tokenText reports whether text can be a token: visible ASCII (RFC 6749, A.12
-// and A.17), so that nothing in it ends a header (RFC 6750, 2.1).
+// tokenText reports whether text can be a token: visible ASCII (RFC 6749, A.12 and A.17),
+// so that it cannot add a line to the Authorization header (RFC 6750, 2.1).
 func tokenText(text string) bool {
 	return text != "" && len(text) <= maxTokenSize && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
+// unusable is the problem of a token response whose token cannot be used.
 func unusable(why string) *problem.Problem {
 	return problem.New(problem.Domain, fmt.Sprintf("The domain's token cannot be used: %s.", why),
 		"Check domain_url; if it is right, ask your administrator.")

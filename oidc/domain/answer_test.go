@@ -17,9 +17,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// TestOddAnswers has a row for each way in which a token answer is not what RFC 6749
-// says. At a refresh the tokens in it are kept, because the old ones are used up; the
-// lifetime is the answer's, else the token's own, else the stated default.
+// TestOddAnswers has a row for each deviation of a token response from RFC 6749. A refresh
+// keeps the tokens in the response, because the old refresh token is used up. The lifetime
+// is from expires_in, else from the token's exp, else defaultLifetime.
 func TestOddAnswers(t *testing.T) {
 	const (
 		hour   = time.Hour
@@ -111,8 +111,8 @@ func TestOddAnswers(t *testing.T) {
 				if test.odd != (log.Len() > 0) || strings.Contains(log.String(), "brought") || strings.Contains(log.String(), "soon") {
 					t.Errorf("logged: %s", log.String())
 				}
-				// Nothing is used up at a sign-in, so that it may be refused; tokens that are
-				// taken live as long.
+				// A sign-in may refuse the response, because it uses up no token. If it accepts
+				// the tokens, their lifetime is the same as after a refresh.
 				signedIn, _, err := d.ClientCredentials(t.Context())
 				if refused := err != nil; refused != test.refused {
 					t.Errorf("a sign-in ends with %v", err)
@@ -132,7 +132,8 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
-// TestARefreshTokenWithoutAnAccessToken comes with an error, and is not lost.
+// TestARefreshTokenWithoutAnAccessToken: Refresh returns both an error and the new refresh
+// token.
 func TestARefreshTokenWithoutAnAccessToken(t *testing.T) {
 	for _, access := range []string{``, `"access_token":null,`, `"access_token":"a\r\nX: 1",`, `"access_token":7,`} {
 		d := saysDomain(t, 0, "", `{`+access+`"refresh_token":"successor","token_type":"Bearer"}`)
@@ -144,7 +145,7 @@ func TestARefreshTokenWithoutAnAccessToken(t *testing.T) {
 	}
 }
 
-// TestOddDeviceAnswers: a code is shown, and polled for, whatever form its numbers have.
+// TestOddDeviceAnswers: the device flow works whatever form expires_in and interval have.
 func TestOddDeviceAnswers(t *testing.T) {
 	for numbers, want := range map[string][2]time.Duration{
 		`"expires_in":900,"interval":7`:      {15 * time.Minute, 7 * time.Second},
@@ -167,8 +168,8 @@ func TestOddDeviceAnswers(t *testing.T) {
 	}
 }
 
-// TestADeviceCodeThatIsRefused: an invalid_grant at the poll is about the code, not about
-// a session.
+// TestADeviceCodeThatIsRefused: invalid_grant in answer to a poll is about the device code
+// and does not mean that a session has ended.
 func TestADeviceCodeThatIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := saysDomain(t, 0, "", `{"device_code":"d","user_code":"X","verification_uri":"https://idcs.example/d"}`)

@@ -10,8 +10,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// client returns the application for the given endpoints. Its error is a problem
-// of kind Config.
+// client returns the application with its secret or key, read anew each time, for the
+// given endpoints. Its error is a problem of kind Config.
 func (d *Domain) client(endpoints tokens.Endpoints) (*application.Client, error) {
 	c := &application.Client{
 		Config: oauth2.Config{
@@ -37,9 +37,9 @@ func (d *Domain) client(endpoints tokens.Endpoints) (*application.Client, error)
 	return c, err
 }
 
-// assertionAudience is whom an assertion is for. OpenID Connect Core 1.0, 9 wants
-// the token endpoint there, Oracle's domains their generic issuer, and newer
-// providers the issuer.
+// assertionAudience returns the aud claim of a client assertion. It has every value that
+// some domain requires: OpenID Connect Core 1.0, 9 the token endpoint, Oracle's domains
+// their generic issuer, and newer providers their own issuer.
 func (d *Domain) assertionAudience(token string) []string {
 	const generic = "https://identity.oraclecloud.com/"
 	audience := []string{token}

@@ -22,7 +22,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// keyClient is an application that proves itself with a key.
+// keyClient is an application that authenticates with a private key.
 const keyClient = "key-client"
 
 var testKey = sync.OnceValue(func() *rsa.PrivateKey {

@@ -20,24 +20,25 @@ import (
 
 const (
 	codeStep = "sign in"
-	// shortestCode is what a code has in characters, at least: what is shorter
-	// could be guessed (RFC 6749, 10.10).
+	// shortestCode is the shortest text that is taken for an authorization code, in
+	// characters: a shorter code could be guessed (RFC 6749, 10.10).
 	shortestCode = 16
 )
 
-// A CodeRequest is one authorization request (RFC 6749, 4.1.1; RFC 7636): what
-// its answer must match. It is good for one answer.
+// A CodeRequest is one authorization request (RFC 6749, 4.1.1) with PKCE (RFC 7636). It
+// has the values that the response must match, and is for one response.
 type CodeRequest struct {
 	client   *application.Client
 	metadata *metadata
-	page     url.Values // more parameters for the sign-in page
+	params   url.Values // further parameters of the authorization request
 	check    answerCheck
 	state    string
 	nonce    string
 	verifier string
 }
 
-// NewCodeRequest begins a sign-in whose answer comes to a registered redirect URI.
+// NewCodeRequest prepares an authorization request whose response goes to redirectURI,
+// one of the registered ones. State, nonce and verifier are new.
 func (d *Domain) NewCodeRequest(ctx context.Context, redirectURI string) (*CodeRequest, error) {
 	m, err := d.discover(ctx)
 	if err != nil {
@@ -53,32 +54,33 @@ func (d *Domain) NewCodeRequest(ctx context.Context, redirectURI string) (*CodeR
 	}
 	client.Endpoint.AuthURL, client.RedirectURL = m.Authorization, redirectURI
 	r := &CodeRequest{
-		client: client, metadata: m, page: d.signInPage(), check: check,
+		client: client, metadata: m, params: d.authorizationParams(), check: check,
 		state: rand.Text(), nonce: rand.Text(), verifier: oauth2.GenerateVerifier(),
 	}
 	secret.Remember(r.state, r.nonce, r.verifier)
 	return r, nil
 }
 
-// URL is the domain's sign-in page for this request. S256 is always sent, though
-// Oracle's discovery documents do not mention it.
+// URL returns the authorization request's URL, the domain's sign-in page. It always has an
+// S256 code challenge, although Oracle's discovery documents do not mention S256.
 func (r *CodeRequest) URL() string {
 	address := r.client.AuthCodeURL(r.state, oauth2.S256ChallengeOption(r.verifier), oauth2.SetAuthURLParam("nonce", r.nonce))
-	if len(r.page) > 0 {
-		address += "&" + r.page.Encode()
+	if len(r.params) > 0 {
+		address += "&" + r.params.Encode()
 	}
 	return address
 }
 
-// RedirectURI is where the answer comes to.
+// RedirectURI returns the redirect URI that the response goes to.
 func (r *CodeRequest) RedirectURI() string { return r.client.RedirectURL }
 
-// ErrForeignState is the error of a response that is not the answer to the request.
+// ErrForeignState means that a response does not belong to this request.
 var ErrForeignState = errors.New("the state is not this attempt's")
 
-// Parse reads an authorization response (RFC 6749, 4.1.2). A response without
-// this request's state, or with a parameter twice (3.1), is ErrForeignState,
-// whatever else it says; one that carries an error is a problem.
+// Parse reads the parameters of an authorization response (RFC 6749, 4.1.2). If they do
+// not have this request's state, or one of them is repeated (3.1), it returns
+// [ErrForeignState], whatever else they say. If they have an error (4.1.2.1), the wrong
+// issuer or no code, it returns a problem.
 func (r *CodeRequest) Parse(query url.Values) (code string, err error) {
 	for _, values := range query {
 		if len(values) > 1 {
@@ -88,7 +90,8 @@ func (r *CodeRequest) Parse(query url.Values) (code string, err error) {
 	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(r.state)) != 1 {
 		return "", ErrForeignState
 	}
-	// RFC 9207, checked where it is sent or promised: Oracle's domains do neither.
+	// RFC 9207: iss is checked if it is there or the metadata promises it. Oracle's
+	// domains do neither.
 	if iss := query.Get("iss"); (iss != "" || r.metadata.SendsIssuer) && iss != r.metadata.Issuer {
 		return "", problem.New(problem.Domain, "Could not sign in: the answer came from another identity domain.", "Sign in again.")
 	}
@@ -101,11 +104,13 @@ func (r *CodeRequest) Parse(query url.Values) (code string, err error) {
 	return code, nil
 }
 
-// pastedAround is what chats and documents leave around a copied address.
+// pastedAround are characters that chats and documents add around a copied address.
 const pastedAround = " \t\r\n\u00a0\u200b\u2060\ufeff\"'`<>()[]\u201c\u201d\u201e\u2018\u2019"
 
-// ParsePasted reads what a person pasted: the address of the page that could not
-// be opened, its query, or the code alone.
+// ParsePasted reads what a person pasted: the URL of the redirect, which their browser
+// could not open, or its query, or only the code. If the text is not a response to this
+// request, the error is a problem whose cause is [ErrForeignState]. State cannot be checked
+// if only the code was pasted; the code verifier still ties the code to this request.
 func (r *CodeRequest) ParsePasted(text string) (code string, err error) {
 	text = strings.ReplaceAll(strings.Trim(text, pastedAround), "&amp;", "&")
 	hint := "Paste the whole address that the browser shows after the sign-in; it begins with " + r.client.RedirectURL + "."
@@ -132,7 +137,9 @@ func (r *CodeRequest) ParsePasted(text string) (code string, err error) {
 	return code, err
 }
 
-// Redeem exchanges the code for tokens (RFC 6749, 4.1.3).
+// Redeem exchanges the code for tokens (RFC 6749, 4.1.3) and checks the ID token. If the
+// domain does not accept the code, the problem has the kind LoginDenied and the cause
+// [ErrInvalidGrant].
 func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (tokens.Tokens, error) {
 	form := d.resources()
 	form.Set("grant_type", "authorization_code")
@@ -154,7 +161,7 @@ func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (token
 	return d.signedIn(ctx, answer, r.check, r.nonce)
 }
 
-// An answerCheck is what the answer of a sign-in is checked against.
+// An answerCheck is what the ID token of a sign-in is checked against.
 type answerCheck struct {
 	metadata  *metadata
 	signature *signatureCheck
@@ -166,7 +173,7 @@ func (d *Domain) newAnswerCheck(ctx context.Context, m *metadata) (answerCheck, 
 	return answerCheck{m, signature, time.Now()}, err
 }
 
-// signedIn checks the answer of a sign-in and makes tokens of it.
+// signedIn checks the token response of a sign-in and returns its tokens.
 func (d *Domain) signedIn(ctx context.Context, a answer, check answerCheck, nonce string) (tokens.Tokens, error) {
 	m := check.metadata
 	subject, err := d.checkIDToken(a, m.Issuer, nonce)
@@ -179,7 +186,7 @@ func (d *Domain) signedIn(ctx context.Context, a answer, check answerCheck, nonc
 	if err != nil {
 		return tokens.Tokens{}, err
 	}
-	tok, err := d.received(a, m.endpoints())
+	tok, err := d.newTokens(a, m.endpoints())
 	if err != nil {
 		return tokens.Tokens{}, err
 	}

@@ -30,14 +30,14 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %q, %v", query, code, err)
 		}
 	}
-	// A domain that promises iss and sends none is another.
+	// If the metadata promises iss, a response without iss is refused.
 	r.metadata.SendsIssuer = true
 	if _, err := r.Parse(url.Values{"code": {"c"}, "state": {"s"}}); err == nil || !strings.Contains(err.Error(), "another identity domain") {
 		t.Errorf("without the promised issuer: %v", err)
 	}
 }
 
-// What a person copies has more around it than an address.
+// A copied address may have spaces, quotes or other characters around it.
 func TestPastedForms(t *testing.T) {
 	r := &CodeRequest{client: &application.Client{}, state: "the-state", metadata: &metadata{}}
 	const address, code = "http://localhost:8888/callback?code=the-code-of-this-one&state=the-state", "the-code-of-this-one"

@@ -18,31 +18,32 @@ import (
 
 const (
 	deviceStep       = "sign in with a code"
-	devicePoll       = 5 * time.Second // between two polls unless the domain says otherwise (RFC 8628, 3.2)
-	devicePollSlower = 5 * time.Second // more when the domain asks for it, or after a connection trouble (3.5)
-	devicePollMost   = time.Minute
-	deviceLifetime   = 5 * time.Minute
-	deviceLongest    = 30 * time.Minute
+	devicePoll       = 5 * time.Second  // between two polls, if the answer has no interval (RFC 8628, 3.2)
+	devicePollSlower = 5 * time.Second  // added after slow_down or a failed request (3.5)
+	devicePollMost   = time.Minute      // a longer interval is cut to this
+	deviceLifetime   = 5 * time.Minute  // if the answer has no expires_in
+	deviceLongest    = 30 * time.Minute // a longer expires_in is cut to this
 )
 
 // UserCodeSize is the longest user code that is shown, in characters.
 const UserCodeSize = 40
 
-// A DeviceRequest is one device authorization (RFC 8628, 3.2): what the person must
-// be shown, and what its answer must match.
+// A DeviceRequest is a device authorization response (RFC 8628, 3.2): what to show the
+// person, and what is needed to poll for the tokens.
 type DeviceRequest struct {
-	URL         string // where the code is entered
-	CompleteURL string // the same with the code in it, or ""
-	UserCode    string
-	ExpiresAt   time.Time
+	URL         string    // verification_uri: where the person enters the code
+	CompleteURL string    // verification_uri_complete, which includes the code; "" if missing
+	UserCode    string    // safe to show
+	ExpiresAt   time.Time // when the code expires, by this machine's clock
 
 	client   *application.Client
 	check    answerCheck
-	code     string
+	code     string        // device_code
 	interval time.Duration // between two polls
 }
 
-// NewDeviceRequest asks for a code that a person enters on any machine.
+// NewDeviceRequest requests a user code, which a person enters on any machine. If the
+// domain has no device flow, it returns a problem of kind Config.
 func (d *Domain) NewDeviceRequest(ctx context.Context) (*DeviceRequest, error) {
 	m, err := d.discover(ctx)
 	if err != nil {
@@ -64,11 +65,12 @@ func (d *Domain) NewDeviceRequest(ctx context.Context) (*DeviceRequest, error) {
 	return r, nil
 }
 
-// requestDevice asks for a code. Oracle wants response_type beside the
-// parameters of RFC 8628, 3.1, and no client authentication.
+// requestDevice sends the device authorization request. Oracle's domains require
+// response_type in addition to the parameters of RFC 8628, 3.1, and no client
+// authentication.
 func (d *Domain) requestDevice(ctx context.Context, client *application.Client, endpoint string) (*DeviceRequest, error) {
 	form := func() url.Values {
-		form := d.beginning()
+		form := d.newSessionParams()
 		form.Set("client_id", client.ClientID)
 		form.Set("response_type", "device_code")
 		if d.config.Scope != "" {
@@ -79,7 +81,7 @@ func (d *Domain) requestDevice(ctx context.Context, client *application.Client, 
 	x := d.post(ctx, endpoint, nil, form())
 	r, err := d.readDeviceAnswer(x)
 	if refused := (*refusal)(nil); errors.As(err, &refused) && (refused.code == "invalid_client" || refused.code == "unauthorized_client") {
-		// RFC 8628, 3.1 wants a confidential client to prove itself here, too.
+		// Other domains follow RFC 8628, 3.1: a confidential client must authenticate here.
 		x = d.post(ctx, endpoint, client, form())
 		r, err = d.readDeviceAnswer(x)
 	}
@@ -94,25 +96,25 @@ func (d *Domain) requestDevice(ctx context.Context, client *application.Client, 
 	r.client = client
 	r.URL, r.CompleteURL = Secured(r.URL), Secured(r.CompleteURL)
 	if r.code == "" || !SecureURL(r.URL) {
-		return nil, d.nonsense(deviceStep, "no device code or no address to enter it", nil)
+		return nil, d.notFromDomain(deviceStep, "no device code or no address to enter it", nil)
 	}
 	if !SecureURL(r.CompleteURL) {
 		r.CompleteURL = ""
 	}
 	if r.UserCode == "" || lenient.Printable(r.UserCode, UserCodeSize) != r.UserCode {
-		return nil, d.nonsense(deviceStep, "no code that a person can type", nil)
+		return nil, d.notFromDomain(deviceStep, "no code that a person can type", nil)
 	}
 	return r, nil
 }
 
-// readDeviceAnswer reads a device answer (RFC 8628, 3.2). What is odd in it is logged
-// by name.
+// readDeviceAnswer reads a device authorization response (RFC 8628, 3.2). It logs the
+// names of members with a wrong type.
 func (d *Domain) readDeviceAnswer(x *exchange.Exchange) (*DeviceRequest, error) {
 	if x.Err != nil {
 		return nil, x.Err
 	}
 	m, malformed := lenient.Read(x.Body)
-	const years = 100 * 366 * 24 * time.Hour // more is no number of seconds
+	const years = 100 * 366 * 24 * time.Hour // a larger number is not believed at all
 	lifetime, interval := m.Seconds("expires_in", years), m.Seconds("interval", years)
 	r := &DeviceRequest{
 		URL: cmp.Or(m.Text("verification_uri"), m.Text("verification_url")), CompleteURL: m.Text("verification_uri_complete"),
@@ -132,8 +134,9 @@ func (d *Domain) readDeviceAnswer(x *exchange.Exchange) (*DeviceRequest, error) 
 	}
 }
 
-// Secured turns the http: address that Oracle's domains give for their own page
-// into the https: one, and escapes what does not belong into an address.
+// Secured returns the address with http replaced by https, unless it is on this machine,
+// because Oracle's domains give an http URL for their own page. It also escapes characters
+// that are not allowed in a URL. If the address cannot be parsed, it returns "".
 func Secured(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -145,15 +148,17 @@ func Secured(address string) string {
 	return u.String()
 }
 
-// notEntered is the end of a code that nobody has entered (RFC 8628, 3.5).
-func notEntered() *problem.Problem {
+// codeNotEntered is the problem of a user code that expired before the person entered it
+// (expired_token in RFC 8628, 3.5).
+func codeNotEntered() *problem.Problem {
 	return problem.New(problem.LoginTimeout, "Could not "+deviceStep+": the code was not entered in time.", "Start again, and enter the new code.")
 }
 
-// AwaitDevice waits until the person has entered the code, and returns the tokens. A
-// connection trouble makes it ask less often (RFC 8628, 3.5).
+// AwaitDevice polls until the person has entered the code, and returns the tokens (RFC
+// 8628, 3.4). It polls less often after slow_down or a network error (3.5). If the code
+// expires first, it returns a problem of kind LoginTimeout.
 func (d *Domain) AwaitDevice(ctx context.Context, r *DeviceRequest) (tokens.Tokens, error) {
-	ctx, cancel := context.WithDeadlineCause(ctx, r.ExpiresAt, notEntered())
+	ctx, cancel := context.WithDeadlineCause(ctx, r.ExpiresAt, codeNotEntered())
 	defer cancel()
 	slower := func() { r.interval = min(r.interval+devicePollSlower, devicePollMost) }
 	wait := r.interval

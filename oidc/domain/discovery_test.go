@@ -78,7 +78,8 @@ func TestWhatBelongsToADomain(t *testing.T) {
 	}
 }
 
-// TestACallerNeedNotWaitForTheDiscoveryOfAnother gives up alone.
+// TestACallerNeedNotWaitForTheDiscoveryOfAnother: a caller whose context ends stops waiting
+// for another caller's discovery, which continues.
 func TestACallerNeedNotWaitForTheDiscoveryOfAnother(t *testing.T) {
 	server, config := standIn(t, domaintest.Options{})
 	asked := make(chan struct{}, 1)
@@ -108,7 +109,7 @@ func TestACallerNeedNotWaitForTheDiscoveryOfAnother(t *testing.T) {
 	}
 }
 
-// Below an issuer with a path, the document is looked for there.
+// If the issuer has a path, the discovery document is requested below that path.
 func TestDiscoveryBelowAnIssuer(t *testing.T) {
 	d := newDomain(t, config.Config{DomainURL: "https://idcs.example", Issuer: "https://idcs.example/realms/x"})
 	if paths := d.discoveryPaths(); paths[0] != "/realms/x/.well-known/openid-configuration" {

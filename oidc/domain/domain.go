@@ -1,11 +1,10 @@
-// Package domain speaks the protocol of an OCI IAM identity domain: discovery,
-// client authentication, authorization, device and token requests, ID tokens, and
-// what its refusals mean. It decides nothing and keeps nothing.
+// Package domain implements the protocol of an OCI IAM identity domain: discovery,
+// client authentication, authorization, device and token requests, ID tokens, and the
+// meaning of error responses. It does not decide when to refresh, and saves nothing.
 //
-// It promises that what the domain says is harmless where it is shown or logged. It
-// refuses an endpoint that is neither https nor on this machine, or at another host
-// than the domain's. Oracle's domains differ from the specifications in places; each
-// such place says so where it is handled.
+// Texts from the domain are made safe to show and to log. The package refuses an endpoint
+// that is neither https nor on this machine, and one at another host than the domain's.
+// Where Oracle's domains deviate from a specification, a comment says so.
 package domain
 
 import (
@@ -31,23 +30,23 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// A Domain speaks the protocol of one identity domain on behalf of one
-// registered application. It decides nothing. It is safe for concurrent use.
-//
-// Every error of its methods is a [problem.Problem].
+// A Domain sends requests to one identity domain on behalf of one registered application.
+// It is safe for concurrent use. Every error that its methods return is a
+// [problem.Problem].
 type Domain struct {
-	url       *url.URL // origin
+	url       *url.URL // the domain's origin, without a path
 	config    config.Config
 	transport http.RoundTripper
 	log       *slog.Logger
 
-	metadata    atomic.Pointer[metadata] // once discovered
-	discovering chan struct{}            // held by who asks
+	metadata    atomic.Pointer[metadata] // nil before the first successful discovery
+	discovering chan struct{}            // a mutex around discovery that a context can stop waiting for
 
-	skew atomic.Int64 // nanoseconds the domain's clock is ahead of ours
+	skew atomic.Int64 // see ClockSkew, in nanoseconds
 }
 
-// New returns the domain of a configuration. It makes no request.
+// New returns the domain of a configuration. It sends no request. If domain_url is not a
+// URL, it returns a problem of kind Config.
 func New(config config.Config, log *slog.Logger) (*Domain, error) {
 	u, err := url.Parse(config.DomainURL)
 	if err != nil {
@@ -56,26 +55,26 @@ func New(config config.Config, log *slog.Logger) (*Domain, error) {
 	return &Domain{url: u, config: config, transport: config.Network, log: log, discovering: make(chan struct{}, 1)}, nil
 }
 
-// Host is the domain's host and port, for messages.
+// Host returns the domain's host, with its port if the URL has one, for messages.
 func (d *Domain) Host() string { return d.url.Host }
 
-// UseTransport reaches the domain by another way than the network: for simulations.
-// It is to be called before the domain is used.
+// UseTransport sends requests through t instead of the network, for simulations. Call it
+// before using the domain.
 func (d *Domain) UseTransport(t http.RoundTripper) { d.transport = t }
 
-// metadata is what we need of the discovery document (OIDC Discovery 1.0, 3).
+// metadata is the part of the discovery document that we use (OIDC Discovery 1.0, 3).
 type metadata struct {
 	Issuer, Authorization, Token, Device, Revocation, Keys string
 
-	SendsIssuer bool // RFC 9207, 3
-	SecretWays  []string
+	SendsIssuer bool     // authorization responses carry iss (RFC 9207, 3)
+	AuthMethods []string // how a client may authenticate at the token endpoint
 
-	// Where to go with a client certificate (RFC 8705, 5).
+	// The endpoints to use with a client certificate (RFC 8705, 5).
 	MTLS struct{ Token, Device, Revocation string }
 }
 
-// readMetadata reads a discovery document. A member of another type than it should be
-// counts as not there; the names of those are returned.
+// readMetadata reads a discovery document. Members of a wrong type count as missing; odd
+// has their names.
 func readMetadata(text []byte) (m metadata, odd []string, err error) {
 	document, err := lenient.Read(text)
 	if err != nil {
@@ -87,7 +86,7 @@ func readMetadata(text []byte) (m metadata, odd []string, err error) {
 	m = metadata{
 		Issuer: document.Single("issuer"), Authorization: document.Single("authorization_endpoint"), Token: document.Single("token_endpoint"),
 		Device: document.Single("device_authorization_endpoint"), Revocation: document.Single("revocation_endpoint"), Keys: document.Single("jwks_uri"),
-		SendsIssuer: document.Flag("authorization_response_iss_parameter_supported"), SecretWays: document.List("token_endpoint_auth_methods_supported"),
+		SendsIssuer: document.Flag("authorization_response_iss_parameter_supported"), AuthMethods: document.List("token_endpoint_auth_methods_supported"),
 	}
 	aliases := document.Object("mtls_endpoint_aliases")
 	m.MTLS.Token, m.MTLS.Device, m.MTLS.Revocation = aliases.Single("token_endpoint"), aliases.Single("device_authorization_endpoint"), aliases.Single("revocation_endpoint")
@@ -95,13 +94,13 @@ func readMetadata(text []byte) (m metadata, odd []string, err error) {
 }
 
 func (m *metadata) endpoints() tokens.Endpoints {
-	// HTTP Basic is what every server must know (RFC 6749, 2.3.1), unless it says
-	// otherwise.
-	inForm := slices.Contains(m.SecretWays, "client_secret_post") && !slices.Contains(m.SecretWays, "client_secret_basic")
+	// Every server must accept HTTP Basic (RFC 6749, 2.3.1), so the secret goes into the
+	// form only if the document offers that and not Basic.
+	inForm := slices.Contains(m.AuthMethods, "client_secret_post") && !slices.Contains(m.AuthMethods, "client_secret_basic")
 	return tokens.Endpoints{Token: m.Token, Revocation: m.Revocation, SecretInForm: inForm}
 }
 
-// discover returns the domain's metadata, asking for it once.
+// discover returns the domain's metadata. It requests it until that succeeds once.
 func (d *Domain) discover(ctx context.Context) (*metadata, error) {
 	if m := d.metadata.Load(); m != nil {
 		return m, nil
@@ -123,12 +122,12 @@ func (d *Domain) discover(ctx context.Context) (*metadata, error) {
 	return m, nil
 }
 
-// fetchMetadata asks at the standard place, then at Oracle's own, and falls back
-// on the paths that all of Oracle's domains have.
+// fetchMetadata requests the discovery document from the standard path, then from
+// Oracle's. Without a document it uses the endpoints that all of Oracle's domains have.
 func (d *Domain) fetchMetadata(ctx context.Context) (*metadata, error) {
 	for _, path := range d.discoveryPaths() {
 		m, err := d.fetchDocument(ctx, path)
-		if errors.Is(err, errNotThere) {
+		if errors.Is(err, errNotFound) {
 			d.log.Info("no discovery document", "path", path)
 			continue
 		}
@@ -140,9 +139,9 @@ func (d *Domain) fetchMetadata(ctx context.Context) (*metadata, error) {
 	return d.complete(&metadata{})
 }
 
-// discoveryPaths are where the document may be: at the standard place, which is
-// below an issuer with a path at the domain's own host (OIDC Discovery 1.0, 4), or
-// at Oracle's own.
+// discoveryPaths returns the paths of the discovery document to try: below the issuer's
+// path, if the configured issuer has one and is at the domain's host (OIDC Discovery 1.0,
+// 4), then the standard path, then Oracle's.
 func (d *Domain) discoveryPaths() []string {
 	const standard = "/.well-known/openid-configuration"
 	paths := []string{standard, "/.well-known/idcs-configuration"}
@@ -153,8 +152,8 @@ func (d *Domain) discoveryPaths() []string {
 	return paths
 }
 
-// errNotThere is the cause of a 404.
-var errNotThere = errors.New("not found")
+// errNotFound means that the domain answered a request for its document with 404.
+var errNotFound = errors.New("not found")
 
 func (d *Domain) fetchDocument(ctx context.Context, path string) (*metadata, error) {
 	const step = "read the domain's discovery document"
@@ -163,7 +162,7 @@ func (d *Domain) fetchDocument(ctx context.Context, path string) (*metadata, err
 	case x.Err != nil:
 		return nil, d.fault(step, x, x.Err)
 	case x.Status == http.StatusNotFound:
-		return nil, errNotThere
+		return nil, errNotFound
 	case x.Status != http.StatusOK:
 		return nil, d.fault(step, x, &refusal{})
 	}
@@ -177,8 +176,8 @@ func (d *Domain) fetchDocument(ctx context.Context, path string) (*metadata, err
 	return &m, nil
 }
 
-// complete fills in what Oracle's discovery documents leave out, the device
-// endpoint first of all, and checks where the endpoints are.
+// complete fills in endpoints that the discovery document leaves out (Oracle's leave out
+// the device endpoint), and checks that each one is at the domain and secure.
 func (d *Domain) complete(m *metadata) (*metadata, error) {
 	if d.config.Issuer != "" {
 		m.Issuer = d.config.Issuer
@@ -217,10 +216,10 @@ func (d *Domain) complete(m *metadata) (*metadata, error) {
 	return m, nil
 }
 
-// owns reports whether the URL is at the domain's own host, where alone codes,
-// secrets and tokens are sent: an endpoint elsewhere is the way of a mix-up
-// attack (RFC 9700, 4.4). The port may differ, which Oracle's domains write in
-// some places only, and so may the region in the name of the same tenant.
+// owns reports whether the URL is at the domain's own host. Codes, secrets and tokens are
+// sent to no other host, which prevents mix-up attacks (RFC 9700, 4.4). The port may
+// differ, because Oracle's domains write it in some URLs only, and so may the region in
+// the host name if the tenant is the same.
 func (d *Domain) owns(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || !SecureURL(text) {
@@ -230,8 +229,8 @@ func (d *Domain) owns(text string) bool {
 	return host == own || oracleTenant(own) != "" && oracleTenant(host) == oracleTenant(own)
 }
 
-// oracleTenant is the first label of a name that Oracle gives to a domain, which
-// is the tenant's alone, or "".
+// oracleTenant returns the first label of a host name below identity.oraclecloud.com,
+// which is unique to a tenant. For other hosts it returns "".
 func oracleTenant(host string) string {
 	if !strings.HasSuffix(host, ".identity.oraclecloud.com") {
 		return ""
@@ -240,47 +239,52 @@ func oracleTenant(host string) string {
 	return tenant
 }
 
-// maxURLSize is the longest address that a domain may name, in bytes.
+// maxURLSize is the longest URL that is accepted from a domain, in bytes.
 const maxURLSize = 4 << 10
 
-// SecureURL reports whether a secret may be sent to, or a person led to, the URL:
-// https, or http to this machine.
+// SecureURL reports whether secrets may be sent to the URL and a person may be asked to
+// open it: it is https, or http to this machine, and has a host in ASCII and no password.
 func SecureURL(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" || len(text) > maxURLSize {
 		return false
 	}
 	if strings.ContainsFunc(u.Host, func(r rune) bool { return r <= ' ' || r > unicode.MaxASCII }) {
-		return false // a name in its own script is written xn--
+		return false // an internationalised name must be in its ASCII form, xn--…
 	}
 	return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())
 }
 
-// learnClock notes how far the domain's clock is ahead of ours.
+// learnClock updates the clock skew from an answer.
 func (d *Domain) learnClock(x *exchange.Exchange) {
 	if skew, ok := x.ClockSkew(); ok {
 		d.skew.Store(int64(skew))
 	}
 }
 
-// ClockSkew returns how far the domain's clock is ahead of this machine's,
-// within a second or two, as its last answer told; 0 before any answer.
+// ClockSkew returns how far the domain's clock is ahead of this machine's (negative if
+// behind), from the Date header of its last answer and so exact to a second or two. It is
+// 0 before the first answer.
 func (d *Domain) ClockSkew() time.Duration { return time.Duration(d.skew.Load()) }
 
-// An Outcome is what there is to know of a refresh that failed.
+// An Outcome says what became of a token request that failed.
 type Outcome struct {
-	Sent       bool          // the refresh token left this machine
-	Unknown    bool          // the domain may have used it up, although no usable answer came
-	RetryAfter time.Duration // how long the domain wants to be left alone
+	Sent       bool          // the request left this machine
+	Unknown    bool          // no usable answer came, and the domain may have used up the refresh token
+	RetryAfter time.Duration // how long the domain asked us to wait (Retry-After); 0 if it did not
 }
 
-// Refresh exchanges a refresh token (RFC 6749, 6). Where the answer brings no new
-// one, the old one stays. With known endpoints no discovery is made. Tokens that come
-// with an error are to be saved all the same: the old ones may be used up.
+// Refresh requests new tokens with the refresh token (RFC 6749, 6). If the answer has no
+// new refresh token, the old one stays in tok. No discovery is needed if old has
+// endpoints, except with a client key.
+//
+// Refresh can return both tokens and an error, for example if the answer has a refresh
+// token but no usable access token. The caller must save them: the old refresh token may
+// be used up.
 func (d *Domain) Refresh(ctx context.Context, old tokens.Tokens) (tok tokens.Tokens, outcome Outcome, err error) {
 	const step = "refresh the session"
 	endpoints := old.Endpoints
-	// An assertion also needs the issuer and the domain's clock.
+	// A client assertion also needs the issuer and the domain's clock.
 	if !d.owns(endpoints.Token) || !d.config.ClientKey.None() {
 		m, err := d.discover(ctx)
 		if err != nil {
@@ -305,15 +309,15 @@ func (d *Domain) Refresh(ctx context.Context, old tokens.Tokens) (tok tokens.Tok
 		return tokens.Tokens{}, Outcome{Sent: true, Unknown: true}, err
 	}
 	cutOff := err != nil && answer.Refresh == ""
-	tok, err = d.renewed(old, answer, endpoints)
+	tok, err = d.refreshedTokens(old, answer, endpoints)
 	if cutOff {
-		tok.RefreshSentAt = time.Now().Round(0) // a new one may have been on its way
+		tok.RefreshSentAt = time.Now().Round(0) // the missing part may have had a new refresh token
 	}
 	return tok, Outcome{Sent: true}, err
 }
 
-// Revoke ends a refresh token at the domain (RFC 7009). Oracle's domains take
-// refresh tokens only; an access token lives on until it expires.
+// Revoke revokes the refresh token (RFC 7009). Oracle's domains revoke refresh tokens
+// only; an access token stays valid until it expires.
 func (d *Domain) Revoke(ctx context.Context, tok tokens.Tokens) error {
 	const step = "revoke the session at the domain"
 	endpoints := tok.Endpoints
@@ -329,11 +333,11 @@ func (d *Domain) Revoke(ctx context.Context, tok tokens.Tokens) error {
 		return err
 	}
 	x := d.post(ctx, endpoints.Revocation, client, url.Values{"token": {tok.Refresh.Reveal()}, "token_type_hint": {"refresh_token"}})
-	return d.acknowledged(step, x)
+	return d.checkStatus(step, x)
 }
 
-// acknowledged returns nil for an answer that says success, whatever is in it.
-func (d *Domain) acknowledged(step string, x *exchange.Exchange) error {
+// checkStatus returns nil if the answer has a 2xx status, whatever its body.
+func (d *Domain) checkStatus(step string, x *exchange.Exchange) error {
 	switch _, err := d.readAnswer(x); {
 	case x.Err != nil:
 		return d.fault(step, x, x.Err)

@@ -50,12 +50,12 @@ func newDomain(t testing.TB, config config.Config) *Domain {
 	return d
 }
 
-// way is another way to the domain than the network.
+// way is a RoundTripper that replaces the network.
 type way func(*http.Request) (*http.Response, error)
 
 func (w way) RoundTrip(req *http.Request) (*http.Response, error) { return w(req) }
 
-// jwt is a token with the given claims and no signature worth the name.
+// jwt returns a JWT with the given claims and an invalid signature.
 func jwt(claims string) string {
 	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".AAAA"
 }

@@ -16,12 +16,13 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 )
 
-// ErrInvalidGrant is the cause of the one problem that ends a session.
+// ErrInvalidGrant is the cause of a problem if the domain answered with the error
+// invalid_grant (RFC 6749, 5.2). After a refresh it means that the session has ended.
 var ErrInvalidGrant = errors.New("invalid_grant")
 
-// fault says what a failed call means: step is what was tried, as a verb
-// ("refresh the session"). Of the answer's body its words for people get into it,
-// bounded and without secrets.
+// fault returns the problem of a failed request. step says what was tried, and follows
+// "Could not" ("refresh the session"). The problem quotes the error description in the
+// answer, shortened and redacted.
 func (d *Domain) fault(step string, x *exchange.Exchange, err error) *problem.Problem {
 	var refused *refusal
 	switch {
@@ -32,26 +33,26 @@ func (d *Domain) fault(step string, x *exchange.Exchange, err error) *problem.Pr
 	case errors.Is(err, errNoTokens):
 		return d.withoutTokens(step, x)
 	case errors.Is(err, exchange.ErrTooLarge):
-		return d.nonsense(step, "it is too large", err)
+		return d.notFromDomain(step, "it is too large", err)
 	case x.Err != nil:
 		return d.unreachable(step, x, err)
 	default:
-		return d.nonsense(step, fmt.Sprintf("status %d", x.Status), err)
+		return d.notFromDomain(step, fmt.Sprintf("status %d", x.Status), err)
 	}
 }
 
-// unreachable is the problem of a call without an answer.
+// unreachable is the problem of a request that got no complete answer.
 func (d *Domain) unreachable(step string, x *exchange.Exchange, err error) *problem.Problem {
 	p := d.config.Network.Diagnose(err, x.URL)
-	if p.Kind != problem.Config { // which is about a file
+	if p.Kind != problem.Config { // those are about a file, not about the request
 		p.Message = "Could not " + step + ": " + p.Message
 	}
 	return p
 }
 
-// nonsense is the problem of an answer that is not the domain's: a captive
-// portal, a proxy's page, half a JSON object.
-func (d *Domain) nonsense(step, why string, err error) *problem.Problem {
+// notFromDomain is the problem of an answer that cannot come from an identity domain: the page
+// of a captive portal or proxy, or JSON that is cut off.
+func (d *Domain) notFromDomain(step, why string, err error) *problem.Problem {
 	return problem.New(problem.Domain,
 		fmt.Sprintf("Could not %s: the answer of %s is not an identity domain's (%s).", step, d.url.Host, why),
 		portalHint).Passing().Because(err)
@@ -59,16 +60,15 @@ func (d *Domain) nonsense(step, why string, err error) *problem.Problem {
 
 const portalHint = "A sign-in page of the network or a proxy may be in between; open any page in the browser, then try again."
 
-// withoutTokens is the problem of an answer in JSON that says success and holds no token.
+// withoutTokens is the problem of a successful JSON answer that has no access token.
 func (d *Domain) withoutTokens(step string, x *exchange.Exchange) *problem.Problem {
-	code, description, _ := words(x, &refusal{})
+	code, description, _ := errorText(x, &refusal{})
 	return problem.New(problem.Domain,
 		fmt.Sprintf("Could not %s: %s answered with success (status %d), but without a token%s.", step, d.url.Host, x.Status, exchange.Said(code, description, x.SupportID())),
 		"Try again in a moment; if it stays, check domain_url and ask your administrator.").Passing().Because(errNoTokens)
 }
 
-// redirected is the problem of an answer that leads elsewhere, where no request of ours
-// follows.
+// redirected is the problem of a redirect, which is never followed.
 func (d *Domain) redirected(step string, x *exchange.Exchange, cause error) *problem.Problem {
 	message, hint := fmt.Sprintf("Could not %s: %s redirects (status %d)", step, d.url.Host, x.Status), portalHint
 	to, err := x.URL.Parse(x.Header.Get("Location"))
@@ -85,9 +85,9 @@ func (d *Domain) redirected(step string, x *exchange.Exchange, cause error) *pro
 	return problem.New(problem.Domain, message+".", hint).Passing().Because(cause)
 }
 
-// refusal is the problem of an error answer (RFC 6749, 5.2; RFC 8628, 3.5).
+// refusal is the problem of an error response (RFC 6749, 5.2; RFC 8628, 3.5).
 func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *problem.Problem {
-	code, description, isJSON := words(x, refused)
+	code, description, isJSON := errorText(x, refused)
 	said := exchange.Said(code, description, x.SupportID())
 	cause := fmt.Errorf("status %d%s", x.Status, said)
 	could := "Could not " + step + ": "
@@ -101,25 +101,25 @@ func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *p
 		p.Message = could + p.Message
 		return p.Because(cause)
 	case x.Status == http.StatusNetworkAuthenticationRequired: // RFC 6585, 6
-		return d.nonsense(step, fmt.Sprintf("status %d", x.Status), cause)
+		return d.notFromDomain(step, fmt.Sprintf("status %d", x.Status), cause)
 	case 300 <= x.Status && x.Status <= 399 && x.Status != http.StatusNotModified:
 		return d.redirected(step, x, cause)
 	case x.Status >= 500, refused.code == "temporarily_unavailable", refused.code == "server_error":
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.Status, said),
 			"Wait a moment, then try again.").Passing().Because(cause)
 	case (refused.code == "expired_token" || refused.code == "invalid_grant") && step == deviceStep:
-		return notEntered().Because(cause)
-	case refused.code == "" && isJSON && x.Status >= 400: // the domain's own word, in a form of its own
+		return codeNotEntered().Because(cause)
+	case refused.code == "" && isJSON && x.Status >= 400: // an error in JSON, but not in the form of OAuth
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain refused (status %d)%s.", could, x.Status, said), "Ask your administrator, with this message.").Because(cause)
 	case refused.code == "":
-		return d.nonsense(step, fmt.Sprintf("status %d%s", x.Status, exchange.Quoted(description)), cause)
+		return d.notFromDomain(step, fmt.Sprintf("status %d%s", x.Status, exchange.Quoted(description)), cause)
 	}
 	return codeProblem(refused.code, could, said).Because(errors.Join(codeCause(refused.code), cause))
 }
 
-// words are what an error answer says: the code and description of OAuth, or those of
-// whatever form it has.
-func words(x *exchange.Exchange, refused *refusal) (code, description string, isJSON bool) {
+// errorText returns the code and description of an error response: those of OAuth, else what
+// other members say. isJSON reports whether the body is JSON.
+func errorText(x *exchange.Exchange, refused *refusal) (code, description string, isJSON bool) {
 	code, description = refused.code, refused.description
 	m, malformed := lenient.Read(x.Body)
 	isJSON = malformed == nil || json.Valid(x.Body)
@@ -128,7 +128,7 @@ func words(x *exchange.Exchange, refused *refusal) (code, description string, is
 		code = cmp.Or(m.Loose("code"), m.Loose("errorCode"), inner.Loose("code"))
 	}
 	if description == "" {
-		// Redacted first: a secret that is cut is not known for one.
+		// Redact before shortening: half a secret would not be recognised as one.
 		description = endpoint.Reason(x.Header, logging.Redact(string(x.Body)))
 	}
 	if description == code {
@@ -137,7 +137,8 @@ func words(x *exchange.Exchange, refused *refusal) (code, description string, is
 	return code, description, isJSON
 }
 
-// codeProblem is the problem of a standard error code.
+// codeProblem is the problem of an OAuth error code. A code that is not standard has the
+// kind Domain.
 func codeProblem(code, could, said string) *problem.Problem {
 	switch code {
 	case "invalid_grant":
@@ -155,6 +156,7 @@ func codeProblem(code, could, said string) *problem.Problem {
 	}
 }
 
+// codeCause is the cause that callers look for, or nil.
 func codeCause(code string) error {
 	if code == "invalid_grant" {
 		return ErrInvalidGrant

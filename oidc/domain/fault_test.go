@@ -16,7 +16,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// TestWhatTheDomainSaysIsHarmless shows only what can be shown of an error answer.
+// TestWhatTheDomainSaysIsHarmless: a message quotes only the printable part of an error
+// response.
 func TestWhatTheDomainSaysIsHarmless(t *testing.T) {
 	got := exchange.Said("x\x1b[31m", "line\nline eyJhbGciOiJSUzI1NiJ9.e30.AAAA "+strings.Repeat("y", 1000), "id")
 	if strings.ContainsAny(got, "\x1b\n") || strings.Contains(got, "eyJ") || len(got) > 400 || !strings.Contains(got, "ECID id") {
@@ -24,8 +25,8 @@ func TestWhatTheDomainSaysIsHarmless(t *testing.T) {
 	}
 }
 
-// An error answer is quoted in whatever form it comes. One in JSON is the domain's own
-// word, and does not pass by itself.
+// An error response of any form is quoted. One in JSON comes from the domain itself and not
+// from a proxy, so its problem is not retryable.
 func TestWordsOfTheDomain(t *testing.T) {
 	const secretOfOurs = "the-secret-that-was-sent-4711"
 	for name, row := range map[string]struct {
@@ -98,7 +99,7 @@ func TestWordsOfTheDomain(t *testing.T) {
 	}
 }
 
-// A redirect is told with the place that it leads to.
+// The problem of a redirect names the host that it leads to.
 func TestWhereARedirectLeads(t *testing.T) {
 	for location, says := range map[string]string{
 		"https://login.example.com/t?code=1": "redirects (status 308) to login.example.com.",
@@ -125,7 +126,7 @@ func TestWhereARedirectLeads(t *testing.T) {
 	}
 }
 
-// What a cache has kept is as old as it says, and no sign of another clock.
+// The Age of a cached answer is added to its Date, and is not taken for clock skew.
 func TestClocks(t *testing.T) {
 	at := func(ago time.Duration) string { return time.Now().Add(-ago).UTC().Format(http.TimeFormat) }
 	for name, row := range map[string]struct {
@@ -160,7 +161,7 @@ func (s slowly) Read(p []byte) (int, error) {
 	return s.Reader.Read(p)
 }
 
-// A slow answer makes no clock look slow.
+// A slow answer is not taken for clock skew.
 func TestTheClockOfASlowAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDomain(t, config.Config{DomainURL: "https://idcs.example", ClientID: "client"})

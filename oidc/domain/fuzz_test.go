@@ -42,8 +42,8 @@ func saysDomain(t testing.TB, status int, header, body string) *Domain {
 	return d
 }
 
-// harmless fails the test if a problem cannot be shown to a person, or tells one of
-// the secrets.
+// harmless fails the test if a problem has characters that cannot be printed, or contains
+// one of the secrets.
 func harmless(t *testing.T, err error, secrets ...string) {
 	t.Helper()
 	p := problem.From(err)
@@ -65,7 +65,7 @@ func harmless(t *testing.T, err error, secrets ...string) {
 	}
 }
 
-// checkTokens fails the test if tokens that were taken cannot be used.
+// checkTokens fails the test if accepted tokens cannot be used.
 func checkTokens(t *testing.T, tokens tokens.Tokens) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, "http://x/", nil)

@@ -8,8 +8,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
 )
 
-// checkIDToken checks the ID token of an answer and returns who signed in. nonce is "" for
-// the device flow, whose answer has none, and which may bring no ID token at all.
+// checkIDToken checks the ID token of a token response and returns the person who signed
+// in. nonce is "" for the device flow: its ID token has no nonce, and it need not have an
+// ID token at all.
 func (d *Domain) checkIDToken(a answer, issuer, nonce string) (subject string, err error) {
 	expected := idtoken.Expected{
 		ClientID: d.config.ClientID, Issuer: issuer, Nonce: nonce,
@@ -19,8 +20,8 @@ func (d *Domain) checkIDToken(a answer, issuer, nonce string) (subject string, e
 	return expected.Check(a.ID, a.Access)
 }
 
-// checkAge checks that the person was asked for their password no longer than
-// max_age before the sign-in began.
+// checkAge checks, if max_age is configured, that the person entered their password no
+// earlier than max_age before the sign-in began, by auth_time.
 func (d *Domain) checkAge(a answer, asked time.Time) error {
 	if d.config.MaxAge == nil {
 		return nil

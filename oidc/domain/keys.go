@@ -11,10 +11,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
 )
 
-// keysPath is where all of Oracle's domains have their signing keys.
+// keysPath is the path of the JWK set in all of Oracle's domains.
 const keysPath = "/admin/v1/SigningCert/jwk"
 
-// signingKeys asks the domain for its keys.
+// signingKeys requests the domain's JWK set (RFC 7517, 5).
 func (d *Domain) signingKeys(ctx context.Context, m *metadata) ([]idtoken.Key, error) {
 	const step = "read the domain's signing keys"
 	x := d.get(ctx, m.Keys)
@@ -37,15 +37,15 @@ func (d *Domain) signingKeys(ctx context.Context, m *metadata) ([]idtoken.Key, e
 	return set.Keys, nil
 }
 
-// A signatureCheck verifies ID tokens where the configuration wants that.
+// A signatureCheck verifies the signatures of ID tokens. A nil one verifies nothing.
 type signatureCheck struct {
 	domain   *Domain
 	metadata *metadata
 	keys     []idtoken.Key
 }
 
-// newSignatureCheck asks for the keys before a person is: without them there is no
-// use in a sign-in. It is nil where nothing is to be verified.
+// newSignatureCheck requests the signing keys before the person is asked to sign in, since
+// the sign-in could not succeed without them. It returns nil if strict_id_token is off.
 func (d *Domain) newSignatureCheck(ctx context.Context, m *metadata) (*signatureCheck, error) {
 	if !d.config.StrictIDToken {
 		return nil, nil
@@ -54,8 +54,8 @@ func (d *Domain) newSignatureCheck(ctx context.Context, m *metadata) (*signature
 	return &signatureCheck{d, m, keys}, err
 }
 
-// verify checks the signature of an ID token. The domain may have changed its keys
-// since they were asked for, so it is asked once more where none of them fits.
+// verify checks the signature of an ID token. If none of the keys fits, it requests them
+// once more, because the domain may have changed them during the sign-in.
 func (s *signatureCheck) verify(ctx context.Context, raw string) error {
 	if s == nil {
 		return nil

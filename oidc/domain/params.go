@@ -5,7 +5,8 @@ import (
 	"strconv"
 )
 
-// resources are what a token is asked for (RFC 8707, 2), in every request for one.
+// resources returns the resource parameters (RFC 8707, 2), which are part of every token
+// request.
 func (d *Domain) resources() url.Values {
 	values := url.Values{}
 	if len(d.config.Resources) > 0 {
@@ -14,8 +15,9 @@ func (d *Domain) resources() url.Values {
 	return values
 }
 
-// beginning are the parameters of a request that begins a session.
-func (d *Domain) beginning() url.Values {
+// newSessionParams returns the configured parameters of a request that begins a session:
+// authorization, device authorization or client credentials.
+func (d *Domain) newSessionParams() url.Values {
 	values := d.resources()
 	for name, value := range d.config.ExtraParams {
 		values.Set(name, value)
@@ -26,10 +28,10 @@ func (d *Domain) beginning() url.Values {
 	return values
 }
 
-// signInPage are the parameters of an authorization request (OpenID Connect Core
-// 1.0, 3.1.2.1).
-func (d *Domain) signInPage() url.Values {
-	values := d.beginning()
+// authorizationParams returns the configured parameters of an authorization request (OpenID
+// Connect Core 1.0, 3.1.2.1).
+func (d *Domain) authorizationParams() url.Values {
+	values := d.newSessionParams()
 	if d.config.LoginHint != "" {
 		values.Set("login_hint", d.config.LoginHint)
 	}

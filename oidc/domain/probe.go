@@ -16,11 +16,11 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 )
 
-// Probes find out what is wrong at a domain without a person and without using
-// anything up: they ask with what cannot succeed, and read the refusal.
+// Probes find out what is configured wrongly at a domain, without a person and without
+// using up a token: they send requests that must fail, and read the error.
 
-// Facts are what a domain's discovery document says, with Oracle's own paths
-// where it is silent.
+// Facts are the issuer and the endpoints of a domain, from its discovery document.
+// Endpoints that are missing there have Oracle's paths.
 type Facts struct {
 	Issuer        string
 	Authorization string
@@ -29,7 +29,7 @@ type Facts struct {
 	Revocation    string
 }
 
-// Facts returns the domain's discovery document.
+// Facts requests the domain's discovery document, if that has not been done yet.
 func (d *Domain) Facts(ctx context.Context) (Facts, error) {
 	m, err := d.discover(ctx)
 	if err != nil {
@@ -38,8 +38,9 @@ func (d *Domain) Facts(ctx context.Context) (Facts, error) {
 	return Facts{m.Issuer, m.Authorization, m.Token, m.Device, m.Revocation}, nil
 }
 
-// ProbeApplication reports whether the domain knows the application and its
-// secret: a code that is none must be refused as that (RFC 6749, 5.2).
+// ProbeApplication returns nil if the domain knows the application and accepts its
+// authentication: then it refuses an invalid code with invalid_grant and not with
+// invalid_client (RFC 6749, 5.2).
 func (d *Domain) ProbeApplication(ctx context.Context) error {
 	return d.probeGrant(ctx, url.Values{
 		"grant_type": {"authorization_code"}, "code": {"not-a-code"}, "redirect_uri": {d.config.RedirectURIs[0]},
@@ -47,7 +48,8 @@ func (d *Domain) ProbeApplication(ctx context.Context) error {
 	})
 }
 
-// ProbeRefresh reports whether the application may refresh.
+// ProbeRefresh returns nil if the application may use the refresh token grant. It sends an
+// invalid refresh token.
 func (d *Domain) ProbeRefresh(ctx context.Context) error {
 	return d.probeGrant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"not-a-refresh-token"}})
 }
@@ -62,20 +64,20 @@ func (d *Domain) probeGrant(ctx context.Context, form url.Values) error {
 	if err != nil {
 		return err
 	}
-	err = d.acknowledged(step, d.post(ctx, m.Token, client, form))
+	err = d.checkStatus(step, d.post(ctx, m.Token, client, form))
 	switch {
 	case errors.Is(err, ErrInvalidGrant):
 		return nil
 	case err == nil:
-		return d.nonsense(step, "what was never issued was accepted", nil)
+		return d.notFromDomain(step, "what was never issued was accepted", nil)
 	default:
 		return err
 	}
 }
 
-// ProbeAuthorization reports whether the domain would show its sign-in page for
-// the client, one of its redirects, and the scope of the configuration, as far as it reveals that:
-// a domain may say so only after the sign-in.
+// ProbeAuthorization returns nil if the domain answers an authorization request for the
+// client, redirectURI and the configured scope without an error. A domain may check some
+// of these only after the person has signed in.
 func (d *Domain) ProbeAuthorization(ctx context.Context, redirectURI string) error {
 	const step = "ask for the sign-in page"
 	request, err := d.NewCodeRequest(ctx, redirectURI)
@@ -98,13 +100,13 @@ func (d *Domain) ProbeAuthorization(ctx context.Context, redirectURI string) err
 		return nil
 	}
 	if _, err = request.Parse(location.Query()); errors.Is(err, ErrForeignState) {
-		return nil // an answer that tells nothing
+		return nil // the answer is inconclusive
 	}
 	return err
 }
 
-// ProbeDevice reports whether the domain gives the application a device code. The
-// code is left to expire.
+// ProbeDevice returns nil if the domain issues a device code to the application. The code
+// is not used.
 func (d *Domain) ProbeDevice(ctx context.Context) error {
 	m, err := d.discover(ctx)
 	if err != nil {
@@ -118,8 +120,8 @@ func (d *Domain) ProbeDevice(ctx context.Context) error {
 	return err
 }
 
-// TokenFacts are what an access token says of itself, if it is a JSON Web Token.
-// Nothing of it was verified.
+// TokenFacts are claims of an access token that is a JWT. They are not verified, but safe
+// to show.
 type TokenFacts struct {
 	Issuer    string
 	Audience  []string
@@ -127,7 +129,7 @@ type TokenFacts struct {
 	ExpiresAt time.Time // by the domain's clock
 }
 
-// DescribeToken reads an access token.
+// DescribeToken returns the claims of an access token; ok is false if it is not a JWT.
 func DescribeToken(access secret.Text) (facts TokenFacts, ok bool) {
 	c, err := idtoken.Parse(access.Reveal())
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
 )
 
-// ExchangeTimeout bounds one call to a domain.
+// ExchangeTimeout is the longest time that one request to a domain takes.
 const ExchangeTimeout = exchange.Timeout
 
-// get asks for a document.
+// get sends a GET request, without client authentication.
 func (d *Domain) get(ctx context.Context, address string) *exchange.Exchange {
 	req, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
@@ -23,13 +23,13 @@ func (d *Domain) get(ctx context.Context, address string) *exchange.Exchange {
 	return d.send(ctx, req)
 }
 
-// post sends a form on behalf of the application, with what proves it, or for nil
-// without proof.
-func (d *Domain) post(ctx context.Context, endpoint string, as *application.Client, form url.Values) *exchange.Exchange {
+// post sends a form. If client is not nil, the request carries that application's client
+// authentication.
+func (d *Domain) post(ctx context.Context, endpoint string, client *application.Client, form url.Values) *exchange.Exchange {
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	var err error
-	if as != nil {
-		err = as.Prove(form, header)
+	if client != nil {
+		err = client.Prove(form, header)
 	}
 	exchange.RememberAsked(header, form)
 	var req *http.Request
@@ -40,7 +40,7 @@ func (d *Domain) post(ctx context.Context, endpoint string, as *application.Clie
 		return &exchange.Exchange{Ctx: ctx, URL: d.url, Err: err}
 	}
 	req.Header = header
-	req.GetBody = nil // a one-time token is not sent twice by itself
+	req.GetBody = nil // so that net/http does not send a one-time token again by itself
 	return d.send(ctx, req)
 }
 

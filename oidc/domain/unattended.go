@@ -7,8 +7,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// ClientCredentials gets a token for the application itself (RFC 6749, 4.4). It
-// uses nothing up, so that it may be repeated.
+// ClientCredentials requests a token for the application itself (RFC 6749, 4.4). The
+// request uses up no token, so it may be repeated.
 func (d *Domain) ClientCredentials(ctx context.Context) (tokens.Tokens, Outcome, error) {
 	m, err := d.discover(ctx)
 	if err != nil {
@@ -18,7 +18,7 @@ func (d *Domain) ClientCredentials(ctx context.Context) (tokens.Tokens, Outcome,
 	if err != nil {
 		return tokens.Tokens{}, Outcome{}, err
 	}
-	form := d.beginning()
+	form := d.newSessionParams()
 	form.Set("grant_type", "client_credentials")
 	if d.config.Scope != "" {
 		form.Set("scope", d.config.Scope)
@@ -28,12 +28,12 @@ func (d *Domain) ClientCredentials(ctx context.Context) (tokens.Tokens, Outcome,
 	if err != nil {
 		outcome := Outcome{Sent: x.Sent.Load(), RetryAfter: x.RetryAfter()}
 		p := d.fault("get a token for the application", x, err)
-		if p.Kind == problem.LoginRequired { // nobody could sign in
+		if p.Kind == problem.LoginRequired { // there is no person who could sign in
 			p.Kind, p.Hint = problem.Domain, "Check that the application has the Client Credentials grant; if it has, ask your administrator."
 		}
 		return tokens.Tokens{}, outcome, p
 	}
-	tok, err := d.received(answer, m.endpoints())
+	tok, err := d.newTokens(answer, m.endpoints())
 	if err != nil {
 		return tokens.Tokens{}, Outcome{Sent: true}, err
 	}

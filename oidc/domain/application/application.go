@@ -1,5 +1,5 @@
-// Package application proves an application to its domain: with a secret, or with a key and
-// assertions that it signs.
+// Package application authenticates an application at its domain (RFC 6749, 2.3): with a
+// client secret, or with assertions that a private key signs (RFC 7523).
 package application
 
 import (
@@ -25,21 +25,22 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 )
 
-// A Client is the registered application as it asks the domain. The oauth2.Config
-// in it knows no secret and sends nothing: x/oauth2 knows neither keys nor repeated
-// parameters, would find out the way of a secret by sending a one-time code twice, and
-// throws good tokens away for an odd lifetime beside them.
+// A Client is the registered application. Its oauth2.Config only holds parameters, no
+// secret, and sends no request, because x/oauth2 supports neither private keys nor
+// repeated parameters, finds out how a domain takes the secret by sending a one-time code
+// twice, and discards valid tokens if expires_in is malformed.
 type Client struct {
 	oauth2.Config
-	Secret   secret.Text // empty without one
-	InForm   bool        // the secret is sent in the form, not by HTTP Basic
-	Key      *rsa.PrivateKey
-	KeyID    string
-	Audience []string             // of an assertion
-	Clock    func() time.Duration // how far the domain's is ahead
+	Secret   secret.Text          // empty for a public client or with Key
+	InForm   bool                 // send the secret in the form (client_secret_post), not by HTTP Basic
+	Key      *rsa.PrivateKey      // signs assertions (private_key_jwt); nil with a secret
+	KeyID    string               // kid of the assertions; may be ""
+	Audience []string             // aud of the assertions
+	Clock    func() time.Duration // how far the domain's clock is ahead of this machine's
 }
 
-// Prove adds what proves the application (RFC 6749, 2.3) to a form and its header.
+// Prove adds the client authentication (RFC 6749, 2.3) to a form and its header. A public
+// client has only client_id.
 func (c *Client) Prove(form url.Values, header http.Header) error {
 	form.Set("client_id", c.ClientID)
 	switch {
@@ -59,11 +60,12 @@ func (c *Client) Prove(form url.Values, header http.Header) error {
 	return nil
 }
 
-// AssertionLife is short: an assertion is for one request.
+// AssertionLife is the lifetime of a client assertion. It is short, because an assertion is
+// for one request.
 const AssertionLife = 2 * time.Minute
 
-// Assertion returns a new client assertion (RFC 7523, 2.2 and 3), by the domain's
-// clock.
+// Assertion returns a new signed client assertion (RFC 7523, 2.2 and 3). Its times are by
+// the domain's clock.
 func (c *Client) Assertion() (string, error) {
 	now := time.Now().Add(c.Clock())
 	key := jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: c.Key, KeyID: c.KeyID}}
@@ -85,9 +87,9 @@ func (c *Client) Assertion() (string, error) {
 	return signed.CompactSerialize()
 }
 
-// privateKeyBlock returns the private key of a text in PEM, else what else is in it, or
-// nil. A key may stand beside its certificate, and a variable's lines may be in one: with
-// the two characters \n between them, or with spaces.
+// privateKeyBlock returns the first private key in a PEM text, else its first block, else
+// nil. A certificate may precede the key. A text from an environment variable may be a
+// single line, with the two characters \n or a space in place of each line break.
 func privateKeyBlock(text string) (found *pem.Block) {
 	if !strings.Contains(text, "\n") {
 		text = strings.ReplaceAll(strings.ReplaceAll(text, `\r`, ""), `\n`, "\n")
@@ -108,7 +110,8 @@ func privateKeyBlock(text string) (found *pem.Block) {
 	}
 }
 
-// ParseKey reads an RSA key in PEM (PKCS#1 or PKCS#8).
+// ParseKey reads an RSA private key of at least 2048 bits in PEM (PKCS#1 or PKCS#8). Its
+// error is a problem of kind Config.
 func ParseKey(text secret.Text) (*rsa.PrivateKey, error) {
 	bad := func(what string) *problem.Problem {
 		return problem.New(problem.Config, "The client key is not usable: "+what+".",

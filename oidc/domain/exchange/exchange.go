@@ -1,5 +1,6 @@
-// Package exchange is one request to a domain and its answer, of any form. It follows no
-// redirects, and makes secrets known before they can be logged.
+// Package exchange sends one request to a domain and reads the answer, whatever its form.
+// It follows no redirects, and registers the secrets of both for redaction before they can
+// be logged.
 package exchange
 
 import (
@@ -20,28 +21,28 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 )
 
-// Timeout bounds one call to a domain.
+// Timeout is the longest time that one request to a domain takes, its answer included.
 const Timeout = 30 * time.Second
 
 const maxAnswerSize = 1 << 20 // bytes
 
-// An Exchange is one request to a domain and its answer, whose body is read once.
+// An Exchange is one request to a domain and its answer.
 type Exchange struct {
-	Ctx    context.Context
-	URL    *url.URL
-	Sent   atomic.Bool // the request left this machine
-	Status int         // 0 without an answer
-	Header http.Header
-	Body   []byte // as much as came
-	Err    error  // no answer came, or not all of it
+	Ctx    context.Context // of the caller
+	URL    *url.URL        // of the request
+	Sent   atomic.Bool     // the request's header was written to the connection
+	Status int             // 0 if no answer came
+	Header http.Header     // nil if no answer came
+	Body   []byte          // as much as arrived
+	Err    error           // no answer came, or its body is incomplete or too large
 }
 
-// ErrTooLarge is the error of an answer that nobody has a use for.
+// ErrTooLarge means that the answer has more than 1 MiB.
 var ErrTooLarge = errors.New("the answer is too large")
 
-// Send makes a request over the transport. begun is called when the answer begins. There is
-// no http.Client, which would follow redirects: whoever the answer names would get the
-// request.
+// Send sends a request over the transport and reads the answer. It calls begun when the
+// header of the answer is there and before it reads the body. It does not use an
+// http.Client, which would follow redirects and so send the request to another host.
 func Send(ctx context.Context, transport http.RoundTripper, log *slog.Logger, req *http.Request, begun func(*Exchange)) *Exchange {
 	x := &Exchange{Ctx: ctx, URL: req.URL}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
@@ -60,7 +61,7 @@ func Send(ctx context.Context, transport http.RoundTripper, log *slog.Logger, re
 	}
 	defer resp.Body.Close()
 	x.Status, x.Header = resp.StatusCode, resp.Header
-	begun(x) // now: the body may take its time
+	begun(x) // now, because a slow body would make the Date header look old
 	x.Body, x.Err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerSize+1))
 	if x.Err == nil && len(x.Body) > maxAnswerSize {
 		x.Body, x.Err = nil, ErrTooLarge
@@ -70,8 +71,8 @@ func Send(ctx context.Context, transport http.RoundTripper, log *slog.Logger, re
 	return x
 }
 
-// RememberAsked makes the secrets in a request known, so that they are found where
-// the domain echoes them.
+// RememberAsked registers the secrets of a request for redaction, in case the domain's
+// answer repeats them.
 func RememberAsked(header http.Header, form url.Values) {
 	_, basic, _ := strings.Cut(header.Get("Authorization"), " ")
 	secret.Remember(basic)
@@ -80,7 +81,7 @@ func RememberAsked(header http.Header, form url.Values) {
 	}
 }
 
-// rememberAnswered does so with the secrets in an answer.
+// rememberAnswered registers the secrets of an answer for redaction.
 func rememberAnswered(body []byte) {
 	answer, _ := lenient.Read(body)
 	for _, name := range []string{"access_token", "refresh_token", "id_token", "device_code"} {
@@ -88,9 +89,9 @@ func rememberAnswered(body []byte) {
 	}
 }
 
-// Unknown reports whether the domain may have acted on the request although no
-// usable answer came: the connection was cut, a gateway gave up, or the answer
-// says success and cannot be read.
+// Unknown reports, for an exchange that failed, whether the domain may have processed the
+// request all the same: the connection broke after the request was sent, a proxy gave up
+// (502, 504), or a successful answer could not be read.
 func (x *Exchange) Unknown() bool {
 	if x.Err != nil {
 		return x.Sent.Load()
@@ -98,13 +99,15 @@ func (x *Exchange) Unknown() bool {
 	return x.Status < 300 || x.Status == http.StatusBadGateway || x.Status == http.StatusGatewayTimeout
 }
 
-// SupportID is what Oracle's support asks for.
+// SupportID returns the ECID of the answer, by which Oracle's support finds the request, or
+// "".
 func (x *Exchange) SupportID() string {
 	return lenient.Printable(x.Header.Get("X-ORACLE-DMS-ECID"), 100)
 }
 
-// ClockSkew is how far the domain's clock is ahead of ours, as far as the answer
-// tells: one that a cache has kept is as old as the cache says (RFC 9111, 5.1).
+// ClockSkew returns how far the domain's clock is ahead of this machine's, by the Date
+// header. If a cache answered, its Age header is added (RFC 9111, 5.1). ok is false if the
+// answer has no Date, or an invalid Age.
 func (x *Exchange) ClockSkew() (skew time.Duration, ok bool) {
 	date, err := http.ParseTime(x.Header.Get("Date"))
 	if err != nil {
@@ -121,8 +124,8 @@ func (x *Exchange) ClockSkew() (skew time.Duration, ok bool) {
 	return time.Until(date), true
 }
 
-// RetryAfter is how long the domain asked to be left alone (RFC 9110, 10.2.3),
-// or 0.
+// RetryAfter returns how long the domain asked the client to wait (RFC 9110, 10.2.3), at
+// most a day, or 0.
 func (x *Exchange) RetryAfter() time.Duration {
 	const longest = 24 * time.Hour
 	value := x.Header.Get("Retry-After")
@@ -135,7 +138,7 @@ func (x *Exchange) RetryAfter() time.Duration {
 	return 0
 }
 
-// Quoted is a text of the answer's, to be added to a status.
+// Quoted returns `, "text"`, shortened and safe to show, to follow a status; "" for no text.
 func Quoted(text string) string {
 	if text = lenient.Printable(text, 200); text == "" {
 		return ""
@@ -143,8 +146,8 @@ func Quoted(text string) string {
 	return ", " + strconv.Quote(text)
 }
 
-// Said quotes what the domain said, for a message: ` (error, "description", ECID …)`.
-// What it was told, and might echo, is left out.
+// Said quotes the domain's error for a message: ` (error, "description", ECID …)`, or "" if
+// all are empty. Secrets that the domain repeats are redacted.
 func Said(code, description, supportID string) string {
 	clean := func(text string, limit int) string { return lenient.Printable(logging.Redact(text), limit) }
 	var parts []string

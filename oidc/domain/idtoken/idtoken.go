@@ -1,5 +1,5 @@
-// Package idtoken checks ID tokens (OpenID Connect Core 1.0, 3.1.3.7): what they claim, and
-// their signature where the configuration wants that. It asks nobody.
+// Package idtoken checks the claims of ID tokens (OpenID Connect Core 1.0, 3.1.3.7) and,
+// if the caller has the domain's keys, their signatures. It sends no requests.
 package idtoken
 
 import (
@@ -19,32 +19,34 @@ import (
 // clockTolerance is how far two clocks may differ before a claim is refused.
 const clockTolerance = 5 * time.Minute
 
-// Claims are those of an ID token that are checked, and who it is about. An
-// access token of Oracle's is a JWT too and has some of them.
+// Claims are the claims of an ID token that are checked or shown. Access tokens of Oracle's
+// domains are JWTs too and have some of them. A missing claim is the zero value.
 type Claims struct {
-	Issuer   string
-	Subject  string
-	Audience []string // one or several (RFC 7519, 4.1.3)
-	Party    string
-	Expiry   Seconds
-	Nonce    string
-	AuthTime *float64 // seconds since 1970
-	Hash     string
-	Name     string
-	Scope    string
+	Issuer   string   // iss
+	Subject  string   // sub
+	Audience []string // aud, one or several (RFC 7519, 4.1.3)
+	Party    string   // azp
+	Expiry   Seconds  // exp
+	Nonce    string   // nonce
+	AuthTime *float64 // auth_time, in seconds since 1970; nil if missing
+	Hash     string   // at_hash
+	Name     string   // user_displayname, which is Oracle's
+	Scope    string   // scope, separated by spaces
 
-	unusable []string // Claims of a type that nothing can be made of
+	unusable []string // names of the claims with a type that cannot be read
 }
 
-// Seconds is a time in seconds since 1970, whole or not (RFC 7519, 2).
+// Seconds is a NumericDate: a time in seconds since 1970, with or without a fraction (RFC
+// 7519, 2).
 type Seconds float64
 
+// Time returns s as a time between 1970 and the year 9999, without the fraction.
 func (s Seconds) Time() time.Time {
 	const year9999 = 253402300799
 	return time.Unix(int64(max(0, min(s, year9999))), 0)
 }
 
-// Person is who a token is about, in words.
+// Person returns the subject of the token, or the name if it has none. It is safe to show.
 func (c Claims) Person() string {
 	if c.Subject != "" {
 		return lenient.Printable(c.Subject, 200)
@@ -54,7 +56,7 @@ func (c Claims) Person() string {
 
 var errNotJWT = errors.New("not a JSON Web Token")
 
-// Parse reads the Claims of a signed token without checking its signature.
+// Parse reads the claims of a signed JWT without verifying its signature.
 func Parse(token string) (Claims, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -79,27 +81,28 @@ func Parse(token string) (Claims, error) {
 		c.AuthTime = &at
 	}
 	c.unusable = m.Unusable
-	// What follows is not checked.
+	// These two are not checked, so a wrong type does not matter.
 	c.Name, c.Scope = m.Loose("user_displayname"), strings.Join(m.List("scope"), " ")
 	return c, nil
 }
 
-// Expected is what the ID token of an answer must say.
+// Expected is what an ID token is checked against.
 type Expected struct {
 	ClientID string
-	Issuer   string    // "" for any
-	Nonce    string    // "" for the device flow, whose ID token has none
-	Required bool      // there must be an ID token
+	Issuer   string    // "" accepts any issuer
+	Nonce    string    // "" in the device flow, whose ID token has none
+	Required bool      // a missing ID token is an error
 	Now      time.Time // by the domain's clock
 }
 
-// Check applies OpenID Connect Core 3.1.3.7 to the ID token that came with an access
-// token, and returns who signed in.
+// Check applies OpenID Connect Core 1.0, 3.1.3.7 to the ID token that came with an access
+// token, and returns the person who signed in, or "" if there is no ID token. Its error is
+// a problem of kind Domain.
 //
-// The signature is not checked (step 6 allows that for an answer straight from
-// the token endpoint over TLS): by default Oracle's domains do not publish their
-// keys. The issuer is compared with the one that the domain's own discovery
-// document names, because Oracle's is shared by all domains.
+// The signature is not checked: step 6 allows that for a response directly from the token
+// endpoint over TLS, and Oracle's domains do not publish their keys by default. The issuer
+// is compared with the one in the discovery document and not with domain_url, because all
+// of Oracle's domains share one issuer.
 func (e Expected) Check(raw, access string) (subject string, err error) {
 	if raw == "" && e.Required {
 		return "", Refused("there is none, although scope asks for openid")
@@ -133,8 +136,8 @@ func (e Expected) Check(raw, access string) (subject string, err error) {
 	return c.Person(), nil
 }
 
-// CheckAge checks that the person entered their password at oldest or later, by the
-// domain's clock (OpenID Connect Core 1.0, 3.1.2.1).
+// CheckAge checks that the person entered their password (auth_time) not before oldest, by
+// the domain's clock (max_age in OpenID Connect Core 1.0, 3.1.2.1).
 func CheckAge(raw string, oldest time.Time) error {
 	c, err := Parse(raw)
 	if err != nil || c.AuthTime == nil {
@@ -147,8 +150,9 @@ func CheckAge(raw string, oldest time.Time) error {
 	return nil
 }
 
-// CheckSamePerson applies OpenID Connect Core 12.2 to the ID token of a refresh,
-// if there is a readable one. subject is who signed in, "" if that is not known.
+// CheckSamePerson checks that the ID token of a refresh has the same subject as the one of
+// the sign-in (OpenID Connect Core 1.0, 12.2). It returns nil if there is no ID token, if
+// it cannot be read, or if subject, the person who signed in, is "".
 func CheckSamePerson(raw, subject string) error {
 	c, err := Parse(raw)
 	if err != nil || subject == "" || c.Subject == "" || c.Person() == subject {
@@ -157,8 +161,9 @@ func CheckSamePerson(raw, subject string) error {
 	return Refused("it is about another person")
 }
 
-// hashes reports whether an ID token's at_hash is that of the access token (OpenID
-// Connect Core 3.1.3.6): the left half of its hash, by the ID token's algorithm.
+// hashes reports whether hash, an ID token's at_hash, belongs to the access token (OpenID
+// Connect Core 1.0, 3.1.3.6): it must be the left half of the access token's hash, whose
+// algorithm is the one of the ID token's signature.
 func hashes(idToken, hash, access string) bool {
 	header, _, _ := strings.Cut(idToken, ".")
 	text, _ := base64.RawURLEncoding.DecodeString(header)

@@ -13,23 +13,24 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 )
 
-// algorithms are those of signatures with a private key (RFC 7518, 3.1; RFC 8037, 3.1).
-// There is none without a key, and none with a secret that both sides know.
+// algorithms are the accepted signature algorithms (RFC 7518, 3.1; RFC 8037, 3.1). All need
+// a private key: neither "none" nor HMAC with a shared secret is accepted.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// A Key is one key of a domain (RFC 7517, 4). Each is parsed by itself, so that
-// one of an unknown kind does not spoil the others.
+// A Key is one JWK of a domain (RFC 7517, 4). Each is parsed on its own, so that a key of
+// an unknown type does not make the others unusable.
 type Key = json.RawMessage
 
-// ErrNoKeyFits is the cause where no key fits: the domain may have new ones.
+// ErrNoKeyFits is the cause of a problem if none of the keys fits. The domain may have
+// changed its keys since they were requested.
 var ErrNoKeyFits = errors.New("no key fits")
 
-// VerifySignature checks a signed token (RFC 7515, 5.2) with the one of the keys
-// that its header names, or, without a name, with any of its kind. What the token Claims
-// is checked in [Expected.Check] and not by go-oidc, because Oracle's domains name an issuer
-// that is not their own.
+// VerifySignature verifies the signature of a JWT (RFC 7515, 5.2) with the key whose kid is
+// in its header, or, if there is no kid, with every key for its algorithm. The claims are
+// checked by [Expected.Check] and not by go-oidc, because Oracle's domains name an issuer
+// that is not their own URL.
 func VerifySignature(raw string, keys []Key) error {
 	token, err := jose.ParseSignedCompact(raw, algorithms)
 	if unexpected := (*jose.ErrUnexpectedSignatureAlgorithm)(nil); errors.As(err, &unexpected) {
@@ -51,8 +52,8 @@ func VerifySignature(raw string, keys []Key) error {
 	return Refused("its signature is not by a key that the domain publishes").Because(ErrNoKeyFits)
 }
 
-// parseSigningKey parses a public key that is there to verify signatures of the
-// algorithm.
+// parseSigningKey parses a JWK. ok is false unless it is a public key for verifying
+// signatures with the algorithm.
 func parseSigningKey(text Key, algorithm string) (key jose.JSONWebKey, ok bool) {
 	var also struct {
 		Operations []string `json:"key_ops"`
@@ -72,8 +73,8 @@ func parseSigningKey(text Key, algorithm string) (key jose.JSONWebKey, ok bool) 
 	return key, true
 }
 
-// unpadded removes the padding that some domains add to the numbers of a key, and that
-// RFC 7515, 2 leaves out.
+// unpadded removes the base64 padding that some domains add to the numbers of a JWK although
+// RFC 7515, 2 does not allow it.
 func unpadded(text Key) Key {
 	var members map[string]any
 	if json.Unmarshal(text, &members) != nil {

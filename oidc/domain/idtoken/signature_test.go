@@ -104,7 +104,7 @@ func signers(t *testing.T) (all []signer) {
 		func(m []byte) []byte { return ed25519.Sign(private, m) }})
 }
 
-// Each algorithm with a key of its own kind, and with nothing else.
+// Each algorithm accepts only keys of its own type.
 func TestSignatures(t *testing.T) {
 	all := signers(t)
 	if len(all) != len(algorithms) {
@@ -147,7 +147,7 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// Some domains pad the numbers of their keys, which RFC 7515, 2 does not.
+// Some domains pad the base64 numbers in their keys, although RFC 7515, 2 does not allow it.
 func TestKeysWithPadding(t *testing.T) {
 	for _, s := range signers(t) {
 		if s.published.Type != "RSA" {

@@ -1,5 +1,6 @@
-// Package lenient reads the JSON of an identity domain: an odd member spoils no other, and
-// what came before a cut counts. It also makes a domain's texts harmless to show.
+// Package lenient reads JSON objects from an identity domain. A member with a wrong type
+// does not make the others unreadable, and the members before the place where an answer is
+// cut off can be read. It also makes the domain's texts safe to show.
 package lenient
 
 import (
@@ -15,23 +16,24 @@ import (
 	"unicode"
 )
 
-// An Object is a JSON object whose members are read one by one, so that an odd one spoils
-// no other: a domain that writes a lifetime as a text must not cost a session.
+// An Object is a JSON object whose members are read one by one: a domain that writes
+// expires_in as a string must not cost anyone their session. Reading a missing member, or
+// null, returns the zero value.
 type Object struct {
 	Raw map[string]json.RawMessage
-	Odd []string // names of those that are not what they should be
+	Odd []string // names of the members read so far that do not have the expected form
 
-	Unusable []string // names of those of a type that nothing can be made of
+	Unusable []string // names of those whose type cannot be converted
 }
 
 var errNotObject = errors.New("not a JSON object")
 
-// Read reads an object. Of one that is cut off or malformed it returns the
-// members before that place, and an error.
+// Read reads an object. If it is cut off or malformed, Read returns an error and also the
+// members before that place; the Object is never nil.
 func Read(text []byte) (*Object, error) {
 	m := &Object{Raw: map[string]json.RawMessage{}}
 	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
-	if after, ok := bytes.CutPrefix(text, []byte(")]}'")); ok { // kept from being a script
+	if after, ok := bytes.CutPrefix(text, []byte(")]}'")); ok { // a prefix against cross-site script inclusion
 		text = bytes.TrimLeft(after, ", \t\r\n")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -50,19 +52,19 @@ func Read(text []byte) (*Object, error) {
 		}
 		last = fmt.Sprint(name)
 		if before := m.Raw[last]; len(before) > 2 && (string(value) == "null" || string(value) == `""`) {
-			m.note(last) // an empty one takes nothing away
+			m.note(last) // an empty repetition does not replace the value
 			continue
 		}
 		m.Raw[last] = value
 	}
 	_, err := decoder.Token()
 	if err != nil && strings.ContainsAny(string(m.Raw[last]), "0123456789") && m.Raw[last][0] != '"' {
-		delete(m.Raw, last) // half a number looks like a whole one
+		delete(m.Raw, last) // a number that is cut off looks like a shorter number
 	}
 	return m, err
 }
 
-// Text returns a member that is a text, or "".
+// Text returns a member that is a string, or "".
 func (m *Object) Text(name string) string {
 	raw, there := m.Raw[name]
 	if !there || string(raw) == "null" {
@@ -75,7 +77,7 @@ func (m *Object) Text(name string) string {
 	return text
 }
 
-// Single returns a member that is a text, or a list of one, or "".
+// Single returns a member that is a string or a list of one string, or "".
 func (m *Object) Single(name string) string {
 	var one []json.RawMessage
 	if raw := m.Raw[name]; json.Unmarshal(raw, &one) == nil && len(one) == 1 {
@@ -85,7 +87,7 @@ func (m *Object) Single(name string) string {
 	return m.Text(name)
 }
 
-// Loose returns a member that should be a text and may be a number, or a list of one.
+// Loose returns, as a string, a member that is a string, a number, or a list of one of these.
 func (m *Object) Loose(name string) string {
 	if all := m.List(name); len(all) == 1 {
 		return all[0]
@@ -95,8 +97,8 @@ func (m *Object) Loose(name string) string {
 	return ""
 }
 
-// List returns a member that should be a list of texts, and may be a single one. A
-// number counts as its text.
+// List returns a member that is a list of strings, or a single string. Numbers are returned
+// as strings.
 func (m *Object) List(name string) (texts []string) {
 	raw, there := m.Raw[name]
 	if !there || string(raw) == "null" {
@@ -124,7 +126,7 @@ func (m *Object) List(name string) (texts []string) {
 	return texts
 }
 
-// Flag returns a member that is true, as it is or as a text.
+// Flag returns a member that is a boolean, or a boolean in a string.
 func (m *Object) Flag(name string) bool {
 	raw, there := m.Raw[name]
 	value, err := strconv.ParseBool(unquoted(raw))
@@ -134,7 +136,7 @@ func (m *Object) Flag(name string) bool {
 	return value
 }
 
-// Number returns a member that is a number, as it is or as a text.
+// Number returns a member that is a number, or a number in a string.
 func (m *Object) Number(name string) (number float64, ok bool) {
 	raw, there := m.Raw[name]
 	if !there || string(raw) == "null" {
@@ -151,7 +153,7 @@ func (m *Object) Number(name string) (number float64, ok bool) {
 	return number, true
 }
 
-// Object returns the members of a member that is an object; none of one that is not.
+// Object returns a member that is an object, or an empty Object.
 func (m *Object) Object(name string) *Object {
 	raw, there := m.Raw[name]
 	if !there || string(raw) == "null" {
@@ -164,9 +166,8 @@ func (m *Object) Object(name string) *Object {
 	return inner
 }
 
-// Seconds returns a member that is a number of seconds, of at most longest, or 0
-// where there is none to use: whole or with a fraction or an exponent, as a number or
-// as a text.
+// Seconds returns a member that is a number of seconds between 1 and longest, or such a
+// number in a string; otherwise 0. A fraction is cut off.
 func (m *Object) Seconds(name string, longest time.Duration) time.Duration {
 	raw, there := m.Raw[name]
 	if !there {
@@ -183,13 +184,14 @@ func (m *Object) Seconds(name string, longest time.Duration) time.Duration {
 	return time.Duration(number) * time.Second
 }
 
+// note adds a member to Odd.
 func (m *Object) note(name string) {
 	if !slices.Contains(m.Odd, name) {
 		m.Odd = append(m.Odd, name)
 	}
 }
 
-// reject notes a member of a type that nothing can be made of.
+// reject adds a member to Odd and Unusable.
 func (m *Object) reject(name string) {
 	m.note(name)
 	if !slices.Contains(m.Unusable, name) {
@@ -197,10 +199,11 @@ func (m *Object) reject(name string) {
 	}
 }
 
-// unquoted is a number or a truth value, as it is or as a text.
+// unquoted returns a JSON value without its quotes, if it has any.
 func unquoted(raw json.RawMessage) string { return strings.TrimSpace(strings.Trim(string(raw), `"`)) }
 
-// Printable returns at most limit characters of text, without control characters.
+// Printable makes a text safe to show: it replaces characters that cannot be printed, such
+// as control characters, by spaces, and shortens the text to limit characters and an ellipsis.
 func Printable(text string, limit int) string {
 	clean := strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
