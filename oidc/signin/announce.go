@@ -8,8 +8,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// Announce tells the other processes what the person is shown. The lock of the
-// sign-in is held. A pasted answer is for one process alone and is not announced.
+// Announce writes the prompt to a file, so that other processes can show it. The caller
+// holds the lock of the sign-in. Announce does nothing in the paste flow, since only the
+// process that showed the URL can use what is pasted.
 func Announce(shared tokens.SignIn, p Prompt) error {
 	if p.Flow == Paste {
 		return nil
@@ -21,7 +22,8 @@ func Announce(shared tokens.SignIn, p Prompt) error {
 	return shared.Announce(text)
 }
 
-// Announced reads another process's prompt. The browser, if any, was that one's.
+// Announced reads the prompt of the process that is doing the sign-in. ok is false if there
+// is none, or if it is not safe to show. BrowserOpened is about the other process's browser.
 func Announced(shared tokens.SignIn) (p Prompt, ok bool) {
 	if json.Unmarshal(shared.Announced(), &p) != nil {
 		return Prompt{}, false

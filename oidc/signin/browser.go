@@ -14,14 +14,14 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 )
 
-// browserPatience is how long a browser command has to fail: one that runs
-// longer is a browser that stays in the foreground.
+// browserPatience is how long OpenBrowser waits for a command to fail. A command that runs
+// longer is taken for a browser that stays in the foreground.
 const browserPatience = 500 * time.Millisecond
 
-// OpenBrowser opens the address and reports whether that seems to have worked.
-// Where no browser can be, none is tried: some systems would open one made of
-// text, in the middle of somebody's terminal. The browser gets the environment that
-// is given, and nothing of it reaches our own output.
+// OpenBrowser opens the address in a browser and reports whether that seems to have worked.
+// It tries nothing where no browser window can open, because some systems would start a
+// text browser in the person's terminal. environ is the browser's environment; its output
+// is discarded. OpenBrowser returns after at most 0.5 s for each command that it tries.
 func OpenBrowser(address string, environ []string) bool {
 	if !place.Browser() || !domain.SecureURL(address) {
 		return false
@@ -29,7 +29,7 @@ func OpenBrowser(address string, environ []string) bool {
 	return slices.ContainsFunc(openers(address), func(words []string) bool { return starts(words, environ) })
 }
 
-// starts reports whether a command seems to be a browser that works.
+// starts runs a command and reports whether it succeeds or still runs after browserPatience.
 func starts(words, environ []string) bool {
 	command := exec.Command(words[0], words[1:]...)
 	command.Env = environ
@@ -43,15 +43,15 @@ func starts(words, environ []string) bool {
 	}
 }
 
-// openers are the commands that may open the address, to be tried one after the other.
-// The variable BROWSER has some, as xdg-open, sensible-browser and Python read it:
-// separated as PATH is, with %s for the address, which is the last word otherwise, and
-// %c and %% for a colon and a percent sign. Where it is set, no other is tried.
+// openers returns the commands that may open the address, to be tried in order: those in
+// the variable BROWSER, or if it is empty, the system's own. BROWSER is read as by xdg-open,
+// sensible-browser and Python: a list separated like PATH, in which %s is the address (added
+// as the last word if missing), %c a colon and %% a percent sign.
 func openers(address string) [][]string {
 	var commands [][]string
 	for _, command := range filepath.SplitList(os.Getenv("BROWSER")) {
 		words := commandWords(command)
-		if len(words) > 0 && words[len(words)-1] == "&" { // for a shell: we do not wait either
+		if len(words) > 0 && words[len(words)-1] == "&" { // "in the background" in a shell; we do not wait anyway
 			words = words[:len(words)-1]
 		}
 		if len(words) == 0 {
@@ -75,8 +75,8 @@ func openers(address string) [][]string {
 	return commands
 }
 
-// commandWords splits a command as a shell does, as far as quotes go. A program whose path
-// has a space in it, as on Windows and in its WSL, may be written without them.
+// commandWords splits a command into words, with quotes as in a shell. The path of an
+// existing program may contain spaces without being quoted, as is usual on Windows.
 func commandWords(command string) (words []string) {
 	if _, err := os.Stat(strings.TrimSpace(command)); err == nil {
 		return []string{strings.TrimSpace(command)}
@@ -108,7 +108,7 @@ func commandWords(command string) (words []string) {
 	return words
 }
 
-// opener is this system's command that opens an address, its last argument, or nil.
+// opener returns this system's command that opens the address appended to it, or nil.
 func opener() []string {
 	windows := []string{"rundll32.exe", "url.dll,FileProtocolHandler"}
 	switch runtime.GOOS {
@@ -127,7 +127,7 @@ func opener() []string {
 		}
 	}
 	if place.WSL() {
-		return windows // of the Windows around it
+		return windows // WSL can run programs of the Windows that it is part of
 	}
 	return nil
 }

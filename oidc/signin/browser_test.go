@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestOpenBrowser: it is given addresses alone.
+// TestOpenBrowser: only https URLs, and http URLs on this machine, are opened.
 func TestOpenBrowser(t *testing.T) {
 	t.Setenv("CI", "")
 	opened := browserThatNotes(t)
@@ -24,7 +24,7 @@ func TestOpenBrowser(t *testing.T) {
 	}
 }
 
-// A browser that would show itself in the terminal must not be tried.
+// A text browser, which would take over the terminal, must not be started.
 func TestNoBrowserIsTriedWhereNoneCanBe(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"xdg-open", "open", "wslview"} {

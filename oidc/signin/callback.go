@@ -22,37 +22,38 @@ import (
 )
 
 const (
-	// lastPageTime is how long a listener stays for the browser to fetch the
-	// page that says how the sign-in ended.
+	// lastPageTime is how long the listener stays open after the sign-in, so that the
+	// browser can fetch the result page.
 	lastPageTime = 3 * time.Second
-	// callbackTimeout bounds one request of a browser.
+	// callbackTimeout bounds one request. It is longer than redeeming the code takes,
+	// because the browser's request waits for that.
 	callbackTimeout = domain.ExchangeTimeout + 5*time.Second
-	// maxCallers is how many connections there may be at once; one more closes
-	// the oldest, so that a flood keeps nobody out.
+	// maxCallers is the number of open connections. A further one closes the oldest, so
+	// that a local program cannot block the listener with idle connections.
 	maxCallers = 64
 )
 
-// A callback is the loopback listener of one sign-in (RFC 8252, 7.3). It serves
-// three addresses and nothing else: the short one that leads to the domain's
-// sign-in page, the registered redirect URI, and the page that says how it ended,
-// so that the code does not stay in the browser's address line.
+// A callback is the loopback listener of one sign-in (RFC 8252, 7.3). It serves three
+// addresses: the short start URL, which redirects to the domain's sign-in page; the
+// registered redirect URI; and the result page. The redirect URI redirects to the result
+// page, so that the code does not stay in the browser's address bar and history.
 type callback struct {
 	startURL string
-	arrived  chan arrival // the one answer to this attempt
+	arrived  chan arrival // receives the one authorization response
 
 	redirect   *url.URL
-	endpoint   string // for the page: what the sign-in is for
+	endpoint   string // shown on the pages: what the sign-in is for
 	startPath  string
 	resultPath string
 	listeners  []net.Listener
 	server     *http.Server
 
-	claim  sync.Once
-	ended  chan struct{} // closed by finish
-	result error         // how it ended, once ended is closed
-	owed   atomic.Int32  // last pages that browsers wait for
-	shown  chan struct{} // closed when the last of them was served
-	once   struct{ finish, shown sync.Once }
+	claim   sync.Once     // done by the first authorization response; later ones are ignored
+	ended   chan struct{} // closed by finish
+	result  error         // why the sign-in failed, or nil; set before ended is closed
+	waiting atomic.Int32  // browsers that have yet to fetch the result page
+	shown   chan struct{} // closed when the last of them has fetched it
+	once    struct{ finish, shown sync.Once }
 }
 
 // An arrival is an authorization response that carries this attempt's state.
@@ -61,9 +62,9 @@ type arrival struct {
 	err  error
 }
 
-// listenForCallback listens at the registered redirect URI: on 127.0.0.1 and ::1
-// for localhost, else on the literal address alone. Never at another port: only
-// registered redirect URIs work.
+// listenForCallback listens at the registered redirect URI: on both 127.0.0.1 and ::1 for
+// localhost, otherwise only on the literal address. Call serve to answer requests. endpoint
+// is shown on the pages. Its error is a problem of kind PortInUse or Config.
 func listenForCallback(redirectURI, endpoint string) (*callback, error) {
 	redirect, err := url.Parse(redirectURI)
 	if err != nil {
@@ -116,12 +117,13 @@ func portProblem(redirectURI, address string, err error) *problem.Problem {
 		"Stop that program, or register another redirect URL than "+redirectURI+" in the application and write it as redirect_uri.").Because(err)
 }
 
-// isAny reports whether err is one of the errors of a system call.
+// isAny reports whether err is one of the errnos.
 func isAny(err error, errnos []syscall.Errno) bool {
 	return slices.ContainsFunc(errnos, func(errno syscall.Errno) bool { return errors.Is(err, errno) })
 }
 
-// serve begins to answer browsers on behalf of one request.
+// serve begins to answer requests, in the background. The responses that it accepts must
+// belong to the authorization request.
 func (c *callback) serve(request *domain.CodeRequest) {
 	c.server = &http.Server{
 		Handler:           c.handler(request),
@@ -141,10 +143,10 @@ func (c *callback) handler(request *domain.CodeRequest) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w.Header())
 		switch {
-		// A page elsewhere whose name was pointed at this machine (DNS
-		// rebinding) sends its own name.
+		// DNS rebinding: a web page whose host name was made to resolve to this machine
+		// sends that name as Host.
 		case !strings.EqualFold(strings.TrimSuffix(r.Host, ":80"), strings.TrimSuffix(c.redirect.Host, ":80")):
-			write(w, http.StatusMisdirectedRequest, pages.Nothing.HTML("")) // nor is it told of whom
+			write(w, http.StatusMisdirectedRequest, pages.Nothing.HTML("")) // without the endpoint, which is none of that page's business
 		case r.Method != http.MethodGet:
 			w.Header().Set("Allow", http.MethodGet)
 			c.page(w, http.StatusMethodNotAllowed, pages.Nothing)
@@ -164,22 +166,23 @@ func (c *callback) handler(request *domain.CodeRequest) http.Handler {
 	})
 }
 
-// visited reports whether a person's browser goes to the address, as far as the
-// request tells: neither a part of another page (Fetch Metadata) nor a page that
-// is loaded ahead, whose code would be used up unseen.
+// visited reports whether a person navigated to the address. It is false if another page
+// embeds or fetches it (Fetch Metadata), and if the browser prefetches it, which would use
+// up the code without showing the result.
 func visited(h http.Header) bool {
 	dest := h.Get("Sec-Fetch-Dest")
 	ahead := strings.Contains(h.Get("Sec-Purpose")+h.Get("Purpose"), "pre")
 	return (dest == "" || dest == "document") && !ahead
 }
 
-// callers are the connections to a listener, the oldest first.
+// callers are the open connections, the oldest first.
 type callers struct {
 	mu   sync.Mutex
 	open []net.Conn
 }
 
-// note is the ConnState of a server.
+// note is the ConnState hook of the http.Server. It closes the oldest connection if there
+// are more than maxCallers.
 func (c *callers) note(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,15 +198,16 @@ func (c *callers) note(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// receive takes the authorization response. One that does not carry this
-// attempt's state changes nothing.
+// receive handles a request to the redirect URI. A response without this attempt's state
+// changes nothing. The browser waits until the sign-in has ended, and is then redirected to
+// the result page.
 func (c *callback) receive(w http.ResponseWriter, r *http.Request, request *domain.CodeRequest) {
 	code, err := request.Parse(r.URL.Query())
 	if errors.Is(err, domain.ErrForeignState) {
 		c.page(w, http.StatusBadRequest, pages.OtherSignIn)
 		return
 	}
-	c.owed.Add(1)
+	c.waiting.Add(1)
 	first := false
 	c.claim.Do(func() { first = true })
 	if first {
@@ -216,7 +220,7 @@ func (c *callback) receive(w http.ResponseWriter, r *http.Request, request *doma
 	}
 }
 
-// over reports whether the sign-in has ended.
+// over reports whether finish was called.
 func (c *callback) over() bool {
 	select {
 	case <-c.ended:
@@ -226,18 +230,19 @@ func (c *callback) over() bool {
 	}
 }
 
+// showResult serves the result page.
 func (c *callback) showResult(w http.ResponseWriter) {
 	if !c.over() {
 		c.page(w, http.StatusNotFound, pages.Nothing)
 		return
 	}
 	c.page(w, http.StatusOK, resultPage(c.result))
-	if c.owed.Add(-1) <= 0 {
+	if c.waiting.Add(-1) <= 0 {
 		c.once.shown.Do(func() { close(c.shown) })
 	}
 }
 
-// resultPage says how the sign-in ended.
+// resultPage returns the page for the result of a sign-in.
 func resultPage(result error) pages.Page {
 	switch {
 	case result == nil:
@@ -249,7 +254,8 @@ func resultPage(result error) pages.Page {
 	return pages.Failed(p.Message, p.Hint)
 }
 
-// finish tells the waiting browser how the sign-in ended.
+// finish sets the result and releases the browsers that wait for it. Only the first call
+// counts.
 func (c *callback) finish(result error) {
 	c.once.finish.Do(func() {
 		c.result = result
@@ -257,18 +263,18 @@ func (c *callback) finish(result error) {
 	})
 }
 
-// close ends the listener: at once if no browser is waiting, else when each has
-// fetched the last page.
+// close stops the listener: at once if no browser is waiting, else when each has fetched the
+// result page, but after lastPageTime at the latest.
 func (c *callback) close() {
 	defer c.closeListeners()
 	if c.server == nil {
 		return
 	}
-	waiting := true
-	c.claim.Do(func() { waiting = false })
+	received := true
+	c.claim.Do(func() { received = false })
 	c.finish(problem.New(problem.Cancelled, "The sign-in was stopped.", "Start again."))
-	// A person who came a moment too late is told so, too.
-	if waiting || problem.Is(c.result, problem.LoginTimeout) {
+	// After a timeout too, the page is served: the person may be a moment too late.
+	if received || problem.Is(c.result, problem.LoginTimeout) {
 		select {
 		case <-c.shown:
 		case <-time.After(lastPageTime):
@@ -287,8 +293,8 @@ func (c *callback) closeListeners() {
 	}
 }
 
-// harden sets the headers of every answer: nothing is loaded, framed, cached, or
-// told to the next page.
+// harden sets the security headers of every answer: the page loads nothing, cannot be framed
+// or cached, and sends no Referer.
 func harden(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 	h.Set("Referrer-Policy", "no-referrer")

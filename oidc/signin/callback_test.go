@@ -18,8 +18,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin/pages"
 )
 
-// TestTheAuthorizationRequest: what is sent is the registered redirect letter for
-// letter, S256, and a state, a nonce and a verifier that nobody guesses.
+// TestTheAuthorizationRequest: the request has exactly the registered redirect URI, an S256
+// challenge, and a state, nonce and verifier that cannot be guessed.
 func TestTheAuthorizationRequest(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	seen := map[string]bool{}
@@ -56,8 +56,8 @@ func TestTheAuthorizationRequest(t *testing.T) {
 	}
 }
 
-// TestOnlyAVisitCounts: a part of another page and a page loaded ahead are turned
-// away even with the right state; the person's own visit then succeeds.
+// TestOnlyAVisitCounts: embedded and prefetched requests are refused even with the right
+// state. The person's own navigation then succeeds.
 func TestOnlyAVisitCounts(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	redirect, ended := signingIn(t, w, w.person())
@@ -76,7 +76,8 @@ func TestOnlyAVisitCounts(t *testing.T) {
 	endsWell(t, redirect, ended)
 }
 
-// TestOnlyTheRegisteredAddress: another spelling of the path is another path.
+// TestOnlyTheRegisteredAddress: host, port, method and path must match exactly, without
+// normalisation of the path.
 func TestOnlyTheRegisteredAddress(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	redirect, ended := signingIn(t, w, w.person())
@@ -107,8 +108,8 @@ func TestOnlyTheRegisteredAddress(t *testing.T) {
 	endsWell(t, redirect, ended)
 }
 
-// TestErrorCallbacksNeedTheState: a page elsewhere cannot end a sign-in with an
-// error; the domain can.
+// TestErrorCallbacksNeedTheState: an error response ends the sign-in only if it has the
+// state, so that other web pages cannot end it.
 func TestErrorCallbacksNeedTheState(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	redirect, ended := signingIn(t, w, w.person())
@@ -139,8 +140,8 @@ func TestErrorCallbacksNeedTheState(t *testing.T) {
 	}
 }
 
-// TestTheFirstAnswerCounts: a state serves once. What comes after it sees how it
-// ended and changes nothing.
+// TestTheFirstAnswerCounts: only the first response with the state is used. Later ones get
+// the result page and change nothing.
 func TestTheFirstAnswerCounts(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	redirect, ended := signingIn(t, w, w.person())
@@ -181,8 +182,7 @@ func TestTheFirstAnswerCounts(t *testing.T) {
 	}
 }
 
-// TestEveryPageIsHardened: exact headers, on the page that says how it ended as on
-// those that say that there is nothing.
+// TestEveryPageIsHardened: every page has the security headers, the error pages too.
 func TestEveryPageIsHardened(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	prompt, ended := connecting(t, w.person(), Browser)
@@ -220,8 +220,8 @@ func TestEveryPageIsHardened(t *testing.T) {
 	}
 }
 
-// TestOnlyThisMachineCanCall: for localhost both loopback addresses, for a literal
-// one that alone, and never another port.
+// TestOnlyThisMachineCanCall: for localhost the listener is on both loopback addresses, for
+// a literal address only on that one, and always on the registered port.
 func TestOnlyThisMachineCanCall(t *testing.T) {
 	for redirect, want := range map[string]string{
 		"http://localhost:8888/callback": "127.0.0.1:8888 [::1]:8888",
@@ -252,8 +252,8 @@ func TestOnlyThisMachineCanCall(t *testing.T) {
 	endsWell(t, redirect, ended)
 }
 
-// TestAFloodKeepsNobodyOut opens connections that say nothing, and some that say
-// too much; the person gets through, and the number of connections is bounded.
+// TestAFloodKeepsNobodyOut opens many idle connections, and some with a very long header.
+// The person's browser is still served, and the number of connections is bounded.
 func TestAFloodKeepsNobodyOut(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	redirect, ended := signingIn(t, w, w.person())
@@ -292,8 +292,8 @@ func TestAFloodKeepsNobodyOut(t *testing.T) {
 	endsWell(t, redirect, ended)
 }
 
-// TestTwoDomainsWithOneIssuer: the answer of one domain does not pass for that of
-// the other, although both name the same issuer (RFC 9700, 4.4).
+// TestTwoDomainsWithOneIssuer: a response from one domain is not accepted as one from the
+// other, although both have the same issuer (mix-up attack, RFC 9700, 4.4).
 func TestTwoDomainsWithOneIssuer(t *testing.T) {
 	honest, hostile := newWorld(t, domaintest.Options{}), newWorld(t, domaintest.Options{})
 	if honest.Options().Issuer != hostile.Options().Issuer {
@@ -302,14 +302,14 @@ func TestTwoDomainsWithOneIssuer(t *testing.T) {
 	ofHonest, endedHonest := signingIn(t, honest, honest.person())
 	ofHostile, endedHostile := signingIn(t, hostile, hostile.person())
 	atHonest, atHostile := mustURL(t, honest.config.RedirectURIs[0]), mustURL(t, hostile.config.RedirectURIs[0])
-	// The answer of the one, brought to the listener of the other.
+	// The response of one domain is sent to the listener of the other's sign-in.
 	crossed := *atHonest
 	crossed.RawQuery = mustURL(t, ofHostile).RawQuery
 	if resp := visit(t, crossed.String(), nil); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("an answer of another domain: %s", resp.Status)
 	}
-	// The code of the honest one with the state of the other: it is redeemed at the
-	// other with a verifier that does not fit it.
+	// The honest domain's code with the other's state: the code is redeemed at the other
+	// domain, with a verifier that does not match the code's challenge.
 	query := mustURL(t, ofHostile).Query()
 	query.Set("code", mustURL(t, ofHonest).Query().Get("code"))
 	injected := *atHostile
@@ -328,12 +328,12 @@ func TestTwoDomainsWithOneIssuer(t *testing.T) {
 	endsWell(t, ofHonest, endedHonest)
 }
 
-// TestAnInjectedCodeIsOfNoUse: a code that somebody else got at the same domain for
-// the same client does not sign the person in as them (RFC 9700, 4.5).
+// TestAnInjectedCodeIsOfNoUse: a code that an attacker got from the same domain for the same
+// client does not sign the person in as the attacker (RFC 9700, 4.5).
 func TestAnInjectedCodeIsOfNoUse(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	for _, way := range []Flow{Browser, Paste} {
-		// Theirs was asked for with the same redirect, in a window of their own.
+		// The attacker's own authorization request had the same redirect URI.
 		theirs := w.person()
 		other, endedThere := connecting(t, theirs, Paste)
 		redirect, err := w.Allow(t.Context(), other.URL)
@@ -347,7 +347,8 @@ func TestAnInjectedCodeIsOfNoUse(t *testing.T) {
 		person := w.person()
 		prompt, ended := connecting(t, person, way)
 		if way == Paste {
-			// The code alone has no state; the domain refuses it, and another may be pasted.
+			// A pasted code has no state. The domain refuses it because of the verifier, and
+			// another one may be pasted.
 			if err := person.answer(code); err == nil {
 				t.Error("a code of another attempt was taken")
 			}
@@ -364,8 +365,8 @@ func TestAnInjectedCodeIsOfNoUse(t *testing.T) {
 	}
 }
 
-// TestEveryEndHasItsPage: what the browser shows says how it ended and for which
-// endpoint the sign-in was, to the person and to nobody else.
+// TestEveryEndHasItsPage: the result page says how the sign-in ended and which endpoint it
+// was for; requests from other sites do not learn this.
 func TestEveryEndHasItsPage(t *testing.T) {
 	shows := func(t *testing.T, w *world, address string, want pages.Page) {
 		t.Helper()

@@ -14,20 +14,20 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// fuzzConfig is for a domain that is silent.
+// fuzzConfig is the configuration for the domain that silent simulates.
 var fuzzConfig = config.Config{
 	DomainURL: "https://idcs.example", ClientID: "client", RedirectURIs: []string{"http://localhost:8888/callback"},
 	Scope: "openid offline_access", AuthMethod: config.MobileApp,
 }
 
-// silent has no document at any address.
+// silent is a domain that answers every request with 404.
 type silent struct{}
 
 func (silent) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusNotFound, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 }
 
-// fuzzState stands for the state of the attempt in what a fuzzer makes up.
+// fuzzState is replaced by the attempt's state in the fuzzer's input.
 const fuzzState = "the-state-of-this-attempt"
 
 // fuzzRequest is an authorization request, and its state.
@@ -44,8 +44,8 @@ func fuzzRequest(f *testing.F) (r *domain.CodeRequest, state string) {
 	return r, mustURL(f, r.URL()).Query().Get("state")
 }
 
-// FuzzCallback sends what comes after the path to the listener's handler: what does
-// not carry the state changes nothing.
+// FuzzCallback sends requests with arbitrary queries to the listener's handler. Those without
+// the state change nothing.
 func FuzzCallback(f *testing.F) {
 	r, state := fuzzRequest(f)
 	f.Add("code=AQ%3D&state=the-state-of-this-attempt")
@@ -88,7 +88,7 @@ func FuzzCallback(f *testing.F) {
 	})
 }
 
-// answerOf is an answer that stays here.
+// answerOf is an http.ResponseWriter that records an answer.
 type answerOf struct {
 	header http.Header
 	status int

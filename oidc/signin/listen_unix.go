@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	// noSuchAddress are the errors of listening on ::1 where there is no IPv6.
+	// noSuchAddress are the errors of listening on ::1 without IPv6.
 	noSuchAddress = []syscall.Errno{syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT}
-	// notAllowed are those of a port that only an administrator may use.
+	// notAllowed is the error of listening on a port that needs root, usually below 1024.
 	notAllowed = []syscall.Errno{syscall.EACCES}
 )

@@ -4,12 +4,12 @@ import (
 	"syscall"
 )
 
-// Windows has its own numbers for sockets; those of package syscall that look
-// like Unix's are Go's inventions.
+// Sockets on Windows return the WSA… error numbers. Constants such as syscall.EACCES are
+// made up by Go there and never returned.
 var (
-	// noSuchAddress are WSAEADDRNOTAVAIL and WSAEAFNOSUPPORT: listening on ::1
-	// where there is no IPv6.
+	// noSuchAddress are WSAEADDRNOTAVAIL and WSAEAFNOSUPPORT, the errors of listening on
+	// ::1 without IPv6.
 	noSuchAddress = []syscall.Errno{10049, 10047}
-	// notAllowed is WSAEACCES: a port in a range that Windows keeps for itself.
+	// notAllowed is WSAEACCES, the error of listening on a port that Windows has reserved.
 	notAllowed = []syscall.Errno{10013}
 )

@@ -7,8 +7,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// listenAtOne listens at the first of the registered redirect URIs whose port is
-// free, and returns that one. Never at another: only registered ones work.
+// listenAtOne listens at the first of the registered redirect URIs whose port is free. It
+// never chooses another port, because the domain accepts only registered redirect URIs.
 func listenAtOne(redirectURIs []string, endpoint string) (c *callback, redirectURI string, err error) {
 	var refused []error
 	for _, redirectURI := range redirectURIs {
@@ -29,8 +29,8 @@ func listenAtOne(redirectURIs []string, endpoint string) (c *callback, redirectU
 		"Stop one of those programs, or register another redirect URL in the application and add it to redirect_uri.").Because(errors.Join(refused...))
 }
 
-// CheckListener reports whether the redirect of a sign-in could be received now,
-// at one of the URIs. Its error is a problem of kind PortInUse.
+// CheckListener returns nil if a sign-in could listen at one of the redirect URIs now. Its
+// error is a problem of kind PortInUse, or Config if a URI is malformed.
 func CheckListener(redirectURIs []string) error {
 	c, _, err := listenAtOne(redirectURIs, "")
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package signin makes a sign-in by one of the flows: authorization code with the
-// browser and a listener on this machine (RFC 6749, 7636, 8252), device code (RFC
-// 8628), or a redirect that the person pastes.
+// Package signin implements the sign-in flows: authorization code with a browser and a
+// loopback listener (RFC 6749, 7636, 8252), device code (RFC 8628), and authorization code
+// with a redirect that the person pastes.
 //
-// It promises that what is shown to a person is harmless, and that a callback that
-// is not the answer to this attempt changes nothing. It refuses a redirect URI that
-// is not registered, and an address that is neither https nor on this machine. It
-// keeps no tokens: they are handed to the caller, who saves them.
+// What it shows to a person is safe to show. A request to the listener that is not the
+// response to this attempt changes nothing. The package uses only registered redirect URIs,
+// and shows only URLs that are https or on this machine. It saves no tokens: the caller
+// does, in [Attempt.Keep].
 package signin
 
 import (
@@ -32,9 +32,9 @@ const (
 	Paste   Flow = "paste"   // authorization code, pasted by the person
 )
 
-// Flows are those that an application can do. The first one is what sign_in says, else
-// the one that suits the application and this machine best. There is none where no
-// person is needed.
+// Flows returns the flows that the configured application may use, the default first: the
+// one in sign_in, else the one that suits the application and this machine. It returns
+// none if auth_method needs no person.
 func Flows(c config.Config) []Flow {
 	var flows []Flow
 	switch {
@@ -42,7 +42,7 @@ func Flows(c config.Config) []Flow {
 		return []Flow{}
 	case !place.Browser():
 		flows = []Flow{Device, Paste, Browser}
-	case c.AuthMethod == config.MobileApp: // its redirect is not always registered
+	case c.AuthMethod == config.MobileApp: // a mobile application may have no redirect URL
 		flows = []Flow{Device, Browser, Paste}
 	default:
 		flows = []Flow{Browser, Device, Paste}
@@ -57,33 +57,35 @@ func Flows(c config.Config) []Flow {
 type Prompt struct {
 	Flow          Flow      `json:"flow"`
 	URL           string    `json:"url"`                   // where to sign in
-	CompleteURL   string    `json:"completeURL,omitempty"` // the same with the code in it, where the domain has one (RFC 8628, 3.2)
-	UserCode      string    `json:"userCode,omitempty"`    // to be entered there; only of the device flow
-	ExpiresAt     time.Time `json:"expiresAt"`             // of the attempt
-	BrowserOpened bool      `json:"browserOpened"`
+	CompleteURL   string    `json:"completeURL,omitempty"` // device flow: URL with the code in it (RFC 8628, 3.2); "" if the domain has none
+	UserCode      string    `json:"userCode,omitempty"`    // device flow: the code to enter at URL
+	ExpiresAt     time.Time `json:"expiresAt"`             // when the attempt ends, by this machine's clock
+	BrowserOpened bool      `json:"browserOpened"`         // URL was opened in a browser
 }
 
-// Patience is how long a person has for the sign-in page.
+// Patience is how long a person has for the browser and paste flows. In the device flow the
+// domain decides.
 const Patience = 5 * time.Minute
 
 // An Attempt is one sign-in.
 type Attempt struct {
 	Domain   *domain.Domain
 	Config   config.Config
-	Patience time.Duration             // with a person at the sign-in page
-	Answers  <-chan Answer             // what the person pastes; nil if nobody can
-	Show     func(Prompt)              // called once with what the person must be shown
-	Keep     func(tokens.Tokens) error // called with the tokens, before the browser is told of success
+	Patience time.Duration             // see the constant
+	Answers  <-chan Answer             // pasted texts; may be nil
+	Show     func(Prompt)              // called once the prompt is known, at most once
+	Keep     func(tokens.Tokens) error // saves the tokens; called before the browser shows the result
 }
 
-// An Answer is what a person pasted, and where to say what is wrong with it.
+// An Answer is a text that a person pasted.
 type Answer struct {
 	Text  string
-	Reply chan<- error
+	Reply chan<- error // receives once what is wrong with Text, or nil after a completed sign-in
 }
 
-// Make makes the sign-in by a flow. Its errors are problems, of kind LoginTimeout
-// when the person did not finish in time.
+// Make does the sign-in by a flow. It returns when Keep has returned or the sign-in has
+// failed. Its error is a [problem.Problem], of kind LoginTimeout if the person did not
+// finish in time.
 func (a Attempt) Make(ctx context.Context, flow Flow) error {
 	switch flow {
 	case Browser:
@@ -97,10 +99,10 @@ func (a Attempt) Make(ctx context.Context, flow Flow) error {
 	}
 }
 
-// withBrowser makes the authorization code flow with a listener at the registered
-// redirect URI (RFC 8252).
+// withBrowser does the authorization code flow with a listener at a registered redirect URI
+// (RFC 8252).
 func (a Attempt) withBrowser(ctx context.Context) error {
-	// The listener first: without it there is no use in asking the domain.
+	// Listen first: if no port is free, the domain need not be asked.
 	callback, redirectURI, err := listenAtOne(a.Config.RedirectURIs, a.Config.BaseURL)
 	if err != nil {
 		return err
@@ -124,9 +126,9 @@ func (a Attempt) withBrowser(ctx context.Context) error {
 	return err
 }
 
-// withPaste makes the authorization code flow where no listener can be reached: the
-// person pastes the redirect. A wrong paste may be tried again, and so may one that
-// the domain does not take.
+// withPaste does the authorization code flow for a browser that cannot reach a listener on
+// this machine: the person pastes the redirect URL. They can try again after a wrong text,
+// and after a code that the domain does not accept.
 func (a Attempt) withPaste(ctx context.Context) error {
 	redirectURI := a.Config.RedirectURIs[0]
 	request, err := a.Domain.NewCodeRequest(ctx, redirectURI)
@@ -150,9 +152,10 @@ func (a Attempt) withPaste(ctx context.Context) error {
 	}
 }
 
-// awaitCode waits for the browser's answer or a pasted one, to whose owner a reply
-// is then owed. A wrong paste is told to who pasted it, and another may follow; a
-// right one that says no ends it.
+// awaitCode waits for an authorization response, from the listener or pasted. If it returns
+// a code, the caller must send the result of the sign-in to reply. A pasted text that is not
+// a response to this request is answered with an error, and awaitCode waits on; a response
+// that has an error (RFC 6749, 4.1.2.1) ends it.
 func (a Attempt) awaitCode(ctx context.Context, request *domain.CodeRequest, arrived <-chan arrival) (code string, reply chan<- error, err error) {
 	for {
 		select {
@@ -173,6 +176,7 @@ func (a Attempt) awaitCode(ctx context.Context, request *domain.CodeRequest, arr
 	}
 }
 
+// finishCode redeems the code and saves the tokens.
 func (a Attempt) finishCode(ctx context.Context, request *domain.CodeRequest, code string) error {
 	tokens, err := a.Domain.Redeem(ctx, request, code)
 	if err != nil {
@@ -181,15 +185,16 @@ func (a Attempt) finishCode(ctx context.Context, request *domain.CodeRequest, co
 	return a.Keep(tokens)
 }
 
-// nobodyCame is the problem of a sign-in that was not finished. Oracle shows a
-// wrong client or redirect on a page of its own, which never comes back to us.
+// nobodyCame is the problem of a sign-in that was not finished in time. Its hint covers a
+// wrong client_id or redirect URI, for which Oracle's domains show an error page and do not
+// redirect back.
 func nobodyCame(redirectURI string) *problem.Problem {
 	return problem.New(problem.LoginTimeout, "Nobody finished the sign-in in the browser.",
 		"Start again. If the browser showed an error page of the domain, check client_id, and that the redirect URL "+
 			redirectURI+" is registered in the application exactly like that.")
 }
 
-// withDevice makes the device flow (RFC 8628).
+// withDevice does the device flow (RFC 8628).
 func (a Attempt) withDevice(ctx context.Context) error {
 	request, err := a.Domain.NewDeviceRequest(ctx)
 	if err != nil {

@@ -31,7 +31,7 @@ type world struct {
 	*domaintest.Server
 	t      testing.TB
 	config config.Config
-	kept   []tokens.Tokens // of the sign-ins that ended well
+	kept   []tokens.Tokens // of the completed sign-ins
 }
 
 func newWorld(t testing.TB, options domaintest.Options) *world {
@@ -76,7 +76,7 @@ func (p *person) answer(text string) error {
 	return <-reply
 }
 
-// connecting begins a sign-in and returns its prompt, and where its end arrives.
+// connecting begins a sign-in. It returns the prompt, and a channel that receives the result.
 func connecting(t *testing.T, p *person, flow Flow) (Prompt, <-chan error) {
 	t.Helper()
 	prompts, ended := make(chan Prompt, 1), make(chan error, 1)
@@ -91,8 +91,8 @@ func connecting(t *testing.T, p *person, flow Flow) (Prompt, <-chan error) {
 	}
 }
 
-// signingIn begins a sign-in with the browser, and returns the right redirect that
-// the domain answers with, not followed yet.
+// signingIn begins a sign-in with the browser, and returns the redirect with which the
+// domain answers. The redirect is not followed.
 func signingIn(t *testing.T, w *world, p *person) (redirect string, ended <-chan error) {
 	t.Helper()
 	prompt, ended := connecting(t, p, Browser)
@@ -103,7 +103,7 @@ func signingIn(t *testing.T, w *world, p *person) (redirect string, ended <-chan
 	return redirect, ended
 }
 
-// visit sends one request as it is, without following.
+// visit sends one request and does not follow redirects.
 func visit(t testing.TB, address string, change func(*http.Request)) *http.Response {
 	t.Helper()
 	req := mustRequest(t, http.MethodGet, address)
@@ -118,7 +118,7 @@ func visit(t testing.TB, address string, change func(*http.Request)) *http.Respo
 	return resp
 }
 
-// endsWell finishes the sign-in, which nothing before may have disturbed.
+// endsWell completes the sign-in, and fails the test if that does not succeed.
 func endsWell(t *testing.T, redirect string, ended <-chan error) {
 	t.Helper()
 	if status, body, last, err := browse(t.Context(), redirect); err != nil || status != http.StatusOK || !strings.Contains(body, "You are signed in") {
@@ -147,8 +147,8 @@ func mustURL(t testing.TB, text string) *url.URL {
 	return u
 }
 
-// harmless fails the test if a problem cannot be shown to a person, or tells one of
-// the secrets.
+// harmless fails the test if a problem has characters that cannot be printed, or contains
+// one of the secrets.
 func harmless(t *testing.T, err error, secrets ...string) {
 	t.Helper()
 	p := problem.From(err)

@@ -1,6 +1,6 @@
-// Package pages is what a person's browser shows at the end of a sign-in: one page,
-// in a handful of texts. A page loads nothing, runs no script, follows the browser's
-// light or dark mode, and can be read by a screen reader and on a phone.
+// Package pages has the page that the browser shows at the end of a sign-in, with a
+// different text for each result. The page loads nothing, runs no script, follows the
+// browser's light or dark mode, and works with a screen reader and on a phone.
 package pages
 
 import (
@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// A Page says how a sign-in ended, or that there is none at this address. All of it
-// is plain text.
+// A Page says how a sign-in ended, or that no sign-in is waiting at this address. Its fields
+// are plain text, which HTML escapes.
 type Page struct {
 	Done  bool // the person is signed in
 	Title string
@@ -18,7 +18,7 @@ type Page struct {
 	Next  string // what to do now; may be ""
 }
 
-// The pages whose text is always the same.
+// The pages with a fixed text.
 var (
 	SignedIn = Page{Done: true, Title: "You are signed in",
 		Text: "OpenCode can now use your company’s models."}
@@ -33,7 +33,7 @@ var (
 		Next: "To sign in, run /connect in OpenCode and use the address that it shows."}
 )
 
-// Failed is the page of a sign-in that ended with a problem: why, and what to do.
+// Failed returns the page of a sign-in that failed, with a problem's message and hint.
 func Failed(message, hint string) Page {
 	return Page{Title: "Not signed in", Text: message, Next: hint}
 }
@@ -41,11 +41,11 @@ func Failed(message, hint string) Page {
 //go:embed result.html
 var template string
 
-// HTML is the page as a document. endpoint is what the sign-in is for; without one
-// it is not named.
+// HTML returns the page as a document. endpoint is the URL that the sign-in is for; if it is
+// "", the page does not mention it.
 //
-// It is not made with html/template, which keeps the linker from dropping unused
-// methods anywhere: a fifth of the program.
+// HTML does not use html/template, because that keeps the linker from removing unused
+// methods in the whole program, which makes it a fifth larger.
 func (p Page) HTML(endpoint string) string {
 	mark, sign := "failed", "!"
 	if p.Done {
