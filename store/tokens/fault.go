@@ -16,12 +16,12 @@ const (
 
 var errNoKey = errors.New("the keyring does not hold the key")
 
-// A keyringFault is why the keyring cannot be used.
+// A keyringFault is the error of a keyring that cannot be used.
 type keyringFault struct {
-	why   string // for a person, in a few words
+	why   string // a short clause for a person, such as "it is locked"
 	cause error  // for the log; may be nil
 
-	refusedAt time.Time // by the person; zero if it was not theirs
+	refusedAt time.Time // when the person refused to unlock it; zero if the cause is another
 }
 
 func (f *keyringFault) Error() string {
@@ -33,16 +33,18 @@ func (f *keyringFault) Error() string {
 
 var errSilent = &keyringFault{why: fmt.Sprintf("it has not answered within %d s, and may be waiting for you to unlock it", keyringPatience/time.Second)}
 
-// KeyringFault reports whether err says that the keyring cannot be used just now.
+// KeyringFault reports whether err means that the keyring cannot be used at present: it is
+// locked, missing, or does not answer. A key that the keyring does not hold is [KeyLost].
 func KeyringFault(err error) bool {
 	var fault *keyringFault
 	return errors.As(err, &fault)
 }
 
-// keyringHint is what to do about a keyring that cannot be used.
+// keyringHint tells a person what to do about a keyring that cannot be used.
 const keyringHint = `Unlock the keyring or start it, as your desktop does when you log in. Where there is none, ` +
 	`write "token_store": "file" in your own configuration, and sign in again: the tokens are then in a file that only you can read.`
 
+// keyringProblem is the problem of a keyringFault or another error of the keyring.
 func keyringProblem(err error) *problem.Problem {
 	why := "it refuses"
 	if fault := (*keyringFault)(nil); errors.As(err, &fault) {

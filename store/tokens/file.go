@@ -17,52 +17,52 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// maxTokensSize bounds what is read of a token file, in bytes.
+// maxTokensSize is the longest token file that is read, in bytes.
 const maxTokensSize = 1 << 20
 
-// A File is where the tokens of one session are saved. Its methods may be
-// called by several processes at once; Save and Erase belong under its lock.
+// A File is the file with the saved tokens of one session. Several processes may use it at
+// once; call Save and Erase while holding its lock.
 type File struct {
 	path     string
 	domain   string
 	clientID string
-	store    config.TokenStore // as the configuration wants it
-	own      bool              // the configuration is the person's own
+	store    config.TokenStore // token_store in the configuration
+	own      bool              // the configuration is the person's own, not a project's
 
-	locked atomic.Bool // by this process
+	locked atomic.Bool // this process holds the lock
 }
 
-// Open returns the file for the session that a configuration describes:
-// what makes two sessions the same is the domain, the client, the scope and the
-// method, and what else says for whom and for what the tokens are.
+// Open returns the file of the session that a configuration describes. Two configurations
+// share a session if they have the same domain, client, scope and auth_method, and the same
+// audience, resources and extra parameters. Open does not touch the disk.
 func Open(p store.Places, c config.Config) *File {
 	scopes := strings.Fields(c.Scope)
 	slices.Sort(scopes)
 	parts := []any{
 		canonicalOrigin(c.DomainURL), c.ClientID, strings.Join(slices.Compact(scopes), " "), string(c.AuthMethod),
 	}
-	// Only where it is set, so that sessions from before there were such keys stay.
+	// Added only if set, so that files from before these keys existed keep their names.
 	if more := (tokenTarget{c.Audience, c.Resources, c.ExtraParams}); more.Audience != "" || len(more.Resources)+len(more.ExtraParams) > 0 {
 		parts = append(parts, more)
 	}
 	canonical, _ := json.Marshal(parts)
 	key := sha256.Sum256(canonical)
 	file := &File{domain: c.DomainURL, clientID: c.ClientID, store: c.TokenStore, own: config.Own(p, c.Path)}
-	if p.StateDir != "" { // or else it would be one of the working directory's
+	if p.StateDir != "" { // without it the path would be relative to the working directory
 		file.path = filepath.Join(p.StateDir, hex.EncodeToString(key[:])+".json")
 	}
 	return file
 }
 
-// A tokenTarget is what a configuration asks of a token besides its scope.
+// A tokenTarget is what a configuration requests tokens for, besides the scope.
 type tokenTarget struct {
 	Audience    string
 	Resources   []string
 	ExtraParams map[string]string
 }
 
-// canonicalOrigin removes what does not distinguish origins: case and the
-// scheme's own port, which Oracle's domains show in some places only.
+// canonicalOrigin returns the origin in lower case and without the scheme's default port,
+// which Oracle's console shows in some places only.
 func canonicalOrigin(origin string) string {
 	origin = strings.ToLower(origin)
 	if rest, ok := strings.CutPrefix(origin, "https://"); ok {
@@ -71,27 +71,27 @@ func canonicalOrigin(origin string) string {
 	return strings.TrimSuffix(origin, ":80")
 }
 
-// Path returns the file's path, or "" where there is no place for it.
+// Path returns the file's path, or "" if there is no state directory.
 func (f *File) Path() string { return f.path }
 
-// A Stamp tells whether the file is still the one that was read or written.
-// The zero stamp is that of no file.
+// A Stamp identifies the content of the file, to notice a change without reading it. The
+// zero Stamp means that there is no file.
 type Stamp struct {
 	info    os.FileInfo
-	unknown bool // the disk did not tell
-	other   bool
+	unknown bool // stat failed, so the content is unknown
+	other   bool // see OtherForm
 }
 
-// OtherForm reports whether what was loaded should be written again: it is encrypted and
-// should not be, the other way round, or not in its place.
+// OtherForm reports whether the loaded tokens should be saved again: they are plain although
+// the configuration asks for encryption, the other way round, or still in a draft.
 func (s Stamp) OtherForm() bool { return s.other }
 
-// Stamp returns the file's present stamp, at the cost of one stat.
+// Stamp returns the file's present stamp. It costs one stat.
 func (f *File) Stamp() Stamp {
 	info, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		// A sign-out leaves the directory. One that is gone, such as that of a home on a
-		// server which cannot be reached, tells nothing.
+		// A sign-out removes the file and not the directory. If the directory is missing,
+		// the home may be on a server that cannot be reached, so nothing is known.
 		_, err = os.Stat(filepath.Dir(f.path))
 		return Stamp{unknown: err != nil}
 	}
@@ -101,12 +101,13 @@ func (f *File) Stamp() Stamp {
 	return StampOf(info, false)
 }
 
-// StampOf returns the stamp of the file that info describes. otherForm is what
-// [Stamp.OtherForm] reports.
+// StampOf returns the stamp of the file that info describes, for tests. otherForm is the
+// result of its [Stamp.OtherForm].
 func StampOf(info os.FileInfo, otherForm bool) Stamp { return Stamp{info: info, other: otherForm} }
 
-// Same reports whether the present stamp s is of the same content as an earlier
-// one: each write makes a new file. A disk that does not tell has not changed.
+// Same reports whether the present stamp s has the same content as an earlier one. That
+// works because each write creates a new file. If s is unknown, because stat failed, Same
+// reports true: a disk error is not a change.
 func (s Stamp) Same(earlier Stamp) bool {
 	if s.unknown || earlier.unknown {
 		return s.unknown
@@ -117,12 +118,14 @@ func (s Stamp) Same(earlier Stamp) bool {
 	if !s.info.ModTime().Equal(earlier.info.ModTime()) || s.info.Size() != earlier.info.Size() {
 		return false
 	}
-	// On Windows SameFile opens the file, and while processes that wait for the lock do
-	// that all the time, the one with the lock cannot replace it. Times are of 100 ns there.
+	// On Windows SameFile opens the file. If the processes that wait for the lock did that at
+	// each poll, the one with the lock could not replace the file. Size and time are enough
+	// there, since times have a resolution of 100 ns.
 	return runtime.GOOS == "windows" || os.SameFile(s.info, earlier.info)
 }
 
-// errNewer is the fault of a file that a newer version wrote.
+// errNewer means that a newer version wrote the file: see [Newer].
 var errNewer = errors.New("written by a newer version")
 
+// errDamaged means that the file cannot be parsed or decrypted: see [Damaged].
 var errDamaged = errors.New("damaged")

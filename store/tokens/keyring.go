@@ -14,32 +14,32 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
-// keys is the operating system's keyring, and what this process has had of it.
-// Nothing of it is touched before the first encrypted file is read or written.
+// keys is the operating system's keyring. It is not used before the first encrypted file is
+// read or written.
 //
-// Every key has a name of its own that is never used for another one. So nothing
-// that comes late, from this process or another, can take the place of a key that
-// is in use.
+// A key's name is random and never reused. So a call that ends late, in this process or
+// another, cannot overwrite a key that is in use.
 var keys systemKeyring
 
+// A systemKeyring is the keyring, with the keys that this process has read from it.
 type systemKeyring struct {
 	mu      sync.Mutex
-	had     map[string][]byte // by name
-	running *keyringCall
-	refusal *keyringFault // of a person, who was asked to unlock it; nil if it was not the last answer
+	had     map[string][]byte // keys that the keyring returned, by name
+	running *keyringCall      // nil if no call is in progress
+	refusal *keyringFault     // the person refused to unlock the keyring at the last call; otherwise nil
 }
 
-// A keyringCall is one that is under way. The systems' keyrings know no time limit,
-// and some ask the person meanwhile.
+// A keyringCall is a call of the keyring in progress. The keyrings have no time limit, and
+// some wait for the person to unlock them.
 type keyringCall struct {
-	done chan struct{}
-	late bool // nobody waits for it any more
-	err  error
+	done chan struct{} // closed when the call has ended
+	late bool          // its caller has given up
+	err  error         // set before done is closed
 }
 
-// call asks the keyring, and gives up when the time is over. What is under way then
-// goes on by itself, and until it ends every other call fails at once. undo takes back
-// what nobody waited for; it may be nil.
+// call runs ask, which calls the keyring, and gives up after keyringPatience. ask then goes
+// on in the background, and until it ends every other call fails at once. If ask succeeds
+// after its caller gave up, undo reverts what it did; undo may be nil.
 func (k *systemKeyring) call(ask func() error, undo func()) error {
 	limit := time.NewTimer(keyringPatience)
 	defer limit.Stop()
@@ -90,17 +90,20 @@ func (k *systemKeyring) call(ask func() error, undo func()) error {
 	}
 }
 
-// LetKeyringAsk lets the keyring ask the person for its password again, who has begun
-// something that needs it. Otherwise a process has them asked once: requests come by
-// themselves, and must not bring a window back that somebody has closed.
+// LetKeyringAsk lets the keyring show its password prompt again. Call it when the person
+// starts something that needs the keyring, such as a sign-in. Otherwise, once the person has
+// closed the prompt, this process does not bring it up again, because token requests happen
+// without the person.
 func LetKeyringAsk() {
 	keys.mu.Lock()
 	defer keys.mu.Unlock()
 	keys.refusal = nil
 }
 
-// askSafely asks where there is a keyring to ask, unless it has refused before and is
-// still locked. The library panics when a bus ends while the person is asked.
+// askSafely calls ask and turns its errors into errNoKey or a keyringFault. It does not call
+// ask if there is no keyring, or if the person refused to unlock it before and it is still
+// locked. It recovers because the library panics if the D-Bus connection ends while the
+// password prompt is open.
 func askSafely(ask func() error, refusal *keyringFault) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -125,19 +128,20 @@ func askSafely(ask func() error, refusal *keyringFault) (err error) {
 	}
 }
 
-// known returns a key that this process has had, or nil.
+// known returns a key that this process has read before, or nil.
 func (k *systemKeyring) known(name string) []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.had[name]
 }
 
-// text is a key that this process has had, as the keyring has it.
+// text returns a key that this process has read before, in the keyring's Base64.
 func (k *systemKeyring) text(name string) secret.Text {
 	return secret.New(base64.StdEncoding.EncodeToString(k.known(name)))
 }
 
-// get asks the keyring for a key. An answer that comes late is kept for the next time.
+// get reads a key from the keyring. If that takes too long, it returns an error, and the key
+// is remembered when it arrives.
 func (k *systemKeyring) get(name string) ([]byte, error) {
 	err := k.call(func() error {
 		text, err := keyring.Get(keyringService, name)
@@ -146,7 +150,7 @@ func (k *systemKeyring) get(name string) ([]byte, error) {
 		}
 		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 		if err != nil || len(key) != keySize {
-			return keyring.ErrNotFound // what somebody else put there is none
+			return keyring.ErrNotFound // not a key of ours
 		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
@@ -162,7 +166,8 @@ func (k *systemKeyring) get(name string) ([]byte, error) {
 	return k.known(name), nil
 }
 
-// add makes a new key, and returns it when the keyring is known to have it.
+// add creates a key, stores it in the keyring, and reads it back to make certain that it is
+// there.
 func (k *systemKeyring) add(name string) ([]byte, error) {
 	key := make([]byte, keySize)
 	_, _ = rand.Read(key)
@@ -172,14 +177,14 @@ func (k *systemKeyring) add(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	held, err := k.get(name)
+	stored, err := k.get(name)
 	if errors.Is(err, errNoKey) {
 		err = &keyringFault{why: "it does not keep what it is given", cause: err}
 	}
-	return held, err
+	return stored, err
 }
 
-// remove takes a key out of the keyring.
+// remove deletes a key from the keyring. A missing key is no error.
 func (k *systemKeyring) remove(name string) error {
 	k.mu.Lock()
 	delete(k.had, name)

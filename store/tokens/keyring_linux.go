@@ -12,8 +12,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// noKeyring says in a few words why there cannot be a keyring here, or is "". The
-// library would start a D-Bus session of its own, in which there is none either.
+// noKeyring returns a short reason why there cannot be a keyring here, or "". Without this
+// check the library would start a D-Bus session of its own, without a keyring in it.
 func noKeyring() string {
 	runtime := fmt.Sprintf("/run/user/%d", os.Getuid())
 	if address := os.Getenv("DBUS_SESSION_BUS_ADDRESS"); address != "" && address != "autolaunch:" ||
@@ -28,8 +28,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// stillLocked reports whether a keyring that was locked is so, without having the person
-// asked. It looks at the collection that the library would take.
+// stillLocked reports whether the keyring is still locked, without causing a password
+// prompt. It checks the collection that the library would use.
 func stillLocked(time.Time) bool {
 	bus, err := dbus.SessionBus()
 	if err != nil {
@@ -44,18 +44,18 @@ func stillLocked(time.Time) bool {
 	return false
 }
 
-// newKeyringFault says in a few words what a person can know of a fault.
+// newKeyringFault turns an error of the keyring into a reason for a person.
 func newKeyringFault(err error) *keyringFault {
 	fault := &keyringFault{why: "it answers with a fault", cause: err}
 	var answer dbus.Error
-	told := errors.As(err, &answer)
+	isDBus := errors.As(err, &answer)
 	is := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(answer.Name, "."+name) })
 	}
 	switch {
 	case strings.Contains(err.Error(), "failed to unlock"), is("IsLocked"):
 		fault.why, fault.refusedAt = "it is locked", time.Now()
-	case !told:
+	case !isDBus:
 		fault.why = "its D-Bus session does not answer as it should"
 	case is("ServiceUnknown") || strings.Contains(answer.Name, ".Spawn."):
 		fault.why = "no program in this D-Bus session keeps one (org.freedesktop.secrets)"

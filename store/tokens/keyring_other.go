@@ -4,15 +4,15 @@ package tokens
 
 import "time"
 
-// noKeyring says in a few words why there cannot be a keyring here, or is "".
+// noKeyring returns a short reason why there cannot be a keyring here, or "".
 func noKeyring() string { return "" }
 
-// stillLocked reports whether a keyring that was locked is so. It cannot be found out
-// without having the person asked, so that is left be for a while.
+// stillLocked reports whether the keyring is assumed to be locked still. Finding out would
+// cause a password prompt, so it is assumed for a minute after the person refused.
 func stillLocked(refused time.Time) bool { return time.Since(refused) < time.Minute }
 
-// newKeyringFault says in a few words what a person can know of a fault. The person may
-// have been asked: these systems tell that in many ways.
+// newKeyringFault turns an error of the keyring into a reason for a person. It assumes that
+// the person refused, because the errors for that differ between systems.
 func newKeyringFault(err error) *keyringFault {
 	return &keyringFault{why: "it is locked, or refuses", cause: err, refusedAt: time.Now()}
 }

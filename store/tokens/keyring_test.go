@@ -9,8 +9,9 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// A keyring that does not answer costs its time once, whoever waits; what it answers
-// in the end is not lost, and what nobody waited for is taken back.
+// While the keyring does not answer, only the first callers wait, and at most
+// keyringPatience; later ones fail at once. When a late answer arrives, its key is
+// remembered, or undo is called.
 func TestASilentKeyringCostsItsTimeOnce(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
 	synctest.Test(t, func(t *testing.T) {
@@ -25,7 +26,7 @@ func TestASilentKeyringCostsItsTimeOnce(t *testing.T) {
 			}
 		}
 		isSilent := func(err error) bool { return errors.Is(err, errSilent) }
-		go func() { // waits beside it, and no longer
+		go func() { // a second caller, which waits for the first one's call
 			time.Sleep(time.Second)
 			takes(keyringPatience, silent, isSilent)
 		}()

@@ -2,15 +2,15 @@ package tokens
 
 import "time"
 
-// noKeyring is "": every Windows has a Credential Manager.
+// noKeyring returns "": every Windows has a Credential Manager.
 func noKeyring() string { return "" }
 
-// stillLocked is false: the Credential Manager is open while the person is signed in, and
-// asks nobody anything.
+// stillLocked returns false: the Credential Manager is unlocked while the person is logged in
+// to Windows, and never prompts.
 func stillLocked(time.Time) bool { return false }
 
-// newKeyringFault says in a few words what a person can know of a fault. The next call
-// asks again, because nobody is asked by that.
+// newKeyringFault turns an error of the Credential Manager into a reason for a person. It
+// leaves refusedAt zero, so that the next call tries again, which causes no prompt.
 func newKeyringFault(err error) *keyringFault {
 	return &keyringFault{why: "Credential Manager refuses (" + err.Error() + ")", cause: err}
 }

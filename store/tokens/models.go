@@ -16,9 +16,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// A ModelsFile is where the models that an endpoint has told are kept. They may
-// differ from session to session. Its methods may be called by several processes at
-// once.
+// A ModelsFile is the file with an endpoint's list of models, for one session, since the
+// list may depend on who is signed in. Several processes may use it at once.
 type ModelsFile struct{ path string }
 
 // OpenModels returns the file for the session of a configuration and one of its endpoints.
@@ -31,10 +30,11 @@ func OpenModels(p store.Places, c config.Config, e config.Endpoint) ModelsFile {
 // Path returns the file's path.
 func (f ModelsFile) Path() string { return f.path }
 
-// maxModelsSize bounds what is read of such a file, in bytes.
+// maxModelsSize is the longest file that is read, in bytes.
 const maxModelsSize = 1 << 20
 
-// modelsVersion is the version of the file's shape. Another one is asked for anew.
+// modelsVersion is the version of the file's format. A file of another version is ignored,
+// and the models are requested again.
 const modelsVersion = 1
 
 type modelsFile struct {
@@ -43,8 +43,8 @@ type modelsFile struct {
 	Models  endpoint.Models `json:"models"`
 }
 
-// Load returns the models and when the endpoint told them; none when there is no
-// file that can be used.
+// Load returns the models and when they were requested, or nil and the zero time if there is
+// no usable file.
 func (f ModelsFile) Load() (endpoint.Models, time.Time) {
 	var file modelsFile
 	text, err := regular.Read(f.path, maxModelsSize)
@@ -54,13 +54,14 @@ func (f ModelsFile) Load() (endpoint.Models, time.Time) {
 	return file.Models, file.AskedAt
 }
 
-// Save keeps the models. Its error is a problem of kind Store.
+// Save writes the models to the file. If another process is writing it at the moment, Save
+// does nothing. Its error is a problem of kind Store.
 func (f ModelsFile) Save(models endpoint.Models, askedAt time.Time) error {
 	unlock, ok, err := store.TryLock(strings.TrimSuffix(f.path, ".json") + ".lock")
 	if err != nil {
 		return err
 	}
-	if !ok { // another process saves what it was told just now
+	if !ok { // another process is saving a list as recent as this one
 		return nil
 	}
 	defer unlock()

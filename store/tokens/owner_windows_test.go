@@ -13,7 +13,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// needsAccessLists skips a test under wine, whose files have a mode and no list.
+// needsAccessLists skips a test under wine, whose files have no access control lists.
 func needsAccessLists(t *testing.T) {
 	t.Helper()
 	if os.Getenv("WINE_RUNS_THIS") != "" {
@@ -21,7 +21,7 @@ func needsAccessLists(t *testing.T) {
 	}
 }
 
-// setList gives a file or directory an access list.
+// setList sets the access control list of a file or directory.
 func setList(t *testing.T, path, sddl string, how windows.SECURITY_INFORMATION) {
 	t.Helper()
 	sd, err := windows.SecurityDescriptorFromString(sddl)
@@ -37,7 +37,7 @@ func setList(t *testing.T, path, sddl string, how windows.SECURITY_INFORMATION) 
 	}
 }
 
-// listOf is the access list of a file or directory, in Windows' own words.
+// listOf returns the access control list of a file or directory as an SDDL string.
 func listOf(t *testing.T, path string) string {
 	t.Helper()
 	sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION)
@@ -47,8 +47,8 @@ func listOf(t *testing.T, path string) string {
 	return sd.String()
 }
 
-// TestTheTokensAreForTheirOwnerAlone, also below a directory that is everybody's, and
-// where it was there before.
+// TestTheTokensAreForTheirOwnerAlone: only the owner can read the tokens, even if the state
+// directory existed before or its parent grants access to everybody.
 func TestTheTokensAreForTheirOwnerAlone(t *testing.T) {
 	needsAccessLists(t)
 	me, err := windows.GetCurrentProcessToken().GetTokenUser()
@@ -79,7 +79,7 @@ func TestTheTokensAreForTheirOwnerAlone(t *testing.T) {
 	}
 }
 
-// TestTokensThatOthersCanWriteAreRefused, by whatever entry, and no others.
+// TestTokensThatOthersCanWriteAreRefused has a row for each kind of access control entry.
 func TestTokensThatOthersCanWriteAreRefused(t *testing.T) {
 	needsAccessLists(t)
 	for _, list := range []string{"D:(A;;FA;;;WD)", "D:(A;;FRFW;;;AU)", "D:(A;;0x40000;;;BU)"} {

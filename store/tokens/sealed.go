@@ -15,24 +15,24 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// sealedVersion is the version of a token file that is encrypted. A version before
-// there were such files leaves it alone.
+// sealedVersion is the version of an encrypted token file. Releases without encryption take
+// it for a newer format and do not touch it.
 const sealedVersion = 2
 
-// sealedFile is a token file that is encrypted, as it is written: a [tokensFile], with
-// AES-256-GCM and a fresh nonce a time. What is not secret of it, and whose it is, is
-// authenticated too.
+// sealedFile is the JSON of an encrypted token file. Sealed is a [tokensFile], encrypted with
+// AES-256-GCM and a new nonce at each write. The additional data authenticates the version,
+// the session and the key's name: see bound.
 type sealedFile struct {
 	Version int    `json:"version"`
-	Key     string `json:"key"`    // its name in the keyring
+	Key     string `json:"key"`    // the key's name in the keyring
 	Sealed  []byte `json:"sealed"` // nonce, ciphertext, tag
 }
 
-// session is the name of the session, by which its files are called.
+// session is the session's name, with which the names of its files begin.
 func (f *File) session() string { return strings.TrimSuffix(filepath.Base(f.path), ".json") }
 
-// keyPrefix begins the names of the session's keys, so that no file can name another
-// session's.
+// keyPrefix is the beginning of the names of the session's keys, so that a file cannot refer
+// to another session's key.
 func (f *File) keyPrefix() string { return f.session()[:min(len(f.session()), 16)] + "." }
 
 func (f *File) newKeyName() string {
@@ -41,13 +41,15 @@ func (f *File) newKeyName() string {
 	return f.keyPrefix() + hex.EncodeToString(random)
 }
 
-// seals reports whether the file is to be written encrypted, if it now has a key of the
-// given name. A project's configuration cannot take a person's encryption away.
+// seals reports whether to encrypt the file at the next write. keyName is the name of the
+// key that the present file is encrypted with, or "": a project's configuration cannot turn
+// encryption off.
 func (f *File) seals(keyName string) bool {
 	return f.store == config.KeyringStore || keyName != "" && !f.own
 }
 
-// keyName is the name of the key that the file on the disk is encrypted with, or "".
+// keyName reads from the file the name of the key that it is encrypted with; "" if it is
+// plain or missing.
 func (f *File) keyName() string {
 	text, err := regular.Read(f.path, maxTokensSize)
 	if err != nil {
@@ -60,7 +62,7 @@ func (f *File) keyName() string {
 	return file.Key
 }
 
-// parseSealed reads the text of an encrypted token file. Its errors carry none of it.
+// parseSealed parses an encrypted token file. Its errors quote nothing of the text.
 func (f *File) parseSealed(text []byte) (sealedFile, error) {
 	var file sealedFile
 	random, ours := "", false
@@ -96,17 +98,17 @@ func (f *File) decrypt(file sealedFile, key []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// A sealingKey is what a file is to be encrypted with.
+// A sealingKey is the key that a file will be encrypted with.
 type sealingKey struct {
 	name string
 	key  []byte
-	new  bool // no file needs it yet
+	new  bool // just created: no file is encrypted with it yet
 }
 
-// sealingKey returns the key for the next write. keyName is that of the key of the
-// present file, or "". The keyring is asked at each write, so that a key that it has
-// lost is replaced while somebody still knows the tokens; while it cannot be asked, the
-// key that this process has had serves.
+// sealingKey returns the key for the next write: the one of the present file, whose name is
+// keyName, or a new one if keyName is "" or the keyring has lost the key. It calls the
+// keyring at each write, so that a lost key is replaced while a process still has the tokens
+// in memory. If the keyring cannot be used, the key that this process has read before will do.
 func (f *File) sealingKey(keyName string) (sealingKey, error) {
 	key, err := []byte(nil), errNoKey
 	if keyName != "" {
@@ -129,7 +131,7 @@ func (f *File) encrypt(plain []byte, keyName string, key []byte) ([]byte, error)
 	}, "", "  ")
 }
 
-// sealer is AES-256-GCM that makes its nonces itself. The key is of the right size.
+// sealer returns AES-256-GCM with random nonces, for a key of keySize bytes.
 func sealer(key []byte) cipher.AEAD {
 	block, err := aes.NewCipher(key)
 	if err == nil {
@@ -140,24 +142,24 @@ func sealer(key []byte) cipher.AEAD {
 	panic(err)
 }
 
-// bound is what belongs to the encrypted text: a file that is put in the place of
-// another session's opens nothing.
+// bound returns the additional data of the encryption. It ties the text to the session and
+// the key's name, so that a file copied over another session's cannot be decrypted.
 func (f *File) bound(keyName string) []byte {
 	return fmt.Appendf(nil, "%s %d %s %s", keyringService, sealedVersion, f.session(), keyName)
 }
 
-// A KeyringState is what a token file has to do with the keyring.
+// A KeyringState says whether a token file uses the keyring.
 type KeyringState int
 
 // The states.
 const (
-	KeyringUnused KeyringState = iota // the file is not encrypted and shall not be
-	KeyringReady                      // it could hold a key
-	KeyringHasKey                     // it holds the file's
+	KeyringUnused KeyringState = iota // the file is plain and will stay so
+	KeyringReady                      // the keyring works and does not hold the file's key, or there is none yet
+	KeyringHasKey                     // the keyring holds the file's key
 )
 
-// CheckKeyring asks the keyring where this file needs it. Its error is a problem of kind
-// Store: the keyring does not answer.
+// CheckKeyring calls the keyring if this file uses it. If the keyring cannot be used, the
+// error is a problem of kind Store.
 func (f *File) CheckKeyring() (KeyringState, error) {
 	name := f.keyName()
 	if name == "" && !f.seals(name) {
@@ -176,7 +178,8 @@ func (f *File) CheckKeyring() (KeyringState, error) {
 	}
 }
 
-// CheckKeyringToSave is CheckKeyring where the next Save needs the keyring.
+// CheckKeyringToSave returns the error of [File.CheckKeyring] if the next Save needs the
+// keyring, and otherwise nil.
 func (f *File) CheckKeyringToSave() error {
 	if !f.seals(f.keyName()) {
 		return nil

@@ -17,16 +17,17 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
-// The tests with a real keyring are those of cmd/oci-oidc-helper. Here it is the
-// library's own stand-in, which is the same on every platform.
+// These tests use the keyring library's mock, which is the same on every platform. The tests
+// of cmd/oci-oidc-helper use a real keyring.
 
-// sealedFiles are those of one session by the person's own configuration that wants the
-// keyring, by their own that does not, and by a project's that does not.
+// sealedFiles returns the file of one session, opened with three configurations: the
+// person's own with token_store keyring, the person's own with token_store file, and a
+// project's with token_store file.
 func sealedFiles(t testing.TB) (p store.Places, inKeyring, inFile, project *File) {
 	t.Helper()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
 	keyring.MockInit()
-	LetKeyringAsk() // what an earlier test's keyring refused
+	LetKeyringAsk() // forget a refusal in an earlier test
 	p = storetest.Places(t)
 	cfg := config.Config{DomainURL: "https://idcs", ClientID: "c", Path: filepath.Join(p.ConfigDirs[0], config.Name), TokenStore: config.KeyringStore}
 	inKeyring = Open(p, cfg)
@@ -36,7 +37,7 @@ func sealedFiles(t testing.TB) (p store.Places, inKeyring, inFile, project *File
 	return p, inKeyring, inFile, Open(p, cfg)
 }
 
-// save saves tokens, and loads them again by the same file.
+// roundTrip saves tokens and loads them again.
 func (f *File) roundTrip(t *testing.T, want Tokens) {
 	t.Helper()
 	if _, err := f.Save(want); err != nil {
@@ -114,8 +115,8 @@ func TestEraseTakesTheKeyAlong(t *testing.T) {
 	}
 }
 
-// A key that the keyring has lost is replaced while a process still knows the tokens;
-// to one that does not, it is gone, and the file stays.
+// If the keyring loses a key, a process that has the tokens in memory saves them with a new
+// key. A process that does not have them gets an error, and the file stays.
 func TestLostKey(t *testing.T) {
 	_, inKeyring, _, _ := sealedFiles(t)
 	inKeyring.roundTrip(t, testTokens())
@@ -137,7 +138,8 @@ func TestLostKey(t *testing.T) {
 	inKeyring.holds(t, testTokens(), false)
 }
 
-// Who has had the key goes on without the keyring; who has not, neither reads nor writes.
+// If the keyring cannot be used, a process that has read the key before can still read and
+// write the file. Another process can do neither.
 func TestUnusableKeyring(t *testing.T) {
 	_, inKeyring, inFile, _ := sealedFiles(t)
 	inFile.roundTrip(t, testTokens())
@@ -170,7 +172,8 @@ func TestUnusableKeyring(t *testing.T) {
 	}
 }
 
-// What was encrypted for one session, with one key, by one name opens nothing else.
+// A file cannot be decrypted as another session's, with another key, or under another key
+// name.
 func TestSealedTokensAreBound(t *testing.T) {
 	p, inKeyring, _, _ := sealedFiles(t)
 	inKeyring.roundTrip(t, testTokens())
@@ -213,7 +216,7 @@ func TestSealedTokensAreBound(t *testing.T) {
 	}
 }
 
-// A keyring that is never needed is never asked.
+// Plain files cause no call of the keyring.
 func TestPlainTokensNeedNoKeyring(t *testing.T) {
 	p, _, inFile, project := sealedFiles(t)
 	keyring.MockInitWithError(errors.New("asked"))
@@ -231,7 +234,7 @@ func TestPlainTokensNeedNoKeyring(t *testing.T) {
 	}
 }
 
-// forget makes this process one that has had nothing of the keyring.
+// forget removes the keys that this process has read, as if it were a new process.
 func forget() {
 	keys.mu.Lock()
 	defer keys.mu.Unlock()
@@ -299,8 +302,7 @@ func FuzzTokens(f *testing.F) {
 	})
 }
 
-// What an agent's tools bring is searched for the tokens of encrypted files, too, and
-// for their keys.
+// Secrets includes the tokens in encrypted files, and the keys.
 func TestSecretsOfSealedTokens(t *testing.T) {
 	p, inKeyring, _, _ := sealedFiles(t)
 	inKeyring.roundTrip(t, testTokens())

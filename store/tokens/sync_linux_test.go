@@ -14,8 +14,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// TestTokensLastThroughAPowerCut looks at the system calls of a save: the room is synced
-// before it counts, the text before it takes its name, and the name before the save ends.
+// TestTokensLastThroughAPowerCut checks the system calls of a save: Reserve returns after the
+// draft was synced, the draft is synced again before it is renamed, and Save returns after the
+// directory was synced.
 func TestTokensLastThroughAPowerCut(t *testing.T) {
 	const stateDir = "STATE_DIR_OF_TEST_TOKENS"
 	if dir := os.Getenv(stateDir); dir != "" {

@@ -1,9 +1,9 @@
-// Package tokens keeps the tokens of each session in a file, plain or encrypted with a
-// key in the system's keyring, and with it what belongs to a session: the sign-in that
-// is under way, and the models that the endpoint has listed.
+// Package tokens saves the tokens of each session in a file, plain or encrypted with a key in
+// the system's keyring. It also has the other files of a session: the announcement of a
+// sign-in in progress, and the endpoint's list of models.
 //
-// A file is replaced as a whole under its lock. One that is damaged, written by a newer
-// version, or not the person's own is left as it is.
+// A file is replaced as a whole, under its lock. Load does not change a file that is damaged,
+// was written by a newer version, or does not belong to the person.
 package tokens
 
 import (
@@ -25,49 +25,49 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// Tokens are what is saved for a session.
+// Tokens are the saved tokens of a session, and what is known about them. The zero value
+// means that nobody is signed in.
 type Tokens struct {
 	Access    secret.Text
-	Type      string      // of the access token: "Bearer"
-	Refresh   secret.Text // empty when the domain gave none
-	IssuedAt  time.Time   // when the answer arrived, by this machine's clock
-	ExpiresAt time.Time   // of the access token, by this machine's clock
-	Subject   string      // who signed in
+	Type      string      // token_type of the access token: "Bearer"
+	Refresh   secret.Text // empty if the domain issued none
+	IssuedAt  time.Time   // when the token response arrived, by this machine's clock
+	ExpiresAt time.Time   // when the access token expires, by this machine's clock
+	Subject   string      // who signed in; "" if unknown
 	Endpoints Endpoints   // of the domain, so that a refresh needs no discovery
 
-	// RefreshSentAt is when a refresh was sent whose answer never came: the
-	// refresh token may be used up. Zero when there is no such doubt.
+	// RefreshSentAt is when a refresh was sent that got no answer, so that the refresh
+	// token may be used up. It is zero after an answer.
 	RefreshSentAt time.Time
-	// RetryAt is until when the domain wants no refresh (Retry-After). Zero when it did
-	// not say so.
+	// RetryAt is the time before which the domain asked for no further refresh
+	// (Retry-After). It is zero if the domain did not ask.
 	RetryAt time.Time
 
-	// SavedAt orders the file and its drafts. [Room.Save] sets it, each time later than
-	// what is there, also where the clock was set back.
+	// SavedAt tells which of the file and its drafts is the newest. [Room.Save] sets it to a
+	// time later than that of the present file, even if the clock was set back.
 	SavedAt time.Time
 }
 
-// Endpoints are what a refresh and a sign-out need of the domain's discovery
-// document.
+// Endpoints are the members of the discovery document that a refresh and a sign-out need.
 type Endpoints struct {
 	Token      string `json:"token"`
 	Revocation string `json:"revocation,omitempty"`
 
-	SecretInForm bool `json:"secretInForm,omitempty"` // the domain knows no HTTP Basic
+	SecretInForm bool `json:"secretInForm,omitempty"` // the domain accepts client_secret_post only, not HTTP Basic
 }
 
-// Empty reports whether nobody is signed in.
+// Empty reports whether there is neither an access token nor a refresh token.
 func (t Tokens) Empty() bool { return t.Access.Empty() && t.Refresh.Empty() }
 
-// tokensVersion is the version of the file's shape, in which a version before there
-// were encrypted ones reads it, too. A file of a higher version than [sealedVersion] is
-// left alone.
+// tokensVersion is the version of a plain token file. It has not changed since the first
+// release, so that every release can read plain files. A file with a version above
+// [sealedVersion] is not touched.
 const tokensVersion = 1
 
-// tokensFile is the file as it is written.
+// tokensFile is the JSON of a plain token file.
 type tokensFile struct {
 	Version       int       `json:"version"`
-	Domain        string    `json:"domain"` // for a person who looks into the file
+	Domain        string    `json:"domain"` // not read; for a person who looks into the file
 	ClientID      string    `json:"clientId"`
 	Subject       string    `json:"subject"`
 	AccessToken   string    `json:"accessToken"`
@@ -77,13 +77,17 @@ type tokensFile struct {
 	ExpiresAt     time.Time `json:"expiresAt"`
 	RefreshSentAt time.Time `json:"refreshSentAt,omitzero"`
 	RetryAt       time.Time `json:"retryAt,omitzero"`
-	SavedAt       time.Time `json:"savedAt,omitzero"` // a version before there were such wrote none
+	SavedAt       time.Time `json:"savedAt,omitzero"` // missing in files of early releases
 	Endpoints     Endpoints `json:"endpoints"`
 }
 
-// Load reads the saved tokens; without a file they are empty. A file that is
-// damaged, written by a newer version, a link, or another user's is a problem of kind
-// Store, and stays as it is.
+// Load reads the saved tokens; without a file they are empty. If a draft is newer than the
+// file, Load returns the draft's tokens.
+//
+// Its error is a problem: of kind Store if the file is damaged, was written by a newer
+// version, is a link, belongs to another user or cannot be read, or if the keyring cannot be
+// used; of kind LoginRequired if the keyring has lost its key. [Damaged], [Newer], [KeyLost]
+// and [KeyringFault] tell these apart. The file is not changed.
 func (f *File) Load() (Tokens, Stamp, error) {
 	stamp := f.Stamp()
 	if why := notOurs(f.path); why != "" {
@@ -116,8 +120,8 @@ func (f *File) Load() (Tokens, Stamp, error) {
 	return tokens, stamp, nil
 }
 
-// draftAfter returns tokens that were saved after the given ones and not put in place,
-// because their process was killed or the file could not be replaced.
+// draftAfter returns the newest tokens in a draft that are newer than t. A draft remains if
+// its process was killed before renaming it, or if the file could not be replaced.
 func (f *File) draftAfter(t Tokens) (newest Tokens, there bool) {
 	newest = t
 	for _, path := range store.Drafts(f.path) {
@@ -132,8 +136,8 @@ func (f *File) draftAfter(t Tokens) (newest Tokens, there bool) {
 	return newest, there
 }
 
-// notOurs says in a few words why the file may be somebody else's, or is "". A sign-in
-// puts a new file in its place.
+// notOurs returns a short reason why somebody else may have written the file, or "". A
+// sign-in replaces such a file.
 func notOurs(path string) string {
 	info, err := os.Lstat(path)
 	switch {
@@ -146,6 +150,7 @@ func notOurs(path string) string {
 	}
 }
 
+// describe returns the problem of an error of parse.
 func (f *File) describe(err error) *problem.Problem {
 	switch {
 	case errors.Is(err, errNewer):
@@ -165,22 +170,22 @@ func (f *File) describe(err error) *problem.Problem {
 		fmt.Sprintf("The saved tokens %s are damaged.", f.path), "Sign in again.").Because(err)
 }
 
-// Damaged reports whether err says that a token file has no meaning, so that a
-// new sign-in may replace it.
+// Damaged reports whether err means that a token file cannot be parsed or decrypted. A new
+// sign-in may replace the file.
 func Damaged(err error) bool { return errors.Is(err, errDamaged) }
 
-// KeyLost reports whether err says that the key of an encrypted token file is gone, so
-// that a new sign-in may replace it.
+// KeyLost reports whether err means that the keyring no longer holds the key of an encrypted
+// token file. A new sign-in may replace the file.
 func KeyLost(err error) bool { return errors.Is(err, errNoKey) }
 
-// Newer reports whether err says that a newer version wrote a token file, which
-// is then left alone.
+// Newer reports whether err means that a newer version wrote the token file. Such a file must
+// not be replaced.
 func Newer(err error) bool { return errors.Is(err, errNewer) }
 
-// parse reads the text of a token file, and the name of the key that it is encrypted
-// with, or "". Its errors carry none of it.
+// parse parses a token file. keyName is the name of the key that it is encrypted with, or
+// "". The errors quote nothing of the text.
 func (f *File) parse(text []byte) (tokens Tokens, keyName string, err error) {
-	if tokens, err = parseTokens(text); err == nil { // nearly always
+	if tokens, err = parseTokens(text); err == nil { // a plain file, which is the usual case
 		return tokens, "", nil
 	}
 	var head struct {
@@ -204,7 +209,7 @@ func (f *File) parse(text []byte) (tokens Tokens, keyName string, err error) {
 	return tokens, head.Key, err
 }
 
-// parseTokens reads the tokens themselves.
+// parseTokens parses a plain token file.
 func parseTokens(text []byte) (Tokens, error) {
 	var file tokensFile
 	if json.Unmarshal(text, &file) != nil || file.Version != tokensVersion {
@@ -215,7 +220,7 @@ func parseTokens(text []byte) (Tokens, error) {
 		return Tokens{}, fmt.Errorf("%w: no access token with an expiry", errDamaged)
 	}
 	for _, one := range []time.Time{file.IssuedAt, file.ExpiresAt, file.RefreshSentAt, file.RetryAt, file.SavedAt} {
-		if one.UTC().Year() > 9998 { // RFC 3339 has no later year to write again
+		if one.UTC().Year() > 9998 { // in another time zone it may be 10000, which RFC 3339 cannot express
 			return Tokens{}, fmt.Errorf("%w: a time of the year %d", errDamaged, one.Year())
 		}
 	}
@@ -238,14 +243,14 @@ func parseTokens(text []byte) (Tokens, error) {
 	return tokens, nil
 }
 
-// TryLock takes the lock that keeps every other process from changing the file,
-// or reports that another one has it. The lock is a file of its own, because
-// Windows cannot replace a locked one, and is never removed, because two
-// processes could then hold two different ones. It ends with the process, and
-// with the returned unlock.
+// TryLock takes the lock that a process must hold to change the file. ok is false if another
+// process holds it. The lock ends when unlock is called or the process ends.
 //
-// Its error is a problem of kind Store: there is no lock to be had here, for
-// instance below a read-only home.
+// The lock is a separate file, because Windows cannot replace a locked one. It is never
+// removed, because two processes could then each lock a different file.
+//
+// If locks are unavailable, for example under a read-only home, the error is a problem of
+// kind Store.
 func (f *File) TryLock() (unlock func(), ok bool, err error) {
 	release, ok, err := store.TryLock(strings.TrimSuffix(f.path, ".json") + ".lock")
 	if !ok {
@@ -258,8 +263,8 @@ func (f *File) TryLock() (unlock func(), ok bool, err error) {
 	}, true, nil
 }
 
-// Save writes the tokens, in the form that the configuration wants. Its error is a
-// problem of kind Store.
+// Save writes the tokens, plain or encrypted as the configuration asks. The caller holds the
+// lock. Its error is a problem of kind Store.
 func (f *File) Save(t Tokens) (Stamp, error) {
 	room, err := f.reserve(0)
 	if err != nil {
@@ -269,21 +274,21 @@ func (f *File) Save(t Tokens) (Stamp, error) {
 	return room.Save(t)
 }
 
-// Room is the certainty that tokens can be saved: their space on the disk, and the key
-// that they are encrypted with.
+// A Room is what one save needs, reserved beforehand: space on the disk, and the encryption
+// key. Call Release after use.
 type Room struct {
 	file   *File
 	draft  *store.Draft
 	before string     // name of the present file's key, or ""
-	key    sealingKey // empty where the file is plain
+	key    sealingKey // zero if the file will be plain
 }
 
-// smallestRoom is the least that is reserved, in bytes.
+// smallestRoom is the least space that is reserved, in bytes.
 const smallestRoom = 16 << 10
 
-// Reserve makes certain that tokens can be saved that are up to twice as long as the
-// present ones: their space is written and synced, and the keyring has answered. A
-// one-time refresh token is not sent without. Its error is a problem of kind Store.
+// Reserve makes certain that a following [Room.Save] succeeds, before a one-time refresh
+// token is sent: it writes and syncs a draft of twice the size of the present file (at least
+// 16 KiB), and gets the key from the keyring. Its error is a problem of kind Store.
 func (f *File) Reserve() (*Room, error) {
 	size := int64(smallestRoom)
 	if info, err := os.Stat(f.path); err == nil {
@@ -319,7 +324,7 @@ func (f *File) cannotSave(err error) *problem.Problem {
 		"Make room on the disk, and the directory writable by you.").Because(err)
 }
 
-// Release gives back what was not used.
+// Release removes the draft and a new key if they were not used. It may be called after Save.
 func (r *Room) Release() {
 	if r.draft != nil {
 		r.draft.Discard()
@@ -330,10 +335,12 @@ func (r *Room) Release() {
 	}
 }
 
-// Save writes the tokens, so that a crash at any moment leaves the old file or the new
-// one, whole: a new key is in the keyring before a file needs it, and an old one until
-// no file does. Tokens that are on the disk and could not be put in place stay where
-// [File.Load] finds them; that is no error. Its error is a problem of kind Store.
+// Save writes the tokens. A crash at any moment leaves either the old file or the new one,
+// complete: a new key is in the keyring before a file is encrypted with it, and an old key is
+// removed after its file was replaced.
+//
+// If the draft is on the disk but cannot be renamed, it stays, and [File.Load] finds it; that
+// is not an error. Otherwise the error is a problem of kind Store.
 func (r *Room) Save(t Tokens) (Stamp, error) {
 	f := r.file
 	t.SavedAt = time.Now()
@@ -365,13 +372,14 @@ func (r *Room) Save(t Tokens) (Stamp, error) {
 	r.key.new = false
 	f.removeOldDrafts()
 	if r.before != "" && r.key.name == "" {
-		_ = keys.remove(r.before) // it opens nothing any more
+		_ = keys.remove(r.before) // no file is encrypted with it any longer
 	}
 	return f.Stamp(), nil
 }
 
-// removeOldDrafts removes the drafts that hold tokens: those that were saved since come
-// after them. Without the lock, another process may be putting a young one in place.
+// removeOldDrafts removes the drafts that hold tokens, because newer tokens have just been
+// saved. Without the lock it keeps drafts younger than a minute: another process may be about
+// to rename one.
 func (f *File) removeOldDrafts() {
 	for _, path := range store.Drafts(f.path) {
 		info, err := os.Stat(path)
@@ -386,7 +394,7 @@ func (f *File) removeOldDrafts() {
 	}
 }
 
-// format is the text of a plain token file.
+// format returns the text of a plain token file.
 func (f *File) format(t Tokens) ([]byte, error) {
 	return json.MarshalIndent(tokensFile{
 		Version:      tokensVersion,
@@ -406,8 +414,8 @@ func (f *File) format(t Tokens) ([]byte, error) {
 	}, "", "  ")
 }
 
-// CheckWritable reports whether tokens can be saved, and leaves nothing behind. Its
-// error is a problem of kind Store.
+// CheckWritable returns nil if tokens can be saved. It leaves nothing behind. Its error is a
+// problem of kind Store.
 func (f *File) CheckWritable() error {
 	const hint = "Name a directory that you can write to in XDG_STATE_HOME. Until then a session lives in memory alone: sign in with /connect inside of OpenCode."
 	if f.path == "" {
@@ -420,8 +428,9 @@ func (f *File) CheckWritable() error {
 	return err
 }
 
-// Erase removes the file, what a killed process left of it, and the key that it was
-// encrypted with. Its error is a problem of kind Store.
+// Erase removes the file, its drafts, and then the key that it was encrypted with. The caller
+// holds the lock. Its error is a problem of kind Store. If it is a [KeyringFault], only the
+// key could not be removed.
 func (f *File) Erase() error {
 	keyName := f.keyName()
 	store.RemoveDrafts(f.path)
@@ -443,8 +452,9 @@ func (f *File) Erase() error {
 	return nil
 }
 
-// Secrets are the secrets of all saved sessions, with their access tokens or without.
-// What cannot be read is left out.
+// Secrets returns the secrets of all saved sessions: refresh tokens, keys that this process
+// has read, and access tokens unless withoutAccess is set. Files that cannot be read are left
+// out.
 func Secrets(p store.Places, withoutAccess bool) (secrets []secret.Text) {
 	files, _ := filepath.Glob(filepath.Join(p.StateDir, "*.json"))
 	for _, path := range files {

@@ -34,7 +34,8 @@ func testFile(t testing.TB) *File {
 	return Open(storetest.Places(t), config.Config{DomainURL: "https://idcs", ClientID: "c", Scope: "a b", AuthMethod: config.MobileApp})
 }
 
-// TestADirectoryThatIsGoneIsNoSignOut, as a home on a server that cannot be reached.
+// TestADirectoryThatIsGoneIsNoSignOut: a missing state directory, as when the home is on a
+// server that cannot be reached, does not count as a sign-out.
 func TestADirectoryThatIsGoneIsNoSignOut(t *testing.T) {
 	f := testFile(t)
 	saved, err := f.Save(testTokens())
@@ -122,9 +123,9 @@ func TestTokensAreTheOwnersOnly(t *testing.T) {
 	}
 }
 
-// TestTokensThatWereNotPutInPlace: a process that is killed between writing its tokens
-// and putting them in place, or cannot put them there, does not lose them, whatever
-// differs from the tokens before.
+// TestTokensThatWereNotPutInPlace: tokens in a draft are found if the process was killed
+// before it renamed the draft, or could not rename it. Each row differs from the present
+// file in another way.
 func TestTokensThatWereNotPutInPlace(t *testing.T) {
 	const anHour = time.Hour
 	for name, test := range map[string]struct {
@@ -205,7 +206,8 @@ func withoutLine(text, word string) string {
 	return strings.Join(slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, word) }), "\n")
 }
 
-// TestTokensThatCannotBePutInPlace stay beside the file, and are found.
+// TestTokensThatCannotBePutInPlace: if the draft cannot be renamed, Save leaves it, and Load
+// finds it.
 func TestTokensThatCannotBePutInPlace(t *testing.T) {
 	f, fresh := testFile(t), testTokens()
 	if _, err := f.Save(testTokens()); err != nil {
@@ -237,8 +239,8 @@ func TestTokensThatCannotBePutInPlace(t *testing.T) {
 	}
 }
 
-// TestManyWritersWithoutALock: a reader never sees anything but whole tokens, although
-// nothing keeps the writers apart.
+// TestManyWritersWithoutALock: a reader always sees complete tokens, even if several
+// processes write without the lock.
 func TestManyWritersWithoutALock(t *testing.T) {
 	f := testFile(t)
 	if _, err := f.Save(testTokens()); err != nil {
@@ -270,8 +272,7 @@ func TestManyWritersWithoutALock(t *testing.T) {
 	}
 }
 
-// TestReserveMakesRoom: there is a file of the size that is needed before anything is
-// sent, and nothing is left of it where it was not needed.
+// TestReserveMakesRoom: Reserve writes a draft of the size needed, and Release removes it.
 func TestReserveMakesRoom(t *testing.T) {
 	f := testFile(t)
 	large := testTokens()
@@ -376,7 +377,7 @@ func TestWhatMakesASession(t *testing.T) {
 	p := storetest.Places(t)
 	base := config.Config{DomainURL: "https://idcs", ClientID: "c", Scope: "a b", AuthMethod: config.MobileApp}
 	path := Open(p, base).Path()
-	// Whoever is signed in stays so: the name is that of the first version.
+	// The file's name must not change between releases, or people would be signed out.
 	if want := "1f3150b06b107af5dc0687461ef48a36c44ca45845576a0aa6d65ab20291dd02.json"; filepath.Base(path) != want {
 		t.Errorf("the session is kept in %s, want %s", filepath.Base(path), want)
 	}
@@ -406,7 +407,7 @@ func TestWhatMakesASession(t *testing.T) {
 	}
 }
 
-// Saved tokens that somebody else may have put there are not used, and stay.
+// A token file that somebody else may have written is not used and not changed.
 func TestSavedTokensAreOnlyOurOwn(t *testing.T) {
 	p := storetest.Places(t)
 	f := Open(p, config.Config{DomainURL: "https://idcs-0123.identity.oraclecloud.com"})
