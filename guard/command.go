@@ -16,9 +16,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// denyShell judges the text of a shell command run in a directory, as far as a text
-// can tell: the paths that it names, with quotes, variables, wildcards and cd as the
-// shell understands them. A text that cannot be judged is denied.
+// denyShell judges a shell command that will run in a directory, without running it: it finds
+// the paths in the text, and understands quotes, variables, wildcards and cd like the shell.
+// A text that cannot be judged is denied.
 func (g *Guard) denyShell(text, directory string) string {
 	if g.windows {
 		return g.denyWindows(text, directory, 0)
@@ -31,7 +31,7 @@ func (g *Guard) denyShell(text, directory string) string {
 	return reason
 }
 
-// judgeShell judges the text of a POSIX shell. Its error says why it cannot.
+// judgeShell judges a text for a POSIX shell. Its error says why the text cannot be judged.
 func (g *Guard) judgeShell(text, directory string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
 	feeds := strings.Contains(text, "xargs") || strings.Contains(text, "read ") || strings.Contains(text, "parallel")
 	named := strings.Contains(strings.ToLower(text), "oci-oidc-helper") || strings.Contains(text, "OCI_OIDC_HELPER")
@@ -41,7 +41,7 @@ func (g *Guard) judgeShell(text, directory string, lookup func(string) (string, 
 	}.POSIX(text)
 }
 
-// denyNested judges a text inside of a command that may be code of a shell.
+// denyNested judges an argument that may be code, for a shell or in another language.
 func (g *Guard) denyNested(text string, c shell.Command, nesting int) string {
 	switch {
 	case nesting > 2:
@@ -57,9 +57,9 @@ func (g *Guard) denyNested(text string, c shell.Command, nesting int) string {
 	return g.denyCode(text, c.Directory)
 }
 
-// denyWindows judges a text for PowerShell, cmd or Git Bash. Which of them runs it is not
-// known, so it must pass as each. It is judged by words and paths: a text that no shell
-// understands is still judged so.
+// denyWindows judges a text for PowerShell, cmd or Git Bash. It is not known which of them
+// runs the text, so the text is denied if it is denied for any of them. Texts that cannot be
+// parsed are judged by the words and paths in them.
 func (g *Guard) denyWindows(text, directory string, nesting int) string {
 	if len(text) > shell.MaxText || nesting > 4 {
 		return "opencode-oci-oidc cannot judge this command: it is too long, or its parts are nested too deep. Put long texts into files with the tool write."
@@ -87,8 +87,8 @@ func (g *Guard) denyWindows(text, directory string, nesting int) string {
 	return ""
 }
 
-// windowsVariable is one of the environment or of the shell. The usual folders are known
-// wherever this runs.
+// windowsVariable returns a variable of the environment or the shell. Those for the home and
+// its folders have a value even if the environment does not, as on other platforms.
 func (g *Guard) windowsVariable(name, directory string) (string, bool) {
 	home := shell.Slashed(g.places.Home)
 	switch strings.ToLower(name) {
@@ -113,8 +113,8 @@ func (g *Guard) windowsVariable(name, directory string) (string, bool) {
 	return "", false
 }
 
-// variable is one of the environment, which the shell shares with the helper but
-// for what OpenCode adds.
+// variable returns an environment variable. The shell has the same environment as the helper,
+// except for what OpenCode adds.
 func (g *Guard) variable(name string) (string, bool) {
 	if name == "HOME" && g.places.Home != "" {
 		return g.places.Home, true
@@ -125,7 +125,7 @@ func (g *Guard) variable(name string) (string, bool) {
 	return os.LookupEnv(name)
 }
 
-// readers only read the files that they name.
+// readers are commands that only read the files in their arguments.
 var readers = []string{
 	"cat", "head", "tail", "less", "more", "bat", "grep", "egrep", "fgrep", "rg", "wc", "ls", "stat", "file", "diff", "jq", "test", "[", "[[",
 	"find", "sort", "uniq", "cut", "nl", "echo", "printf", "realpath", "readlink", "basename", "dirname", "cd", "pushd", "git", "oci-oidc-helper", "for",
@@ -133,7 +133,7 @@ var readers = []string{
 	"sl", "set-location", "chdir", "push-location", "write-host", "write-output", "get-filehash", "fc", "join-path", "split-path",
 }
 
-// interpreters run code that is given in a word or in a here-document.
+// interpreters are commands that run code from an argument or a here-document.
 var interpreters = []string{
 	"sh", "bash", "dash", "zsh", "ksh", "fish", "eval", "alias", "trap", "env", "time", "timeout", "sudo", "su", "ssh", "watch", "find", "xargs", "parallel", "python", "node", "nodejs", "bun", "deno",
 	"perl", "ruby", "php", "lua", "awk", "gawk", "mawk", "sed", "tclsh", "osascript", "powershell", "pwsh", "cmd", "iex", "invoke-expression", "start-process", "saps", "invoke-command", "icm", "wsl", "forfiles", "script", "expect", "vim", "vi",
@@ -144,8 +144,9 @@ func interprets(name string) bool {
 	return slices.Contains(interpreters, strings.TrimRight(name, "0123456789."))
 }
 
-// denyCommand judges one command. feeds says that the output of one may be names for
-// another, named that the text names oci-oidc-helper.
+// denyCommand judges one command of a text. feeds reports whether the text passes the output
+// of one command as file names to another (xargs, for example), named whether the text
+// contains the name oci-oidc-helper.
 func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) string {
 	name, args := shell.ProgramOf(c.Words)
 	if reason := g.denyWords(c, name); reason != "" {
@@ -201,8 +202,8 @@ func (g *Guard) denyWords(c shell.Command, name string) string {
 	return ""
 }
 
-// denyFed judges what xargs is given: each word of it takes the place of its {}, or
-// follows its command.
+// denyFed judges the commands that xargs would run: each word of its input replaces {} in its
+// arguments, or follows them.
 func (g *Guard) denyFed(c shell.Command, name string) string {
 	at := slices.IndexFunc(c.Words, func(word string) bool { return shell.BaseName(word) == "xargs" })
 	if at < 0 {
@@ -232,7 +233,7 @@ func (g *Guard) denyFed(c shell.Command, name string) string {
 	return ""
 }
 
-// pathsIn returns the parts of a word that may be paths: all of it, and what follows
+// pathsIn returns the parts of a word that may be paths: the whole word, and the parts after
 // = @ : , or a short option.
 func pathsIn(word string) []string {
 	if strings.HasPrefix(word, "--exclude") {
@@ -252,7 +253,7 @@ func pathsIn(word string) []string {
 	return slices.DeleteFunc(parts, func(part string) bool { return strings.Trim(part, shell.Unknown) == "" })
 }
 
-// denyShellPath judges a path that may have wildcards in it, or parts that are shell.Unknown.
+// denyShellPath judges a path that may contain wildcards or [shell.Unknown].
 func (g *Guard) denyShellPath(name, directory string) string {
 	if !g.windows {
 		name = strings.TrimPrefix(name, "//") // of file://
@@ -271,7 +272,7 @@ func (g *Guard) denyShellPath(name, directory string) string {
 	if !strings.ContainsAny(full, "*?["+shell.Unknown) {
 		return g.denyPath(full, false)
 	}
-	if innards().MatchString(shell.Slashed(strings.ReplaceAll(full, shell.Unknown, "*"))) {
+	if processFiles().MatchString(shell.Slashed(strings.ReplaceAll(full, shell.Unknown, "*"))) {
 		return reasonFor(strings.ReplaceAll(name, shell.Unknown, "…"))
 	}
 	parts := strings.Split(shell.Slashed(g.resolvePattern(full)), "/")
@@ -290,13 +291,15 @@ func (g *Guard) denyShellPath(name, directory string) string {
 	return ""
 }
 
+// cannotTell is the reason for denying a path whose unknown part may make it a kept path.
 func cannotTell(name, kept string) string {
 	return fmt.Sprintf("opencode-oci-oidc cannot tell whether %s is %s, which may hold a secret. Write the path out.",
 		strings.ReplaceAll(name, shell.Unknown, "…"), kept)
 }
 
-// endsWhereBegins reports whether a path's last names are the first ones of another: in
-// $x/.secrets/other, nobody knows what is before .secrets.
+// endsWhereBegins reports whether the last names of path are the first names of other. It is
+// for a path that begins with an unknown variable: $x/.secrets/other may be below
+// /home/maria/.secrets, because path ends and other begins with .secrets.
 func endsWhereBegins(path, other string) bool {
 	names, others := strings.Split(path, "/"), strings.Split(other, "/")
 	for n := 1; n <= min(len(names), len(others)); n++ {
@@ -307,8 +310,8 @@ func endsWhereBegins(path, other string) bool {
 	return false
 }
 
-// wildcards returns what reports whether a path matches a shell's pattern. In a POSIX
-// shell, a wildcard does not match a leading dot; what is shell.Unknown may be one.
+// wildcards returns a function that reports whether a path matches a shell pattern. As in a
+// POSIX shell, a wildcard does not match a leading dot; [shell.Unknown] does.
 func (g *Guard) wildcards(text string) func(path string) bool {
 	mode := pattern.Filenames | pattern.EntireString | pattern.NoGlobCase
 	if g.windows {
@@ -325,8 +328,8 @@ func (g *Guard) wildcards(text string) func(path string) bool {
 	return matcher.MatchString
 }
 
-// denyCode judges code in some language by what in it looks like a path, and by the
-// ends of the kept paths.
+// denyCode judges code in an unknown language. It looks for words that may be paths, and for
+// the last two names of each kept path.
 func (g *Guard) denyCode(code, directory string) string {
 	lower := strings.ToLower(shell.Slashed(code))
 	for _, kept := range g.kept {
@@ -351,8 +354,8 @@ func (g *Guard) denyCode(code, directory string) string {
 	return ""
 }
 
-// personsCommands of oci-oidc-helper print a token, or change what only a person
-// should. status, doctor, config, logs and version are for agents, too.
+// personsCommands are the commands of oci-oidc-helper that print a token or change what only
+// a person should change. Agents may run status, doctor, config, logs and version.
 var personsCommands = []string{"token", "refresh", "connect", "logout", "init", "trust", "untrust", "gateway", "--stdio"}
 
 // denyHelper judges a command that runs oci-oidc-helper.
@@ -382,13 +385,14 @@ func (g *Guard) denyHelper(c shell.Command, named bool) string {
 	return ""
 }
 
-// isOurselves reports whether a word is a path of this program.
+// isOurselves reports whether a word is the absolute path of this program.
 func isOurselves(word string) bool {
 	own, err := os.Executable()
 	return err == nil && filepath.IsAbs(word) && store.SamePath(word, own)
 }
 
-// denyRecursion judges programs that read all that is in a directory.
+// denyRecursion judges programs that read all files in a directory, such as grep -r or tar.
+// feeds is as in denyCommand.
 func (g *Guard) denyRecursion(name string, args []string, directory string, feeds bool) string {
 	has := func(short string, long ...string) bool {
 		return slices.ContainsFunc(args, func(arg string) bool {
@@ -420,7 +424,7 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 	if !descends {
 		return ""
 	}
-	var names, leftOut []string // what limits it
+	var names, leftOut []string // patterns of the options that include and exclude files
 	for i, arg := range args {
 		option, value, glued := strings.Cut(arg, "=")
 		if !glued && i+1 < len(args) {
@@ -448,7 +452,7 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 			from = append(from, path)
 		}
 	}
-	if here && !slices.ContainsFunc(from, isDirectory) { // on Windows, what a program searches for may stand in from
+	if here && !slices.ContainsFunc(from, isDirectory) { // on Windows, from may also have the text to search for
 		from = append(from, directory)
 	}
 	matches := func(patterns []string, file string) bool {

@@ -9,8 +9,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard/shell"
 )
 
-// What a shell makes of a text is known as far as the text tells, also where the path is
-// put together in roundabout ways; what nobody can tell is denied with a reason.
+// TestGuardUnderstandsTheShell: a path is recognised even if the command builds it from
+// variables, substitutions and patterns. A path that only a running shell knows is denied.
 func TestGuardUnderstandsTheShell(t *testing.T) {
 	forPOSIX(t)
 	p, project := guarded(t)
@@ -78,7 +78,7 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 	}
 }
 
-// A denial of what cannot be judged says why, and what to do.
+// If a command cannot be judged, the reason says why, and what to do.
 func TestGuardSaysWhyItCannotJudge(t *testing.T) {
 	forPOSIX(t)
 	p, project := guarded(t)
@@ -94,7 +94,8 @@ func TestGuardSaysWhyItCannotJudge(t *testing.T) {
 	}
 }
 
-// onWindows is a guard as it is on Windows. It judges texts, so it does so everywhere.
+// onWindows returns a guard for Windows. It works on every platform, because it judges texts
+// and does not need the disk.
 func onWindows() *Guard {
 	g := &Guard{windows: true, directory: "C:/Users/Maria/project"}
 	g.places.Home = "C:/Users/Maria"
@@ -184,8 +185,8 @@ func TestGuardOfWindowsPaths(t *testing.T) {
 	}
 }
 
-// Whatever a text for Windows is, it is judged, and a path that stands in it by itself is
-// seen.
+// FuzzGuardWindows: no text causes a panic, and after a text without quotes or variables, a
+// command that opens a secret is denied.
 func FuzzGuardWindows(f *testing.F) {
 	for _, text := range []string{`type %A%`, `gc "$(a 'b')"`, `$x = 'a' + "b"; & $x`, "a`b ^c", `for %f in (*) do (type %f)`, `"unclosed`, `${`, `%x:~1%`, `\\?\C:..\x::$DATA`} {
 		f.Add(text)

@@ -1,6 +1,6 @@
-// Package guard judges what an agent's tools may touch: it denies calls that would open
-// a file with a secret or print a token, and knows the secrets that the results of
-// calls are searched for.
+// Package guard keeps an agent's tools away from secrets: it denies tool calls that would
+// open a file with a secret or print a token, and lists the secrets that must be redacted
+// from the results of calls.
 package guard
 
 import (
@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// toolArgs are the arguments of OpenCode's tools that name files.
+// toolArgs are the arguments of OpenCode's tools that can name files.
 type toolArgs struct {
 	FilePath  string `json:"filePath"`
 	Path      string `json:"path"`
@@ -23,16 +23,17 @@ type toolArgs struct {
 	PatchText string `json:"patchText"`
 }
 
-// harmlessTools open no file that their arguments name.
+// harmlessTools are the tools that open no file, whatever their arguments.
 var harmlessTools = []string{
 	"task", "subagent", "skill", "todowrite", "todoread", "question", "webfetch", "websearch", "oci_oidc_status", "oci_oidc_refresh",
 }
 
-// Deny returns why a tool call may not go on, or "" when it may. It knows the tools of
-// OpenCode 1 and 2, which name the same arguments differently.
+// Deny returns the reason for denying a tool call, or "" to allow it. It knows the tools of
+// OpenCode 1 and 2, which have different names for the same arguments. Of any other tool it
+// judges every argument that may be a path or a command.
 func (g *Guard) Deny(tool string, args json.RawMessage) string {
 	var a toolArgs
-	// An argument of another type leaves the others readable.
+	// The error is ignored: Unmarshal reads the other arguments if one has a wrong type.
 	_ = json.Unmarshal(args, &a)
 	switch tool {
 	case "read", "lsp":
@@ -63,9 +64,9 @@ func (g *Guard) Deny(tool string, args json.RawMessage) string {
 	}
 }
 
-// DenyPermission returns why a permission of OpenCode 2 may not be given, or "" when it
-// may. OpenCode resolves links in the paths that it asks for, which the arguments of the
-// tool call hide.
+// DenyPermission returns the reason for denying a permission request of OpenCode 2, or "" to
+// allow it. Its resources are paths with links resolved, unlike the arguments of the tool
+// call.
 func (g *Guard) DenyPermission(action string, resources []string) string {
 	for _, resource := range resources {
 		var args toolArgs
@@ -75,7 +76,7 @@ func (g *Guard) DenyPermission(action string, resources []string) string {
 		case "shell":
 			args.Command = resource
 		default:
-			continue // a pattern or a name: the call itself says what it is about
+			continue // the resource is a pattern or a name; Deny judges the tool call itself
 		}
 		text, _ := json.Marshal(args)
 		if reason := g.Deny(action, text); reason != "" {
@@ -85,7 +86,7 @@ func (g *Guard) DenyPermission(action string, resources []string) string {
 	return ""
 }
 
-// denyUnknown judges the arguments of a tool that is not OpenCode's own: whatever
+// denyUnknown judges the arguments of a tool that is not OpenCode's own: every string that
 // may be a path or a command.
 func (g *Guard) denyUnknown(key string, value any) string {
 	switch value := value.(type) {
@@ -115,7 +116,7 @@ func (g *Guard) denyUnknown(key string, value any) string {
 	return ""
 }
 
-// denyPatch judges the files that a patch names, in OpenCode's form or diff's.
+// denyPatch judges the files in a patch, in OpenCode's format or that of diff.
 func (g *Guard) denyPatch(text string) string {
 	for _, match := range patchedFile().FindAllStringSubmatch(text, -1) {
 		name := strings.TrimSpace(match[1])

@@ -13,7 +13,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
-// guarded is a home with secrets of every kind, and a project without.
+// guarded makes a home with secrets of every kind, and a project without any.
 func guarded(t *testing.T) (p store.Places, project string) {
 	t.Helper()
 	p = storetest.Places(t)
@@ -41,14 +41,15 @@ func guarded(t *testing.T) (p store.Places, project string) {
 	return p, project
 }
 
-// linked reports whether the links of a guarded project lead anywhere: wine makes some of
-// nothing.
+// linked reports whether the symbolic links of a guarded project work: wine creates some that
+// do not.
 func linked(project string) bool {
 	_, err := os.Stat(filepath.Join(project, "link", "other"))
 	return err == nil
 }
 
-// absent reports whether a path leads through what is not here: a link under wine, or /proc.
+// absent reports whether a path needs something that this system does not have: a symbolic
+// link under wine, or /proc.
 func absent(path, project string) bool {
 	return runtime.GOOS == "windows" && strings.Contains(path, "/proc/") ||
 		!linked(project) && (strings.Contains(path, "link/") || strings.Contains(path, "dangling"))
@@ -92,7 +93,7 @@ func TestGuardOfPaths(t *testing.T) {
 		{"read", toolArgs{FilePath: "/proc/cpuinfo"}, false},
 		{"read", toolArgs{FilePath: "/proc/self/status"}, false},
 		{"read", toolArgs{FilePath: own}, false}, // holds no secret
-		{"edit", toolArgs{FilePath: own}, true},  // but is believed
+		{"edit", toolArgs{FilePath: own}, true},  // takes effect without confirmation
 		{"read", toolArgs{FilePath: p.LogFile}, false},
 		{"write", toolArgs{FilePath: p.LogFile}, true},
 		{"read", toolArgs{FilePath: config.Name}, false}, // names the secret's file, holds none
@@ -191,7 +192,7 @@ func TestGuardOfCommands(t *testing.T) {
 		"sh -c 'oci-oidc-helper token'",
 		"sed -i s/a/b/ " + filepath.Join(p.ConfigDirs[0], config.Name), "echo {} > " + filepath.Join(p.ConfigDirs[0], config.Name),
 		"rm ~/oci-oidc-debug.log", "cat ~/.local/share/opencode/auth.json",
-		"cat '~/.secrets/other", // what is no command is judged as text
+		"cat '~/.secrets/other", // a syntax error: judged as text
 	} {
 		if deny(g, "bash", toolArgs{Command: command}) == "" {
 			t.Errorf("let through: %s", command)
@@ -331,7 +332,8 @@ func TestGuardNamesWhatItKeepsAndWhatToDo(t *testing.T) {
 	}
 }
 
-// Whatever a command is, it is judged, and a path that stands in it by itself is seen.
+// FuzzGuardShell: no text causes a panic, and after a text without quotes or variables, a
+// command that opens a secret is denied.
 func FuzzGuardShell(f *testing.F) {
 	for _, text := range []string{"cat a", "echo \"$(a `b` ${c:-d})\"", "a <<E\n$(b)\nE\n", "$'\\x41' 'x", "((((", "${", "{a,{b,c}}{d,e}", "a=b;cd $a;<(c)"} {
 		f.Add(text)
@@ -357,8 +359,8 @@ func BenchmarkGuard(b *testing.B) {
 	}
 }
 
-// TestGuardOfOpenCode2: version 2 has the same tools under other names, with other names
-// of their arguments, and asks for permissions with the paths alone.
+// TestGuardOfOpenCode2: version 2 has the same tools as version 1, with other names for the
+// tools and their arguments. Its permission requests contain only paths or commands.
 func TestGuardOfOpenCode2(t *testing.T) {
 	p, project := guarded(t)
 	g := New(p, project)

@@ -18,23 +18,24 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// A Guard keeps an agent's tools away from what is [Protected]. It prevents
-// mistakes; a shell that runs as the same user can always find another way.
+// A Guard denies tool calls that would touch [Protected] files. It prevents mistakes, not
+// attacks: a shell that runs as the same user can always find another way.
 type Guard struct {
 	places    store.Places
-	directory string
-	kept      []place // trees and files: nothing at or below them may be opened
-	inside    []place // the files that there are at or below kept
-	readOnly  []place
-	allowed   bool // oci-oidc-helper token
-	windows   bool // commands are for cmd or PowerShell, and paths have drives
+	directory string  // of the project; relative paths are relative to it
+	kept      []place // directories and files at or below which nothing may be opened
+	inside    []place // the existing files at or below kept, at most maxInside
+	readOnly  []place // files that may be read but not changed
+	allowed   bool    // agents may run oci-oidc-helper token and refresh
+	windows   bool    // commands are for cmd or PowerShell, and paths may have drives
 }
 
-// maxInside bounds how many files of the kept trees are looked at.
+// maxInside is the number of files in kept directories that are recognised through a hard
+// link or found by a search.
 const maxInside = 1000
 
-// New returns the guard for a project directory. Its rules are read from
-// the disk as it is now.
+// New returns the guard for a project directory. It reads the configuration and lists the
+// protected files once; files that appear later are protected by their paths only.
 func New(p store.Places, directory string) *Guard {
 	protected := ProtectedIn(p, directory)
 	c, err := config.Load(p, directory)
@@ -60,13 +61,13 @@ func New(p store.Places, directory string) *Guard {
 	return g
 }
 
-// denyPath judges an absolute path that a tool opens.
+// denyPath judges an absolute path that a tool opens. write says that the tool may change it.
 func (g *Guard) denyPath(path string, write bool) string {
-	if innards().MatchString(filepath.ToSlash(path)) {
+	if processFiles().MatchString(filepath.ToSlash(path)) {
 		return reasonFor(path)
 	}
 	opened := placeOf(path)
-	if innards().MatchString(filepath.ToSlash(opened.path)) {
+	if processFiles().MatchString(filepath.ToSlash(opened.path)) {
 		return reasonFor(path)
 	}
 	for _, parent := range opened.parents() {
@@ -76,7 +77,7 @@ func (g *Guard) denyPath(path string, write bool) string {
 			}
 		}
 	}
-	// A hard link has no way back to the other name.
+	// A hard link to a kept file has another path, so compare the files themselves.
 	for _, file := range g.inside {
 		if opened.is(file) {
 			return reasonFor(file.path)
@@ -88,7 +89,7 @@ func (g *Guard) denyPath(path string, write bool) string {
 	return ""
 }
 
-// denyWrite judges a place that a tool changes.
+// denyWrite judges a file that a tool may change.
 func (g *Guard) denyWrite(changed place) string {
 	for _, file := range g.readOnly {
 		if changed.is(file) {
@@ -98,14 +99,14 @@ func (g *Guard) denyWrite(changed place) string {
 	return ""
 }
 
-// innards are what Linux shows of a process: its environment, memory, open files,
-// and its view of the disk. The process may be named by anything.
-var innards = sync.OnceValue(func() *regexp.Regexp {
+// processFiles matches the files below /proc that reveal a process's environment, memory, open
+// files and view of the disk. Any name is taken for the process: a number, self, or other.
+var processFiles = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^/proc/[^/]+/(.*/)?(environ|mem|fd|root|cwd|map_files|auxv|syscall)(/|$)`)
 })
 
-// denyGlob judges a pattern of file names below a directory. What is found are names
-// alone, but who asks for those of the secrets wants to open them.
+// denyGlob judges a search for file names below a directory. A search returns names only, but
+// an agent that finds a file with a secret would try to open it next.
 func (g *Guard) denyGlob(pattern, from string) string {
 	pattern = g.absoluteIn(pattern, from)
 	if reason := g.denyPath(literalPrefix(pattern), false); reason != "" {
@@ -123,8 +124,8 @@ func (g *Guard) denyGlob(pattern, from string) string {
 	return ""
 }
 
-// denyGrep judges a directory whose files a tool reads, but only those whose names
-// match include, if there is one.
+// denyGrep judges a search in the files of a directory. If include is not "", only files
+// whose names match it are read.
 func (g *Guard) denyGrep(include, from string) string {
 	if reason := g.denyPath(from, false); reason != "" {
 		return reason
@@ -134,8 +135,8 @@ func (g *Guard) denyGrep(include, from string) string {
 	}, "include")
 }
 
-// denyDescent judges a directory whose files are all read, but for those that
-// reads does not hold for. The option is the one that limits them.
+// denyDescent judges a program that reads the files below a directory for which reads is
+// true. option is what can exclude files from it, for the hint.
 func (g *Guard) denyDescent(from string, reads func(file string) bool, option string) string {
 	root := placeOf(from)
 	for _, file := range g.inside {
@@ -146,9 +147,10 @@ func (g *Guard) denyDescent(from string, reads func(file string) bool, option st
 	return ""
 }
 
-// absolute returns the absolute path of what a tool is given.
+// absolute returns the absolute path of a tool's argument.
 func (g *Guard) absolute(name string) string { return g.absoluteIn(name, g.directory) }
 
+// absoluteIn returns the absolute path of a name that is relative to directory.
 func (g *Guard) absoluteIn(name, directory string) string {
 	if g.windows {
 		return windowsPath(name, directory, g.places.Home)
@@ -156,11 +158,12 @@ func (g *Guard) absoluteIn(name, directory string) string {
 	return g.places.Expand(strings.TrimPrefix(name, "file://"), directory)
 }
 
+// reasonFor is the reason for denying access to a protected path.
 func reasonFor(path string) string {
 	return fmt.Sprintf("opencode-oci-oidc keeps %s from agents, because it may hold a secret.", path)
 }
 
-// literalPrefix is the part of a glob pattern before its first wildcard.
+// literalPrefix returns the part of a glob pattern before its first wildcard.
 func literalPrefix(pattern string) string {
 	if i := strings.IndexAny(pattern, "*?[{"+shell.Unknown); i >= 0 {
 		pattern = pattern[:i]
@@ -168,8 +171,8 @@ func literalPrefix(pattern string) string {
 	return pattern
 }
 
-// resolvePattern follows the links of the directories that an absolute pattern names
-// before its first wildcard.
+// resolvePattern resolves the symbolic links in the part of an absolute pattern before its
+// first wildcard.
 func (g *Guard) resolvePattern(pattern string) string {
 	prefix := literalPrefix(pattern)
 	if len(prefix) == len(pattern) {
@@ -190,11 +193,11 @@ func matchName(pattern, name string) bool {
 	if i := strings.LastIndexByte(pattern, '/'); i >= 0 && !matched {
 		matched, _ = doublestar.Match(pattern[i+1:], strings.ToLower(name))
 	}
-	return matched || err != nil // what cannot be read may match
+	return matched || err != nil // a malformed pattern is taken to match
 }
 
-// matchPath reports whether a file is at or below what an absolute glob pattern
-// matches.
+// matchPath reports whether an absolute glob pattern matches the file or a directory above
+// it.
 func matchPath(pattern, file string) bool {
 	pattern = strings.TrimRight(shell.Slashed(strings.ToLower(pattern)), "/")
 	matched, err := doublestar.Match(pattern+"/**", shell.Slashed(strings.ToLower(file)))

@@ -8,10 +8,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// A place is a path that exists or not, its links resolved.
+// A place is a path with its symbolic links resolved. It need not exist.
 type place struct {
 	path string
-	info os.FileInfo // nil where there is nothing
+	info os.FileInfo // nil if nothing exists there
 }
 
 func placeOf(path string) place {
@@ -23,7 +23,7 @@ func placeOf(path string) place {
 	return place{path, info}
 }
 
-// parents returns the place and all directories that it is in, innermost first.
+// parents returns the place and all directories above it, innermost first.
 func (p place) parents() []place {
 	all := []place{p}
 	for dir := filepath.Dir(p.path); dir != all[len(all)-1].path; dir = filepath.Dir(dir) {
@@ -36,8 +36,8 @@ func (p place) parents() []place {
 	return all
 }
 
-// is reports whether two places are one, on a file system that may not tell cases
-// apart and may have several names for a file: where both exist, identity decides.
+// is reports whether two places may be the same file: their paths differ only in case, which
+// some file systems ignore, or both exist and are the same file under two names.
 func (p place) is(other place) bool {
 	return strings.EqualFold(p.path, other.path) || p.info != nil && other.info != nil && os.SameFile(p.info, other.info)
 }

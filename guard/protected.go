@@ -11,19 +11,20 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// Protected says what an agent's tools may not touch.
+// Protected lists what an agent's tools must not touch. All paths are absolute.
 type Protected struct {
 	Trees    []string // directories in which nothing may be opened
 	Files    []string // files that hold a secret
 	ReadOnly []string // files without a secret that an agent must not change
 }
 
-// ProtectedIn reads from the disk what is protected in a project directory.
+// ProtectedIn returns what is protected in a project directory, from the configurations that
+// are on the disk now.
 //
-// The person's own configuration is believed as it is, so that an agent that
-// changed it could send the session elsewhere; it may be read while it holds no
-// secret. A change of a project's configuration means nothing before the person
-// has confirmed it.
+// The person's own configuration takes effect without confirmation, so an agent that could
+// change it could send tokens to another server. It is read-only, or not readable at all if
+// it holds a secret. A project's configuration may be changed, because the person must
+// confirm the change before it takes effect.
 func ProtectedIn(p store.Places, directory string) Protected {
 	protected := Protected{ReadOnly: []string{p.LogFile}}
 	if p.StateDir != "" {
@@ -32,7 +33,7 @@ func ProtectedIn(p store.Places, directory string) Protected {
 	if p.Home != "" {
 		protected.Trees = append(protected.Trees, filepath.Join(p.Home, ".secrets"))
 	}
-	// OpenCode's own: keys of other providers, sessions at MCP servers.
+	// OpenCode's own secrets: the keys of other providers, and sessions at MCP servers.
 	for _, name := range []string{"auth.json", "mcp-auth.json"} {
 		protected.Files = append(protected.Files, filepath.Join(openCodeData(p), name))
 	}
@@ -53,7 +54,8 @@ func ProtectedIn(p store.Places, directory string) Protected {
 	return protected
 }
 
-// openCodeData is where OpenCode keeps its own credentials, on every platform.
+// openCodeData returns the directory of OpenCode's own credentials, the same on every
+// platform.
 func openCodeData(p store.Places) string {
 	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
 		return filepath.Join(dir, "opencode")
@@ -61,9 +63,10 @@ func openCodeData(p store.Places) string {
 	return filepath.Join(p.Home, ".local", "share", "opencode")
 }
 
-// Secrets are those that an agent may not have: of the configuration that holds in a
-// project directory, of the person's own, which holds again as soon as the project's is
-// gone, and of all saved sessions. What cannot be read is left out.
+// Secrets returns the secrets to redact from what an agent reads: those in the configuration
+// in effect in a project directory, those in the person's own configuration, which takes
+// effect if the project's is removed, and those of all saved sessions. Files that cannot be
+// read are left out.
 func Secrets(p store.Places, directory string) []secret.Text {
 	c, err := config.Load(p, directory)
 	secrets := c.Secrets()

@@ -9,8 +9,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard/shell"
 )
 
-// windowsPath is the absolute path, with slashes, that Windows or Git Bash make of a
-// name in a directory. It goes by the text alone.
+// windowsPath returns the absolute path, with slashes, that a name has in a directory, on
+// Windows or in Git Bash. It does not access the disk, so it works on every platform.
 func windowsPath(name, directory, home string) string {
 	name, directory, home = shell.Slashed(strings.Trim(name, `"`)), shell.Slashed(directory), shell.Slashed(home)
 	if rest, ok := cutFold(name, "file://"); ok {
@@ -40,7 +40,7 @@ func windowsPath(name, directory, home string) string {
 	case strings.HasPrefix(name, "//"):
 	case strings.HasPrefix(name, "/"):
 		name = drive + name
-	case hasDrive(name) && !strings.HasPrefix(name[2:], "/"): // in the drive's own directory
+	case hasDrive(name) && !strings.HasPrefix(name[2:], "/"): // C:name is relative to the current directory of drive C
 		if strings.EqualFold(name[:2], drive) {
 			name = directory + "/" + name[2:]
 		} else {
@@ -52,7 +52,7 @@ func windowsPath(name, directory, home string) string {
 	parts := strings.Split(path.Clean(name), "/")
 	for i, part := range parts {
 		if i > 0 || !hasDrive(part) {
-			part, _, _ = strings.Cut(part, ":") // another stream of the same file
+			part, _, _ = strings.Cut(part, ":") // name:stream is an alternate data stream of the same file
 		}
 		if strings.Trim(part, ".") != "" {
 			part = strings.TrimRight(part, ". ")

@@ -12,33 +12,33 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// A shell goes through the text of a POSIX shell, bash or zsh, in the order in which the
-// commands would run, and has each of them judged. Both branches of an if are taken, and
-// a variable that has two values after it is Unknown.
+// A shell simulates a POSIX shell, bash or zsh: it passes the commands of a text to Judge, in
+// the order in which they would run. It takes both branches of an if; a variable that could
+// have two values afterwards becomes Unknown.
 type shell struct {
 	Reader
 	variables  map[string]expand.Variable
 	functions  map[string]*syntax.Stmt
 	called     map[string]bool
-	parameters []string // $1 and so on; nil where they are Unknown
-	optional   int      // how many if, && and the like the present command depends on
+	parameters []string // $1 and so on; nil if they are Unknown
+	optional   int      // number of enclosing if, && and the like: the command may not run
 	nesting    int      // of functions, eval and substitutions
 	depth      int      // of the syntax tree
 	commands   *int
-	piped      []string // what the command before the pipe writes
+	piped      []string // the output of the command before the pipe, if it is known
 }
 
-// denied ends the way through a text.
+// denied is the error that ends the simulation when a command is denied: the reason.
 type denied string
 
 func (d denied) Error() string { return string(d) }
 
-// POSIX has the commands of a text for bash, zsh or sh judged, and returns the first
-// reason against one. An error says why the text cannot be judged.
+// POSIX passes the commands of a text for sh, bash or zsh to Judge, and returns the first
+// reason for denying one, or "". Its error says why the text cannot be judged.
 func (r Reader) POSIX(text string) (reason string, err error) {
 	s := &shell{Reader: r}
 	defer func() {
-		if fault := recover(); fault != nil { // in a parser that somebody else wrote
+		if fault := recover(); fault != nil { // the parser or package expand panicked
 			err = fmt.Errorf("%v", fault)
 		}
 	}()
@@ -46,7 +46,7 @@ func (r Reader) POSIX(text string) (reason string, err error) {
 	err = s.text(text)
 	for _, name := range slices.Sorted(maps.Keys(s.functions)) {
 		if err == nil && !s.called[name] {
-			err = s.stmt(s.functions[name]) // by a way that nobody sees
+			err = s.stmt(s.functions[name]) // it may be called in a way that the simulation does not see
 		}
 	}
 	if why := denied(""); errors.As(err, &why) {
@@ -70,7 +70,7 @@ func (s *shell) text(text string) error {
 	return s.stmts(file.Stmts)
 }
 
-// inner is a shell of its own, as in ( ).
+// inner returns a subshell, as for ( ): its variables do not change those of s.
 func (s *shell) inner() *shell {
 	inner := *s
 	inner.variables, inner.functions = maps.Clone(s.variables), maps.Clone(s.functions)
@@ -86,7 +86,7 @@ func (s *shell) stmts(list []*syntax.Stmt) error {
 	return nil
 }
 
-// perhaps goes through commands that may not run.
+// perhaps simulates commands that may not run.
 func (s *shell) perhaps(list []*syntax.Stmt) error {
 	s.optional++
 	defer func() { s.optional-- }()
@@ -175,7 +175,7 @@ func (s *shell) redirect(r *syntax.Redirect, c *Command) error {
 	return err
 }
 
-// run has a command judged.
+// run passes a command to Judge.
 func (s *shell) run(c Command) error {
 	if len(c.Words)+len(c.Targets) == 0 {
 		return nil
@@ -194,7 +194,7 @@ func (s *shell) call(call *syntax.CallExpr, c Command) error {
 	read := c.Words
 	c.Words = nil
 	assigned := s
-	if len(call.Args) > 0 { // they hold for this command alone
+	if len(call.Args) > 0 { // then the assignments are for this command only
 		assigned = s.inner()
 	}
 	if err := assigned.assign(call.Assigns, &c, false); err != nil {
@@ -215,7 +215,7 @@ func (s *shell) call(call *syntax.CallExpr, c Command) error {
 	return s.effect(args, c.Words[at:])
 }
 
-// effect is what a command changes in the shell.
+// effect simulates what a function or builtin changes in the shell.
 func (s *shell) effect(args, words []string) error {
 	if body := s.functions[args[0]]; body != nil {
 		s.called[args[0]] = true
@@ -327,8 +327,8 @@ func (s *shell) binary(of *syntax.BinaryCmd) error {
 	return right.stmt(of.Y)
 }
 
-// written is what a command that only repeats a text writes: echo, printf, or cat of a
-// here-document.
+// written returns the output of a command that only prints its input: echo, printf, or cat
+// with a here-document.
 func (s *shell) written(one *syntax.Stmt) (texts []string) {
 	if pipe, ok := one.Cmd.(*syntax.BinaryCmd); ok {
 		one = pipe.Y
@@ -352,7 +352,7 @@ func (s *shell) written(one *syntax.Stmt) (texts []string) {
 	return texts
 }
 
-// conditions has the words of [[ ]], (( )) and let judged.
+// conditions judges the words of [[ ]], (( )) and let, as if they were a command.
 func (s *shell) conditions(of syntax.Node, c Command) (err error) {
 	syntax.Walk(of, func(node syntax.Node) bool {
 		word, ok := node.(*syntax.Word)
@@ -371,7 +371,8 @@ func (s *shell) conditions(of syntax.Node, c Command) (err error) {
 	return s.run(c)
 }
 
-// assign sets variables, and has their values judged as words of a command.
+// assign sets variables, and adds their values to the words of the command, to be judged with
+// them.
 func (s *shell) assign(assigns []*syntax.Assign, c *Command, declares bool) error {
 	for _, one := range assigns {
 		if one.Name == nil {
@@ -429,7 +430,8 @@ func (s *shell) assign(assigns []*syntax.Assign, c *Command, declares bool) erro
 	return nil
 }
 
-// set gives a variable its value. One that perhaps has another is Unknown.
+// set sets a variable. If the command may not run and the variable has another value now, it
+// becomes Unknown.
 func (s *shell) set(name string, v expand.Variable) {
 	before, known := s.variables[name]
 	if len(v.Str) > maxValue || s.optional > 0 && known && before.String() != v.String() {
@@ -444,13 +446,13 @@ func (s *shell) forget(name string) {
 	}
 }
 
-// value is a variable as text.
+// value returns the value of a variable, and whether it is set.
 func (s *shell) value(name string) (string, bool) {
 	v := s.Get(name)
 	return v.String(), v.IsSet()
 }
 
-// Get is what [expand] asks for a variable; those that are not known are not set.
+// Get implements [expand.Environ]. Variables that are not known are not set.
 func (s *shell) Get(name string) expand.Variable {
 	if v, set := s.variables[name]; set {
 		return v
@@ -476,7 +478,7 @@ func (s *shell) Get(name string) expand.Variable {
 	return expand.Variable{}
 }
 
-// Each is part of [expand.Environ], for ${!prefix*} alone.
+// Each implements [expand.Environ]. Only ${!prefix*} uses it.
 func (s *shell) Each(each func(name string, v expand.Variable) bool) {
 	for name, v := range s.variables {
 		if !each(name, v) {
@@ -493,7 +495,7 @@ func (s *shell) config() *expand.Config {
 	}
 }
 
-// fields returns what words expand to, after the commands in them have been judged.
+// fields judges the substitutions in words and returns the fields that the words expand to.
 func (s *shell) fields(words ...*syntax.Word) (fields []string, err error) {
 	for _, word := range words {
 		if err := s.nested(word); err != nil {
@@ -514,7 +516,7 @@ func (s *shell) fields(words ...*syntax.Word) (fields []string, err error) {
 	return fields, nil
 }
 
-// literal is fields for a word that stays one.
+// literal is like fields, without splitting the word into several fields.
 func (s *shell) literal(word *syntax.Word) (string, error) {
 	if err := s.nested(word); err != nil {
 		return "", err
@@ -526,7 +528,7 @@ func (s *shell) literal(word *syntax.Word) (string, error) {
 	return text, nil
 }
 
-// nested has the commands in substitutions judged.
+// nested judges the commands in the substitutions of a node.
 func (s *shell) nested(node syntax.Node) (err error) {
 	syntax.Walk(node, func(node syntax.Node) bool {
 		var list []*syntax.Stmt
@@ -548,8 +550,8 @@ func (s *shell) nested(node syntax.Node) (err error) {
 	return err
 }
 
-// knowable returns the parts of a word with [Unknown] in the place of what expand cannot
-// know. The parts themselves stay as they are.
+// knowable returns a copy of the parts of a word, with [Unknown] in place of expansions that
+// package expand cannot compute.
 func (s *shell) knowable(parts []syntax.WordPart) []syntax.WordPart {
 	all := slices.Clone(parts)
 	for i, part := range all {

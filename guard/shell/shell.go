@@ -1,6 +1,6 @@
-// Package shell reads the texts of commands without running them: what a POSIX shell,
-// PowerShell or cmd would run, one after the other, with quotes removed and variables
-// expanded as far as a text tells.
+// Package shell finds the commands that a POSIX shell, PowerShell or cmd would run for a
+// text, without running them. It removes quotes and expands variables as far as their values
+// are known from the text and the environment.
 package shell
 
 import (
@@ -12,28 +12,27 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// A Command is a simple command of a shell's text: quotes are removed, variables and
-// braces expanded. What only a running shell knows, such as the output of another
-// command, is [Unknown].
+// A Command is a simple command, with quotes removed and variables and braces expanded. Parts
+// that only a running shell knows, such as the output of another command, are [Unknown].
 type Command struct {
-	Directory string   // where it runs
-	Words     []string // assignments included
-	Targets   []string // of redirections that write
-	Input     []string // here-documents, here-strings, and what an echo before a pipe writes
+	Directory string   // the working directory
+	Words     []string // assignments, program and arguments
+	Targets   []string // files of redirections that write
+	Input     []string // here-documents, here-strings, and the output of an echo before a pipe
 	Lookup    func(name string) (string, bool)
 }
 
-// Unknown stands for any text without a slash: one byte, so that ${x:0:1} keeps it. Package
-// expand removes NUL.
+// Unknown stands for any text without a slash. It is one byte long, so that ${x:0:1} does not
+// cut it, and not NUL, because package expand removes that.
 const Unknown = "\x1a"
 
 const (
-	maxCommands = 5000      // that are judged of one text
-	MaxText     = 128 << 10 // bytes
-	maxNesting  = 8         // of functions and eval
-	maxDepth    = 500
-	maxFields   = 1000 // that one word may expand to
-	maxValue    = 4096 // bytes of a variable; a longer one is unknown
+	maxCommands = 5000      // commands in one text
+	MaxText     = 128 << 10 // bytes; the longest text that is judged
+	maxNesting  = 8         // of functions, eval and substitutions
+	maxDepth    = 500       // of the syntax tree
+	maxFields   = 1000      // words that one word may expand to
+	maxValue    = 4096      // bytes; a variable with a longer value is Unknown
 )
 
 var (
@@ -41,25 +40,25 @@ var (
 	errTooDeep = errors.New("its parts are nested too deep")
 )
 
-// A Reader has each command of a text judged. It stops at the first reason against one.
+// A Reader passes each command of a text to Judge, until Judge returns a reason to deny it.
 type Reader struct {
-	Judge     func(Command) string
-	Lookup    func(name string) (string, bool) // the environment, and the shell's own variables
-	Absolute  func(name, directory string) string
+	Judge     func(Command) string                // returns the reason for denying a command, or ""
+	Lookup    func(name string) (string, bool)    // returns a variable of the environment or the shell
+	Absolute  func(name, directory string) string // returns the absolute path of a name
 	Home      string
-	Directory string // where the text runs
+	Directory string // the working directory at the beginning
 
-	// Nested judges the text of a substitution for Windows, which may be for any shell.
+	// Nested judges the text in $( ), for [Reader.Windows] only.
 	Nested func(text, directory string) string
 }
 
-// wrappers run the command that follows them.
+// wrappers are programs that run the command in their arguments.
 var wrappers = []string{
 	"sudo", "doas", "env", "nohup", "nice", "time", "timeout", "command", "builtin", "exec", "stdbuf", "setsid", "busybox", "xargs", "call", "start",
 }
 
-// ProgramOf returns the name of the program that a command runs, without its directory
-// and in lower case, and what follows it.
+// ProgramOf returns the name of the program that a command runs, as [BaseName] does, and the
+// words after it. It skips assignments, wrappers such as sudo, and their options.
 func ProgramOf(words []string) (name string, args []string) {
 	for i, word := range words {
 		base := BaseName(word)
@@ -72,17 +71,16 @@ func ProgramOf(words []string) (name string, args []string) {
 	return "", nil
 }
 
-// BaseName is the name of a program, without its directory and in lower case.
+// BaseName returns the name of a program without its directory and .exe, in lower case.
 func BaseName(word string) string {
 	return strings.TrimSuffix(strings.ToLower(path.Base(Slashed(word))), ".exe")
 }
 
-// isDuration tells the argument of timeout and nice.
+// isDuration reports whether a word may be the number after timeout or nice.
 func isDuration(word string) bool { return word == "" || word[0] >= '0' && word[0] <= '9' }
 
-// IsOperand reports whether an argument is no option.
+// IsOperand reports whether an argument is an operand and not an option (XBD 12.1 in POSIX).
 func IsOperand(arg string) bool { return !strings.HasPrefix(arg, "-") || arg == "-" }
 
-// Slashed returns a path with slashes, on every platform: commands for Windows are
-// judged by their text.
+// Slashed returns a path with / for \, on every platform.
 func Slashed(path string) string { return strings.ReplaceAll(path, `\`, "/") }

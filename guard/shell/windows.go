@@ -7,28 +7,29 @@ import (
 	"sync"
 )
 
-// Windows has the commands of a text for PowerShell or cmd judged, and returns the first
-// reason against one. A text that neither understands is judged all the same.
+// Windows passes the commands of a text for cmd (if cmd is true) or PowerShell to Judge, and
+// returns the first reason for denying one, or "". It splits any text into words, even one
+// with syntax errors.
 func (r Reader) Windows(text string, cmd bool) (reason string) {
 	reader := &windowsReader{Reader: r, text: text, cmd: cmd, variables: map[string]string{}}
 	return reader.read()
 }
 
-// A windowsReader splits a text into commands and words as PowerShell does, or cmd.
+// A windowsReader splits a text into commands and words like PowerShell or cmd.
 type windowsReader struct {
 	Reader
 	text      string
-	at        int
+	at        int // offset of the next byte to read
 	cmd       bool
-	variables map[string]string // in lower case
+	variables map[string]string // by name in lower case
 
 	command  Command
 	word     strings.Builder
 	inWord   bool
-	isTarget bool   // the word is a file that is written
-	joins    bool   // the word goes on the last one: 'a' + 'b'
+	isTarget bool   // the word is the file of a redirection that writes
+	joins    bool   // the word continues the last one: 'a' + 'b'
 	quoted   bool   // the word's last part is a string or a variable
-	assigned string // the variable that the next word is assigned to
+	assigned string // name of the variable that the next word is assigned to
 }
 
 func (r *windowsReader) rest() string { return r.text[r.at:] }
@@ -87,8 +88,9 @@ func (r *windowsReader) add(text string) {
 	r.word.WriteString(text)
 }
 
-// singleQuotes reads a string of PowerShell. In cmd it is one only where nothing in it
-// would end the command.
+// singleQuotes reads a string in single quotes, and returns false if the quote is an ordinary
+// character. cmd has no such strings, but passes them to programs that do; there it is
+// ordinary if the string would contain & | < or >.
 func (r *windowsReader) singleQuotes() bool {
 	end := strings.IndexByte(r.rest(), '\'')
 	if end < 0 || r.inWord && !r.quoted && strings.IndexByte("=,:+", r.text[max(0, r.at-2)]) < 0 || r.cmd && strings.ContainsAny(r.rest()[:end], "&|<>") {
@@ -123,7 +125,7 @@ func (r *windowsReader) doubleQuotes() (reason string) {
 	return reason
 }
 
-// substitution judges what stands in $( ), whose output is Unknown.
+// substitution judges the text in $( ), and adds Unknown for its output.
 func (r *windowsReader) substitution() string {
 	r.add(Unknown)
 	r.quoted = true
@@ -151,7 +153,8 @@ var windowsVariable = sync.OnceValue(func() map[byte]*regexp.Regexp {
 	}
 })
 
-// variable reads $x, ${x}, $env:x, %x% or !x!, and puts its value into the word.
+// variable reads $x, ${x}, $env:x, %x% or !x!, and adds its value to the word. If $x begins an
+// assignment, the next word becomes its value.
 func (r *windowsReader) variable(mark byte) {
 	match := windowsVariable()[mark].FindStringSubmatch(r.rest())
 	if match == nil {
@@ -170,7 +173,7 @@ func (r *windowsReader) variable(mark byte) {
 	r.quoted = true
 }
 
-// value is a variable as text, or [Unknown].
+// value returns the value of a variable, or [Unknown].
 func (r *windowsReader) value(name string) string {
 	for _, scope := range []string{"global:", "script:", "variable:"} {
 		name = strings.TrimPrefix(name, scope)
@@ -243,7 +246,8 @@ func (r *windowsReader) endCommand() string {
 	return ""
 }
 
-// isEncodedCommand tells -EncodedCommand, which PowerShell lets one shorten.
+// isEncodedCommand reports whether an argument is -EncodedCommand of PowerShell, or one of the
+// abbreviations that PowerShell accepts.
 func isEncodedCommand(arg string) bool {
 	option := strings.ToLower(strings.TrimLeft(arg, "-/"))
 	return option != arg && len(option) > 0 && (strings.HasPrefix("encodedcommand", option) || option == "ec")
