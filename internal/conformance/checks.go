@@ -1,6 +1,6 @@
 package main
 
-// checks are what CONFORMANCE.md promises of oidc and rpc.
+// checks are the checks that CONFORMANCE.md promises, mainly in oidc and rpc.
 var checks = []check{
 	// The authorization request.
 	{"the redirect is the registered one", "oidc/domain/code.go", `m.Authorization, redirectURI`, `m.Authorization, redirectURI+"/"`, "TestTheAuthorizationRequest"},
@@ -164,7 +164,7 @@ var checks = []check{
 		next.replaces`, `		next.unsaved = !same(t, c.get().Tokens)
 		next.replaces`, "TestANoteThatIsNotSaved"},
 	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestRefreshHasBrakes"},
-	// Found again by the explorer, which knows none of them by name.
+	// Checks whose removal the explorer in oidc finds, too, although it tests none of them by name.
 	{"a refresh token without an access token is found lost", "oidc/domain/domain.go", `if err != nil && answer.Access+answer.Refresh == "" {`, `if err != nil {`, "TestEveryBranch"},
 	{"an odd type is found to lose no tokens", "oidc/domain/answer.go", `		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
 `, `		return tokens.Tokens{}, unusable("its type is odd")
@@ -229,11 +229,10 @@ var checks = []check{
 	{"the params", "rpc/lines/lines.go", `case len(e.Params) > 0 && e.Params[0] != '{'`, `case len(e.Params) > 99 && e.Params[0] != '{'`, "TestBadLines"},
 }
 
-// A check is something that the code looks at, and the test that notices when it
-// no longer does.
+// A check is a piece of code, and the test that fails without it.
 type check struct {
-	what     string // is no longer checked
+	what     string // what the code ensures
 	file     string
-	old, new string // what is put in its place
-	test     string // of the file's package, or of another one of its room
+	old, new string // the code, which must occur once in the file, and its replacement
+	test     string // name of a test in the file's package, or in another one of its room
 }

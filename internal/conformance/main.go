@@ -1,6 +1,6 @@
-// Conformance removes each check that CONFORMANCE.md promises, one at a time, and
-// runs the test that must then fail. The working tree stays as it is: the go
-// command is given each changed file as an overlay.
+// Conformance removes each check that CONFORMANCE.md promises from the code, one at a time, and
+// runs the test that must then fail. It does not change the working tree, but passes each
+// changed file to the go command as an overlay.
 //
 //	go run ./internal/conformance [text in the name of a check]
 package main
@@ -44,7 +44,7 @@ const (
 	broken   = "BROKEN" // the changed program does not compile
 )
 
-// dir is where the test is: beside the file, or elsewhere in its room.
+// dir returns the directory of the test: that of the file, or another one of its room.
 func (c check) dir() string {
 	found := filepath.Dir(c.file)
 	room, _, _ := strings.Cut(c.file, "/")
@@ -61,7 +61,7 @@ func (c check) dir() string {
 	return found
 }
 
-// remove runs the test without the check.
+// remove runs the test against the code without the check.
 func (c check) remove() (verdict, output string) {
 	text, err := os.ReadFile(c.file)
 	if err != nil || strings.Count(string(text), c.old) != 1 {
@@ -87,7 +87,7 @@ func (c check) remove() (verdict, output string) {
 	if err != nil {
 		return broken, err.Error()
 	}
-	// A check whose lack makes the test wait is noticed, too.
+	// Without some checks the test hangs; the timeout then makes it fail.
 	test := exec.Command("go", "test", "-overlay", overlay, "-vet=off", "-count=1", "-failfast", "-timeout=90s", "-run", "^"+c.test+"$", "./"+c.dir())
 	result, err := test.CombinedOutput()
 	switch {

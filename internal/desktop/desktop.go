@@ -1,5 +1,5 @@
-// Package desktop is what tests need of a person's desktop on Linux: a D-Bus session of
-// its own, in which nothing starts by itself, and the real GNOME Keyring.
+// Package desktop starts the parts of a Linux desktop that tests need: a D-Bus session bus,
+// which starts no services by itself, and the real GNOME Keyring.
 package desktop
 
 import (
@@ -15,18 +15,18 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// A Desktop is one person's. Its keyring is not running at first.
+// A Desktop is a person's desktop. Its keyring is not running at first.
 type Desktop struct {
-	Address string // of its bus, as DBUS_SESSION_BUS_ADDRESS has it
-	Dir     string // in which its sockets and the keyring's files are
+	Address string // of its bus, for DBUS_SESSION_BUS_ADDRESS
+	Dir     string // with its sockets and the keyring's files
 
 	t       testing.TB
 	bus     *dbus.Conn
 	keyring *exec.Cmd
-	said    bytes.Buffer // by the keyring
+	said    bytes.Buffer // standard error of the keyring
 }
 
-// config is that of a bus that starts no program.
+// config is the configuration of a bus that activates no services.
 const config = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>
@@ -38,8 +38,8 @@ const (
 	secretsPath = "/org/freedesktop/secrets"
 )
 
-// New starts a desktop's bus below dir. It ends with the test, which is skipped where
-// there are no such programs.
+// New starts a desktop's bus with its files in dir, until the test ends. It skips the test if
+// the programs are not installed.
 func New(t testing.TB, dir string) *Desktop {
 	t.Helper()
 	for _, program := range []string{"dbus-daemon", "gnome-keyring-daemon"} {
@@ -63,10 +63,10 @@ func New(t testing.TB, dir string) *Desktop {
 	return d
 }
 
-// Unlock starts the keyring and unlocks it, as logging in does.
+// Unlock starts the keyring and unlocks it, as a login with a password does.
 func (d *Desktop) Unlock() { d.t.Helper(); d.start("--unlock") }
 
-// StartLocked starts the keyring as an automatic login does.
+// StartLocked starts the keyring locked, as an automatic login does.
 func (d *Desktop) StartLocked() { d.t.Helper(); d.start("--start") }
 
 func (d *Desktop) start(how string) {
@@ -81,7 +81,7 @@ func (d *Desktop) start(how string) {
 	d.eventually("the keyring answers", d.hasKeyring)
 }
 
-// Stop ends the keyring; what is in it stays on the disk.
+// Stop ends the keyring. Its keys stay on the disk.
 func (d *Desktop) Stop() {
 	if d.keyring != nil {
 		end(d.keyring)
@@ -90,8 +90,8 @@ func (d *Desktop) Stop() {
 	}
 }
 
-// Asked is how often the keyring would have asked for its password, had there been
-// somebody to show the window. The keyring is stopped.
+// Asked stops the keyring and returns how often it tried to show its password prompt, which
+// fails here because no program shows it.
 func (d *Desktop) Asked() int {
 	d.Stop()
 	return strings.Count(d.said.String(), "couldn't create system prompt")
@@ -102,10 +102,10 @@ func (d *Desktop) hasKeyring() (has bool) {
 	return err == nil && has
 }
 
-// Keys is how many keys of oci-oidc-helper the keyring holds.
+// Keys returns the number of oci-oidc-helper's keys in the keyring.
 func (d *Desktop) Keys() int { return len(d.keys()) }
 
-// LoseKeys takes them out of the keyring.
+// LoseKeys deletes oci-oidc-helper's keys from the keyring.
 func (d *Desktop) LoseKeys() {
 	d.t.Helper()
 	for _, key := range d.keys() {

@@ -1,11 +1,9 @@
-// Package disk opens, replaces and erases files in the way that every platform puts
-// up with.
+// Package disk opens, replaces and removes files in a way that works on every platform.
 //
-// Windows refuses what Unix allows: a file that any program has open without sharing
-// its deletion cannot be renamed over, moved aside or erased, and one that is just
-// being replaced cannot be opened. A virus scanner, a backup or a search index does that
-// to any file for a second or two. So this package opens files so that they do not
-// stand in another process's way, and tries again for a while where a refusal may pass.
+// On Windows a file cannot be replaced, renamed or removed while a program has it open
+// without FILE_SHARE_DELETE, and cannot be opened while it is being replaced. Virus scanners,
+// backups and search indexers keep any file open for a second or two. So this package opens
+// files with sharing, and retries for a while if an error may be temporary.
 package disk
 
 import (
@@ -19,16 +17,16 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// How long a refusal that may pass is waited for. A replacement often happens while
-// nothing else can go on, and what it writes may exist nowhere else.
+// How long an operation is retried. Replacing a file is retried longer, because its content
+// (new tokens, for example) may exist nowhere else.
 const (
 	ReadPatience    = 2 * time.Second
 	replacePatience = 8 * time.Second
 )
 
-// DecodeText returns content in UTF-8 and without a byte order mark. PowerShell 5 writes
-// UTF-16 with a mark where a command's output is redirected to a file, and Notepad may
-// write UTF-8 with one. Its error says that content is not text.
+// DecodeText returns content in UTF-8 without a byte order mark. Content may be UTF-8, or
+// UTF-16 with a byte order mark, which PowerShell 5 writes when output is redirected to a
+// file. Its error says that content is not text.
 func DecodeText(content []byte) ([]byte, error) {
 	text, _, err := transform.Bytes(unicode.BOMOverride(encoding.Nop.NewDecoder()), content)
 	if err != nil || strings.ContainsRune(string(text), 0) {
@@ -37,17 +35,18 @@ func DecodeText(content []byte) ([]byte, error) {
 	return text, nil
 }
 
-// Rename gives the file at path from the name to, whose file it replaces.
+// Rename renames a file. It replaces the file at the path to, if there is one.
 func Rename(from, to string) error {
 	return Patiently(replacePatience, func() error { return rename(from, to) })
 }
 
-// Remove erases the file at path.
+// Remove removes the file at path.
 func Remove(path string) error {
 	return Patiently(replacePatience, func() error { return remove(path) })
 }
 
-// Patiently calls do until it succeeds, fails for good, or patience has passed.
+// Patiently calls do until it succeeds, returns an error that is not temporary, or patience
+// has passed.
 func Patiently(patience time.Duration, do func() error) error {
 	deadline := time.Now().Add(patience)
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
@@ -59,11 +58,11 @@ func Patiently(patience time.Duration, do func() error) error {
 	}
 }
 
-// OverNetwork reports whether a path may lead to another machine, or to a device, by its
-// text alone. On Windows that is whatever begins with two slashes of either kind
-// (\\host\share, //host/share, \\?\UNC\host\share, \\.\pipe\name, \\host@SSL\DavWWWRoot),
-// or is the same in the words of the kernel (\??\UNC\host\share). A letter that stands for
-// a share is not told from one that stands for a disk: the person has connected it.
+// OverNetwork reports, from its text alone, whether a path may lead to another machine or a
+// device. On Windows that is a path that begins with two slashes of either kind
+// (\\host\share, //host/share, \\?\UNC\host\share, \\.\pipe\name, \\host@SSL\DavWWWRoot) or
+// with the kernel's prefix (\??\UNC\host\share). It is false for a drive letter, even of a
+// network drive, because the person has connected that. On other systems it is false.
 func OverNetwork(path string) bool { return runtime.GOOS == "windows" && overNetwork(path) }
 
 func overNetwork(path string) bool {

@@ -42,8 +42,8 @@ func TestRenameReplaces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A reader, and a log that is being written, are not in the way. Wine does not
-	// replace a file that is open.
+	// The file may be open for reading and for appending. Wine does not replace a file
+	// that is open.
 	if os.Getenv("WINE_RUNS_THIS") == "" {
 		reader, err := Open(to, os.O_RDONLY, 0)
 		if err != nil {

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// shared lets others read, write, rename and erase a file while it is open here.
-// Package os leaves out the last two.
+// shared allows other programs to read, write, rename and remove a file while it is open here.
+// Package os does not set FILE_SHARE_DELETE, which renaming and removing need.
 const shared = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
 
-// Open is [os.OpenFile] for a file that others may rename or erase while it is open. It
-// knows O_RDONLY, and O_WRONLY with O_APPEND and O_CREATE. A new file has the access list
-// of its directory.
+// Open is [os.OpenFile] for a file that other programs may rename or remove while it is open.
+// It supports O_RDONLY, and O_WRONLY with O_APPEND and O_CREATE. A new file inherits the access
+// control list of its directory.
 func Open(path string, flag int, _ os.FileMode) (*os.File, error) {
 	access, disposition := uint32(windows.GENERIC_READ), uint32(windows.OPEN_EXISTING)
 	if flag&os.O_APPEND != 0 {
@@ -35,8 +35,8 @@ func Open(path string, flag int, _ os.FileMode) (*os.File, error) {
 	return os.NewFile(uintptr(handle), path), nil
 }
 
-// rename replaces as Unix does where Windows can (FILE_RENAME_POSIX_SEMANTICS, since
-// 10): the old file may still be open in programs that share its deletion.
+// rename replaces a file as on Unix (FILE_RENAME_POSIX_SEMANTICS, since Windows 10): programs
+// may still have the old file open, with FILE_SHARE_DELETE.
 func rename(from, to string) error {
 	err := MoveAside(from, to)
 	if errors.Is(err, windows.ERROR_ACCESS_DENIED) && writable(to) {
@@ -45,8 +45,7 @@ func rename(from, to string) error {
 	return err
 }
 
-// MoveAside gives the file at path the name to, if that can be done at once. Both are
-// in one directory.
+// MoveAside renames a file within its directory, without retrying.
 func MoveAside(path, to string) error {
 	dir, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
@@ -70,8 +69,8 @@ func writable(path string) bool {
 	return err == nil && info.Mode().Perm()&0o200 == 0 && os.Chmod(path, 0o600) == nil
 }
 
-// mayPass reports whether err is what Windows says of a file that another program has
-// open, or that is just being replaced or erased. Denied access may also be for good.
+// mayPass reports whether err may be temporary: another program has the file open, or is
+// replacing or removing it. ERROR_ACCESS_DENIED can also be permanent.
 func mayPass(err error) bool {
 	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_LOCK_VIOLATION) ||
 		errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_DELETE_PENDING)

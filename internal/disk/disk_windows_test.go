@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// hold opens the file at path as a program does that shares what sharing says, and
-// returns what closes it.
+// hold opens the file at path with a sharing mode, like another program, and returns a function
+// that closes it.
 func hold(t *testing.T, path string, sharing uint32) (release func()) {
 	t.Helper()
 	name, err := windows.UTF16PtrFromString(path)
@@ -31,7 +31,8 @@ func hold(t *testing.T, path string, sharing uint32) (release func()) {
 	}
 }
 
-// TestWhatAnotherProgramHoldsIsWaitedFor, and what it never lets go of is an error.
+// TestWhatAnotherProgramHoldsIsWaitedFor: operations wait until another program closes the file,
+// and fail if it does not.
 func TestWhatAnotherProgramHoldsIsWaitedFor(t *testing.T) {
 	for name, do := range map[string]func(path, other string) error{
 		"read": func(path, _ string) error {

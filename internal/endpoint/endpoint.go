@@ -1,9 +1,10 @@
-// Package endpoint asks an OpenAI-compatible LLM endpoint which models it has, and
-// tells them in the shape in which OpenCode wants its models.
+// Package endpoint requests the list of models from an OpenAI-compatible LLM endpoint, and
+// converts it to the form in which OpenCode configures models. It also explains the
+// endpoint's error responses.
 //
-// It promises that whatever the endpoint answers, what comes out is a list of
-// bounded size with printable names and sensible limits, or a problem. It refuses to
-// follow redirects, and sends the token to the endpoint's origin alone.
+// Whatever the endpoint answers, the result is a problem, or a list of bounded size with
+// printable names and plausible limits. The token is sent to the endpoint's origin only, and
+// redirects are not followed.
 package endpoint
 
 import (
@@ -19,22 +20,22 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
-// maxAnswerSize bounds what is read of an answer, in bytes: ten thousand models with
-// all that vLLM says of each.
+// maxAnswerSize is the longest answer that is accepted, in bytes. It is enough for ten
+// thousand models in the form of vLLM.
 const maxAnswerSize = 8 << 20
 
-// maxErrorSize bounds what is read of an error answer, in bytes.
+// maxErrorSize is how much of an error response is read, in bytes.
 const maxErrorSize = 64 << 10
 
-// An Endpoint is asked for its models.
+// An Endpoint is an OpenAI-compatible server, and the token for it.
 type Endpoint struct {
 	Address
 	Token   secret.Text
 	Network network.Settings
 }
 
-// Models returns the endpoint's models that chat: those of /models, with what that
-// or LiteLLM's /model/info says of them. The caller limits the time. Its error is a
+// Models requests the endpoint's chat models from /models. If that lacks details, it also
+// requests LiteLLM's /model/info. It sets no time limit of its own. Its error is a
 // [problem.Problem].
 func (e Endpoint) Models(ctx context.Context) (Models, error) {
 	list, status, err := e.list(ctx, e.BaseURL+"/models")
@@ -56,7 +57,8 @@ func (e Endpoint) Models(ctx context.Context) (Models, error) {
 	return models, nil
 }
 
-// info is what LiteLLM's proxy says of its models; other servers say nothing there.
+// info requests the details that LiteLLM's proxy has about its models. It returns nil for
+// other servers.
 func (e Endpoint) info(ctx context.Context) list {
 	addresses := []string{e.BaseURL + "/model/info"}
 	if above, ok := strings.CutSuffix(e.BaseURL, "/v1"); ok {
@@ -70,7 +72,7 @@ func (e Endpoint) info(ctx context.Context) list {
 	return nil
 }
 
-// list asks for one list. Without an answer the status is 0.
+// list requests a list of models. It also returns the HTTP status, or 0 without an answer.
 func (e Endpoint) list(ctx context.Context, address string) (list, int, error) {
 	status, body, err := e.get(ctx, address)
 	if err != nil {
@@ -83,7 +85,7 @@ func (e Endpoint) list(ctx context.Context, address string) (list, int, error) {
 	return list, status, nil
 }
 
-// get makes one request. An answer other than 200 is an error, too.
+// get sends a GET request. It returns an error for any status but 200.
 func (e Endpoint) get(ctx context.Context, address string) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -91,7 +93,7 @@ func (e Endpoint) get(ctx context.Context, address string) (status int, body []b
 	}
 	req.Header.Set("Authorization", "Bearer "+e.Token.Reveal())
 	req.Header.Set("Accept", "application/json")
-	resp, err := e.Network.RoundTrip(req) // and so follows no redirect
+	resp, err := e.Network.RoundTrip(req) // which follows no redirects, unlike an http.Client
 	if err != nil {
 		return 0, nil, e.unreachable(req, err)
 	}
@@ -124,7 +126,7 @@ func (e Endpoint) unreachable(req *http.Request, err error) *problem.Problem {
 		return problem.From(ctx.Err())
 	}
 	if ctx.Err() != nil {
-		err = ctx.Err() // its own time was shorter than that of the connection
+		err = ctx.Err() // the caller's deadline, which says more than the error of the connection
 	}
 	p := e.Network.Diagnose(err, req.URL)
 	p.Message = "The models could not be asked for: " + p.Message
@@ -148,7 +150,7 @@ func (e Endpoint) refusal(status int) *problem.Problem {
 	}
 }
 
-// unusable is the problem of an answer that is no list of models.
+// unusable is the problem of an answer that is not a list of models.
 func (e Endpoint) unusable() *problem.Problem {
 	return problem.New(problem.Network, fmt.Sprintf("What %s answers is no list of models.", e.Host()),
 		"Check "+e.Key()+"; a sign-in page of the network or a proxy may be in between. "+e.listYourself())

@@ -15,8 +15,8 @@ import (
 
 const token = "eyJ.the.token"
 
-// served returns an endpoint with these answers by path, below base, and which paths
-// were asked for.
+// served returns an endpoint that answers with these texts by path below base, and records
+// the requested paths.
 func served(t *testing.T, base string, answers map[string]http.HandlerFunc) (Endpoint, *[]string) {
 	t.Helper()
 	var asked []string

@@ -13,20 +13,19 @@ import (
 	"unicode/utf8"
 )
 
-// The list travels in one line of the wire, which ends at 1 MiB.
+// The list is sent to the shim in one line of at most 1 MiB, which these limits ensure.
 const (
 	maxModels   = 1000
-	maxText     = 100 << 10 // bytes of all names together
+	maxText     = 100 << 10 // bytes, for all names together
 	maxIDLength = 200       // bytes
 	maxTokens   = 1 << 30
 )
 
-// Models are an endpoint's models by the names under which it knows them.
+// Models are an endpoint's models by ID, which is the name to use in requests.
 type Models map[string]Model
 
-// A Model is what OpenCode is told of one: the names in JSON are those of
-// provider.*.models in opencode.json. What the endpoint does not tell is left out,
-// and OpenCode then assumes a model that reads text and calls tools.
+// A Model is one model in the form of provider.*.models in opencode.json. What the endpoint
+// does not say is left out; OpenCode then assumes a model that reads text and calls tools.
 type Model struct {
 	Name       string      `json:"name,omitempty"`
 	ToolCall   *bool       `json:"tool_call,omitempty"`
@@ -42,20 +41,20 @@ type Modalities struct {
 	Output []string `json:"output"`
 }
 
-// A Limit is in tokens. A Context of 0 is one that is not known.
+// A Limit is in tokens. A Context of 0 is unknown.
 type Limit struct {
 	Context int `json:"context"`
 	Output  int `json:"output"`
 }
 
-// list is what an endpoint says of its models, in its order.
+// list is an endpoint's list of models, in its order.
 type list []entry
 
-// An entry is one model in a list. The servers have agreed on id alone; the other
-// names are those of vLLM, LiteLLM, OpenRouter, Mistral, Groq and LM Studio.
+// An entry is one model in a list. Only id is common to all servers; the other members are
+// those of vLLM, LiteLLM, OpenRouter, Mistral, Groq and LM Studio.
 type entry struct {
 	ID     text `json:"id"`
-	Model  text `json:"model_name"` // LiteLLM's /model/info, where id is another thing
+	Model  text `json:"model_name"` // LiteLLM's /model/info, whose id is not the model's name
 	Name   text `json:"name"`
 	Shown  text `json:"display_name"`
 	Parent text `json:"parent"` // vLLM: the model that this one adapts
@@ -83,8 +82,8 @@ type facts struct {
 	Reasoning flag `json:"supports_reasoning"`
 }
 
-// text, count and flag are what an answer should have as a string, a number and a
-// truth value. Whatever else it has counts as nothing.
+// text, count and flag are a JSON string, number and boolean. A value of another type counts
+// as missing and is not an error.
 type (
 	text  string
 	count int
@@ -115,8 +114,8 @@ func (f *flag) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// parseList reads {"data": [...]}, or the bare array that some servers send. Where the
-// list is null, as an empty one comes out of some languages, there are no models.
+// parseList parses {"data": [...]}, or the array alone, which some servers send. A null list
+// is empty: some languages encode empty lists that way.
 func parseList(body []byte) (list, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	data := json.RawMessage(body)
@@ -144,7 +143,7 @@ func parseList(body []byte) (list, error) {
 	)
 	for _, raw := range all {
 		var e entry
-		_ = json.Unmarshal(raw, &e) // what has a wrong type counts as nothing
+		_ = json.Unmarshal(raw, &e) // an entry that is not an object has no ID, and is skipped
 		if !usableID(e.id()) {
 			continue
 		}
@@ -164,8 +163,8 @@ func (e entry) id() string {
 	return string(e.ID)
 }
 
-// usableID refuses what a person could not type or should not see, LiteLLM's
-// wildcards, and the one name that means something else to JavaScript.
+// usableID reports whether an ID can be shown and typed. It refuses LiteLLM's wildcards, and
+// __proto__, which is not an ordinary key in JavaScript.
 func usableID(id string) bool {
 	return id != "" && len(id) <= maxIDLength && id != "__proto__" &&
 		strings.TrimSpace(id) == id && !strings.Contains(id, "*") && printable(id)
@@ -175,13 +174,14 @@ func printable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// lacksLimits reports whether some model's context is not told.
+// lacksLimits reports whether the context of any model is unknown.
 func (l list) lacksLimits() bool {
 	return slices.ContainsFunc(l, func(e entry) bool { return e.context() == 0 })
 }
 
-// with returns the models of l with what info says of them: of one that several
-// servers share, what holds for all. Without l they are those of info.
+// with returns l with the details in info added. If info has a model several times, because
+// several servers share it, the details that hold for all are used. If l is nil, with returns
+// the models of info.
 func (l list) with(info list) list {
 	known := map[string]facts{}
 	for _, e := range info {
@@ -203,7 +203,7 @@ func (l list) with(info list) list {
 	return completed
 }
 
-// and is what holds for both.
+// and returns the facts that hold for both servers: the smaller limits, and what both support.
 func (f facts) and(g facts) facts {
 	least := func(a *count, b count) {
 		if b != 0 && (*a == 0 || b < *a) {
@@ -225,7 +225,7 @@ func (f facts) and(g facts) facts {
 	return f
 }
 
-// models returns those that chat.
+// models returns the chat models.
 func (l list) models() Models {
 	contexts := map[string]int{}
 	for _, e := range l {
@@ -240,9 +240,8 @@ func (l list) models() Models {
 	return models
 }
 
-// other are the kinds of models that are of no use to a person who chats, by the
-// names that servers have for them, or by the words in the model's own name where
-// the server does not tell. Compiled when first needed: start-up counts.
+// otherModes and otherNames recognise models that are not for chat: by the mode or type that
+// the server gives, or if it gives none, by the model's ID.
 var (
 	otherModes = lazyPattern(`(?i)embed|rerank|image|audio|video|speech|transcri|moderation|ocr|search|vector`)
 	otherNames = lazyPattern(`(?i)(^|[^a-z])(embed(ding)?s?|rerank(er)?|whisper|tts|dall-e|moderation)($|[^a-z])`)
@@ -309,9 +308,9 @@ func (e entry) model(parentContext int) Model {
 	return m
 }
 
-// limit completes what is known. OpenCode keeps the output free of the context and
-// asks for as much, so an output that is not told, or that would leave no room for a
-// question, is a quarter of the context.
+// limit fills in missing limits. OpenCode reserves the output limit in the context and
+// requests as many tokens, so an output limit that is unknown, or more than half of the
+// context, becomes a quarter of the context.
 func limit(context, parentContext, output int) *Limit {
 	if context == 0 {
 		context = parentContext

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// parsed is what OpenCode would be told of a list and LiteLLM's details.
+// parsed returns the models of a list with LiteLLM's details.
 func parsed(t testing.TB, body, info string) string {
 	t.Helper()
 	l, err := parseList([]byte(body))

@@ -6,12 +6,11 @@ import (
 	"slices"
 )
 
-// A CompleteModel is a [Model] as OpenCode 2 wants it from a plugin: version 2 has no
-// defaults, so everything that the endpoint does not tell is chosen here, as version 1
-// chooses it.
+// A CompleteModel is a [Model] in the form that OpenCode 2 requires of a plugin. Version 2 has
+// no defaults, so values that the endpoint does not give are the defaults of version 1.
 type CompleteModel struct {
 	ID            string        `json:"id"`
-	ModelID       string        `json:"modelID"` // what the endpoint calls it
+	ModelID       string        `json:"modelID"` // the endpoint's name for it
 	ProviderID    string        `json:"providerID"`
 	Name          string        `json:"name"`
 	Capabilities  Capabilities  `json:"capabilities"`
@@ -24,25 +23,25 @@ type CompleteModel struct {
 	Compatibility Compatibility `json:"compatibility"`
 }
 
-// Capabilities are what a model can do.
+// Capabilities say whether a model calls tools, and what it reads and writes.
 type Capabilities struct {
 	Tools  bool     `json:"tools"`
 	Input  []string `json:"input"`
 	Output []string `json:"output"`
 }
 
-// A Time is when a model was released. The newest of all models is the default one, so
-// 0, for unknown, leaves the choice to the models that tell it.
+// A Time is when a model was released; 0 is unknown. OpenCode makes the newest of all models
+// the default one, so a model with 0 does not become the default if another one has a date.
 type Time struct {
 	Released int64 `json:"released"`
 }
 
-// Compatibility is how the endpoint differs from OpenAI's own.
+// Compatibility says how the endpoint's API differs from OpenAI's.
 type Compatibility struct {
 	MaxTokensField string `json:"maxTokensField"` // older servers refuse max_completion_tokens
 }
 
-// Complete returns the models for OpenCode 2, by name.
+// Complete returns the models for OpenCode 2, sorted by name.
 func (m Models) Complete(provider string) []CompleteModel {
 	complete := make([]CompleteModel, 0, len(m))
 	for _, id := range slices.Sorted(maps.Keys(m)) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The keys are those without which OpenCode 2 refuses a model.
+// OpenCode 2 refuses a model without one of these keys.
 func TestModelsAreCompleteForOpenCode2(t *testing.T) {
 	no := false
 	models := Models{

@@ -11,14 +11,13 @@ import (
 	"unicode"
 )
 
-// maxReason bounds what is quoted of an endpoint, in characters.
+// maxReason is the longest text that is quoted from an endpoint, in characters.
 const maxReason = 200
 
-// Reason returns what an endpoint's error answer says to people, in one line, or "". It
-// reads the forms of OpenAI ({"error": {"message": …}}), vLLM and SGLang ({"error": "…"}),
-// FastAPI ({"detail": "…"} or a list), OAuth ({"error_description": …}), a Bearer
-// challenge (RFC 6750, 3), and the plain text of Envoy and Istio. A page in HTML says
-// nothing to people.
+// Reason returns the human-readable text of an error response in one line, or "". It knows
+// the formats of OpenAI ({"error": {"message": …}}), vLLM and SGLang ({"error": "…"}),
+// FastAPI ({"detail": "…"} or a list), OAuth ({"error_description": …}), the Bearer challenge
+// (RFC 6750, 3), and the plain text of Envoy and Istio. For HTML it returns "".
 func Reason(header http.Header, body string) string {
 	body = strings.TrimPrefix(strings.TrimPrefix(body, "\ufeff"), "data: ") // an event of a stream (SSE)
 	var value any
@@ -37,8 +36,8 @@ func Reason(header http.Header, body string) string {
 	return ""
 }
 
-// challenge returns a parameter of the challenges of an answer (RFC 9110, 11.6.1), or "". A
-// server may write several headers, and quote a value or not.
+// challenge returns a parameter of the WWW-Authenticate challenges (RFC 9110, 11.6.1), or "".
+// There may be several header fields, and values may be quoted or not.
 func challenge(header http.Header, parameter string) string {
 	all := strings.Join(header.Values("WWW-Authenticate"), ", ")
 	for _, match := range parameters().FindAllStringSubmatch(all, -1) {
@@ -49,8 +48,8 @@ func challenge(header http.Header, parameter string) string {
 	return ""
 }
 
-// InvalidToken reports whether an answer says of its token that no request will be
-// answered with it (RFC 6750, 3.1).
+// InvalidToken reports whether a response has a challenge with error="invalid_token" (RFC
+// 6750, 3.1).
 func InvalidToken(header http.Header) bool {
 	return strings.EqualFold(challenge(header, "error"), "invalid_token")
 }
@@ -62,14 +61,14 @@ var (
 	escapedPair = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\(.)`) })
 )
 
-// wordsForPeople are the members in which servers have them, best first, in small letters.
-// The last are those of Okta, Apigee and Java's frameworks.
+// wordsForPeople are the names, in lower case, of JSON members with a human-readable text, the
+// best first. The last ones are those of Okta, Apigee and Java frameworks.
 var wordsForPeople = []string{
 	"message", "msg", "error_description", "detail", "description", "title", "error", "errors",
 	"errorsummary", "errormessage", "errormessages", "fault", "faultstring", "reason",
 }
 
-// said returns the first text in a value that is meant for people.
+// said returns the first human-readable text in a JSON value, or "".
 func said(value any, depth int) string {
 	if depth < 0 {
 		return ""
@@ -97,7 +96,7 @@ func said(value any, depth int) string {
 	return ""
 }
 
-// line is text in one line of visible characters, cut where it is long.
+// line returns text in one line of visible characters, shortened to maxReason.
 func line(text string) string {
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }), " ")
 	if runes := []rune(text); len(runes) > maxReason {
@@ -106,8 +105,8 @@ func line(text string) string {
 	return text
 }
 
-// Visible returns a text without what moves a terminal or turns a line around, as it is or as
-// JSON writes it.
+// Visible returns a text with a space in place of control characters and of characters that
+// change the direction of text, plain or escaped as in JSON. Tabs and line breaks stay.
 func Visible(text string) string {
 	return escaped().ReplaceAllStringFunc(controls().ReplaceAllString(text, " "), func(found string) string {
 		if found == `\\` {
@@ -126,22 +125,24 @@ var (
 	})
 )
 
-// A Meaning is what an endpoint refuses when it refuses a request.
+// A Meaning is the cause of a response with status 401 or 403.
 type Meaning int
 
+// The meanings.
 const (
-	Unclear      Meaning = iota // the token, or something else
-	TokenRefused                // the token: no request will be answered with it
-	OtherRefused                // the model, a budget or a permission: another token changes nothing
+	Unclear      Meaning = iota // the token or something else
+	TokenRefused                // the token: requests will fail until it is replaced
+	OtherRefused                // the model, a budget or a permission: another token would not help
 )
 
-// JustServed is how long after a request that was answered a refusal without a reason is
-// not put down to the token.
+// JustServed is how long after a successful request a 401 or 403 without a reason is not
+// blamed on the token.
 const JustServed = time.Minute
 
-// Means weighs what a refusal is about: by its challenge (RFC 6750, 3.1), by its words, and
-// by whether other requests of the session were answered within [JustServed]. An endpoint
-// that says nothing, or no more than "unauthorized", means the token unless they were.
+// Means guesses the cause of a response with status 401 or 403 from its challenge (RFC 6750,
+// 3.1), from its text, and from served: whether another request of the session succeeded
+// within [JustServed]. If the response gives no reason, or only "unauthorized", the cause is
+// the token, unless served is true.
 func Means(header http.Header, body string, served bool) Meaning {
 	if InvalidToken(header) {
 		return TokenRefused

@@ -55,8 +55,7 @@ func TestReason(t *testing.T) {
 	}
 }
 
-// Whatever an endpoint sends, what is quoted of it is one line of a bounded size in
-// which everything can be seen.
+// Whatever an endpoint sends, Reason returns one line of visible characters and bounded length.
 func FuzzReason(f *testing.F) {
 	for _, body := range []string{`{"error":{"message":"Invalid token."}}`, `{"detail":[{"msg":"x"}]}`, "Jwt is expired", "<html>", "\u202eabc\x1b[2J", `[[[["x"]]]]`, `"\ud800"`} {
 		f.Add("text/plain", `Bearer error="invalid_token", error_description="It was revoked"`, body)

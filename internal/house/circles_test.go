@@ -52,7 +52,7 @@ func TestFilesStandInLayers(t *testing.T) {
 	}
 }
 
-// TestRoomsAreSmall: a package can be read in an hour.
+// TestRoomsAreSmall: a package is small enough to be read in an hour.
 func TestRoomsAreSmall(t *testing.T) {
 	const most = 1500 // lines without tests
 	for _, p := range load(t) {
@@ -74,7 +74,7 @@ func TestRoomsAreSmall(t *testing.T) {
 	}
 }
 
-// A listed is a package as go list shows it.
+// A listed is a package in the output of go list.
 type listed struct {
 	ImportPath, Name, Dir, Export string
 	GoFiles                       []string
@@ -113,7 +113,7 @@ func load(t *testing.T) (ours []listed) {
 	return ours
 }
 
-// draw notes which file of the package refers to a name in another one.
+// draw records the references between the package's files.
 func (p *listed) draw(files *token.FileSet, from types.Importer) error {
 	var syntax []*ast.File
 	for _, name := range p.GoFiles {
@@ -174,7 +174,7 @@ func (p listed) circles() (all [][]string) {
 	return all
 }
 
-// within says which names make a circle.
+// within describes the references that form a circle.
 func (p listed) within(circle []string) (lines []string) {
 	for edge, names := range p.references {
 		if slices.Contains(circle, edge[0]) && slices.Contains(circle, edge[1]) {

@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// readmeLines is the most that README.md may have: what does not fit belongs into docs/.
+// readmeLines is the maximum number of lines of README.md. Anything else belongs in docs/.
 const readmeLines = 220
 
 // formerAnchors are the headings that README.md had before docs/. Pages and messages

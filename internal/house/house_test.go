@@ -1,4 +1,5 @@
-// Package house keeps the walls of the house: who may import whom.
+// Package house tests rules for the whole repository: which packages may import which, links in
+// documents, and the hints of problems.
 package house
 
 import (
@@ -12,7 +13,7 @@ import (
 const module = "github.com/opencode-oci-oidc/opencode-oci-oidc/"
 
 // The rooms, outermost first: each may import those in the lines after its own.
-// Rooms in one line do not know each other.
+// Rooms in the same line must not import each other.
 var rooms = [][]string{
 	{"cmd"},
 	{"rpc", "gateway"},
@@ -24,11 +25,11 @@ var rooms = [][]string{
 	{"store"},
 }
 
-// Those that may drive the stand-in domain, besides the tests of every room.
+// The directories that may import the stand-in domain, in addition to all tests.
 var testers = []string{"demo", "bench", "e2e"}
 
-// forbidden says why from may not import to, two package paths inside the
-// module, or "" if it may. inTest says that a test file does it.
+// forbidden returns the reason why package from must not import package to, or "". Both are
+// paths within the module. inTest reports whether the import is in a test file.
 func forbidden(from, to string, inTest bool) string {
 	outer, inner := level(from), level(to)
 	switch {
@@ -64,7 +65,7 @@ func room(path string) (room string) {
 	return room
 }
 
-// level is the line of rooms that a package belongs to, or -1.
+// level returns the index of the line in rooms that a package belongs to, or -1.
 func level(path string) int {
 	return slices.IndexFunc(rooms, func(line []string) bool { return slices.Contains(line, room(path)) })
 }

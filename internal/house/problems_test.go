@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// TestEveryProblemSaysWhatToDoNext: who makes a problem gives it a hint. In the shim
-// it is the types that ask for one.
+// TestEveryProblemSaysWhatToDoNext: every call of problem.New has a hint. In the shim the type
+// checker requires it.
 func TestEveryProblemSaysWhatToDoNext(t *testing.T) {
 	made := 0
 	for _, path := range sources(t, ".go") {
@@ -55,7 +55,7 @@ func makesProblem(call *ast.CallExpr, inPackage string) bool {
 	return false
 }
 
-// TestTheShimKnowsNoOtherKinds of problems than the helper.
+// TestTheShimKnowsNoOtherKinds: the shim uses only kinds of problems that the helper has.
 func TestTheShimKnowsNoOtherKinds(t *testing.T) {
 	text, err := os.ReadFile("../problem/problem.go")
 	if err != nil {

@@ -16,32 +16,32 @@ import (
 )
 
 const (
-	maxSize    = 5 << 20 // bytes, until the file is moved aside
-	maxBackups = 2       // path.1 is the younger one
+	maxSize    = 5 << 20 // bytes; a larger file is rotated
+	maxBackups = 2       // path.1 is the newer one
 )
 
-// stderrWait is how long a line waits for a terminal or a pipe before it is lost.
+// stderrWait is how long writing a line to standard error may block before it is dropped.
 const stderrWait = 100 * time.Millisecond
 
-// file is a log file that several processes append to. It is opened at its first
-// write, can move, and is moved aside when it has grown.
+// file is a log file that several processes append to. It is opened at the first write, and
+// rotated when it is full.
 //
-// The libraries that rotate logs, lumberjack and timberjack, assume that one process writes
-// to a file; here each window of OpenCode has one. They also follow links, which a project's
-// log must not.
+// The libraries lumberjack and timberjack assume that one process writes to a file, but each
+// window of OpenCode has a process that does. They also follow symbolic links, which a
+// project's log must not.
 type file struct {
 	mu    sync.Mutex
 	path  string
-	bound bool // no link leads to it
-	out   *os.File
+	bound bool        // do not write if a part of path is a symbolic link
+	out   *os.File    // nil if closed
 	info  os.FileInfo // of out
-	ours  bool        // out is a file, and not what standard error leads to
-	stuck int64       // bytes, up to which a file that could not be moved aside grows
+	ours  bool        // out is a regular file and not standard error
+	stuck int64       // bytes; if rotating failed, the size at which it is tried again
 
-	stalled bool // nobody reads what standard error leads to
+	stalled bool // a write to standard error timed out, because nobody reads it
 }
 
-// Write appends a line. What cannot be written is lost; [Check] says why.
+// Write appends a line. If that fails, the line is lost; [Check] says why.
 func (f *file) Write(line []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -49,7 +49,7 @@ func (f *file) Write(line []byte) (int, error) {
 		return len(line), nil
 	}
 	info, err := os.Stat(f.path)
-	// Another process may have moved it aside, or a person erased it.
+	// Another process may have rotated the file, or a person removed it.
 	if f.out == nil || err != nil || !os.SameFile(info, f.info) {
 		f.open()
 		info = f.info
@@ -58,17 +58,17 @@ func (f *file) Write(line []byte) (int, error) {
 		f.close()
 		f.moveAside()
 		f.open()
-		// A program that keeps it where it is is not asked again at every line.
+		// If another program prevents the rotation, do not try it again at every line.
 		f.stuck = 0
 		if f.info != nil && f.info.Size() > 0 {
 			f.stuck = f.info.Size() + maxSize/10
 		}
 	}
 	if f.out != nil {
-		_ = f.out.SetWriteDeadline(time.Now().Add(stderrWait)) // files have none
+		_ = f.out.SetWriteDeadline(time.Now().Add(stderrWait)) // has no effect on regular files
 		if _, err := f.out.Write(line); errors.Is(err, os.ErrDeadlineExceeded) {
 			f.close()
-			f.stalled = true // one line has waited, and no other will
+			f.stalled = true // so that later lines do not wait too
 		}
 	}
 	return len(line), nil
@@ -99,35 +99,34 @@ func (f *file) open() {
 		return
 	}
 	f.info, _ = f.out.Stat()
-	// The published plugin left its log readable to everybody.
+	// The first release of the plugin created its log readable by everybody.
 	if f.ours && f.info != nil && f.info.Mode().Perm() != 0o600 {
 		_ = f.out.Chmod(0o600)
 	}
 }
 
-// isStderr reports whether path leads to where standard error goes, such as
-// /dev/stderr does.
+// isStderr reports whether path is the file, pipe or terminal that standard error is connected
+// to, as /dev/stderr is.
 func isStderr(path string) bool {
 	info, err := os.Stat(path)
 	stderr, none := os.Stderr.Stat()
 	return err == nil && none == nil && os.SameFile(info, stderr) && !isNothing(path, info)
 }
 
-// isNothing reports the device that swallows everything.
+// isNothing reports whether path is the null device.
 func isNothing(path string, info os.FileInfo) bool {
 	nothing, err := os.Stat(os.DevNull)
 	return path == os.DevNull || err == nil && os.SameFile(info, nothing)
 }
 
-// openStderr opens what standard error leads to a second time, so that waiting for
-// whoever reads it can end.
+// openStderr opens the target of standard error again, in non-blocking mode, so that writes
+// can have a deadline.
 func openStderr(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|regular.NonBlock, 0)
 }
 
-// Check says why nothing can be added to the log at path: a sentence for a person. It
-// returns "" where something can be, where there is no log yet, and where log_file is
-// the device that swallows everything.
+// Check returns a sentence for a person that says why the log at path cannot be written. It
+// returns "" if the log can be written, does not exist yet, or is the null device.
 func Check(path string) string {
 	info, err := os.Stat(path)
 	if path == "" || errors.Is(err, fs.ErrNotExist) || err == nil && isNothing(path, info) {
@@ -145,8 +144,8 @@ func Check(path string) string {
 	return ""
 }
 
-// linkless reports that nothing on the way to path is a link, as far as there is
-// something.
+// linkless reports whether neither path nor a directory above it is a symbolic link. Parts
+// that do not exist do not count.
 func linkless(path string) bool {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&(os.ModeSymlink|os.ModeIrregular) != 0 {
 		return false
@@ -166,7 +165,8 @@ func (f *file) close() {
 	}
 }
 
-// moveAside renames the file itself, where a link leads to it.
+// moveAside rotates the log. If path is a symbolic link, it renames the file that the link
+// leads to.
 func (f *file) moveAside() {
 	path, err := filepath.EvalSymlinks(f.path)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// Whatever log_file names: nothing waits for it, nothing but a file is changed, and the
-// person is told.
+// log_file may lead to anything that is not a regular file: the program does not block, does not
+// change it, and Check says what it is.
 func TestWhatALogMayBe(t *testing.T) {
 	dir := t.TempDir()
 	pipe := func(path string) error { return syscall.Mkfifo(path, 0o644) }
@@ -84,7 +84,7 @@ func TestWhatALogMayBe(t *testing.T) {
 	}
 }
 
-// Through a link, the file behind it is moved aside when it has grown, and not the link.
+// If log_file is a symbolic link, its target is rotated and not the link.
 func TestGrowthBehindALink(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
@@ -105,7 +105,7 @@ func TestGrowthBehindALink(t *testing.T) {
 	}
 }
 
-// The process of TestLogToStandardError.
+// The child process of TestLogToStandardError.
 func TestLogsToStandardError(t *testing.T) {
 	path := os.Getenv("LOG_TO")
 	if path == "" {
@@ -124,8 +124,8 @@ func TestLogsToStandardError(t *testing.T) {
 	log.Close()
 }
 
-// Standard error is written to where it is named: a pipe, also one that nobody empties,
-// and a file, whose mode is the caller's business.
+// log_file may be /dev/stderr: a pipe, even if nobody reads it, or a file, whose mode is not
+// changed.
 func TestLogToStandardError(t *testing.T) {
 	if _, err := os.Stat("/dev/stderr"); err != nil {
 		t.Skip(err)

@@ -9,11 +9,11 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 )
 
-// lastSearched bounds what of a log Last reads, in bytes.
+// lastSearched is how much Last reads from the end of a log, in bytes.
 const lastSearched = 256 << 10
 
-// Last returns the last record in the log at path for which want holds, as its attributes
-// by name, or nil. Several processes may write to the log; what is damaged is passed over.
+// Last returns the attributes, by name, of the last record in the log at path for which want
+// returns true, or nil if there is none near the end. It skips damaged lines.
 func Last(path string, want func(record map[string]string) bool) map[string]string {
 	file, err := regular.Open(path)
 	if err != nil {
@@ -37,8 +37,8 @@ func Last(path string, want func(record map[string]string) bool) map[string]stri
 	return nil
 }
 
-// attributes reads a line as slog's text handler writes it: name=value, and a value with
-// anything special in it is quoted as in Go.
+// attributes parses a line of slog's text handler: name=value pairs, in which values with
+// special characters are quoted as in Go.
 func attributes(line string) map[string]string {
 	record := map[string]string{}
 	for {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestLast: what was logged comes back as it was, the last record first.
+// TestLast: Last returns the attributes as they were logged.
 func TestLast(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	hostile := []string{

@@ -13,7 +13,7 @@ const (
 	LevelNone    = slog.Level(math.MaxInt)
 )
 
-// Levels are the configuration's names, from the quietest to the loudest.
+// Levels are the names of the levels in the configuration, from the fewest records to the most.
 var Levels = []string{"NONE", "ERROR", "WARN", "INFO", "DEBUG", "VERBOSE"}
 
 var levels = []slog.Level{LevelNone, slog.LevelError, slog.LevelWarn, slog.LevelInfo, slog.LevelDebug, LevelVerbose}

@@ -1,14 +1,13 @@
-// Package logging is where every room writes what it does: one [slog.Logger]
-// over a file that only its owner reads, from the first moment of the process.
+// Package logging provides the [slog.Logger] of the process, which writes to a file that only
+// its owner can read.
 //
-// The file is opened before the configuration is read, at level INFO, because
-// the configuration is the thing that most often is wrong; [Log.Configure]
-// moves to the configured level and file. A log that cannot be written never
-// stops the program.
+// Logging starts before the configuration is read, at level INFO, because problems with the
+// configuration are the most frequent ones; [Log.Configure] then changes to the configured
+// level and file. If the log cannot be written, the program goes on without it.
 //
-// Secrets are kept out four times: by type (secret.Text), by attribute name, by
-// value (whatever this process has seen as a secret), and by shape (whatever looks
-// like a JSON Web Token or a Bearer header).
+// Secrets are redacted in four ways: by type (secret.Text), by attribute name, by value (any
+// secret that this process has seen), and by form (anything that looks like a JSON Web Token
+// or a Bearer header).
 package logging
 
 import (
@@ -25,16 +24,16 @@ type Log struct {
 	file  file
 }
 
-// Open returns the log in the file at path, at level INFO. The file is made at
-// the first record; with an empty path nothing is written.
+// Open returns the log for the file at path, at level INFO. The file is created with the first
+// record. If path is "", nothing is written.
 func Open(path string) *Log {
 	l := &Log{file: file{path: path}}
 	l.Logger = slog.New(l.fileHandler())
 	return l
 }
 
-// AlsoTo returns the log with a second place for its records: a person's
-// terminal, in colour where that is wanted.
+// AlsoTo returns a logger that writes to the log and, from the given level on, to w in a form
+// for a terminal, with or without colours.
 func (l *Log) AlsoTo(w io.Writer, level slog.Level, colour bool) *slog.Logger {
 	terminal := tint.NewTextHandler(w, &tint.Options{
 		Level: level, NoColor: !colour, TimeFormat: "15:04:05.000", ReplaceAttr: redact,
@@ -46,8 +45,8 @@ func (l *Log) fileHandler() slog.Handler {
 	return slog.NewTextHandler(&l.file, &slog.HandlerOptions{Level: &l.level, ReplaceAttr: redact})
 }
 
-// Configure moves on to the configured level and file. One that is bound is written at
-// this very path: not where a link has come since on the way to it.
+// Configure changes the level and the file. If bound is true, nothing is written while any
+// part of path is a symbolic link.
 func (l *Log) Configure(level slog.Level, path string, bound bool) {
 	l.level.Set(level)
 	l.file.move(path, bound)

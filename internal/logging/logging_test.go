@@ -109,8 +109,7 @@ func TestUnwritableLogStopsNothing(t *testing.T) {
 	log.Close()
 }
 
-// TestGrowth: two processes write to one log, which is moved aside when it has grown,
-// and then both write to the new one.
+// TestGrowth: two processes write to one log. After it is rotated, both write to the new file.
 func TestGrowth(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plugin.log")
 	first, second := Open(path), Open(path)
@@ -134,7 +133,8 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// TestALogThatCannotBeMovedAside grows on, and is not opened anew for each line.
+// TestALogThatCannotBeMovedAside: if the log cannot be rotated, it continues to grow, and is not
+// reopened for each line.
 func TestALogThatCannotBeMovedAside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plugin.log")
 	log := Open(path)
@@ -200,8 +200,8 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 }
 
-// TestKnownSecretsStayOut, also where neither type, name nor shape tells them, and when
-// they became known after the logger was made.
+// TestKnownSecretsStayOut: a registered secret is redacted even if its type, name and form do
+// not show that it is one, and if it was registered after the logger was created.
 func TestKnownSecretsStayOut(t *testing.T) {
 	var terminal bytes.Buffer
 	path := filepath.Join(t.TempDir(), "plugin.log")
@@ -225,9 +225,8 @@ func TestKnownSecretsStayOut(t *testing.T) {
 	}
 }
 
-// TestALogStaysWhereItBelongs: a link that takes its place, or that of a directory on
-// the way, leads to nothing outside, also while the log is in use and where it has
-// grown.
+// TestALogStaysWhereItBelongs: if a bound log, or a directory above it, is replaced by a
+// symbolic link, nothing is written or rotated through the link, even while the log is open.
 func TestALogStaysWhereItBelongs(t *testing.T) {
 	for _, link := range []string{"logs/plugin.log", "logs"} {
 		outside := t.TempDir()
@@ -267,7 +266,7 @@ func TestALogStaysWhereItBelongs(t *testing.T) {
 	}
 }
 
-// A path that is a directory is left alone, and so is a device.
+// If log_file is a directory or a device, it is not changed.
 func TestWhatIsNoFileIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "mine"), nil, 0o640); err != nil {

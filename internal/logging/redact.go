@@ -16,7 +16,7 @@ var secretNames = map[string]bool{
 	"authorization": true, "password": true, "token": true,
 }
 
-// redact is the ReplaceAttr of every handler.
+// redact is the ReplaceAttr function of every handler.
 func redact(_ []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.LevelKey {
 		if level, ok := a.Value.Any().(slog.Level); ok {
@@ -37,7 +37,8 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 	}
 }
 
-// Redact returns text without what is a secret of this process or has the shape of one.
+// Redact returns text with "[redacted]" in place of this process's secrets, and of anything
+// that looks like a secret.
 func Redact(text string) string {
 	return redactShapes(secret.Redact(text))
 }

@@ -2,7 +2,7 @@ package logging
 
 import "strings"
 
-// secretParameters are those of a URL or a form whose value is a secret.
+// secretParameters are the parameters of URLs and forms whose values are secrets.
 var secretParameters = []string{
 	"code", "state", "nonce", "code_verifier", "client_secret", "refresh_token",
 	"access_token", "id_token", "device_code", "client_assertion",
@@ -10,9 +10,9 @@ var secretParameters = []string{
 
 const redacted = "[redacted]"
 
-// redactShapes returns text with "[redacted]" in the place of whatever has the shape
-// of a secret. It is written by hand because every start logs a few lines, and a
-// regular expression takes longer to compile than all else that they cost.
+// redactShapes returns text with "[redacted]" in place of everything that looks like a secret.
+// It does not use a regular expression, because compiling one takes longer than the rest of
+// logging at each start of the program.
 func redactShapes(text string) string {
 	var clean strings.Builder
 	from := 0
@@ -34,9 +34,9 @@ func redactShapes(text string) string {
 	return clean.String()
 }
 
-// secretAt returns the length of what begins at text[i] and has the shape of a secret,
-// or 0: a token or a code as an identity domain makes them, what follows "Bearer" or
-// "Basic", or a parameter.
+// secretAt returns the length of the secret that begins at text[i], or 0 if there is none. It
+// recognises JWTs, codes and refresh tokens of OCI, credentials after "Bearer" or "Basic", and
+// secret parameters.
 func secretAt(text string, i int) int {
 	rest := text[i:]
 	switch rest[0] {
@@ -45,7 +45,7 @@ func secretAt(text string, i int) int {
 			return size
 		}
 	case 'A':
-		const opaque = "AQIDBA" // how codes and refresh tokens of OCI begin
+		const opaque = "AQIDBA" // the beginning of OCI's codes and refresh tokens
 		if strings.HasPrefix(rest, opaque) {
 			return len(opaque) + span(rest[len(opaque):], "+/%=-")
 		}
@@ -65,7 +65,8 @@ func secretAt(text string, i int) int {
 	return parameter(rest)
 }
 
-// jsonWebToken returns the length of a JWS or JWE, or of what is left of one.
+// jsonWebToken returns the length of a JWS or JWE at the beginning of text, even if it is cut
+// off, or 0.
 func jsonWebToken(text string) int {
 	header, ok := strings.CutPrefix(text, "eyJ")
 	size := span(header, "-")
@@ -82,7 +83,8 @@ func jsonWebToken(text string) int {
 	return size
 }
 
-// parameter returns the length of name=value, or 0 where the name is no secret's.
+// parameter returns the length of name=value at the beginning of text, or 0 if name is not a
+// secret parameter.
 func parameter(text string) int {
 	for _, name := range secretParameters {
 		value, ok := strings.CutPrefix(text, name)
@@ -100,7 +102,8 @@ func parameter(text string) int {
 	return 0
 }
 
-// span counts the characters of a word, or of those in others, that text begins with.
+// span returns how many bytes at the beginning of text are letters, digits, underscores or in
+// others.
 func span(text, others string) int {
 	n := 0
 	for n < len(text) && (isWord(text[n]) || strings.IndexByte(others, text[n]) >= 0) {

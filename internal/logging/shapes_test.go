@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// shapes says of secrets what secretAt does.
+// shapes is a regular expression for the same secrets as secretAt.
 var shapes = regexp.MustCompile(
 	`eyJ[\w-]{8,}(\.[\w-]*){0,4}` +
 		`|AQIDBA[\w+/%=-]*` +

@@ -16,12 +16,12 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
-// ProxyVariables name proxies, and what is reached without one. They are read in
-// capitals and in small letters. ALL_PROXY is not read, here as in OpenCode.
+// ProxyVariables are the environment variables for proxies, in upper or lower case. ALL_PROXY
+// has no effect, as in OpenCode.
 var ProxyVariables = []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
 
-// What is wrong with an address. The texts follow a variable or key and "is
-// malformed: ", and quote nothing of the value, which may hold a password.
+// The errors of an address. Their texts follow "NAME is malformed: ", and quote nothing of the
+// value, which may contain a password.
 var (
 	errUserPart = errors.New("it has an @ after a /, \\, ? or #, so that its user name or password cannot be told from its host")
 	errNoWeb    = errors.New("it has no host, or characters that no address has")
@@ -29,10 +29,9 @@ var (
 	errHost     = errors.New("its host has characters that no host name has")
 )
 
-// ParseAddress reads a web address that a person wrote. It returns one whose host is
-// a host for certain, or an error that quotes nothing of the value: net/url takes the
-// beginning of a password with an unescaped /, ? or # for a host and port, and quotes
-// the whole where it understands nothing.
+// ParseAddress parses a URL that a person wrote. Its error quotes nothing of the value, which
+// may contain a password. It is stricter than net/url: if a password has an unescaped /, ? or
+// #, net/url takes its beginning for host and port, and quotes the value in its errors.
 func ParseAddress(value string) (*url.URL, error) {
 	u, err := parseAddress(value)
 	if err != nil {
@@ -70,8 +69,8 @@ func hostOK(host string) bool {
 	})
 }
 
-// rememberPieces makes the user part of a malformed address known as a secret, and
-// whatever a program may take for a host, a port or a password in it.
+// rememberPieces registers the user part of a malformed address for redaction, and every part
+// that another program may take for a host, a port or a password and print.
 func rememberPieces(value string) {
 	if _, after, ok := strings.Cut(value, "//"); ok {
 		value = after
@@ -82,8 +81,8 @@ func rememberPieces(value string) {
 	}
 }
 
-// ParseProxy reads the value of a proxy variable as net/http does: the scheme may be
-// left out. No value is no proxy. Its error is that of [ParseAddress].
+// ParseProxy parses the value of a proxy variable, in which the scheme may be missing as in
+// net/http. It returns nil for "". Its errors are like those of [ParseAddress].
 func ParseProxy(value string) (*url.URL, error) {
 	if value == "" {
 		return nil, nil
@@ -112,8 +111,8 @@ func ParseProxy(value string) (*url.URL, error) {
 	return u, nil
 }
 
-// noProxyAddress says what a value is that people put into a proxy variable and that no
-// program takes there, or nil.
+// noProxyAddress returns an error for values that people put into proxy variables by mistake,
+// such as the URL of a PAC file, or nil.
 func noProxyAddress(value string) error {
 	lower := strings.ToLower(value)
 	_, rest, _ := strings.Cut(lower, "://")
@@ -131,7 +130,7 @@ func noProxyAddress(value string) error {
 	return nil
 }
 
-// Shown is a proxy without its user name and password.
+// Shown formats a proxy for people, without its user name and password.
 func Shown(proxy *url.URL) string {
 	if proxy.User == nil {
 		return proxy.Scheme + "://" + proxy.Host
@@ -139,7 +138,7 @@ func Shown(proxy *url.URL) string {
 	return proxy.Scheme + "://" + proxy.Host + ", with a user name and password"
 }
 
-// CheckProxyVariable says what is wrong with the value of a variable, or nil.
+// CheckProxyVariable returns the problem with the value of one of [ProxyVariables], or nil.
 func CheckProxyVariable(name, value string) *problem.Problem {
 	if strings.EqualFold(name, "NO_PROXY") {
 		for _, entry := range directHosts(value) {
@@ -159,20 +158,19 @@ func CheckProxyVariable(name, value string) *problem.Problem {
 	return nil
 }
 
-// directHosts are the entries of NO_PROXY. They should have commas between them; white
-// space and semicolons are what people write as well.
+// directHosts returns the entries of NO_PROXY. They should be separated by commas, but people
+// also use white space and semicolons.
 func directHosts(value string) []string {
 	return strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
 }
 
-// Proxy returns the proxy for requests to the URL, as HTTPS_PROXY, HTTP_PROXY and
-// NO_PROXY name it, or nil; this machine is always reached directly. Its error is a
-// problem of kind Config.
+// Proxy returns the proxy for requests to the URL, from HTTPS_PROXY, HTTP_PROXY and NO_PROXY,
+// or nil for none. There is never one for this machine. Its error is a problem of kind Config.
 func Proxy(to *url.URL) (*url.URL, error) {
 	if ip := net.ParseIP(to.Hostname()); to.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil, nil
 	}
-	// httpproxy goes directly where it cannot read a variable.
+	// Package httpproxy ignores a malformed variable and connects directly.
 	for _, capitals := range []string{strings.ToUpper(to.Scheme) + "_PROXY", "NO_PROXY"} {
 		for _, name := range []string{capitals, strings.ToLower(capitals)} {
 			if wrong := CheckProxyVariable(name, os.Getenv(name)); wrong != nil {
@@ -183,13 +181,13 @@ func Proxy(to *url.URL) (*url.URL, error) {
 	settings := httpproxy.FromEnvironment()
 	settings.NoProxy = strings.Join(directHosts(settings.NoProxy), ",")
 	proxy, err := settings.ProxyFunc()(to)
-	if err != nil { // in a CGI program, where anybody could have set HTTP_PROXY
+	if err != nil { // in a CGI program HTTP_PROXY may come from a request header
 		return nil, problem.New(problem.Config, "HTTP_PROXY is not used, because REQUEST_METHOD is set as for a CGI program.", "Unset REQUEST_METHOD, or HTTP_PROXY.")
 	}
 	return proxy, nil
 }
 
-// Loopback reports whether a URL's host is this machine.
+// Loopback reports whether a URL's host is this machine: a loopback address or localhost.
 func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()

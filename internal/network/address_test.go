@@ -57,8 +57,8 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-// The pieces of a password stay out of whatever is said of the address that it is in,
-// well-formed or not, and of what is logged.
+// No part of a password appears in an error about the address that contains it, well-formed or
+// not, or in the log.
 func TestNoPieceOfAPasswordIsTold(t *testing.T) {
 	const user, first, second = "qzxv", "4711", "Wb7kqvTz"
 	addresses := []string{"%s://%s:%s@%s", "%s://%s:%s@%s/", "%s:%s:%s@%s", "%s:/%s:%s@%s", "%s//%s:%s@%s", "%s://%s:%s@%s:99999", "%s://%s:%s@%s:port"}
@@ -139,7 +139,7 @@ func TestProxyVariables(t *testing.T) {
 	}
 }
 
-// What people put into a proxy variable is named for what it is, and no part of it told.
+// The problem of a malformed proxy variable says what is wrong, and quotes no part of the value.
 func TestWhatIsNoProxy(t *testing.T) {
 	const (
 		around, word, pac, more = "quotes or white space around it", "is a word and not an address", "names a PAC file", "more than the address of one proxy"
@@ -196,7 +196,7 @@ func TestWhatIsNoProxy(t *testing.T) {
 	}
 }
 
-// What a proxy answers that makes no connection is told of the proxy.
+// If a proxy refuses a connection, the problem names the proxy and the reason.
 func TestProxiesThatMakeNoConnection(t *testing.T) {
 	says := func(words string) func(*net.TCPConn) {
 		return func(conn *net.TCPConn) { hello(conn); _, _ = io.WriteString(conn, words) }

@@ -17,13 +17,13 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// A notHTTP is the error of an answer that is not HTTP. Its text is a phrase of net/http's
-// without what that quotes: a line of the answer, and so perhaps a token.
+// A notHTTP is the error of an answer that is not valid HTTP. Its text is that of net/http
+// without the quoted line of the answer, which may contain a token.
 type notHTTP struct{ phrase string }
 
 func (e *notHTTP) Error() string { return "not HTTP: " + e.phrase }
 
-// aboutAnswer returns err, or, if that is about the form of an answer, a [notHTTP].
+// aboutAnswer returns a [notHTTP] if err is about the form of the answer, and otherwise err.
 func aboutAnswer(err error) error {
 	var timeout net.Error
 	if err == nil || isCut(err) || errors.As(err, &timeout) {
@@ -40,9 +40,9 @@ func aboutAnswer(err error) error {
 	return &notHTTP{strings.TrimSpace(phrase)}
 }
 
-// An answerBody is the body of an answer as its server meant it: unpacked, as its first
-// bytes say and not its header alone, since proxies change either without the other, and in
-// UTF-8 without a byte order mark. What came before a fault is read.
+// An answerBody is the body of a response, decompressed and in UTF-8 without a byte order mark.
+// It recognises compression by the first bytes in addition to the header, because some proxies
+// change one without the other. After an error, the part that was read remains usable.
 type answerBody struct {
 	io.Closer
 	packed   io.Reader
@@ -65,7 +65,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// maxPacked is how often an answer is unpacked, at most.
+// maxPacked is the number of nested compressions that are decompressed.
 const maxPacked = 3
 
 func unpacked(packed io.Reader, encoding string) io.Reader {
@@ -84,7 +84,7 @@ func unpacked(packed io.Reader, encoding string) io.Reader {
 	if !strings.EqualFold(encoding, "deflate") {
 		return body
 	}
-	// RFC 9110, 8.4.1.2 means zlib; some servers send what is in it alone.
+	// "deflate" means zlib (RFC 9110, 8.4.1.2), but some servers send raw deflate data.
 	begin, _ := body.Peek(2)
 	switch {
 	case len(begin) == 2 && begin[0] == 0x78 && (int(begin[0])<<8|int(begin[1]))%31 == 0:
@@ -99,7 +99,7 @@ func unpacked(packed io.Reader, encoding string) io.Reader {
 	return body
 }
 
-// failing is a reader that only fails.
+// failing is a reader that returns an error.
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }

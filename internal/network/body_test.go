@@ -30,8 +30,8 @@ func packed(t *testing.T, text string, with func(io.Writer) io.WriteCloser) stri
 	return b.String()
 }
 
-// What a server answers is read in whatever form it comes, and what is not HTTP is called
-// so. No line of an answer gets into an error: it may hold a token.
+// Answers in every encoding are read, and an answer that is not HTTP has an error that says so.
+// No error quotes a line of the answer, which may contain a token.
 func TestAnswersInEveryForm(t *testing.T) {
 	const (
 		text    = `{"access_token":"opaque-4711-token","expires_in":3600}`
@@ -121,7 +121,7 @@ func TestAnswersInEveryForm(t *testing.T) {
 	}
 }
 
-// Whatever a server sends, its body has an end, and an error of it quotes nothing.
+// Whatever a server sends, reading the body ends, and its error quotes nothing.
 func FuzzAnswerBody(f *testing.F) {
 	for _, with := range []func(io.Writer) io.WriteCloser{
 		func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },

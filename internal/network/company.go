@@ -6,8 +6,8 @@ import (
 	"encoding/pem"
 )
 
-// CompanyCAs returns the certificates of ca_file as PEM, or "" without one, after the
-// same checks as before a connection: for programs that make their own. Its error is a
+// CompanyCAs returns the certificates of ca_file as PEM, or "" if it is not set, for programs
+// that connect by themselves. The file is checked as before a connection. Its error is a
 // problem.
 func (s Settings) CompanyCAs() (string, error) {
 	certificates, err := s.companyCAs()

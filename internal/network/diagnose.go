@@ -19,16 +19,16 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// Hints that several troubles share.
+// Hints of several problems.
 const (
 	checkNetwork = "Check the network, VPN and proxy, then try again."
 	makeCAKnown  = "If your company inspects connections, name the file of its CA (PEM) as ca_file in the configuration " +
 		"or in NODE_EXTRA_CA_CERTS, or add it to the system. If the network has a sign-in page of its own, open it in the browser first."
 )
 
-// Diagnose says why a request to the URL with these settings got no answer: a
-// problem whose message begins in the middle of a sentence, "the name … was not
-// found.", and whose cause is err.
+// Diagnose explains why a request to the URL failed with err. It returns a problem whose cause
+// is err, and whose message is the end of a sentence, such as "the name … was not found.", for
+// the caller to begin ("Could not refresh the session: ").
 func (s Settings) Diagnose(err error, to *url.URL) *problem.Problem {
 	var known *problem.Problem
 	if errors.As(err, &known) {
@@ -50,7 +50,7 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 		seen        handshake
 		host        = to.Host
 		proxy, _    = Proxy(to)
-		atProxy     = errors.As(err, &op) && op.Op == "proxyconnect" // not beyond it
+		atProxy     = errors.As(err, &op) && op.Op == "proxyconnect" // the connection to the proxy itself failed
 	)
 	if errors.As(err, &failed) {
 		seen.connected.Store(failed.connected.Load())
@@ -106,7 +106,7 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 	return passing("no connection to "+host+through(proxy, atProxy)+".", checkNetwork)
 }
 
-// lookUp says why the address of a name was not found.
+// lookUp explains why resolving a host name failed.
 func lookUp(err *net.DNSError, to, proxy *url.URL) (message, hint string) {
 	name, hint := "the name "+to.Hostname(), "Check the network or VPN, and the address in the configuration. If your company's network wants a proxy, set HTTPS_PROXY."
 	if proxy != nil {
@@ -120,7 +120,7 @@ func lookUp(err *net.DNSError, to, proxy *url.URL) (message, hint string) {
 		return name + " was not looked up: the name server did not answer in time.", resolver
 	case strings.Contains(err.Err, "refused"):
 		return name + " was not looked up: there is no name server where this machine asks for one.", resolver
-	default: // SERVFAIL and its like
+	default: // SERVFAIL, for example
 		return name + " was not looked up: the name server is in trouble.", resolver
 	}
 }
@@ -132,7 +132,7 @@ func through(proxy *url.URL, atProxy bool) string {
 	return ", through the proxy " + proxy.Host
 }
 
-// problem is what the refusal of a proxy means for a connection to a host.
+// problem returns the problem of a proxy that refuses to connect to a host.
 func (r *proxyRefusal) problem(proxy *url.URL, host string) *problem.Problem {
 	name := "the proxy"
 	if proxy != nil {
@@ -149,8 +149,8 @@ func (r *proxyRefusal) problem(proxy *url.URL, host string) *problem.Problem {
 	return p
 }
 
-// refusedBySOCKS is the problem of a SOCKS proxy that makes no connection to a host. The
-// errors of net/http's SOCKS client have no types.
+// refusedBySOCKS is the problem of a SOCKS proxy that refuses to connect to a host. It looks at
+// the text why, because the errors of net/http's SOCKS client have no types.
 func refusedBySOCKS(why string, proxy *url.URL, host string) *problem.Problem {
 	switch {
 	case strings.Contains(why, "authentication"), strings.Contains(why, "username/password"):
@@ -164,8 +164,8 @@ func refusedBySOCKS(why string, proxy *url.URL, host string) *problem.Problem {
 	}
 }
 
-// PasswordForProxy is the problem of a proxy that answers 407 and offers these
-// schemes of authentication.
+// PasswordForProxy is the problem of a proxy that answers 407 Proxy Authentication Required.
+// schemes are the values of Proxy-Authenticate.
 func PasswordForProxy(proxy *url.URL, schemes []string) *problem.Problem {
 	name, wants := "the proxy", "wants a user name and password"
 	if proxy != nil {
@@ -193,8 +193,8 @@ const (
 	askOwner               = "Check the address; if it is right, the server's owner must mend that."
 )
 
-// alertOf returns the alert by which a server ended the handshake (RFC 8446, 6.2):
-// crypto/tls has its number in an error without a name.
+// alertOf returns the TLS alert with which a server ended the handshake (RFC 8446, 6.2). It
+// needs reflection, because crypto/tls returns the alert in an unexported type.
 func alertOf(err error) (alert uint8, ok bool) {
 	var op *net.OpError
 	for errors.As(err, &op) {
@@ -210,7 +210,7 @@ func alertOf(err error) (alert uint8, ok bool) {
 	return 0, false
 }
 
-// The alerts that have a meaning of their own here.
+// The alerts that have a problem of their own.
 const (
 	handshakeFailure     = 40
 	badCertificate       = 42
@@ -226,8 +226,8 @@ const (
 	certificateRequired  = 116
 )
 
-// refusedByServer is the problem of a server that ended the handshake with an alert.
-// asked says that it wanted a client certificate before.
+// refusedByServer is the problem of a server that ended the handshake with an alert. asked
+// reports whether it had requested a client certificate before.
 func (s Settings) refusedByServer(host string, alert uint8, asked bool) *problem.Problem {
 	text := tls.AlertError(alert).Error()
 	text = strings.TrimPrefix(text, "tls: ")
@@ -259,8 +259,8 @@ func oldProtocol(host string) *problem.Problem {
 	return problem.New(problem.TLS, host+" speaks only an old protocol, older than TLS 1.2.", askOwner)
 }
 
-// ownTLS is the problem of what crypto/tls itself does not accept of a server. Its
-// errors have no types.
+// ownTLS returns the problem if crypto/tls itself refused the server's handshake. It looks at
+// the text of the error, because these errors have no types.
 func ownTLS(host string, err error) (*problem.Problem, bool) {
 	text := err.Error()
 	at := strings.Index(text, "tls: ")
@@ -280,7 +280,7 @@ func ownTLS(host string, err error) (*problem.Problem, bool) {
 	}
 }
 
-// refusedCertificate says why a server's certificate is not accepted.
+// refusedCertificate explains why a server's certificate was not accepted.
 func refusedCertificate(host string, err *tls.CertificateVerificationError) string {
 	var (
 		invalid x509.CertificateInvalidError
@@ -306,8 +306,8 @@ func refusedCertificate(host string, err *tls.CertificateVerificationError) stri
 	}
 }
 
-// unknownAuthority goes by the text, too, in which alone crypto/x509 tells why a
-// candidate of the right name did not do.
+// unknownAuthority explains why no trusted CA was found for a chain. It also looks at the text
+// of the error, because only that says why crypto/x509 rejected a CA with the right name.
 func unknownAuthority(of string, chain []*x509.Certificate, text string) string {
 	leaf := chain[0]
 	_, weak, insecure := strings.Cut(text, "insecure algorithm ")
@@ -328,7 +328,7 @@ func unknownAuthority(of string, chain []*x509.Certificate, text string) string 
 	}
 }
 
-// invalidCertificate says what is wrong with a certificate of the chain.
+// invalidCertificate explains what is wrong with a certificate of the chain.
 func invalidCertificate(of string, leaf *x509.Certificate, invalid x509.CertificateInvalidError) string {
 	if invalid.Cert != nil && !invalid.Cert.Equal(leaf) && invalid.Reason == x509.Expired {
 		of = fmt.Sprintf("%s has an issuer, %s, which", of, plain(invalid.Cert.Subject.String()))
@@ -357,13 +357,13 @@ func invalidCertificate(of string, leaf *x509.Certificate, invalid x509.Certific
 	}
 }
 
-// noneTrusted reports a machine that knows no authority at all, as small containers do.
+// noneTrusted reports whether this machine has no CAs at all, as in small containers.
 func noneTrusted() bool {
 	pool, err := x509.SystemCertPool()
 	return err != nil || pool.Equal(x509.NewCertPool())
 }
 
-// names are what a certificate is for.
+// names returns the host names and addresses that a certificate is valid for.
 func names(c *x509.Certificate) []string {
 	all := slices.Clone(c.DNSNames)
 	for _, address := range c.IPAddresses {

@@ -8,7 +8,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// TestRefusedAndCutConnections, by the numbers that this system has for them.
+// TestRefusedAndCutConnections checks the error numbers of this system.
 func TestRefusedAndCutConnections(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// A name that has no address is told as that, and so is the reason.
+// If a host name cannot be resolved, the problem says so, and why.
 func TestNames(t *testing.T) {
 	if os.Getenv("WINE_RUNS_THIS") != "" {
 		t.Skip("wine has no UDP for Go")

@@ -10,10 +10,10 @@ func isOne(err error, of []error) bool {
 	return slices.ContainsFunc(of, func(one error) bool { return errors.Is(err, one) })
 }
 
-// PortTaken reports whether err says that another program listens at a port.
+// PortTaken reports whether err means that another program already listens at the port.
 func PortTaken(err error) bool { return isOne(err, errTaken) }
 
-// isCut reports a connection that ended before its time.
+// isCut reports whether err means that the connection was closed or reset too early.
 func isCut(err error) bool {
 	return isOne(err, errCut) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -4,8 +4,7 @@ package network
 
 import "syscall"
 
-// What the system calls a connection that was refused, one that was cut, and a port that
-// another program listens at.
+// The errors of a connection that was refused or reset, and of a port that is in use.
 var (
 	errRefused = []error{syscall.ECONNREFUSED}
 	errCut     = []error{syscall.ECONNRESET, syscall.EPIPE}

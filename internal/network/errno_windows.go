@@ -2,9 +2,9 @@ package network
 
 import "golang.org/x/sys/windows"
 
-// What Windows calls a connection that was refused, one that was cut, and a port that
-// another program listens at: its sockets have error numbers of their own, which package
-// syscall's Unix names do not mean.
+// The errors of a connection that was refused or reset, and of a port that is in use. Sockets
+// on Windows have their own error numbers, different from package syscall's constants such as
+// ECONNREFUSED.
 var (
 	errRefused = []error{windows.WSAECONNREFUSED}
 	errCut     = []error{windows.WSAECONNRESET, windows.WSAECONNABORTED}

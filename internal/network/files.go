@@ -19,25 +19,24 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
-// Settings are what the configuration says of the network: absolute paths of files
-// in PEM form, or "". The proxy is the environment's business.
+// Settings are the network settings in the configuration: absolute paths of PEM files, or "".
+// Proxies are set by the environment only.
 //
-// They are a transport whose errors [Diagnose] explains. Every request has a
-// connection of its own.
+// Settings implement [http.RoundTripper]; [Settings.Diagnose] explains its errors. Each request
+// uses a new connection.
 type Settings struct {
-	CAFile     string // CAs to trust beside the system's
-	CASum      string // the SHA-256 that CAFile must have, in hexadecimal; "" for any
-	ClientCert string // shown to servers that ask for one, with its chain
-	ClientKey  string // its private key; "" where it is in the same file
+	CAFile     string // CAs to trust in addition to the system's
+	CASum      string // hexadecimal SHA-256 that CAFile must have; "" accepts any
+	ClientCert string // client certificate with its chain, for servers that request one
+	ClientKey  string // its private key; "" if it is in ClientCert
 }
 
-// CAVariables are the variables of the environment that name a file of CAs, as
-// OpenCode reads them, too.
+// CAVariables are the environment variables for a file of CAs. OpenCode reads the same ones.
 var CAVariables = []string{"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"}
 
-// roots returns the CAs that are trusted, or nil for the system's alone. A
-// variable's file that cannot be used is left out, as other programs do;
-// [Diagnose] tells of it where a certificate is not accepted.
+// roots returns the trusted CAs, or nil for the system's only. Like other programs, it ignores
+// the file of a variable if it cannot be used; [Settings.Diagnose] mentions that when a
+// certificate is not accepted.
 func (s Settings) roots() (*x509.CertPool, error) {
 	var extra [][]*x509.Certificate
 	company, err := s.companyCAs()
@@ -74,7 +73,7 @@ func (s Settings) roots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// companyCAs returns the certificates of ca_file, or nil without one.
+// companyCAs returns the certificates of ca_file, or nil if it is not set.
 func (s Settings) companyCAs() ([]*x509.Certificate, error) {
 	if s.CAFile == "" {
 		return nil, nil
@@ -95,8 +94,8 @@ func (s Settings) companyCAs() ([]*x509.Certificate, error) {
 	return found.all, nil
 }
 
-// systemReads is the problem of what crypto/x509 would read by itself, whatever it is:
-// it waits for a pipe, and holds all of a large file in memory.
+// systemReads returns a problem if SSL_CERT_FILE or SSL_CERT_DIR lead to something that
+// crypto/x509 must not read: it would wait for a pipe, and load a large file into memory.
 func systemReads() error {
 	if !isSystems {
 		return nil
@@ -111,7 +110,7 @@ func systemReads() error {
 	for variable, paths := range named {
 		for _, path := range paths {
 			info, err := os.Stat(path)
-			if err != nil || info.IsDir() { // which crypto/x509 leaves out
+			if err != nil || info.IsDir() { // crypto/x509 ignores these
 				continue
 			}
 			if err = regular.Check(path, info); err == nil && info.Size() > MaxFileSize {
@@ -125,13 +124,12 @@ func systemReads() error {
 	return nil
 }
 
-// isSystems is where crypto/x509 reads SSL_CERT_FILE itself, beside the system's
-// directories.
+// isSystems reports whether crypto/x509 itself reads SSL_CERT_FILE on this platform, in addition
+// to the system's directories.
 const isSystems = runtime.GOOS != "windows" && runtime.GOOS != "darwin"
 
-// ReadCertificates returns the certificates of a file in PEM form, and says which of
-// them cannot be used. It may return some beside an error, whose text follows "FILE,
-// which".
+// ReadCertificates returns the certificates of a PEM file. unused describes those that cannot be
+// used. It may return certificates and an error; the text of the error follows "FILE, which".
 func ReadCertificates(path string) (found []*x509.Certificate, unused []string, err error) {
 	text, err := read(path)
 	if err != nil {
@@ -141,10 +139,10 @@ func ReadCertificates(path string) (found []*x509.Certificate, unused []string, 
 	return c.all, c.unused, err
 }
 
-// MaxFileSize bounds what is read of a file, in bytes: bundles have some 250 kB.
+// MaxFileSize is the longest file that is read, in bytes. Bundles of CAs have about 250 kB.
 const MaxFileSize = 4 << 20
 
-// read returns a file. The text of its error follows "FILE, which".
+// read returns the content of a file. The text of its error follows "FILE, which".
 func read(path string) ([]byte, error) {
 	text, err := regular.Read(path, MaxFileSize)
 	if err != nil {
@@ -153,7 +151,7 @@ func read(path string) ([]byte, error) {
 	return text, nil
 }
 
-// clientCertificates returns the client certificate, if there is one.
+// clientCertificates returns the client certificate, or nil if none is configured.
 func (s Settings) clientCertificates() ([]tls.Certificate, error) {
 	if s.ClientCert == "" {
 		return nil, nil
@@ -205,7 +203,7 @@ func (s Settings) ReadClientCertificate() (tls.Certificate, error) {
 	}
 }
 
-// brokenVariables says which variables name a file of CAs that cannot be used.
+// brokenVariables describes the [CAVariables] whose files cannot be used.
 func brokenVariables() string {
 	var said []string
 	for _, name := range CAVariables {

@@ -1,12 +1,10 @@
-// Package network makes the connections to the identity domain and to the
-// endpoint: through the proxy of the environment, with the company's own CAs
-// trusted beside the system's, with a client certificate where one is configured,
-// and with a limit on every step. [Diagnose] says what kept a request from its
-// answer.
+// Package network makes the connections to the identity domain and to the endpoint: through
+// the proxy in the environment, trusting the company's CAs in addition to the system's, with a
+// client certificate if one is configured, and with a timeout for each step.
+// [Settings.Diagnose] explains why a request got no answer.
 //
-// Files are read when a connection needs them, and each time anew: what was
-// renewed is used at once, and nothing is read before the first connection. The
-// user name and password of a proxy are in no error.
+// The files of certificates are read anew for each connection, so that renewed certificates
+// are used at once. Errors never contain the user name or password of a proxy.
 package network
 
 import (
@@ -26,14 +24,14 @@ const (
 	maxHeaderSize  = 64 << 10 // bytes
 )
 
-// RoundTrip makes one request. How long it may take as a whole is the business of
-// its context.
+// RoundTrip implements [http.RoundTripper]. It limits the time of each step (connecting, TLS
+// handshake, response header); the request's context limits the whole.
 func (s Settings) RoundTrip(req *http.Request) (*http.Response, error) {
 	transport, err := s.Transport(req.URL)
 	if err != nil {
 		return nil, err
 	}
-	transport.DisableCompression = true // answerBody unpacks
+	transport.DisableCompression = true // answerBody decompresses
 	var seen handshake
 	if config := transport.TLSClientConfig; config != nil {
 		seen.watch(config)
@@ -59,17 +57,17 @@ func (s Settings) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A handshake is what was seen of one. What a server does not accept of it, or why, it
-// may not tell: in TLS 1.3 the client has ended its part when the server judges the
-// client certificate, and the alert may be lost in the reset of the connection.
+// A handshake records the progress of a connection, to explain an error. The error alone is
+// not enough: in TLS 1.3 the server checks the client certificate after the client has
+// finished its handshake, and its alert may be lost when it resets the connection.
 type handshake struct {
-	connected    atomic.Bool // by TCP, perhaps to a proxy
-	begun, ended atomic.Bool
-	answered     atomic.Bool // the server, after the handshake
-	asked        atomic.Bool // the server wants a client certificate
+	connected    atomic.Bool // a TCP connection was made, perhaps to a proxy
+	begun, ended atomic.Bool // the TLS handshake began, and ended without an error
+	answered     atomic.Bool // the first byte of a response arrived
+	asked        atomic.Bool // the server requested a client certificate
 }
 
-// watch makes the configuration note whether the server asks for a certificate.
+// watch changes the configuration so that it records a request for a client certificate.
 func (h *handshake) watch(config *tls.Config) {
 	certificates := config.Certificates
 	config.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -80,13 +78,13 @@ func (h *handshake) watch(config *tls.Config) {
 			}
 		}
 		if len(certificates) > 0 {
-			return &certificates[0], nil // the server says best what is wrong with it
+			return &certificates[0], nil // none fits, and the server's alert will say why
 		}
 		return &tls.Certificate{}, nil
 	}
 }
 
-// A failure is the error of a request, with what was seen of its handshake.
+// A failure is the error of a request, with the progress of its connection.
 type failure struct {
 	error
 	*handshake
@@ -94,18 +92,18 @@ type failure struct {
 
 func (f *failure) Unwrap() error { return f.error }
 
-// Transport returns a transport for requests to the URL. Its error is a problem of
-// kind Config.
+// Transport returns a transport for requests to the URL, without keep-alive. Its error is a
+// problem of kind Config.
 func (s Settings) Transport(to *url.URL) (*http.Transport, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = func(req *http.Request) (*url.URL, error) { return Proxy(req.URL) }
-	// Both families of addresses are tried, 300 ms apart (RFC 8305).
+	// The dialer tries IPv6 and IPv4 addresses, 300 ms apart (RFC 8305).
 	t.DialContext = (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext
 	t.TLSHandshakeTimeout = connectTimeout
 	t.ResponseHeaderTimeout = headerTimeout
 	t.MaxResponseHeaderBytes = maxHeaderSize
-	// Requests are rare, and a connection that died while the machine slept or
-	// changed networks would cost a refresh token its certainty.
+	// Requests are rare. If an idle connection broke while the machine slept or changed
+	// networks, it would be unknown whether a refresh sent over it used up the token.
 	t.DisableKeepAlives = true
 	t.OnProxyConnectResponse = refusalOfProxy
 	proxy, err := Proxy(to)
@@ -132,10 +130,10 @@ func (s Settings) tls() (*tls.Config, error) {
 	return &tls.Config{RootCAs: roots, Certificates: certificates}, nil
 }
 
-// A proxyRefusal is the answer of a proxy that makes no connection.
+// A proxyRefusal is the error of a proxy that refuses a CONNECT request.
 type proxyRefusal struct {
 	status  int
-	schemes []string // of authentication that it offers (RFC 9110, 11.7.1)
+	schemes []string // values of Proxy-Authenticate (RFC 9110, 11.7.1)
 }
 
 func (r *proxyRefusal) Error() string { return "the proxy answered " + http.StatusText(r.status) }

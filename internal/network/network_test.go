@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A company has a CA and what it issued, in files.
+// A company is a CA with the certificates that it issued, in files.
 type company struct {
 	dir    string
 	ca     *x509.Certificate
@@ -72,8 +72,7 @@ func newCompany(t *testing.T) *company {
 	return c
 }
 
-// issue makes a certificate. Where its serial number, times or key are of no matter,
-// they are filled in.
+// issue creates a certificate. It fills in serial number, times and key if they are missing.
 func issue(t *testing.T, c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -151,7 +150,7 @@ func (c *company) serve(t *testing.T, address string, auth tls.ClientAuthType) *
 	return u
 }
 
-// get returns what the server says, or what a person is told.
+// get returns the server's answer, or the problem's text.
 func get(t *testing.T, s Settings, u *url.URL) (said string, p *problem.Problem) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.String(), nil)
@@ -200,8 +199,7 @@ func TestCompanyCA(t *testing.T) {
 	}
 }
 
-// TestOnlyTheConfirmedCAs: where it was said what the file holds, nothing else is
-// trusted, though it may be as good.
+// TestOnlyTheConfirmedCAs: if CASum is set, a file with another checksum is not trusted.
 func TestOnlyTheConfirmedCAs(t *testing.T) {
 	c := newCompany(t)
 	text, err := os.ReadFile(c.path("ca.pem"))
@@ -257,7 +255,7 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
-// What is renewed is used at once.
+// A renewed certificate is used at the next connection.
 func TestRenewedFiles(t *testing.T) {
 	c := newCompany(t)
 	s := Settings{CAFile: c.path("ca.pem"), ClientCert: c.path("mine.crt"), ClientKey: c.path("mine.key")}
@@ -277,7 +275,7 @@ func TestIPv6(t *testing.T) {
 	check(t, p, "", "")
 }
 
-// Where no TLS is needed, a broken file does not matter.
+// A broken file does not matter to a connection without TLS.
 func TestFilesAreReadForTLSAlone(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()

@@ -14,17 +14,17 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 )
 
-// certificates are those of a file.
+// certificates are the certificates of a file.
 type certificates struct {
 	all    []*x509.Certificate
 	unused []string // those that Go does not accept: "line 12: x509: …"
 }
 
-// parseCertificates reads certificates in PEM form (RFC 7468) as people have them: with
-// text between them, glued together without a line break, indented, in one line, in
-// UTF-16, and in OpenSSL's form with what it trusts them for; or a single one in DER. It
-// loses none in silence: where a part is damaged, the error says in which line, beside
-// those that are not. The text of the error follows "FILE, which".
+// parseCertificates parses PEM certificates (RFC 7468) in the forms that occur: with text
+// between them, without a line break between them, indented, in one line, in UTF-16, or as
+// OpenSSL's TRUSTED CERTIFICATE; or DER. It skips no damaged part silently: it returns the other
+// certificates, and an error with the number of the line. The text of the error follows "FILE,
+// which".
 func parseCertificates(raw []byte) (found certificates, err error) {
 	if one, err := x509.ParseCertificates(raw); err == nil && len(one) > 0 {
 		return certificates{all: one}, nil
@@ -43,7 +43,7 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 		body, _, closed := strings.Cut(rest, end+kind+dashes)
 		at += len(begin)
 		if !ok || strings.ContainsAny(kind, "\r\n") {
-			continue // in a comment
+			continue // the marker is part of a comment
 		}
 		if !strings.HasSuffix(kind, "CERTIFICATE") {
 			other = kind
@@ -75,17 +75,17 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 	return found, nil
 }
 
-// plainText is a text in UTF-8, also where an editor of Windows has written it.
+// plainText converts a file to UTF-8; see [disk.DecodeText].
 func plainText(raw []byte) string {
 	text, err := disk.DecodeText(raw)
 	if err != nil {
-		text = raw // in which nothing in PEM form is found
+		text = raw // not text, so it has no PEM blocks either
 	}
 	return string(text)
 }
 
-// derOf decodes the body of a block, and returns nil for what is no DER. Headers
-// (RFC 1421) are left out, and so is what OpenSSL adds to a TRUSTED CERTIFICATE.
+// derOf decodes the body of a PEM block, without headers (RFC 1421) and without the data that
+// OpenSSL appends to a TRUSTED CERTIFICATE. It returns nil if the body is not DER.
 func derOf(body string) []byte {
 	var encoded strings.Builder
 	for line := range strings.FieldsFuncSeq(body, func(r rune) bool { return r == '\n' || r == '\r' }) {
@@ -104,8 +104,8 @@ func derOf(body string) []byte {
 	return whole.FullBytes
 }
 
-// PEM are the certificates of a file in the one form that every program reads. The text
-// of its error follows "FILE, which".
+// PEM converts the certificates of a file to the PEM form that every program reads. The text of
+// its error follows "FILE, which".
 func PEM(file []byte) ([]byte, error) {
 	found, err := parseCertificates(file)
 	if err != nil {
@@ -118,5 +118,5 @@ func PEM(file []byte) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// plain is what a server says of itself, without control characters.
+// plain returns a text from a server without control characters.
 func plain(text string) string { return strings.Trim(strconv.QuoteToGraphic(text), `"`) }

@@ -45,7 +45,7 @@ func serving(t *testing.T, key *ecdsa.PrivateKey, config *tls.Config, chain ...*
 	return u
 }
 
-// listening starts a server that does with each connection what it is told.
+// listening starts a server that calls a function for each connection.
 func listening(t *testing.T, serve func(*net.TCPConn)) *url.URL {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,13 +68,13 @@ func listening(t *testing.T, serve func(*net.TCPConn)) *url.URL {
 	return &url.URL{Scheme: "https", Host: listener.Addr().String(), Path: "/"}
 }
 
-// hello reads the first message of a client, so that a close is none before it.
+// hello reads the client's first message, so that the connection is not closed before it.
 func hello(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)) }
 
 // reset closes with a reset.
 func reset(conn *net.TCPConn) { _ = conn.SetLinger(0); _ = conn.Close() }
 
-// Whatever keeps two programs from speaking TLS has a sentence that is true.
+// Each reason for a failed TLS handshake has its own sentence.
 func TestTLSTroubles(t *testing.T) {
 	c := newCompany(t)
 	other := newCompany(t)
@@ -241,7 +241,7 @@ func TestTLSTroubles(t *testing.T) {
 	}
 }
 
-// bare is a server with a certificate that Go does not read.
+// bare is a server with a certificate that crypto/x509 cannot parse.
 func bare(t *testing.T, raw []byte, key *ecdsa.PrivateKey) *url.URL {
 	return listening(t, func(conn *net.TCPConn) {
 		_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}}).Handshake()
@@ -289,7 +289,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// A file of certificates is used whole, or said to be damaged, with the line.
+// All certificates of a file are used, or the error says which line is damaged.
 func TestCertificateFiles(t *testing.T) {
 	c := newCompany(t)
 	other := newCompany(t)
@@ -363,8 +363,7 @@ func TestCertificateFiles(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, it is read without a panic, and what is read can be written
-// and read again.
+// No file causes a panic, and the certificates that are read survive writing and reading again.
 func FuzzCertificates(f *testing.F) {
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE----------BEGIN CERTIFICATE-----\nAAAA"))
 	f.Add([]byte("\xff\xfe-\x00-\x00"))

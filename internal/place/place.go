@@ -1,6 +1,6 @@
-// Package place tells where this process runs, as far as it decides how a person
-// can be reached. It goes by the environment and by a few files, asks nobody, and
-// when it is in doubt, takes the machine for an ordinary one.
+// Package place detects where this process runs (WSL, SSH, a container, CI), which decides
+// how a person can sign in. It uses environment variables and a few files. Without a sign of
+// anything else, it assumes an ordinary desktop.
 package place
 
 import (
@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// WSL reports a Linux inside of Windows.
+// WSL reports whether this is the Windows Subsystem for Linux.
 func WSL() bool {
 	if runtime.GOOS != "linux" {
 		return false
@@ -19,22 +19,22 @@ func WSL() bool {
 	return os.Getenv("WSL_DISTRO_NAME") != "" || bytes.Contains(bytes.ToLower(release), []byte("microsoft"))
 }
 
-// SSH reports that the person is at another machine.
+// SSH reports whether this is an SSH session, so that the person is at another machine.
 func SSH() bool { return anySet("SSH_CONNECTION", "SSH_TTY") }
 
-// Container reports a container.
+// Container reports whether this is a container.
 func Container() bool {
 	return anySet("container", "REMOTE_CONTAINERS", "KUBERNETES_SERVICE_HOST") || exists("/.dockerenv") || exists("/run/.containerenv")
 }
 
-// CI reports that nobody is here: a job of continuous integration.
+// CI reports whether this is a job of continuous integration, without a person.
 func CI() bool {
 	value := os.Getenv("CI")
 	return value != "" && value != "0" && !strings.EqualFold(value, "false")
 }
 
-// Browser reports whether a browser can be opened for the person. Whoever sets
-// BROWSER has seen to it, as editors do that work on another machine.
+// Browser reports whether a browser can be opened for the person. If BROWSER is set, it can:
+// editors set it on a remote machine to a command that opens the person's own browser.
 func Browser() bool {
 	switch {
 	case CI():

@@ -1,10 +1,9 @@
-// Package problem holds the one error that a person reads: a kind for programs,
-// a sentence that says what is wrong, and a hint that says what to do next.
+// Package problem has the error type for people: a kind for programs, a sentence that says what
+// is wrong, and a hint that says what to do next.
 //
-// Every room returns problems for what can go wrong outside of it; a Go error
-// that is not a problem is a defect, and [From] turns it into one of kind
-// [Internal] whose text gives nothing away. The cause stays reachable through
-// errors.Is and errors.As and goes to the log, never to a person.
+// Every package returns a [Problem] for errors with an external cause. Any other Go error is a
+// bug: [From] turns it into a problem of kind [Internal] with a fixed text. The cause is
+// available through errors.Is and errors.As and is logged, but never shown to a person.
 package problem
 
 import (
@@ -13,12 +12,11 @@ import (
 	"log/slog"
 )
 
-// A Kind tells programs what sort of trouble it is. The values go over the wire.
+// A Kind tells programs what sort of problem it is. The values are sent to the shim.
 type Kind string
 
-// The kinds. Only LoginRequired and LoginDenied and LoginTimeout ask for a
-// sign-in; Config and PortInUse ask for a change by hand, Untrusted for a
-// confirmation; the rest may pass.
+// The kinds. LoginRequired, LoginDenied and LoginTimeout need a sign-in, Config and PortInUse a
+// change by the person, and Untrusted a confirmation. The others may be temporary.
 const (
 	LoginRequired Kind = "login_required" // no session, or the domain ended it
 	LoginDenied   Kind = "login_denied"   // the person or the domain refused the sign-in
@@ -28,23 +26,24 @@ const (
 	Network       Kind = "network"        // the domain could not be reached
 	TLS           Kind = "tls"            // the domain's certificate was not accepted
 	Throttled     Kind = "throttled"      // the domain answered 429
-	Domain        Kind = "domain"         // the domain said no, or answered what cannot be understood
-	PortInUse     Kind = "port_in_use"    // the redirect's port is taken
+	Domain        Kind = "domain"         // the domain refused, or its answer cannot be understood
+	PortInUse     Kind = "port_in_use"    // the port of the redirect URI is in use
 	Store         Kind = "store"          // a file could not be read or written
-	Cancelled     Kind = "cancelled"      // the caller gave up, or a newer sign-in took over
-	Internal      Kind = "internal"       // a defect of this program
+	Cancelled     Kind = "cancelled"      // the caller cancelled, or a newer sign-in has begun
+	Internal      Kind = "internal"       // a bug of this program
 )
 
-// A Problem is an error as a person is told it.
+// A Problem is an error that is shown to a person.
 type Problem struct {
 	Kind      Kind
 	Message   string // one sentence: what is wrong, and where
 	Hint      string // one sentence: what to do next
-	Retryable bool   // the same call may succeed later with nothing changed
+	Retryable bool   // the same call may succeed later without any change
 	Cause     error  // for the log; may be nil
 }
 
-// Error returns the message and the hint. The cause is left out on purpose.
+// Error returns the message and the hint. It leaves out the cause, which may contain secrets or
+// be unintelligible.
 func (p *Problem) Error() string {
 	if p.Hint == "" {
 		return p.Message
@@ -55,7 +54,7 @@ func (p *Problem) Error() string {
 // Unwrap returns the cause.
 func (p *Problem) Unwrap() error { return p.Cause }
 
-// LogValue shows the problem as a group: what a person reads, and its cause.
+// LogValue returns a group with the fields and the cause.
 func (p *Problem) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kind", string(p.Kind)), slog.String("message", p.Message)}
 	if p.Hint != "" {
@@ -67,7 +66,7 @@ func (p *Problem) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// New returns a problem that does not pass by itself.
+// New returns a problem that is not retryable.
 func New(kind Kind, message, hint string) *Problem {
 	return &Problem{Kind: kind, Message: message, Hint: hint}
 }
@@ -84,8 +83,8 @@ func (p *Problem) Passing() *Problem {
 	return p
 }
 
-// From returns the problem in err's chain, or one made from it: a cancelled
-// context becomes [Cancelled], anything else [Internal]. From(nil) is nil.
+// From returns the problem in err's chain, or else a new one with the cause err: of kind
+// [Cancelled] for a cancelled context, otherwise of kind [Internal]. From(nil) returns nil.
 func From(err error) *Problem {
 	var p *Problem
 	switch {

@@ -1,6 +1,5 @@
-// Package qr draws an address for a phone's camera, in the characters of a
-// terminal. It promises a code as small as the address allows, since a dialog has
-// few lines, and draws nothing where an address has no place in a code.
+// Package qr draws a URL as a QR code in the characters of a terminal. The code is as small
+// as possible, because OpenCode's dialogs have few lines.
 package qr
 
 import (
@@ -9,13 +8,13 @@ import (
 	"rsc.io/qr/coding"
 )
 
-// quiet is the bright margin, in modules. The standard wants 4; cameras are
-// content with less, and lines are few.
+// quiet is the width of the bright margin, in modules. The standard requires 4, but cameras
+// read the code with 2, which saves two lines.
 const quiet = 2
 
-// Lines draws the address: two rows of modules a line, a character wide. What is
-// bright in the code is drawn, what is dark is left blank, so it wants to be
-// shown in a bright colour on a dark ground. It is nil if the address is too long.
+// Lines returns the lines of the code for an address, or nil if the address is too long. Each
+// character is one module wide and two modules high. Bright modules are drawn and dark ones
+// left blank, so show the lines in a bright colour on a dark background.
 func Lines(address string) []string {
 	code := encode(address)
 	if code == nil {
@@ -42,8 +41,8 @@ func Lines(address string) []string {
 	return lines
 }
 
-// encode returns the smallest code that holds the address. Scheme and host mean
-// the same in capitals (RFC 3986, 6.2.2.1), for which a code needs less room.
+// encode returns the smallest code for the address, or nil. It writes scheme and host in
+// capitals, which mean the same (RFC 3986, 6.2.2.1) and need less space in a QR code.
 func encode(address string) *coding.Code {
 	scheme, rest, _ := strings.Cut(address, "://")
 	host, path := rest, ""

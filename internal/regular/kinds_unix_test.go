@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Nothing but a file is opened, so nothing waits.
+// Only regular files are opened, so opening never blocks.
 func TestWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	make := func(name string, f func(string) error) string {

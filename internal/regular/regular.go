@@ -1,6 +1,7 @@
-// Package regular reads files that a configuration or the environment names, and that
-// may be anything: a FIFO nobody writes to, a device, a directory, a disk image. It
-// opens nothing but regular files, never waits for one, and says what is there instead.
+// Package regular reads files whose paths come from a configuration or the environment. Such
+// a path may lead to anything: a FIFO without a writer, a device, a directory, a disk image.
+// The package opens only regular files, so that it never blocks, and its errors say what else
+// is at the path.
 package regular
 
 import (
@@ -16,13 +17,13 @@ import (
 )
 
 // Open opens the regular file at path, or a link to one, for reading. Its error is a
-// [fs.PathError]. A link that leads nowhere is an error, but none of [fs.ErrNotExist]:
-// somebody meant something to be there.
+// [fs.PathError]. The error of a dangling link is not [fs.ErrNotExist], because a file that a
+// link refers to was meant to be there.
 func Open(path string) (*os.File, error) { return OpenFile(path, os.O_RDONLY, 0) }
 
-// OpenFile is [os.OpenFile] for what is a regular file, or is to become one.
+// OpenFile is [os.OpenFile] for a regular file, or with O_CREATE for a new one.
 func OpenFile(path string, flag int, mode fs.FileMode) (*os.File, error) {
-	// Looked at before, because opening some devices does something.
+	// Check before opening, because opening some devices has an effect.
 	switch info, err := os.Stat(path); {
 	case err == nil:
 		if err := Check(path, info); err != nil {
@@ -38,7 +39,7 @@ func OpenFile(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// It may be another one by now.
+	// Check again: the file may have been replaced since.
 	info, err := file.Stat()
 	if err == nil {
 		err = Check(path, info)
@@ -55,7 +56,8 @@ func isLink(path string) bool {
 	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
-// Check returns an error that says what is at path instead of a regular file.
+// Check returns nil if info describes a regular file, and otherwise an error that says what is
+// at path.
 func Check(path string, info fs.FileInfo) error {
 	kind := ""
 	switch mode := info.Mode(); {
@@ -75,9 +77,9 @@ func Check(path string, info fs.FileInfo) error {
 	return failed(path, "it is "+kind+", not a file")
 }
 
-// Read returns what is in the regular file at path, of at most limit bytes. A file that
-// is written while it is read is read again, and one that another program keeps to itself
-// for a moment is waited for.
+// Read returns the content of the regular file at path, which must have at most limit bytes. It
+// reads a file again if it changed meanwhile, and on Windows waits up to
+// [disk.ReadPatience] for a file that another program has opened exclusively.
 func Read(path string, limit int64) (content []byte, err error) {
 	err = disk.Patiently(disk.ReadPatience, func() error {
 		content, err = read(path, limit)
@@ -86,8 +88,8 @@ func Read(path string, limit int64) (content []byte, err error) {
 	return content, err
 }
 
-// ReadText is [Read] for a file that a person wrote: whatever its encoding, the text is
-// in UTF-8 and without a byte order mark.
+// ReadText is [Read] for a file that a person wrote. It returns UTF-8 without a byte order
+// mark; see [disk.DecodeText].
 func ReadText(path string, limit int64) ([]byte, error) {
 	content, err := Read(path, limit)
 	if err != nil {
@@ -122,7 +124,7 @@ func readOnce(path string, limit int64) (text []byte, whole bool, err error) {
 	}
 	var content bytes.Buffer
 	if before.Size() <= limit {
-		content.Grow(int(before.Size()) + bytes.MinRead) // so that it is read at once
+		content.Grow(int(before.Size()) + bytes.MinRead) // one read call is enough
 		if _, err := content.ReadFrom(io.LimitReader(file, limit+1)); err != nil {
 			return nil, false, err
 		}
@@ -141,8 +143,9 @@ func failed(path, what string) error {
 	return &fs.PathError{Op: "open", Path: path, Err: errors.New(what)}
 }
 
-// Why says what an error of this package means, after the name of the file: "does not
-// exist", "is a directory, not a file", "cannot be read: permission denied".
+// Why formats an error of this package as the end of a sentence that begins with the name of
+// the file: "does not exist", "is a directory, not a file", "cannot be read: permission
+// denied".
 func Why(err error) string {
 	var cause *fs.PathError
 	switch {

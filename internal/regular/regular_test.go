@@ -45,7 +45,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// Halves of two versions of a file are never read as one.
+// Read never returns a mixture of two versions of a file.
 func TestWrittenWhileItIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	write := func(letter string) {

@@ -6,27 +6,27 @@ import (
 	"sync"
 )
 
-// maxKnown is how many secrets are looked for: those that were replaced may still
-// stand somewhere, and work until they expire.
+// maxKnown is the number of replaced secrets that are still redacted: they may be in a text
+// and be valid until they expire.
 const maxKnown = 24
 
-// longest is how much of a secret is looked for, in bytes: more than any token that
-// fits into a request's header. Who answers with endless ones takes no memory by that.
+// longest is the part of a secret that is remembered, in bytes. It is more than a request
+// header can hold, and keeps a server that sends endless secrets from filling the memory.
 const longest = 8 << 10
 
-// Known are the secrets that are looked for in texts: the current ones, and the latest of
-// those that they have replaced. The zero value knows none. It is safe for concurrent use.
+// Known redacts a changing set of secrets: the current ones, and the latest maxKnown others.
+// The zero value has none. It is safe for concurrent use.
 type Known struct {
-	Disguised bool // they are found in other encodings, too
+	Disguised bool // also find them in Base64, in hexadecimal and backwards
 
 	mu       sync.Mutex
-	current  []Text    // as many as there are
-	latest   []Text    // the latest first, up to maxKnown
-	redactor *Redactor // of them; nil until a text comes
+	current  []Text    // without a limit
+	latest   []Text    // most recently added first, at most maxKnown
+	redactor *Redactor // for both; nil until Redact needs it
 }
 
-// SetCurrent makes secrets known for as long as they are current. Those that no longer
-// are count as added.
+// SetCurrent replaces the current secrets. Those that are no longer current are added to the
+// latest ones, as by Add.
 func (k *Known) SetCurrent(secrets ...Text) {
 	k.mu.Lock()
 	before := k.current
@@ -41,7 +41,7 @@ func (k *Known) SetCurrent(secrets ...Text) {
 	k.current, k.redactor = secrets, nil
 }
 
-// Add makes secrets known.
+// Add adds secrets to the latest ones. The oldest are dropped.
 func (k *Known) Add(secrets ...Text) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -52,7 +52,7 @@ func (k *Known) Add(secrets ...Text) {
 		if one.Empty() {
 			continue
 		}
-		// One that is used again is a late one.
+		// Adding a secret again moves it to the front.
 		if at := slices.Index(k.latest, one); at >= 0 {
 			k.latest = slices.Delete(k.latest, at, at+1)
 		} else {
@@ -63,8 +63,7 @@ func (k *Known) Add(secrets ...Text) {
 	k.latest = k.latest[:min(len(k.latest), maxKnown)]
 }
 
-// Redact returns text with "[redacted]" in the place of secrets, and whether there
-// were any.
+// Redact returns text with "[redacted]" in place of secrets, and whether it had any.
 func (k *Known) Redact(text string) (string, bool) {
 	k.mu.Lock()
 	if k.redactor == nil {
@@ -78,21 +77,21 @@ func (k *Known) Redact(text string) (string, bool) {
 // seen are the secrets of this process.
 var seen Known
 
-// New returns text as a secret.
+// New returns text as a secret, and registers it for [Redact].
 func New(text string) Text {
 	Remember(text)
 	return Text{text}
 }
 
-// Remember makes secrets known to [Redact] that become no [Text].
+// Remember registers secrets for [Redact] that are not kept in a [Text].
 func Remember(texts ...string) {
 	for _, text := range texts {
 		seen.Add(Text{text})
 	}
 }
 
-// Redact returns text without the latest secrets that this process has seen, as they
-// are or escaped.
+// Redact returns text with "[redacted]" in place of the latest secrets of this process, plain
+// or escaped for JSON or a URL.
 func Redact(text string) string {
 	clean, _ := seen.Redact(text)
 	return clean

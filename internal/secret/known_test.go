@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestKnown: the latest are found, and one that is used again and again is among them.
+// TestKnown: the latest secrets are redacted. Adding one again keeps it among them.
 func TestKnown(t *testing.T) {
 	var k Known
 	if clean, changed := k.Redact("nothing"); changed || clean != "nothing" {
@@ -27,8 +27,7 @@ func TestKnown(t *testing.T) {
 	}
 }
 
-// TestEndlessSecrets take no more memory than long ones, and are found by their
-// beginning.
+// TestEndlessSecrets: only the beginning of a very long secret is remembered and redacted.
 func TestEndlessSecrets(t *testing.T) {
 	k := Known{Disguised: true}
 	for i := range maxKnown {

@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// Mistaken says why a text is something else than a client secret, or "". A client
-// secret is visible ASCII (RFC 6749, A.2); other letters are let through, because a domain
-// may take them. The rest of these would be sent to it, and be refused as a wrong secret:
-// the shapes that shells, editors and web pages leave around a secret.
+// Mistaken returns why a text cannot be a client secret, or "". It recognises what shells,
+// editors and web pages add to a copied secret, such as quotes, which the domain would only
+// refuse as a wrong secret. A client secret is visible ASCII (RFC 6749, A.2), but Mistaken
+// accepts other letters, because a domain may.
 func Mistaken(text string) string {
 	quoted := len(text) > 2 && text[0] == text[len(text)-1] && strings.ContainsRune("\"'`", rune(text[0]))
 	switch {
@@ -32,5 +32,5 @@ func Mistaken(text string) string {
 	return ""
 }
 
-// assignment is how a secret stands in a file of variables.
+// assignment matches a line of a file of variables, copied with the secret.
 var assignment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^((export|set)\s+\w+|\w*secret\w*)\s*[=:]`) })

@@ -10,25 +10,25 @@ import (
 	"strings"
 )
 
-// piece is how many characters in a row of a secret are recognised, in bytes.
-// Fewer may stand anywhere by chance.
+// piece is the shortest part of a long secret that is redacted, in bytes. Shorter parts could
+// occur in a text by chance.
 const piece = 16
 
-// shortest is the length of the shortest secret that is looked for, in bytes.
+// shortest is the length of the shortest secret that is redacted, in bytes.
 const shortest = 6
 
-// A Redactor takes known secrets out of texts: a whole one and any 16 characters
-// in a row of it, as they are or escaped for JSON or a URL; disguised ones, too, in
-// Base64, in hexadecimal and backwards.
+// A Redactor removes secrets from texts: whole secrets and any 16 consecutive bytes of one,
+// plain or escaped for JSON or a URL, and if disguised, also in Base64, in hexadecimal and
+// backwards. It is safe for concurrent use.
 type Redactor struct {
-	hashes []uint64 // of every piece, each at its first free place from its first bits on; 0 is free
-	shift  int      // what is left of a hash are its first bits
-	short  []string // what is shorter than a piece
+	hashes []uint64 // a hash table with open addressing of the hashes of all pieces; 0 is a free slot
+	shift  int      // a hash shifted right by this is its first slot
+	short  []string // the secrets shorter than a piece
 }
 
-// NewRedactor returns the redactor for secrets. A line of a longer secret, such as
-// a key in PEM, is a secret by itself; the header of a JWT is none, since others
-// have the same.
+// NewRedactor returns the redactor for secrets. Each line of a secret with several lines, such
+// as a key in PEM, counts as a secret. The header of a JWT does not, since other tokens have
+// the same header.
 func NewRedactor(secrets []Text, disguised bool) *Redactor {
 	r := &Redactor{}
 	var long []string
@@ -58,7 +58,7 @@ func NewRedactor(secrets []Text, disguised bool) *Redactor {
 	if pieces == 0 {
 		return r
 	}
-	places := bits.Len(uint(pieces)) + 1 // at most half of them are taken
+	places := bits.Len(uint(pieces)) + 1 // at most half of the slots are used
 	r.hashes, r.shift = make([]uint64, 1<<places), 64-places
 	for _, form := range long {
 		eachPiece(form, func(_ int, hash uint64) { r.hashes[r.place(hash)] = hash })
@@ -66,7 +66,7 @@ func NewRedactor(secrets []Text, disguised bool) *Redactor {
 	return r
 }
 
-// place is where a hash is, or would be.
+// place returns the slot of a hash, or the free slot where it would be added.
 func (r *Redactor) place(hash uint64) int {
 	for i := int(hash >> r.shift); ; i = (i + 1) & (len(r.hashes) - 1) {
 		if at := r.hashes[i]; at == hash || at == 0 {
@@ -75,7 +75,7 @@ func (r *Redactor) place(hash uint64) int {
 	}
 }
 
-// forms are the ways in which a program prints text.
+// forms returns text in the encodings in which programs print it.
 func forms(text string, disguised bool) []string {
 	quoted, _ := json.Marshal(text)
 	all := []string{text}
@@ -91,8 +91,8 @@ func forms(text string, disguised bool) []string {
 	backwards := []byte(text)
 	slices.Reverse(backwards)
 	all = append(all, digits, strings.ToUpper(digits), string(backwards))
-	// What stands before it decides how three bytes become four characters; the
-	// outermost ones depend on the neighbours.
+	// Base64 encodes three bytes as four characters, so the encoding depends on the offset
+	// of the text; its first and last characters also depend on the bytes around it.
 	for shift := range 3 {
 		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat(" ", shift) + text))
 		from, to := []int{0, 2, 3}[shift], len(encoded)
@@ -123,7 +123,8 @@ func eachPiece(text string, f func(end int, hash uint64)) {
 	}
 }
 
-// value of a character: both alphabets of Base64 (RFC 4648) are one here.
+// value returns the number of a character for hashing. The characters that differ between the
+// two Base64 alphabets (RFC 4648) have the same number.
 func value(c byte) uint64 {
 	switch c {
 	case '-':
@@ -134,8 +135,7 @@ func value(c byte) uint64 {
 	return uint64(c) + 1
 }
 
-// Redact returns text with "[redacted]" in the place of secrets, and whether there
-// were any.
+// Redact returns text with "[redacted]" in place of secrets, and whether it had any.
 func (r *Redactor) Redact(text string) (string, bool) {
 	var spans [][2]int
 	eachPiece(text, func(end int, hash uint64) {

@@ -78,7 +78,7 @@ func TestRedactorLeavesEverythingElse(t *testing.T) {
 	}
 }
 
-// What is between secrets stays, and no secret remains, wherever they stand.
+// All secrets in a text are redacted, and the text between them stays.
 func FuzzRedactor(f *testing.F) {
 	f.Add("before ", " between ", " after", uint64(1))
 	f.Add("\xf0\x9f", "", "…", uint64(2))

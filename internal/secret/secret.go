@@ -1,6 +1,6 @@
-// Package secret keeps secret text from being printed by accident: every way in
-// which fmt, encoding/json and log/slog print a value shows "[redacted]", and what
-// was a secret once is found by [Redact] in any text.
+// Package secret keeps secrets from being printed by accident. fmt, encoding/json and
+// log/slog print a [Text] as "[redacted]", and [Redact] finds the secrets that this process
+// has seen in any other text.
 package secret
 
 import (
@@ -16,14 +16,14 @@ const redacted = "[redacted]"
 // Its zero value is the empty text.
 type Text struct{ text string }
 
-// Reveal returns the text itself: for the request or the file it belongs to.
+// Reveal returns the text itself, to be written into a request or a file.
 func (t Text) Reveal() string { return t.text }
 
 // Empty reports whether there is no text.
 func (t Text) Empty() bool { return t.text == "" }
 
-// Fingerprint returns the first 16 hex digits of the text's SHA-256: enough to
-// tell two secrets apart, useless for finding either.
+// Fingerprint returns the first 16 hex digits of the text's SHA-256. It tells two secrets
+// apart without revealing them.
 func (t Text) Fingerprint() string {
 	sum := sha256.Sum256([]byte(t.text))
 	return hex.EncodeToString(sum[:8])

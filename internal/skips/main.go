@@ -1,6 +1,6 @@
-// Skips reads the output of go test -json from its standard input, shows what
-// go test without -v would show, and adds each skipped test with its reason to
-// the file named by its argument, so that make test can list them at its end.
+// Skips reads the output of go test -json from standard input and prints what go test without
+// -v would print. It appends each skipped test and the reason to the file in its argument, so
+// that make test can list them at its end.
 //
 // It exits 1 if a test failed.
 package main
@@ -19,7 +19,7 @@ import (
 type event struct {
 	Action     string
 	Package    string
-	ImportPath string // instead of Package, for what the compiler says
+	ImportPath string // instead of Package, in the output of the compiler
 	Test       string
 	Output     string
 }
@@ -46,8 +46,8 @@ func main() {
 	}
 }
 
-// report copies what a person wants to see of events to out, and a line for
-// each skipped test to skips. It reports whether everything passed.
+// report prints the relevant output in events to out, and a line for each skipped test to
+// skips. It reports whether all tests passed.
 func report(events io.Reader, out, skips io.Writer) (bool, error) {
 	const module = "github.com/opencode-oci-oidc/opencode-oci-oidc/"
 	ok := true
@@ -61,7 +61,7 @@ func report(events io.Reader, out, skips io.Writer) (bool, error) {
 			return false, err
 		}
 		var e event
-		if json.Unmarshal(line, &e) != nil { // go itself, speaking plainly
+		if json.Unmarshal(line, &e) != nil { // a message of the go command itself, which is not JSON
 			_, _ = out.Write(line)
 			continue
 		}
@@ -70,7 +70,7 @@ func report(events io.Reader, out, skips io.Writer) (bool, error) {
 		case "output", "build-output":
 			if e.Test != "" {
 				printed[key] = append(printed[key], e.Output)
-			} else if e.Output != "PASS\n" && !strings.HasPrefix(e.Output, "coverage: ") { // the line with ok says both
+			} else if e.Output != "PASS\n" && !strings.HasPrefix(e.Output, "coverage: ") { // the line that begins with ok says the same
 				fmt.Fprint(out, e.Output)
 			}
 		case "fail", "build-fail":
@@ -88,8 +88,8 @@ func report(events io.Reader, out, skips io.Writer) (bool, error) {
 	}
 }
 
-// reason returns what a test said when it was skipped: the text behind
-// "file.go:12: ", without the lines that go test adds itself.
+// reason returns the message with which a test was skipped: the text after "file.go:12: ",
+// without the lines that go test adds.
 func reason(output []string) string {
 	var said []string
 	for _, line := range output {

@@ -1,4 +1,4 @@
-// Package words says times and durations the way a person does.
+// Package words formats times and durations for people.
 package words
 
 import (
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Valid says until when something is valid, by the local clock: "valid for 38 minutes,
-// until 14:43", or since when it no longer is.
+// Valid formats until when something is valid, in local time: "valid for 38 minutes, until
+// 14:43", or "expired at 14:43". The zero time is "valid until an unknown time".
 func Valid(until, now time.Time) string {
 	switch {
 	case until.IsZero():
@@ -19,7 +19,7 @@ func Valid(until, now time.Time) string {
 	}
 }
 
-// Duration is a duration to the minute: "1 hour 5 minutes".
+// Duration formats a duration, rounded to minutes: "1 hour 5 minutes".
 func Duration(d time.Duration) string {
 	minutes := int(d.Round(time.Minute) / time.Minute)
 	switch {
@@ -36,7 +36,7 @@ func Duration(d time.Duration) string {
 	}
 }
 
-// Short is a duration for a narrow place, rounded up to the minute: "2 h 5 min".
+// Short formats a duration briefly, rounded up to minutes: "2 h 5 min".
 func Short(d time.Duration) string {
 	minutes := max(0, int((d+time.Minute-1)/time.Minute))
 	switch {
@@ -51,7 +51,7 @@ func Short(d time.Duration) string {
 	}
 }
 
-// Clock is a time by the local clock, with the day where it could be mistaken.
+// Clock formats a local time, with the date if it is 12 hours or more away.
 func Clock(t, now time.Time) string {
 	t = t.Local()
 	if t.Sub(now).Abs() < 12*time.Hour {

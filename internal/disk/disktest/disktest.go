@@ -1,4 +1,4 @@
-// Package disktest makes files for tests as programs on Windows make them.
+// Package disktest creates files for tests in the way that programs on Windows do.
 package disktest
 
 import (
@@ -8,8 +8,8 @@ import (
 	"unicode/utf16"
 )
 
-// UTF16 is text as PowerShell 5 writes it where a command's output goes into a file: with
-// a byte order mark, in UTF-16, which is little endian there.
+// UTF16 returns text in UTF-16 with a byte order mark. With little endian, PowerShell 5 writes
+// files like this when output is redirected.
 func UTF16(text string, order binary.AppendByteOrder) []byte {
 	var out []byte
 	for _, unit := range utf16.Encode([]rune("\ufeff" + text)) {
@@ -18,8 +18,8 @@ func UTF16(text string, order binary.AppendByteOrder) []byte {
 	return out
 }
 
-// Link makes a symbolic link, or skips the test where there are none: Windows reserves
-// them for administrators and developers, and wine makes something else.
+// Link creates a symbolic link, or skips the test if it cannot: Windows allows them only for
+// administrators and developers, and wine creates something else.
 func Link(t testing.TB, target, link string) {
 	t.Helper()
 	if err := os.Symlink(target, link); err != nil {
