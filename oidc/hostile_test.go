@@ -197,9 +197,9 @@ func deviceAnswer(address string) string {
 	return `{"device_code":"d","user_code":"ABCD","verification_uri":"` + address + `"}`
 }
 
-// TestADeviceAnswerWithoutMeasure: a very long interval or expires_in in a device
+// TestDeviceIntervalAndLifetimeAreBounded: a very long interval or expires_in in a device
 // authorization response is cut to a maximum, and a number that overflows does no harm.
-func TestADeviceAnswerWithoutMeasure(t *testing.T) {
+func TestDeviceIntervalAndLifetimeAreBounded(t *testing.T) {
 	const longest = 30 * time.Minute
 	for _, numbers := range []string{
 		`"interval":9223372036854775807,"expires_in":9223372036854775807`, `"interval":10000000000,"expires_in":10000000000`,
@@ -226,9 +226,9 @@ func TestADeviceAnswerWithoutMeasure(t *testing.T) {
 	}
 }
 
-// TestWhatWasToldIsNotEchoed: if the domain's error answer repeats secrets of the request,
+// TestSecretsOfARequestAreNotQuoted: if the domain's error answer repeats secrets of the request,
 // they do not appear in the message, neither decoded nor encoded as in the request.
-func TestWhatWasToldIsNotEchoed(t *testing.T) {
+func TestSecretsOfARequestAreNotQuoted(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.Change(func(o *domaintest.Options) {
 		o.Tamper = func(op domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {

@@ -47,7 +47,7 @@ func TestLend(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotTheSessionsIsNotLent(t *testing.T) {
+func TestOnlyTheCurrentTokenIsLent(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	s := w.session()

@@ -260,7 +260,8 @@ func TestADayOfRequests(t *testing.T) {
 	}
 }
 
-func TestNobodyUsesIt(t *testing.T) {
+// TestAnUnusedSessionIsNotRefreshed: the background refresh stops if no caller asks for a token.
+func TestAnUnusedSessionIsNotRefreshed(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		w.signedIn()
@@ -368,9 +369,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestHalfAnAnswer cuts the token response off after the access token, which is used. The
+// TestATokenResponseThatIsCutOff cuts the token response off after the access token, which is used. The
 // old refresh token may be used up, so it is not sent until the access token has expired.
-func TestHalfAnAnswer(t *testing.T) {
+func TestATokenResponseThatIsCutOff(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		old := w.expired()
@@ -476,7 +477,7 @@ func TestAnotherProcessWonTheRace(t *testing.T) {
 
 // Another process may refresh an expired token after this one has read it. This process
 // then uses the other's token and does not refresh.
-func TestAnotherProcessWasFasterStill(t *testing.T) {
+func TestAnotherProcessRefreshedFirst(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	tokens := w.expired()
 	for name, call := range map[string]func(*Session) (Token, error){
@@ -532,10 +533,10 @@ func (w *world) unwritable() (mend func()) {
 	}
 }
 
-// TestNothingIsSpentInVain: a refresh token is not sent if the next one could not be
+// TestNoRefreshIfTokensCannotBeSaved: a refresh token is not sent if the next one could not be
 // saved. A valid access token stays in use; without one the caller gets a problem. The
 // session continues when saving works again.
-func TestNothingIsSpentInVain(t *testing.T) {
+func TestNoRefreshIfTokensCannotBeSaved(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
 	keyring.MockInit()
 	for trouble, test := range map[string]struct {
@@ -711,9 +712,9 @@ func TestWaitingForALockEndsWithTheSession(t *testing.T) {
 	})
 }
 
-// TestRefreshHasBrakes: however often callers ask, no refresh is sent during a pause or
+// TestRefreshesAreLimited: however often callers ask, no refresh is sent during a pause or
 // before the time in Retry-After.
-func TestRefreshHasBrakes(t *testing.T) {
+func TestRefreshesAreLimited(t *testing.T) {
 	t.Run("Retry-After", func(t *testing.T) {
 		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 		w.bubble(func(t *testing.T) {
@@ -861,9 +862,9 @@ func TestASlowDisk(t *testing.T) {
 	}
 }
 
-// TestANoteThatIsNotSaved: if only RefreshSentAt or RetryAt could not be saved, the tokens
+// TestRefreshTimesThatAreNotSaved: if only RefreshSentAt or RetryAt could not be saved, the tokens
 // do not count as unsaved, and the process respects those times until they are saved.
-func TestANoteThatIsNotSaved(t *testing.T) {
+func TestRefreshTimesThatAreNotSaved(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault domaintest.Fault
 		noted func(tokens.Tokens) bool
@@ -936,9 +937,9 @@ func TestTimesAreOfTheWallClock(t *testing.T) {
 	}
 }
 
-// TestTheLastChanceToSave: a process that ends saves what it could not save before, if
+// TestCloseSavesTokens: a process that ends saves what it could not save before, if
 // that is possible by then and nobody has signed out or saved newer tokens.
-func TestTheLastChanceToSave(t *testing.T) {
+func TestCloseSavesTokens(t *testing.T) {
 	newer := secret.New("newer")
 	for name, meanwhile := range map[string]func(*world, tokens.Tokens){
 		"alone": func(*world, tokens.Tokens) {},
@@ -1144,7 +1145,7 @@ func TestDamagedFile(t *testing.T) {
 // Two processes share a session, and their configurations ask for different forms (plain
 // and encrypted). Each process rewrites the file in its own form once, and after that only
 // when it saves new tokens.
-func TestTwoFormsDoNotQuarrel(t *testing.T) {
+func TestTwoTokenStoresDoNotAlternate(t *testing.T) {
 	keyring.MockInit()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
@@ -1180,7 +1181,7 @@ func TestTwoFormsDoNotQuarrel(t *testing.T) {
 }
 
 // Putting the file into another form does not bring old tokens back.
-func TestAFormIsChangedOfWhatIsThere(t *testing.T) {
+func TestAFormChangeKeepsNewerTokens(t *testing.T) {
 	keyring.MockInit()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)

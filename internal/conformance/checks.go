@@ -66,8 +66,8 @@ var checks = []check{
 
 	// The device flow.
 	{"the client proves itself at the poll", "oidc/domain/device.go", `d.post(ctx, r.client.Endpoint.TokenURL, r.client, form)`, `d.post(ctx, r.client.Endpoint.TokenURL, nil, form)`, "TestSignInWithDevice"},
-	{"the interval is bounded", "oidc/domain/device.go", `min(cmp.Or(interval, devicePoll), devicePollMost)`, `cmp.Or(interval, devicePoll)`, "TestADeviceAnswerWithoutMeasure"},
-	{"the code's life is bounded", "oidc/domain/device.go", `min(cmp.Or(lifetime, deviceLifetime), deviceLongest)`, `cmp.Or(lifetime, deviceLifetime)`, "TestADeviceAnswerWithoutMeasure"},
+	{"the interval is bounded", "oidc/domain/device.go", `min(cmp.Or(interval, devicePoll), devicePollMost)`, `cmp.Or(interval, devicePoll)`, "TestDeviceIntervalAndLifetimeAreBounded"},
+	{"the code's life is bounded", "oidc/domain/device.go", `min(cmp.Or(lifetime, deviceLifetime), deviceLongest)`, `cmp.Or(lifetime, deviceLifetime)`, "TestDeviceIntervalAndLifetimeAreBounded"},
 	{"the address is checked", "oidc/domain/device.go", `if r.code == "" || !SecureURL(r.URL) {`, `if r.code == "" {`, "TestAHostileDomainIsHarmless"},
 	{"the user code can be typed", "oidc/domain/device.go", `if r.UserCode == "" || lenient.Printable(r.UserCode, UserCodeSize) != r.UserCode {`, `if r.UserCode == "" {`, "TestAHostileDomainIsHarmless"},
 
@@ -108,7 +108,7 @@ var checks = []check{
 		_ = w.save(fresh)
 `, ``, "TestARefreshTokenAlone"},
 	{"what was told is not quoted", "oidc/domain/transport.go", `	exchange.RememberAsked(header, form)
-`, ``, "TestWhatWasToldIsNotEchoed"},
+`, ``, "TestSecretsOfARequestAreNotQuoted"},
 	{"what was asked is not logged", "oidc/domain/transport.go", `	exchange.RememberAsked(header, form)
 `, ``, "TestWhatTheDomainEchoesIsNotLogged"},
 	{"what was answered is not logged", "oidc/domain/exchange/exchange.go", `	rememberAnswered(x.Body)
@@ -138,7 +138,7 @@ var checks = []check{
 	{"an answer's time", "oidc/domain/exchange/exchange.go", `context.WithTimeout(ctx, Timeout)`, `context.WithCancel(ctx)`, "TestUnreachable"},
 	{"a refresh token is kept", "oidc/domain/answer.go", `tok := old`, `tok := tokens.Tokens{}`, "TestTheOldRefreshTokenStaysWhereNoneCame"},
 	{"one refresh for all", "oidc/refresh.go", `func(now cached) bool { return s.replacedByOther(now, replaced) }`, `nil`, "TestOneRefreshForAll"},
-	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(); err != nil && !old`, `if err := w.reserve(); err != nil && old.Access.Empty() && !old`, "TestNothingIsSpentInVain"},
+	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(); err != nil && !old`, `if err := w.reserve(); err != nil && old.Access.Empty() && !old`, "TestNoRefreshIfTokensCannotBeSaved"},
 	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !now.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
 	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestASessionInMemory"},
 	{"a sign-out elsewhere counts", "oidc/cache.go", ` && (!t.Empty() || c.stamp.Same(stamp))`, ` || t.Empty()`, "TestASignOutElsewhereCounts"},
@@ -146,24 +146,24 @@ var checks = []check{
 	{"unsaved tokens are not lost", "oidc/cache.go", `if c.unsaved && c.isSuccessorOf(`, `if c.unsaved && c.Empty() && c.isSuccessorOf(`, "TestUnsavedTokensGiveWay"},
 	{"the file is read again under the lock", "oidc/cache.go", `	now := c.read(true)
 `, `	now := c.get()
-`, "TestAFormIsChangedOfWhatIsThere"},
+`, "TestAFormChangeKeepsNewerTokens"},
 	{"waiting for a lock ends with the session", "oidc/refresh.go", `s.cache.update(s.untilClose, func(now cached)`, `s.cache.update(context.WithoutCancel(s.untilClose), func(now cached)`, "TestWaitingForALockEndsWithTheSession"},
 	{"refresh honours Retry-After", "oidc/refresh.go", `		if p := s.pausingNow(now); p != nil {
 			return p
 		}
-`, ``, "TestRefreshHasBrakes"},
-	{"Retry-After holds for every process", "oidc/refresh.go", `noted.RetryAt = `, `_ = `, "TestRefreshHasBrakes"},
-	{"Retry-After ends where the clock was set back", "oidc/refresh.go", ` && left <= longestRetry`, ``, "TestRefreshHasBrakes"},
-	{"Retry-After ends with the tokens", "oidc/domain/answer.go", `tok.RefreshSentAt, tok.RetryAt = endpoints, time.Time{}, time.Time{}`, `tok.RefreshSentAt = endpoints, time.Time{}`, "TestRefreshHasBrakes"},
+`, ``, "TestRefreshesAreLimited"},
+	{"Retry-After holds for every process", "oidc/refresh.go", `noted.RetryAt = `, `_ = `, "TestRefreshesAreLimited"},
+	{"Retry-After ends where the clock was set back", "oidc/refresh.go", ` && left <= longestRetry`, ``, "TestRefreshesAreLimited"},
+	{"Retry-After ends with the tokens", "oidc/domain/answer.go", `tok.RefreshSentAt, tok.RetryAt = endpoints, time.Time{}, time.Time{}`, `tok.RefreshSentAt = endpoints, time.Time{}`, "TestRefreshesAreLimited"},
 	{"a new token is still valid after it was saved", "oidc/session.go", `	return s.fresh(ctx, now.fingerprint, "")
 `, `	err := s.refreshNow(ctx, now.fingerprint)
 	return s.cache.get().token(), err
 `, "TestASlowDisk"},
-	{"what is noted of tokens is no token", "oidc/cache.go", `return c.unsaved && !same(c.Tokens, c.replaces)`, `return c.unsaved`, "TestANoteThatIsNotSaved"},
+	{"what is noted of tokens is no token", "oidc/cache.go", `return c.unsaved && !same(c.Tokens, c.replaces)`, `return c.unsaved`, "TestRefreshTimesThatAreNotSaved"},
 	{"what is noted of tokens is not forgotten", "oidc/cache.go", `		next.unsaved = true
 		next.replaces`, `		next.unsaved = !same(t, c.get().Tokens)
-		next.replaces`, "TestANoteThatIsNotSaved"},
-	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestRefreshHasBrakes"},
+		next.replaces`, "TestRefreshTimesThatAreNotSaved"},
+	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestRefreshesAreLimited"},
 	// Checks whose removal the explorer in oidc finds, too, although it tests none of them by name.
 	{"a refresh token without an access token is found lost", "oidc/domain/domain.go", `if err != nil && answer.Access+answer.Refresh == "" {`, `if err != nil {`, "TestEveryBranch"},
 	{"an odd type is found to lose no tokens", "oidc/domain/answer.go", `		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
@@ -194,7 +194,7 @@ var checks = []check{
 `, ``, "TestTokensLastThroughAPowerCut"},
 	{"a process that ends saves once more", "oidc/session.go", `		s.rewrite(ctx)
 `, `		_ = ctx
-`, "TestTheLastChanceToSave"},
+`, "TestCloseSavesTokens"},
 	{"a command tells of tokens that are not saved", "cmd/oci-oidc-helper/token.go", `return unsaved(session)`, `return nil`, "TestTokensThatCouldNotBeSaved"},
 	{"refresh tells of tokens that are not saved", "cmd/oci-oidc-helper/refresh.go", `return unsaved(session)`, `return nil`, "TestTokensThatCouldNotBeSaved"},
 	{"a closed pipe is no death", "cmd/oci-oidc-helper/signals_unix.go", `syscall.SIGHUP, syscall.SIGPIPE}`, `syscall.SIGHUP}`, "TestReadersThatLeave"},

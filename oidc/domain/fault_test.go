@@ -27,7 +27,7 @@ func TestWhatTheDomainSaysIsHarmless(t *testing.T) {
 
 // An error response of any form is quoted. One in JSON comes from the domain itself and not
 // from a proxy, so its problem is not retryable.
-func TestWordsOfTheDomain(t *testing.T) {
+func TestErrorResponsesAreQuoted(t *testing.T) {
 	const secretOfOurs = "the-secret-that-was-sent-4711"
 	for name, row := range map[string]struct {
 		status      int
@@ -100,7 +100,7 @@ func TestWordsOfTheDomain(t *testing.T) {
 }
 
 // The problem of a redirect names the host that it leads to.
-func TestWhereARedirectLeads(t *testing.T) {
+func TestARedirectNamesItsHost(t *testing.T) {
 	for location, says := range map[string]string{
 		"https://login.example.com/t?code=1": "redirects (status 308) to login.example.com.",
 		"/t/":                                "redirects (status 308) to another address of its own.",

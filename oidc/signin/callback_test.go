@@ -365,9 +365,9 @@ func TestAnInjectedCodeIsOfNoUse(t *testing.T) {
 	}
 }
 
-// TestEveryEndHasItsPage: the result page says how the sign-in ended and which endpoint it
+// TestEveryResultHasItsPage: the result page says how the sign-in ended and which endpoint it
 // was for; requests from other sites do not learn this.
-func TestEveryEndHasItsPage(t *testing.T) {
+func TestEveryResultHasItsPage(t *testing.T) {
 	shows := func(t *testing.T, w *world, address string, want pages.Page) {
 		t.Helper()
 		_, body, _, err := browse(t.Context(), address)

@@ -12,7 +12,7 @@ import (
 // While the keyring does not answer, only the first callers wait, and at most
 // keyringPatience; later ones fail at once. When a late answer arrives, its key is
 // remembered, or undo is called.
-func TestASilentKeyringCostsItsTimeOnce(t *testing.T) {
+func TestOnlyTheFirstCallersWaitForASilentKeyring(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
 	synctest.Test(t, func(t *testing.T) {
 		var k systemKeyring

@@ -90,7 +90,7 @@ func TestSealedTokensComeBack(t *testing.T) {
 	}
 }
 
-func TestEraseTakesTheKeyAlong(t *testing.T) {
+func TestEraseRemovesTheKey(t *testing.T) {
 	_, inKeyring, inFile, _ := sealedFiles(t)
 	inKeyring.roundTrip(t, testTokens())
 	name := inKeyring.keyName()

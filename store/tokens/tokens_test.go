@@ -373,7 +373,7 @@ func TestUnwritableDirectory(t *testing.T) {
 	}
 }
 
-func TestWhatMakesASession(t *testing.T) {
+func TestWhichConfigurationsShareASession(t *testing.T) {
 	p := storetest.Places(t)
 	base := config.Config{DomainURL: "https://idcs", ClientID: "c", Scope: "a b", AuthMethod: config.MobileApp}
 	path := Open(p, base).Path()
