@@ -117,7 +117,7 @@ var checks = []check{
 	{"a project reads no other program's variables", "store/config/check/value.go", `!strings.HasPrefix(variable, "OCI_CLI_")`, `variable != ""`, "TestAProjectsFilesAreConfined"},
 	{"a project's CAs are the confirmed ones", "internal/network/files.go", `s.CASum != "" && hex`, `s.CASum == "?" && hex`, "TestOnlyTheConfirmedCAs"},
 	{"a project's CAs are bound", "store/config/trust.go", `if c.Network.CAFile != "" && !c.managed("ca_file") {`, `if c.Network.CAFile == "?" {`, "TestAProjectsCAsAreTheConfirmedOnes"},
-	{"a managed key holds", "store/config/check/managed.go", `values[key].Set(over[key])`, ``, "TestNobodyChangesAManagedKey"},
+	{"a managed key holds", "store/config/check/managed.go", `values[key].Set(over[key])`, `_ = key`, "TestNobodyChangesAManagedKey"},
 	{"a managed file is the administrator's", "store/config/check/managed.go", `	why := store.Unmanaged(path, p.Administrator)`, `	why := ""`, "TestAManagedFileOfOthersIsRefused"},
 	{"a project reads no other files", "store/config/trust.go", `case !written && !secrets.CageOf(p, c.Path).Holds(`, `case !written && path == "" && !secrets.CageOf(p, c.Path).Holds(`, "TestAProjectsFilesAreConfined"},
 	{"nobody looks inside", "cmd/oci-oidc-helper/main.go", `	keepPrivate()
