@@ -38,6 +38,8 @@ export class Helper {
   users = 0
   /** @type {Record<string, number>} when each provider's endpoint last answered with success, in milliseconds */
   served = {}
+  /** @type {Record<string, any>} what the host shows of it, also when the host loads the plugin anew */
+  shown = {}
   #hello
   /** @type {Wire | undefined} */
   #wire

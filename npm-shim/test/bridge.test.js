@@ -37,6 +37,18 @@ test('the item and the commands are told to whoever asks, and what changes to wh
   assert.equal(asked('start').length, 1)
 })
 
+test('the item stays when the plugin is loaded anew beside the old one, as OpenCode 1.14 does', async (t) => {
+  const { directory } = script(t, { tool: [{ notify, result: { output: 'x' } }] })
+  const { received } = tui(t)
+  const { hooks } = await loaded(t, directory)
+  await hooks.tool.oci_oidc_status?.execute({})
+  await eventually(() => received.some((message) => message.item))
+  const before = received.length
+  await loaded(t, directory)
+  await eventually(() => received.length > before)
+  for (const message of received.slice(before)) assert.deepEqual(message.item, item)
+})
+
 test('a command is run by the helper, and what it brought is shown', async (t) => {
   const alert = { title: 'Status', message: 'Signed in  yes' }
   const { directory, asked } = script(t, {

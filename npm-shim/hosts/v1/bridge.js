@@ -36,7 +36,7 @@ export function open(receive) {
  */
 export function answerTUI(helper, directory) {
   /** @type {Message} */
-  const state = { from: directory }
+  const state = Object.assign(helper.shown, { from: directory })
   const channel = open(async ({ to, command }) => {
     if (to !== directory) return
     const failed = (/** @type {unknown} */ error) => ({

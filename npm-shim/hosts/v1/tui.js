@@ -20,7 +20,7 @@ export async function tui(api) {
   let unregister
   const channel = open(({ from, item, commands = [], result }) => {
     if (from !== here()) return
-    setItem((last) => item ?? last) // OpenCode 1.14 loads the other half anew, beside the old one
+    setItem(item)
     show(api, result)
     if (commands.length > 0) unregister ??= register(api, commands, (command) => channel.send({ to: here(), command }))
   })
