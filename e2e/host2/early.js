@@ -46,6 +46,9 @@ export function early(plugin, directory) {
             ctx.integration.transform((/** @type {any} */ draft) => callback({ update: draft.update, method: { update: (/** @type {any} */ input) => draft.method.update(inEffect(input)) } })),
         },
       })
+      // The early core goes by what was there when it was first asked, until it is told.
+      await ctx.integration.reload()
+      await ctx.catalog.reload()
     },
   }
 }
