@@ -114,8 +114,9 @@ const RETRIED = new RegExp(
 const PASSING = 'This usually passes: try again in a moment.'
 
 /**
- * The error that fetch throws, in the form that OpenCode handles well: up to 1.14 it goes
- * by how an error is marked, 1.18 by words. A text that is retried though it should not be gives way to its kind's fixed sentence.
+ * Returns the error that fetch throws. OpenCode up to 1.14 decides by the error's marks
+ * whether to retry, and 1.18 by its words. A text that 1.18 would retry although it should
+ * not is replaced by the fixed sentence of its kind.
  * @param {Problem} problem
  */
 function thrown(problem) {
