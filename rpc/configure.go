@@ -11,7 +11,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 )
 
-// configure completes the configuration of OpenCode. What the person wrote wins.
+// configure adds the plugin's provider, models and rules to OpenCode's own configuration.
+// What the person wrote there takes precedence.
 func (s *server) configure(_ context.Context, p opencode.Own) (any, error) {
 	session, err := s.open()
 	if err != nil {
@@ -30,8 +31,8 @@ func (s *server) configure(_ context.Context, p opencode.Own) (any, error) {
 	return opencode.Complete(p, endpoints, methods, s.Places, guard.ProtectedIn(s.Places, s.directoryOf(""))), nil
 }
 
-// offers are the ways to sign in. From now on the host is told when they change, and the
-// item beside the prompt.
+// offers returns the ways to sign in. From then on the host is notified when they change,
+// and when the item beside its prompt changes.
 func (s *server) offers(session *oidc.Session, err error) []opencode.SignInMethod {
 	methods := opencode.MethodsFor(session, err)
 	offered, _ := json.Marshal(methods)
@@ -52,8 +53,8 @@ func (s *server) isHost(name string) bool {
 	return s.client.Host == name
 }
 
-// offerMethods tells the host the ways to sign in where they are no longer those that it
-// was told, or something else must be confirmed first.
+// offerMethods notifies the host if the ways to sign in, or the configuration to confirm
+// first, differ from what the host was last sent.
 func (s *server) offerMethods(session *oidc.Session, err error) {
 	methods := opencode.MethodsFor(session, err)
 	offered, _ := json.Marshal(methods)
@@ -68,10 +69,10 @@ func (s *server) offerMethods(session *oidc.Session, err error) {
 	}
 }
 
-// itemInterval is how often the item is looked at: it counts minutes.
+// itemInterval is how often the item is computed anew; it shows the minutes that are left.
 const itemInterval = time.Minute
 
-// watchItem tells the host the item whenever it changes.
+// watchItem keeps the item in the host up to date until the input ends.
 func (s *server) watchItem() {
 	ticker := time.NewTicker(itemInterval)
 	defer ticker.Stop()
@@ -85,7 +86,7 @@ func (s *server) watchItem() {
 	}
 }
 
-// tellItem tells the host the item if it is not the one that it was told last.
+// tellItem sends the item to the host if it has changed since it was last sent.
 func (s *server) tellItem() {
 	s.mu.Lock()
 	session, watching := s.session, s.watching
@@ -97,12 +98,12 @@ func (s *server) tellItem() {
 	if session != nil {
 		current = opencode.ItemFor(session.Status(), time.Now())
 	}
-	told, _ := json.Marshal(map[string]any{"item": current})
+	encoded, _ := json.Marshal(map[string]any{"item": current})
 	s.mu.Lock()
-	changed := string(s.item) != string(told)
-	s.item = told
+	changed := string(s.item) != string(encoded)
+	s.item = encoded
 	s.mu.Unlock()
 	if changed {
-		s.notify("status/changed", json.RawMessage(told))
+		s.notify("status/changed", json.RawMessage(encoded))
 	}
 }

@@ -18,24 +18,26 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// explainParams are an answer of the endpoint that is no success, a fetch that failed, or
-// the origin to which a request was to go that is not the endpoint's.
+// explainParams describe one of three failures: an answer of the endpoint that is not a
+// success (Status), a fetch that failed (Code), or a request that was addressed to another
+// origin than the endpoint's (Address).
 type explainParams struct {
 	Provider    string            `json:"provider"` // as for getToken
 	Fingerprint string            `json:"fingerprint"`
-	Repeated    bool              `json:"repeated"` // with a renewed token
-	Served      *int64            `json:"served"`   // milliseconds since a request was answered with success
-	Request     string            `json:"request"`  // the beginning of its body
+	Repeated    bool              `json:"repeated"` // this was the second attempt, with a new token
+	Served      *int64            `json:"served"`   // milliseconds since the endpoint last answered a request with success
+	Request     string            `json:"request"`  // the beginning of the request's body
 	Status      *int              `json:"status"`
 	Headers     map[string]string `json:"headers"`
-	Body        string            `json:"body"` // its beginning
+	Body        string            `json:"body"` // the beginning of the answer's body
 
 	Code    *string `json:"code"`
 	Address string  `json:"address"`
 }
 
-// explainResult has one of the token to repeat the request with, the problem that the
-// person must read, and the answer as the host may have it; or nothing.
+// explainResult holds one of these: a token to repeat the request with, a problem to show
+// to the person, or the endpoint's answer (status, headers, body) to pass on to the host.
+// It is empty if the failure may pass, so that the host tries again.
 type explainResult struct {
 	Token   json.RawMessage   `json:"token,omitempty"`
 	Problem *problemInfo      `json:"problem,omitempty"`
@@ -44,9 +46,9 @@ type explainResult struct {
 	Body    string            `json:"body,omitempty"`
 }
 
-// explain says what is to be done about a request that was no success.
+// explain says how to handle a request that failed.
 func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
-	session, err := s.open() // a token of another configuration is not sent again
+	session, err := s.open() // the configuration may have changed since the request was sent
 	if err != nil {
 		return explainResult{Problem: newProblemInfo(s.forRequest(err))}, nil
 	}
@@ -71,14 +73,15 @@ func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
 	return result, nil
 }
 
-// explainFailure is the problem of a fetch that failed with a code of the runtime, or nil.
+// explainFailure returns the problem for an error code of the runtime's fetch, or nil if
+// the failure may pass.
 func (s *server) explainFailure(session *oidc.Session, e config.Endpoint, code string) *problem.Problem {
 	s.mu.Lock()
 	runtime := s.client.Runtime
 	s.mu.Unlock()
 	failed := opencode.FetchFailed(session.Config(), e, runtime, code)
 	if failed != nil && failed.Kind == problem.TLS {
-		s.forgetEndpoints(session) // ca_file may be another one since it was read
+		s.forgetEndpoints(session) // the content of ca_file may have changed
 	}
 	return failed
 }
@@ -110,9 +113,9 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, e con
 	return explainResult{Status: min(max(status, 200), 599), Headers: headers, Body: endpoint.Visible(body)}, nil
 }
 
-// explainRefusal is for a request that the endpoint did not authorize: another token, if
-// there is one and the token may be the reason, else the endpoint's own words. A session is
-// given up only where the token is certain to be the reason.
+// explainRefusal handles a request that the endpoint did not authorize. If the token may be
+// the reason, it answers with a new token, and otherwise with the endpoint's own words. It
+// ends the session only if the token is certain to be the reason.
 func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e config.Endpoint, p explainParams, header http.Header, body string) (explainResult, *problem.Problem) {
 	c, reason := session.Config(), endpoint.Reason(header, body)
 	meaning := endpoint.Means(header, body, justServed(session, p))
@@ -149,7 +152,8 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e co
 	return explainResult{}, problem.New(problem.Config, message, hint)
 }
 
-// justServed reports whether the endpoint answers other requests with the token.
+// justServed reports whether the endpoint has recently answered another request that
+// carried the same token with success.
 func justServed(session *oidc.Session, p explainParams) bool {
 	if p.Served == nil || *p.Served < 0 || *p.Served > endpoint.JustServed.Milliseconds() {
 		return false
@@ -157,8 +161,8 @@ func justServed(session *oidc.Session, p explainParams) bool {
 	return session.Served(p.Fingerprint, time.Now().Add(-time.Duration(*p.Served)*time.Millisecond))
 }
 
-// instead is the token with which a refused request is worth repeating, as getToken sends
-// it, or nil.
+// instead returns the token with which to repeat a refused request, encoded as the result
+// of getToken, or nil if repeating is pointless.
 func (s *server) instead(ctx context.Context, session *oidc.Session, p explainParams, meaning endpoint.Meaning) (_ json.RawMessage, err error) {
 	var token oidc.Token
 	switch meaning {
@@ -173,8 +177,8 @@ func (s *server) instead(ctx context.Context, session *oidc.Session, p explainPa
 	return s.encodeToken(session, p.Provider, token)
 }
 
-// clean is a text of the endpoint without the session's secrets, also where one is cut
-// off at its end.
+// clean removes the session's secrets from a text of the endpoint, including one that is
+// cut off at the end of the text.
 func (s *server) clean(session *oidc.Session, text string) string {
 	secrets := session.Secrets()
 	s.sentMu.Lock()

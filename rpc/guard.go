@@ -6,8 +6,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard"
 )
 
-// guard judges a tool call of an agent before it is made, or a permission before it is
-// given.
+// guard decides about an agent's tool call before it runs (OpenCode 1), or about a
+// permission before it is granted (OpenCode 2).
 func (s *server) guard(_ context.Context, p guardParams) (any, error) {
 	g := guard.New(s.Places, s.directoryOf(p.Directory))
 	reason := ""
@@ -22,8 +22,8 @@ func (s *server) guard(_ context.Context, p guardParams) (any, error) {
 	return guardResult{reason}, nil
 }
 
-// redact takes the known secrets out of what a tool call brought. The redactor of
-// internal/secret finds them; the shim puts the clean texts back into the result.
+// redact removes the known secrets from the result of a tool call. The shim sends the
+// texts in the result, and replaces those that come back changed.
 func (s *server) redact(_ context.Context, p redactParams) (any, error) {
 	s.knowSecrets(s.directoryOf(p.Directory))
 	var result redactResult
@@ -52,14 +52,11 @@ func (s *server) directoryOf(named string) string {
 	return s.directory
 }
 
-// knowSecrets makes known the secrets as they are now; the latest of those that they
-// have replaced are known already.
+// knowSecrets gives the redactor the current secrets. It still knows the most recent ones
+// among those that they have replaced.
 func (s *server) knowSecrets(directory string) {
 	current := guard.Secrets(s.Places, directory)
-	s.mu.Lock()
-	session := s.session
-	s.mu.Unlock()
-	if session != nil {
+	if session := s.lastOpened(); session != nil {
 		current = append(current, session.Secrets()...)
 	}
 	s.known.SetCurrent(current...)

@@ -1,6 +1,3 @@
-// These are the JSON-RPC methods for the token, the status and the sign-in. The ways to
-// sign in that OpenCode lists, and their labels, are in rpc/opencode/methods.go.
-
 package rpc
 
 import (
@@ -37,11 +34,11 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 	return initializeResult{Protocol, helperInfo{s.Version, platform()}}, nil
 }
 
-// ping is a sign of life.
+// ping lets the shim find out whether this process still answers.
 func (s *server) ping(context.Context, noParams) (any, error) { return struct{}{}, nil }
 
-// getTokenReady answers a getToken at once if the token is there, which is nearly
-// always.
+// getTokenReady answers a getToken request from memory and returns true, or returns false
+// if a file or the domain must be asked. Nearly all requests are answered here.
 func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage) bool {
 	var p getTokenParams
 	if request.Notif || len(params) > 0 && json.Unmarshal(params, &p) != nil {
@@ -64,7 +61,7 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 	return err == nil
 }
 
-// A sentToken is a token as it was sent for a provider.
+// A sentToken is the token that was last sent for a provider, with its encoded result.
 type sentToken struct {
 	token    oidc.Token
 	useUntil time.Time
@@ -72,7 +69,8 @@ type sentToken struct {
 	result   json.RawMessage
 }
 
-// encodeToken encodes each result once: nearly all are the same.
+// encodeToken lends the token and returns the result of getToken. Nearly all results are
+// the same, so the last one is kept encoded.
 func (s *server) encodeToken(session *oidc.Session, provider string, token oidc.Token) (json.RawMessage, error) {
 	to, err := s.endpointFor(session, provider)
 	if err != nil {
@@ -94,8 +92,8 @@ func (s *server) encodeToken(session *oidc.Session, provider string, token oidc.
 	return last.result, nil
 }
 
-// endpointFor is where the session's tokens may go for a provider. It is found out once a
-// session.
+// endpointFor returns where the session's tokens may be sent for a provider. It is worked
+// out once for each session.
 func (s *server) endpointFor(session *oidc.Session, provider string) (*opencode.EndpointInfo, error) {
 	provider = cmp.Or(provider, config.Provider)
 	s.mu.Lock()
@@ -114,7 +112,8 @@ func (s *server) endpointFor(session *oidc.Session, provider string) (*opencode.
 	return to, nil
 }
 
-// forgetEndpoints has them found out anew, and what was lent given back.
+// forgetEndpoints discards what endpointFor has worked out, and makes the shim give its
+// lease back, so that the next getToken works it out again.
 func (s *server) forgetEndpoints(session *oidc.Session) {
 	s.mu.Lock()
 	s.endpoints, s.endpointSession = nil, nil
@@ -159,7 +158,7 @@ func (s *server) status(context.Context, noParams) (any, error) {
 	return shown, nil
 }
 
-// hostStatus is the status as a host shows it.
+// hostStatus is the status with the texts that a host shows.
 type hostStatus struct {
 	StatusResult
 	Title string         `json:"title"`
@@ -183,7 +182,7 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 	status, err := session.Connect(ctx, oidc.ConnectOptions{
 		Flow:        p.Flow,
 		OpenBrowser: p.OpenBrowser == nil || *p.OpenBrowser,
-		InMemory:    true, // this process stays
+		InMemory:    true, // this process keeps running, so the tokens may live in memory only
 		Prompt: func(shown signin.Prompt) {
 			var drawn []string
 			if shown.Flow == signin.Device {
@@ -199,11 +198,12 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.awaitModels(ctx, session, began) // OpenCode reads the configuration again when it is told
+	s.awaitModels(ctx, session, began) // OpenCode asks for its configuration again after this answer
 	return connectResult{"You are signed in.", status.Subject, utc(status.ExpiresAt)}, nil
 }
 
-// confirm takes a person's yes to what they were shown, and to nothing else.
+// confirm records that the person trusts the project's configuration. The digest is that
+// of what they were shown; a configuration that has changed since is refused.
 func (s *server) confirm(u *config.Unconfirmed, digest string) (*oidc.Session, error) {
 	if u.Digest != digest {
 		return nil, problem.New(problem.Untrusted,

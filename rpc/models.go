@@ -14,16 +14,13 @@ import (
 )
 
 const (
-	modelsAge   = 10 * time.Minute // older lists are refreshed in the background
-	modelsLimit = 30 * time.Second // for a refresh in the background
+	modelsAge      = 10 * time.Minute // older lists are refreshed in the background
+	modelsLimit    = 30 * time.Second // the limit of such a refresh
+	modelsPatience = 3 * time.Second  // how long a person who has just signed in waits for the models
 )
 
-// modelsPatience is for how long a person who has just signed in is kept waiting for
-// the models.
-const modelsPatience = 3 * time.Second
-
-// knownModels returns the models on the disk. An old list is refreshed in the background,
-// for the next time.
+// knownModels returns the saved list of models. An old list is refreshed in the background,
+// for the next call.
 func (s *server) knownModels(session *oidc.Session, e config.Endpoint) endpoint.Models {
 	models, askedAt := tokens.OpenModels(s.Places, session.Config(), e).Load()
 	if age := time.Since(askedAt); age < 0 || age > modelsAge {
@@ -34,26 +31,27 @@ func (s *server) knownModels(session *oidc.Session, e config.Endpoint) endpoint.
 	return models
 }
 
-// askForModels asks for them once at a time, until the input ends. The channel is
-// closed when that is over.
+// askForModels gets the endpoint's list of models in the background, unless a request for
+// it is already running, and closes the channel when it is done. The end of the input
+// cancels it.
 func (s *server) askForModels(session *oidc.Session, e config.Endpoint) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if asking := s.asking[e.Provider()]; asking != nil {
 		return asking
 	}
-	over := make(chan struct{})
+	done := make(chan struct{})
 	if s.ending {
-		close(over)
-		return over
+		close(done)
+		return done
 	}
-	s.asking[e.Provider()] = over
+	s.asking[e.Provider()] = done
 	s.calls.Go(func() {
 		ctx, cancel := context.WithTimeout(s.life, modelsLimit)
 		defer cancel()
-		kept := tokens.OpenModels(s.Places, session.Config(), e)
-		before, _ := kept.Load()
-		models, err := session.FetchModels(ctx, e, kept)
+		saved := tokens.OpenModels(s.Places, session.Config(), e)
+		before, _ := saved.Load()
+		models, err := session.FetchModels(ctx, e, saved)
 		if err != nil {
 			s.Log.Info("the endpoint told no models", "provider", e.Provider(), "problem", problem.From(err))
 		} else {
@@ -65,13 +63,13 @@ func (s *server) askForModels(session *oidc.Session, e config.Endpoint) <-chan s
 		s.mu.Lock()
 		delete(s.asking, e.Provider())
 		s.mu.Unlock()
-		close(over)
+		close(done)
 	})
-	return over
+	return done
 }
 
-// awaitModels asks for those of each endpoint unless that was done since, and waits as
-// long as a person may be kept waiting.
+// awaitModels gets the models of each endpoint whose list is older than since, and waits
+// for them for at most modelsPatience.
 func (s *server) awaitModels(ctx context.Context, session *oidc.Session, since time.Time) {
 	var asked []<-chan struct{}
 	for _, e := range session.Config().Endpoints() {
@@ -81,9 +79,9 @@ func (s *server) awaitModels(ctx context.Context, session *oidc.Session, since t
 	}
 	ctx, cancel := context.WithTimeout(ctx, modelsPatience)
 	defer cancel()
-	for _, over := range asked {
+	for _, done := range asked {
 		select {
-		case <-over:
+		case <-done:
 		case <-ctx.Done():
 		}
 	}

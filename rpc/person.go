@@ -23,7 +23,8 @@ type toolResult struct {
 	Output string `json:"output"`
 }
 
-// tool answers a model's call of one of our tools. A problem is an answer, too.
+// tool runs one of the plugin's tools for a model. A problem is returned as the tool's
+// output, for the model to read.
 func (s *server) tool(ctx context.Context, p nameParams) (any, error) {
 	if p.Name == opencode.StatusTool {
 		session, err := s.open()
@@ -37,7 +38,7 @@ func (s *server) tool(ctx context.Context, p nameParams) (any, error) {
 	return toolResult{"Token renewed", renewed + "\nNothing more to do: requests use it from now on."}, nil
 }
 
-// renew gets a new token and says so.
+// renew gets a new token, and returns the sentence that says so.
 func (s *server) renew(ctx context.Context) (string, error) {
 	session, err := s.open()
 	if err != nil {
@@ -50,7 +51,7 @@ func (s *server) renew(ctx context.Context) (string, error) {
 	return fmt.Sprintf("The token was renewed and is %s (local time).", words.Valid(token.ExpiresAt, time.Now())), nil
 }
 
-// command runs a command of the palette.
+// command runs a command from the host's palette.
 func (s *server) command(ctx context.Context, p nameParams) (any, error) {
 	switch p.Name {
 	case opencode.StatusCommand:
@@ -78,7 +79,7 @@ func (s *server) statusTitle(r StatusResult) string {
 	}
 }
 
-// statusText is the status as a table.
+// statusText formats the status as a table.
 func (s *server) statusText(r StatusResult) string {
 	var b bytes.Buffer
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -129,7 +130,8 @@ func (s *server) statusText(r StatusResult) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// forRequest is a problem as it ends a request: signing in is a matter of /connect.
+// forRequest returns the problem with which a request of OpenCode fails. If a sign-in is
+// needed, it says how to sign in from this version of OpenCode.
 func (s *server) forRequest(err error) *problem.Problem {
 	p := problem.From(err)
 	if p.Kind != problem.LoginRequired {

@@ -1,19 +1,20 @@
-// Package rpc is the conversation with the shim: JSON-RPC 2.0, one JSON object a
-// line, both ways, on stdin and stdout.
+// Package rpc talks to the shim: JSON-RPC 2.0 in both directions on stdin and stdout, one
+// JSON object a line.
 //
-// It promises an answer to every request, whatever is wrong with it, and that a
-// bad line ends nothing. It refuses to send the refresh token or the client
-// secret: only an access token, to who asks for it, crosses the wire.
+// Every request is answered, even a malformed one, and a bad line does not end the
+// conversation. The refresh token and the client secret are never sent. An access token is
+// sent only as the answer to a request for one.
 //
-// A token comes with the time until which it is lent: until then the shim uses it
-// without asking, and asks for the next in the background after each use. Whatever ends
-// that earlier, a refresh, a sign-out, another window's or another configuration, is told
-// with session/changed, and the shim gives the token back. With a token comes the endpoint
-// that it is for, in the same message, so that none is sent to that of another session.
+// With an access token comes the end of its lease: until then the shim uses the token
+// without asking, and asks for the next one in the background after each use. A refresh, a
+// sign-out (in any window) or a changed configuration ends the lease early; the
+// notification session/changed makes the shim discard the token. The message with the token
+// also names the endpoint that the token is for, so that a token cannot be sent to the
+// endpoint of another session.
 //
-// It decides nothing about the session: an [oidc.Session] does. What the shim would have to
-// decide, or to word, is decided and worded here: configure completes the host's own
-// configuration, explain says what an answer of the endpoint means.
+// The session is decided about by an [oidc.Session]. The decisions and texts that the shim
+// would otherwise need are made here: configure completes the host's own configuration,
+// and explain interprets an answer of the endpoint.
 package rpc
 
 import (
@@ -32,8 +33,8 @@ import (
 // Protocol is the version of this conversation.
 const Protocol = 1
 
-// problemCode is the code of every error that is a problem (JSON-RPC 2.0, 5.1:
-// the range for the application's own).
+// problemCode is the JSON-RPC error code of every [problem.Problem] (JSON-RPC 2.0, 5.1: the
+// range for errors of the application).
 const problemCode = -32000
 
 type initializeParams struct {
@@ -59,9 +60,11 @@ type helperInfo struct {
 	Platform string `json:"platform"`
 }
 
+// problemInfo is a problem on the wire. As the data of a JSON-RPC error it has no Message,
+// because the error has one.
 type problemInfo struct {
 	Kind      string `json:"kind"`
-	Message   string `json:"message"`
+	Message   string `json:"message,omitempty"`
 	Hint      string `json:"hint,omitempty"`
 	Retryable bool   `json:"retryable"`
 	Brief     string `json:"brief,omitempty"` // the kind's fixed sentence
@@ -74,24 +77,16 @@ func newProblemInfo(p *problem.Problem) *problemInfo {
 	return &problemInfo{string(p.Kind), p.Message, p.Hint, p.Retryable, opencode.Brief(p.Kind)}
 }
 
-// errorData is the data of an error that is a problem.
-type errorData struct {
-	Kind      string `json:"kind"`
-	Hint      string `json:"hint,omitempty"`
-	Retryable bool   `json:"retryable"`
-	Brief     string `json:"brief,omitempty"`
-}
-
 type getTokenParams struct {
-	Provider string `json:"provider"` // whose endpoint the token is for; "" for that of llm_base_url
-	Rejected string `json:"rejected"` // fingerprint
+	Provider string `json:"provider"` // OpenCode's provider whose endpoint the token is for; "" for that of llm_base_url
+	Rejected string `json:"rejected"` // the fingerprint of a token that the endpoint has refused
 }
 
 type getTokenResult struct {
 	AccessToken string     `json:"accessToken"`
 	TokenType   string     `json:"tokenType"`
 	ExpiresAt   time.Time  `json:"expiresAt"`
-	UseUntil    *time.Time `json:"useUntil,omitempty"` // lent: not to be asked for again before
+	UseUntil    *time.Time `json:"useUntil,omitempty"` // the end of the lease
 	*opencode.EndpointInfo
 }
 
@@ -99,16 +94,15 @@ type refreshResult struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-// StatusResult is what a person would ask, without secrets. The command line
-// shows the same.
+// StatusResult describes the session, without secrets. The command line shows the same.
 type StatusResult struct {
 	SignedIn    bool              `json:"signedIn"`
 	Subject     string            `json:"subject,omitempty"`
 	ExpiresAt   *time.Time        `json:"expiresAt,omitempty"`
 	Refreshable bool              `json:"refreshable"`
 	Domain      string            `json:"domain"`
-	Endpoint    string            `json:"endpoint"`            // that of llm_base_url
-	Endpoints   map[string]string `json:"endpoints,omitempty"` // all by their providers, where there are more
+	Endpoint    string            `json:"endpoint"`            // llm_base_url
+	Endpoints   map[string]string `json:"endpoints,omitempty"` // base URLs by provider, if there are several endpoints
 	AuthMethod  string            `json:"authMethod"`
 	ConfigPath  string            `json:"configPath"`
 	Managed     check.Managed     `json:"managed,omitzero"`
@@ -118,19 +112,18 @@ type StatusResult struct {
 	Version     string            `json:"version"`
 }
 
-// lastFailure is the problem that the last failed request of a host met, in this process
-// or another one. The host may have shown its kind's fixed sentence alone.
+// lastFailure is the problem of the last request of a host that failed, in this process or
+// another one. The host may have shown only the fixed sentence of its kind.
 type lastFailure struct {
 	At      time.Time `json:"at"`
 	Message string    `json:"message"`
 	Hint    string    `json:"hint,omitempty"`
 }
 
-// What the log says of it.
 const (
-	requestFailed = "a request to the endpoint failed"
+	requestFailed = "a request to the endpoint failed" // messages of the log, by which findLastFailure finds it
 	answered      = "answered with a problem"
-	longAgo       = 24 * time.Hour
+	longAgo       = 24 * time.Hour // older failures are not shown
 )
 
 func findLastFailure(logPath string) *lastFailure {
@@ -144,8 +137,8 @@ func findLastFailure(logPath string) *lastFailure {
 	return &lastFailure{at.UTC(), record["problem.message"], record["problem.hint"]}
 }
 
-// NewStatusResult is the status of a session, or of none with the problem that
-// is in the way of one.
+// NewStatusResult returns the status of a session, or of the error because of which there
+// is no session.
 func NewStatusResult(s *oidc.Session, err error, logPath, version string) StatusResult {
 	r := StatusResult{LogPath: logPath, LastFailure: findLastFailure(logPath), Version: version}
 	if err != nil {
@@ -163,10 +156,10 @@ func NewStatusResult(s *oidc.Session, err error, logPath, version string) Status
 }
 
 type connectParams struct {
-	Attempt     int           `json:"attempt"` // the caller's number for it, which its prompt bears
+	Attempt     int           `json:"attempt"` // the caller's number for this sign-in, repeated in connect/prompt
 	Flow        signin.Flow   `json:"flow"`
 	OpenBrowser *bool         `json:"openBrowser"` // true by default
-	Confirm     string        `json:"confirm"`     // the answer to the method's question
+	Confirm     string        `json:"confirm"`     // the answer to the sign-in method's question, if it has one
 	View        opencode.View `json:"view"`
 }
 
@@ -180,7 +173,7 @@ type connectPrompt struct {
 	Attempt       int         `json:"attempt"`
 	Flow          signin.Flow `json:"flow"`
 	URL           string      `json:"url"`
-	Text          string      `json:"text"` // what to do, ready-made
+	Text          string      `json:"text"` // what the person should do, ready to be shown
 	Paste         bool        `json:"paste"`
 	UserCode      string      `json:"userCode,omitempty"`
 	ExpiresAt     time.Time   `json:"expiresAt"`
@@ -200,7 +193,7 @@ type guardParams struct {
 	Args      json.RawMessage `json:"args"`
 	Directory string          `json:"directory"`
 
-	// What OpenCode 2 asks for, instead of a tool call.
+	// Set by OpenCode 2, which asks about permissions instead of tool calls.
 	Permission string   `json:"permission"`
 	Resources  []string `json:"resources"`
 }
@@ -216,7 +209,7 @@ type redactParams struct {
 }
 
 type redactResult struct {
-	Texts []*string `json:"texts,omitempty"` // null for those that stay as they are
+	Texts []*string `json:"texts,omitempty"` // null for a text that did not change
 }
 
 type cancelParams struct {
@@ -228,7 +221,7 @@ type sessionChanged struct {
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }
 
-// utc is a time as the wire has it, or nothing for the zero time.
+// utc returns a time as it is sent, in UTC and whole seconds, or nil for the zero time.
 func utc(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

@@ -99,9 +99,9 @@ type message struct {
 	Params json.RawMessage `json:"params"`
 	Result map[string]any  `json:"result"`
 	Error  *struct {
-		Code    int       `json:"code"`
-		Message string    `json:"message"`
-		Data    errorData `json:"data"`
+		Code    int         `json:"code"`
+		Message string      `json:"message"`
+		Data    problemInfo `json:"data"`
 	} `json:"error"`
 }
 

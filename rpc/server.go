@@ -24,17 +24,16 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// Options are what a conversation needs to know of its process.
+// Options describe the process that serves a conversation.
 type Options struct {
 	Version string
 	Places  store.Places
 	Log     *logging.Log
 }
 
-// Serve answers the requests that come in until the input ends or the context is
-// done, and returns when all of them are answered. A sign-in that is going on then
-// is cancelled; a refresh that was begun is finished, because its token works only
-// once.
+// Serve answers requests until the input ends or the context is done, and returns when all
+// of them are answered. A running sign-in is then cancelled. A running refresh is finished,
+// because a refresh token can be used only once.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	s := &server{Options: o, begun: make(chan struct{}), running: map[jsonrpc2.ID]context.CancelFunc{},
 		known: secret.Known{Disguised: true}, asking: map[string]chan struct{}{}, sent: map[string]sentToken{}}
@@ -48,7 +47,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	select {
 	case <-conn.DisconnectNotify():
 		return
-	case <-s.begun: // asking ctx for its end may cost time, and the first answer is waited for
+	case <-s.begun: // the context installs its signal handlers when Done is called; the first answer goes out before that
 	}
 	select {
 	case <-conn.DisconnectNotify():
@@ -58,13 +57,10 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	}
 }
 
-// stopWaiting ends what only waits for another process: a signal ends that at once, and
-// uses nothing up.
+// stopWaiting closes the session: calls that only wait for another process return at once.
+// That is safe, because they have not used a refresh token yet.
 func (s *server) stopWaiting() {
-	s.mu.Lock()
-	session := s.session
-	s.mu.Unlock()
-	if session != nil {
+	if session := s.lastOpened(); session != nil {
 		session.Close()
 	}
 }
@@ -73,35 +69,35 @@ func (s *server) stopWaiting() {
 type server struct {
 	Options
 	stream *lines.Stream
-	busy   bool          // of the goroutine that reads: a request has come
-	begun  chan struct{} // closed when the first one has been answered or taken up
+	busy   bool          // a request has arrived; used only by the goroutine that reads
+	begun  chan struct{} // closed when the first request has been answered or started
 	calls  sync.WaitGroup
-	life   context.Context // of what needs a person: it ends with the input
+	life   context.Context // ends with the input; for sign-ins and background work
 	end    context.CancelFunc
 
 	mu        sync.Mutex
 	directory string
 	session   *oidc.Session
-	files     *config.Watch // of the configuration, as it was read last
-	current   bool          // the session is that of the configuration read last
-	lentUntil time.Time     // the files are looked at until then, since a borrower does not ask
-	looking   bool
-	running   map[jsonrpc2.ID]context.CancelFunc // of the requests that are not answered yet
-	ending    bool
+	files     *config.Watch                      // the configuration's files, as they were last read
+	current   bool                               // session belongs to the configuration that was last read
+	lentUntil time.Time                          // the end of the last lease; until then lookWhileLent checks the files, because the shim does not ask
+	looking   bool                               // lookWhileLent is running
+	running   map[jsonrpc2.ID]context.CancelFunc // the requests that are not answered yet
+	ending    bool                               // the input has ended
 
-	endpoints       map[string]*opencode.EndpointInfo // of endpointSession, by provider, as far as they are known
+	endpoints       map[string]*opencode.EndpointInfo // by provider, for endpointSession; filled by endpointFor
 	endpointSession *oidc.Session
 	client          clientInfo
-	unfit           *problem.Problem         // why this shim is answered nothing else
-	offered         json.RawMessage          // the ways to sign in that the host was told; nil before it asked
-	watching        bool                     // the host is told the item
-	item            json.RawMessage          // that it was told last
-	asking          map[string]chan struct{} // by provider; closed when its endpoint has told its models
+	unfit           *problem.Problem         // set if the shim has another version: the answer to all its requests
+	offered         json.RawMessage          // the ways to sign in that the host was last sent; nil before it asked
+	watching        bool                     // watchItem is running
+	item            json.RawMessage          // the item that the host was last sent
+	asking          map[string]chan struct{} // by provider: its models are being requested; closed when that is done
 
 	sentMu sync.Mutex
-	sent   map[string]sentToken // the last one of each provider
+	sent   map[string]sentToken // by provider
 
-	known secret.Known // to be kept from agents
+	known secret.Known // the secrets to redact from an agent's results
 }
 
 // A method answers one kind of request.
@@ -124,11 +120,11 @@ var methods = map[string]method{
 	"ping":           with((*server).ping),
 }
 
-// with makes a method of a function with typed parameters.
+// with turns a function with typed parameters into a method.
 func with[P any](f func(*server, context.Context, P) (any, error)) method {
 	return func(s *server, ctx context.Context, raw json.RawMessage) (any, error) {
 		var params P
-		if len(raw) > 0 && string(raw) != "[]" { // some clients send it for no parameters
+		if len(raw) > 0 && string(raw) != "[]" { // some clients send [] if there are no parameters
 			if err := json.Unmarshal(raw, &params); err != nil {
 				return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeInvalidParams, Message: "wrong params: " + paramsFault(err)}
 			}
@@ -148,8 +144,7 @@ func paramsFault(err error) string {
 	return "they cannot be read"
 }
 
-// Handle is called by the connection for one request after the other, and must
-// not wait.
+// Handle is called by the connection for one request after the other, so it must not block.
 func (s *server) Handle(_ context.Context, _ *jsonrpc2.Conn, request *jsonrpc2.Request) {
 	s.handle(request)
 	if !s.busy {
@@ -176,7 +171,7 @@ func (s *server) handle(request *jsonrpc2.Request) {
 	life := context.Background()
 	switch request.Method {
 	case "initialize":
-		// At once: what comes after it is about its directory, and its configuration.
+		// Not in the background: later requests depend on its directory.
 		s.answerRequest(life, request, params)
 		return
 	case "getToken":
@@ -241,7 +236,7 @@ func (s *server) call(ctx context.Context, name string, params json.RawMessage) 
 	return method(s, ctx, params)
 }
 
-// wireError is an error as the wire has it.
+// wireError returns the JSON-RPC error for an error of a method.
 func (s *server) wireError(method string, err error) *jsonrpc2.Error {
 	var own *jsonrpc2.Error
 	if errors.As(err, &own) {
@@ -250,12 +245,14 @@ func (s *server) wireError(method string, err error) *jsonrpc2.Error {
 	p := problem.From(err)
 	s.Log.Info(answered, "method", method, "problem", p)
 	e := &jsonrpc2.Error{Code: problemCode, Message: p.Message}
-	e.SetError(errorData{string(p.Kind), p.Hint, p.Retryable, opencode.Brief(p.Kind)})
+	data := newProblemInfo(p)
+	data.Message = ""
+	e.SetError(data)
 	return e
 }
 
-// cancel ends the request that a $/cancelRequest names; it is answered as
-// cancelled.
+// cancel cancels the request that a $/cancelRequest names. That request is still answered,
+// with a problem of the kind cancelled.
 func (s *server) cancel(params json.RawMessage) {
 	var p cancelParams
 	if json.Unmarshal(params, &p) != nil {
@@ -273,24 +270,19 @@ func (s *server) cancel(params json.RawMessage) {
 	}
 }
 
-// finish is called when the input has ended: nobody will finish a sign-in now,
-// but every other request is answered.
+// finish is called when the input has ended. It cancels sign-ins, and waits until every
+// other request is answered.
 func (s *server) finish() {
 	s.mu.Lock()
 	s.ending = true
 	s.mu.Unlock()
 	s.end()
 	s.calls.Wait()
-	s.mu.Lock()
-	session := s.session
-	s.mu.Unlock()
-	if session != nil {
-		session.Close()
-	}
+	s.stopWaiting()
 }
 
-// open returns the session of the configuration as it is on the disk now: a new
-// one if it has changed. The host is told what that changes for the person.
+// open reads the configuration and returns its session, a new one if the configuration has
+// changed. It notifies the host if the ways to sign in change by that.
 func (s *server) open() (*oidc.Session, error) {
 	session, err := s.load()
 	s.offerMethods(session, err)
@@ -323,7 +315,7 @@ func (s *server) load() (*oidc.Session, error) {
 	session.OnChange(s.sessionChanged)
 	if before := s.session; before != nil {
 		s.calls.Go(func() {
-			s.sessionChanged(session.Status()) // what was lent is of another session
+			s.sessionChanged(session.Status()) // the lease belongs to the session before
 			before.Close()
 		})
 	} else {
@@ -333,10 +325,11 @@ func (s *server) load() (*oidc.Session, error) {
 	return session, nil
 }
 
-// lookEvery is how often the configuration's files are looked at while a token is lent.
+// lookEvery is how often lookWhileLent checks the configuration's files.
 const lookEvery = 3 * time.Second
 
-// lookWhileLent voids what was lent as soon as the configuration is another one.
+// lookWhileLent checks until the end of the lease whether the configuration has changed,
+// and if so, makes the shim give the token back.
 func (s *server) lookWhileLent(until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -371,24 +364,26 @@ func (s *server) lookWhileLent(until time.Time) {
 	})
 }
 
-// opened returns the session as it was opened last, and opens it if need be.
+// opened returns the session that was last opened, or opens one. It does not read the
+// configuration again.
 func (s *server) opened() (*oidc.Session, error) {
-	s.mu.Lock()
-	session := s.session
-	s.mu.Unlock()
-	if session != nil {
+	if session := s.lastOpened(); session != nil {
 		return session, nil
 	}
 	return s.open()
 }
 
-func (s *server) sessionChanged(status oidc.Status) {
+// lastOpened returns the session that was last opened, or nil.
+func (s *server) lastOpened() *oidc.Session {
 	s.mu.Lock()
-	session := s.session
-	s.mu.Unlock()
-	if status.SignedIn && session != nil {
+	defer s.mu.Unlock()
+	return s.session
+}
+
+func (s *server) sessionChanged(status oidc.Status) {
+	if session := s.lastOpened(); status.SignedIn && session != nil {
 		for _, e := range session.Config().Endpoints() {
-			s.knownModels(session, e) // at the start there may have been no valid token to ask with
+			s.knownModels(session, e) // refreshes the list, which was impossible without a token
 		}
 	}
 	s.notify("session/changed", sessionChanged{status.SignedIn, utc(status.ExpiresAt)})
@@ -408,7 +403,7 @@ func (s *server) notify(method string, params any) {
 
 func platform() string { return runtime.GOOS + "-" + runtime.GOARCH }
 
-// connLog takes what the connection has to say, which would go to stderr.
+// connLog writes the connection's messages to the log; by default they would go to stderr.
 type connLog struct{ log *logging.Log }
 
 func (l connLog) Printf(format string, args ...any) {

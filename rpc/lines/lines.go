@@ -1,5 +1,5 @@
-// Package lines carries JSON-RPC 2.0 as one JSON object a line. It answers bad lines
-// itself, so that none of them ends the conversation.
+// Package lines carries JSON-RPC 2.0 as one JSON object a line. It answers malformed lines
+// itself, so that they do not end the conversation.
 package lines
 
 import (
@@ -16,33 +16,31 @@ import (
 	"github.com/sourcegraph/jsonrpc2"
 )
 
-// MaxLine is the length of the longest line that is read, in bytes: the arguments and the
-// result of a tool of OpenCode each travel in one line. A longer line is refused with its
-// id, so that the caller knows.
+// MaxLine is the longest accepted line, in bytes. It is large because the arguments and the
+// result of an OpenCode tool are sent in one line each. A longer line is answered with an
+// error, under the request's id if it can be read.
 const MaxLine = 64 << 20
 
-// A Stream is a [jsonrpc2.ObjectStream] of one JSON object a line. It answers
-// itself what is no request, so that the connection, which would end at the first
-// bad object, never sees one; and it writes the replies itself, because the
-// connection would encode them three times.
+// A Stream is a [jsonrpc2.ObjectStream] of one JSON object a line. It answers malformed
+// requests itself, because [jsonrpc2.Conn] would close at the first one. It also writes the
+// responses itself, because Conn would encode each of them three times.
 type Stream struct {
 	in      *bufio.Reader
-	atEOF   func() // called once when the input has ended
-	request []byte // as the connection decodes it
+	atEOF   func()
+	request []byte // the buffer of decode
 
 	mu       sync.Mutex
 	out      io.Writer
-	response []byte // as it was written
+	response []byte // the buffer of respond
 }
 
-// New returns the stream of an input and an output. atEOF is called once when the input
-// has ended.
+// New returns a stream that reads in and writes out. It calls atEOF once, when the input has
+// ended.
 func New(in io.Reader, out io.Writer, atEOF func()) *Stream {
 	return &Stream{in: bufio.NewReaderSize(in, 64<<10), out: out, atEOF: atEOF}
 }
 
-// ReadObject reads the next request or response into v, and answers every line
-// before it that is neither.
+// ReadObject reads the next request into v. It answers malformed lines before it.
 func (s *Stream) ReadObject(v any) error {
 	for {
 		line, err := s.readLine()
@@ -64,8 +62,9 @@ func (s *Stream) ReadObject(v any) error {
 
 var errLineTooLong = errors.New("line too long")
 
-// readLine returns the next line without the white space around it, of one that is too
-// long the beginning. At the end of the input the rest is returned together with the error.
+// readLine returns the next line without surrounding white space. If the line is too long,
+// it returns its beginning and errLineTooLong. At the end of the input it returns the rest
+// together with the error.
 func (s *Stream) readLine() ([]byte, error) {
 	line, err := s.in.ReadSlice('\n')
 	if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
@@ -84,7 +83,8 @@ func (s *Stream) readLine() ([]byte, error) {
 	return bytes.TrimSpace(long), err
 }
 
-// idOf is the id at the beginning of a request as the shim writes it, or nil.
+// idOf returns the id from the beginning of a request that is written as the shim writes
+// it, or nil.
 func idOf(line []byte) json.RawMessage {
 	rest, begins := bytes.CutPrefix(line, []byte(`{"jsonrpc":"2.0","id":`))
 	number, _, ends := bytes.Cut(rest, []byte(","))
@@ -94,7 +94,7 @@ func idOf(line []byte) json.RawMessage {
 	return number
 }
 
-// envelope is what every message has, before its method is looked at.
+// An envelope holds the members of any JSON-RPC message.
 type envelope struct {
 	Version string          `json:"jsonrpc"`
 	ID      json.RawMessage `json:"id"`
@@ -104,8 +104,8 @@ type envelope struct {
 	Error   json.RawMessage `json:"error"`
 }
 
-// accept decodes a line into v, or answers what is wrong with it (JSON-RPC 2.0,
-// 4 and 5.1) and returns false.
+// accept decodes a line into v and returns true. A malformed line (JSON-RPC 2.0, 4 and 5.1)
+// is answered with an error.
 func (s *Stream) accept(line []byte, v any) bool {
 	if e, id, ok := usual(line); ok {
 		return s.decode(e, id, v)
@@ -118,7 +118,7 @@ func (s *Stream) accept(line []byte, v any) bool {
 	}
 	id, idOK := ParseID(e.ID)
 	if e.Method == nil && (e.Result != nil || e.Error != nil) {
-		return false // an answer to nothing we asked
+		return false // a response, though we send no requests
 	}
 	switch {
 	case !idOK:
@@ -135,9 +135,8 @@ func (s *Stream) accept(line []byte, v any) bool {
 	return false
 }
 
-// usual recognises a request as the shim writes it, whose form is plain and whose
-// params are valid: it need not be decoded to be known for one. That is cheaper, most
-// of all for the first one.
+// usual takes a request apart that is written exactly as the shim writes it, without
+// decoding it. That is cheaper, above all for the first request of a process.
 func usual(line []byte) (e envelope, id jsonrpc2.ID, ok bool) {
 	rest, begins := bytes.CutPrefix(line, []byte(`{"jsonrpc":"2.0","id":`))
 	number, rest, named := bytes.Cut(rest, []byte(`,"method":`))
@@ -155,8 +154,7 @@ func plainObject(text []byte) bool {
 	return string(text) == "{}" || len(text) > 0 && text[0] == '{' && utf8.Valid(text) && json.Valid(text)
 }
 
-// plainNumber reports whether the JSON is a whole number that is safely below
-// [largestID].
+// plainNumber reports whether the text is a whole number below [largestID].
 func plainNumber(text []byte) bool {
 	for _, c := range text {
 		if c < '0' || c > '9' {
@@ -166,7 +164,7 @@ func plainNumber(text []byte) bool {
 	return len(text) > 0 && len(text) < 16 && (text[0] != '0' || len(text) == 1)
 }
 
-// plainName reports whether the JSON is a text of letters.
+// plainName reports whether the text is a JSON string of ASCII letters.
 func plainName(text []byte) bool {
 	last := len(text) - 1
 	if last < 2 || text[0] != '"' || text[last] != '"' {
@@ -182,7 +180,7 @@ func plainName(text []byte) bool {
 
 func isText(value json.RawMessage) bool { return value[0] == '"' }
 
-// faultOf says what is wrong with a line that is no envelope.
+// faultOf returns the error for a line that cannot be decoded as an envelope.
 func faultOf(line []byte) (code int64, message string) {
 	switch {
 	case !utf8.Valid(line) || !json.Valid(line):
@@ -194,9 +192,9 @@ func faultOf(line []byte) (code int64, message string) {
 	}
 }
 
-// decode hands a request over to the connection, whose message type decodes itself:
-// at a cost for each member, so it gets those that say something. The line was
-// valid, so its parts are.
+// decode passes a request to v, the connection's message type, in the only form that it
+// takes: JSON. Members that say nothing are left out, since each costs time. The parts of e
+// are valid JSON.
 func (s *Stream) decode(e envelope, id jsonrpc2.ID, v any) bool {
 	b := append(s.request[:0], `{"method":`...)
 	b = append(b, e.Method...)
@@ -220,15 +218,16 @@ func (s *Stream) decode(e envelope, id jsonrpc2.ID, v any) bool {
 	return true
 }
 
-// rawID begins an id that [jsonrpc2.ID] has no way to keep, such as -1, 1.5 or
-// null; the rest is its JSON.
+// rawID marks the text of a [jsonrpc2.ID] that stands for an id which that type cannot
+// represent, such as -1, 1.5 or null. After the mark comes the id's JSON.
 const rawID = "\x00"
 
-// largestID is the largest number that the connection reads exactly.
+// largestID is the largest number that the connection decodes without loss.
 const largestID = 1 << 53
 
-// ParseID turns the JSON of an id into one that the connection echoes faithfully. An
-// absent one is that of a notification.
+// ParseID turns the JSON of an id into one that is sent back unchanged. A notification has
+// none, for which it returns the zero ID. It returns false for a value that is not allowed
+// as an id.
 func ParseID(raw json.RawMessage) (id jsonrpc2.ID, ok bool) {
 	if len(raw) == 0 {
 		return id, true
@@ -261,7 +260,7 @@ func appendID(b []byte, id jsonrpc2.ID) []byte {
 	return append(b, text...)
 }
 
-// Reply writes a successful response whose result is encoded already.
+// Reply writes a successful response. The result is JSON.
 func (s *Stream) Reply(id jsonrpc2.ID, result json.RawMessage) {
 	s.respond(id, nil, `,"result":`, result)
 }
@@ -272,7 +271,7 @@ func (s *Stream) ReplyError(id jsonrpc2.ID, e *jsonrpc2.Error) {
 	s.respond(id, nil, `,"error":`, text)
 }
 
-// refuse answers a line that never became a request.
+// refuse answers a malformed line.
 func (s *Stream) refuse(rawID json.RawMessage, code int64, message string) {
 	if len(rawID) == 0 {
 		rawID = json.RawMessage("null")
@@ -281,7 +280,7 @@ func (s *Stream) refuse(rawID json.RawMessage, code int64, message string) {
 	s.respond(jsonrpc2.ID{}, rawID, `,"error":`, text)
 }
 
-// respond writes a response to the id, or to the raw one if there is one.
+// respond writes a response for the id, or for rawID (JSON) if that is not nil.
 func (s *Stream) respond(id jsonrpc2.ID, rawID json.RawMessage, member string, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -295,10 +294,10 @@ func (s *Stream) respond(id jsonrpc2.ID, rawID json.RawMessage, member string, v
 	b = append(b, value...)
 	b = append(b, "}\n"...)
 	s.response = b
-	_, _ = s.out.Write(b) // nobody is left to be told
+	_, _ = s.out.Write(b) // it fails only if the shim has gone
 }
 
-// WriteObject writes any other message: the notifications.
+// WriteObject writes a notification.
 func (s *Stream) WriteObject(v any) error {
 	line, err := json.Marshal(v)
 	if err != nil {
@@ -310,5 +309,5 @@ func (s *Stream) WriteObject(v any) error {
 	return err
 }
 
-// Close does nothing: stdin and stdout are not ours to close.
+// Close does nothing: the stream does not own stdin and stdout.
 func (s *Stream) Close() error { return nil }

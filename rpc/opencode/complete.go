@@ -13,18 +13,19 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// Own is what the person wrote in opencode.json.
+// Own is the part of opencode.json that configure needs, as the person wrote it.
 type Own struct {
 	Worktree   string                     `json:"worktree"`
 	Model      string                     `json:"model"`
 	SmallModel string                     `json:"small_model"`
-	Providers  map[string]json.RawMessage `json:"providers"` // of those that are this plugin's
+	Providers  map[string]json.RawMessage `json:"providers"` // only those of this plugin
 	Permission json.RawMessage            `json:"permission"`
 	Agent      json.RawMessage            `json:"agent"`
 	Mode       json.RawMessage            `json:"mode"`
 }
 
-// Completed is the same, completed, and what else OpenCode 1 shows of the plugin.
+// Completed is Own with the plugin's additions, and what else OpenCode 1 shows of the
+// plugin.
 type Completed struct {
 	Providers  ordered         `json:"providers"`
 	Permission json.RawMessage `json:"permission"`
@@ -35,15 +36,15 @@ type Completed struct {
 	Commands   []Command       `json:"commands"`
 }
 
-// A Known is an endpoint of the configuration with its models, as far as it has told them.
+// A Known is an endpoint of the configuration with the models that it is known to offer.
 type Known struct {
 	config.Endpoint
 	Models endpoint.Models
 }
 
-// Complete completes the configuration of OpenCode 1. What the person wrote wins. Where no
-// endpoint is known, OpenCode has the providers that its own configuration names, so that
-// a request says what is wrong.
+// Complete adds the plugin's providers and rules to the configuration of OpenCode 1. What
+// the person wrote takes precedence. If no endpoint is known, it adds the providers that
+// OpenCode's configuration names, so that a request to them is answered with the problem.
 func Complete(own Own, endpoints []Known, methods []SignInMethod, p store.Places, protected guard.Protected) Completed {
 	var providers ordered
 	for _, e := range endpoints {
@@ -62,7 +63,7 @@ func Complete(own Own, endpoints []Known, methods []SignInMethod, p store.Places
 	}
 }
 
-// provider is the entry of a provider, completed.
+// provider returns the completed entry of a provider.
 func (own Own) provider(id, name, baseURL string, known endpoint.Models) json.RawMessage {
 	written := own.Providers[id]
 	if json.Unmarshal(written, &ordered{}) != nil {
@@ -79,7 +80,7 @@ func (own Own) provider(id, name, baseURL string, known endpoint.Models) json.Ra
 	return encode(complete)
 }
 
-// named are the providers of this plugin that OpenCode's configuration names.
+// named returns the IDs of this plugin's providers that OpenCode's configuration names.
 func (own Own) named() []string {
 	ids := slices.Sorted(maps.Keys(own.Providers))
 	for _, model := range []string{own.Model, own.SmallModel} {

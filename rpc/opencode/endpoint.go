@@ -15,24 +15,24 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// An EndpointInfo is where a token may go, and how. It crosses the wire together with the
-// token, so that no token is sent to the endpoint of another session.
+// An EndpointInfo says where a token may be sent, and with which TLS options. It is sent to
+// the shim together with the token, so that no token can go to another session's endpoint.
 type EndpointInfo struct {
 	Provider string   `json:"-"`
 	BaseURL  string   `json:"baseURL"`
 	TLS      *TLSInfo `json:"tls,omitempty"`
 }
 
-// TLSInfo are options of Bun's fetch.
+// TLSInfo holds options for Bun's fetch.
 type TLSInfo struct {
 	RejectUnauthorized bool   `json:"rejectUnauthorized"`
 	CA                 string `json:"ca,omitempty"`
 }
 
-// EndpointFor is how OpenCode, in a runtime of its own, may send a token to an endpoint.
-// Its fetch goes by the environment: HTTPS_PROXY and NO_PROXY, NODE_EXTRA_CA_CERTS and
-// SSL_CERT_FILE. Added here is ca_file; taken away is NODE_TLS_REJECT_UNAUTHORIZED, by
-// which anybody could have the token.
+// EndpointFor returns how OpenCode's runtime may send a token to an endpoint. The runtime's
+// fetch obeys HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS and SSL_CERT_FILE. The result adds
+// ca_file, and overrides NODE_TLS_REJECT_UNAUTHORIZED, which would send the token to
+// anybody who pretends to be the endpoint.
 func EndpointFor(c config.Config, provider, runtime string) (*EndpointInfo, error) {
 	e, ok := c.Endpoint(provider)
 	if !ok {
@@ -52,7 +52,7 @@ func EndpointFor(c config.Config, provider, runtime string) (*EndpointInfo, erro
 		return info, nil
 	}
 	unchecked := os.Getenv("NODE_TLS_REJECT_UNAUTHORIZED")
-	if unchecked == "0" && runtime == Node { // which has no way around it for a single request
+	if unchecked == "0" && runtime == Node { // Node's fetch cannot override it
 		return nil, problem.New(problem.Config,
 			fmt.Sprintf("NODE_TLS_REJECT_UNAUTHORIZED is set, so that anybody could pass for %s and get the token.", to.Host),
 			"Unset it where OpenCode is started; a company's CA is named in NODE_EXTRA_CA_CERTS.")
@@ -73,8 +73,8 @@ const (
 	Node = "node"
 )
 
-// seenByProxy reports whether Bun would ask a proxy for a URL on this machine: unlike
-// other programs, it makes no exception for loopback.
+// seenByProxy reports whether Bun would use a proxy for a URL on this machine: unlike other
+// programs, it makes no exception for loopback.
 func seenByProxy(to *url.URL) bool {
 	if cmp.Or(os.Getenv("http_proxy"), os.Getenv("HTTP_PROXY")) == "" {
 		return false
@@ -88,7 +88,7 @@ func seenByProxy(to *url.URL) bool {
 	return true
 }
 
-// Misdirected is the problem of a request that was to go to another address than the
+// Misdirected returns the problem of a request that is addressed to another origin than the
 // endpoint's.
 func Misdirected(c config.Config, e config.Endpoint, address string) *problem.Problem {
 	return problem.New(problem.Config,
@@ -96,29 +96,29 @@ func Misdirected(c config.Config, e config.Endpoint, address string) *problem.Pr
 		fmt.Sprintf("Make options.baseURL of the provider in opencode.json agree with %s, or remove it.", e.Key()))
 }
 
-// NoEndpoint is the problem of a provider whose endpoint the configuration does not have,
-// or no longer.
+// NoEndpoint returns the problem of a provider for which the configuration has no endpoint
+// (any more).
 func NoEndpoint(c config.Config, provider string) *problem.Problem {
 	return problem.New(problem.Config, fmt.Sprintf("The configuration %s has no endpoint for OpenCode's provider %q.", c.Source("endpoints"), provider),
 		"Write it under endpoints, or start OpenCode again and choose a model of another provider.")
 }
 
-// ProxyRefused is the problem of an endpoint behind a proxy that wants a password.
+// ProxyRefused returns the problem of a proxy that answers with 407.
 func ProxyRefused(e config.Endpoint) *problem.Problem {
 	return problem.New(problem.Network,
 		fmt.Sprintf("The proxy on the way to %s wants a user name and password, or does not accept those that it was given.", e.Host()),
 		"Put them into HTTPS_PROXY, as http://user:password@host:port, with special characters percent-encoded.")
 }
 
-// NoModels is the problem of a request that names the placeholder for a model.
+// NoModels returns the problem of a request for the placeholder model.
 func NoModels(e config.Endpoint) *problem.Problem {
 	return problem.New(problem.Config,
 		fmt.Sprintf("You are signed in, but no models of %s are known yet.", e.Host()),
 		fmt.Sprintf(`Start OpenCode again. If there are none then either, "oci-oidc-helper models --refresh" tells why; you can also name them under provider.%s.models in opencode.json.`, e.Provider()))
 }
 
-// FetchFailed is the problem of a fetch that failed with a code of its runtime, or nil
-// where that may pass, and the host tries again.
+// FetchFailed returns the problem of a fetch that failed with an error code of its runtime,
+// or nil if the failure may pass, so that the host should try again.
 func FetchFailed(c config.Config, e config.Endpoint, runtime, code string) *problem.Problem {
 	to, err := url.Parse(e.BaseURL)
 	if err != nil {
@@ -146,7 +146,7 @@ var certificateCode = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Z0-9_]*(CERT|SELF_SIGNED|UNABLE_TO_VERIFY)[A-Z0-9_]*$`)
 })
 
-// Redirected is the problem of an endpoint that redirects.
+// Redirected returns the problem of an endpoint that answers with a redirect.
 func Redirected(c config.Config, e config.Endpoint, location string) *problem.Problem {
 	to := ""
 	if base, err := url.Parse(e.BaseURL); err == nil && location != "" {
@@ -159,8 +159,8 @@ func Redirected(c config.Config, e config.Endpoint, location string) *problem.Pr
 		fmt.Sprintf("Set %s in %s to the address that answers itself, or ask who runs the endpoint.", e.Key(), c.Source(e.Key())))
 }
 
-// AsksForPlaceholder reports whether a request names the model that stands where none is
-// known; the AI SDK names the model first.
+// AsksForPlaceholder reports whether the beginning of a request's body names the
+// placeholder model. The AI SDK writes the model first.
 func AsksForPlaceholder(request string) bool {
 	return strings.HasPrefix(request, fmt.Sprintf(`{"model":%q,`, placeholderModel))
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// release is a release's version. What is built in a clone is named otherwise, and may be
-// mixed.
+// release matches the version of a release. Other versions come from a build in a clone,
+// and may be combined freely.
 var release = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)$`) })
 
-// Unfit is the problem of a shim that is not of this helper's version, or nil.
+// Unfit returns the problem of a shim whose version is not this helper's, or nil.
 func Unfit(shim, theirVersion, version string, sameProtocol bool) *problem.Problem {
 	ours, theirs := release().FindStringSubmatch(version), release().FindStringSubmatch(theirVersion)
 	if sameProtocol && (ours == nil || theirs == nil || ours[1] == theirs[1]) {

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// An ordered is a JSON object whose members keep their order, which has a meaning in
-// OpenCode's permissions. Values stay as they were written.
+// An ordered is a JSON object whose members keep their order, which matters in OpenCode's
+// permissions. The values are not decoded.
 type ordered []member
 
 type member struct {
@@ -60,7 +60,7 @@ func (o ordered) get(key string) json.RawMessage {
 	return nil
 }
 
-// set gives a member a value, at the place where it stands, else at the end.
+// set changes the value of a member in its place, or adds the member at the end.
 func (o *ordered) set(key string, value json.RawMessage) {
 	for i, m := range *o {
 		if m.key == key {
@@ -71,13 +71,14 @@ func (o *ordered) set(key string, value json.RawMessage) {
 	*o = append(*o, member{key, value})
 }
 
-// setLast gives a member a value, at the end.
+// setLast sets a member and moves it to the end.
 func (o *ordered) setLast(key string, value json.RawMessage) {
 	*o = slices.DeleteFunc(*o, func(m member) bool { return m.key == key })
 	*o = append(*o, member{key, value})
 }
 
-// merged is defaults with own over it, however deep; own's values win.
+// merged returns the recursive union of two objects. Where both have a value, that of own
+// is taken.
 func merged(defaults, own json.RawMessage) json.RawMessage {
 	var result, over ordered
 	if json.Unmarshal(defaults, &result) != nil || json.Unmarshal(own, &over) != nil {
@@ -92,7 +93,7 @@ func merged(defaults, own json.RawMessage) json.RawMessage {
 	return encode(result)
 }
 
-// encode is the JSON of what certainly has one.
+// encode returns the JSON of a value that cannot fail to have one.
 func encode(v any) json.RawMessage {
 	text, _ := json.Marshal(v)
 	return text

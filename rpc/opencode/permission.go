@@ -11,9 +11,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// denyRules are rules of OpenCode itself that keep an agent from the secrets: they hold
-// before a tool is asked, and show the person what is kept. The guard sees more than they
-// do. A rule is a pattern to deny for one of OpenCode's permissions.
+// denyRules are rules for OpenCode's own permissions that keep agents away from secrets, as
+// patterns to deny. OpenCode applies them before it calls the guard, and shows them to the
+// person. The guard recognises more than they do.
 type denyRules []struct {
 	permission string
 	patterns   []string
@@ -21,7 +21,7 @@ type denyRules []struct {
 
 func denyRulesFor(p store.Places, protected guard.Protected, worktree string) denyRules {
 	hidden := append(slices.Clone(protected.Trees), protected.Files...)
-	// Relative to the worktree, or absolute: that differs by version.
+	// Whether OpenCode compares absolute paths or those relative to the worktree depends on its version.
 	named := func(paths []string) (patterns []string) {
 		for _, path := range paths {
 			patterns = append(patterns, filepath.ToSlash(path), filepath.ToSlash(path)+"/*")
@@ -47,7 +47,7 @@ func denyRulesFor(p store.Places, protected guard.Protected, worktree string) de
 	}
 }
 
-// namesInShell are the ways in which a command names a path.
+// namesInShell returns the usual ways to write a path in a command.
 func namesInShell(p store.Places, path string) []string {
 	names := []string{filepath.ToSlash(path)}
 	if inHome, err := filepath.Rel(p.Home, path); err == nil && p.Home != "" && !strings.HasPrefix(inHome, "..") {
@@ -56,17 +56,17 @@ func namesInShell(p store.Places, path string) []string {
 	return names
 }
 
-// A permissionRule is one of a person's rules: what is done for a pattern.
+// A permissionRule is one of the person's own rules.
 type permissionRule struct {
 	pattern string
-	action  json.RawMessage
+	action  json.RawMessage // "allow", "ask" or "deny"
 }
 
 // addTo adds the rules to a value of OpenCode's "permission". OpenCode takes the last rule
-// that matches, in the order in which they are written, those of "*" and of the tool in
-// one row. So what the person wrote for everything comes before these rules, and what
-// they wrote for something after them, so that it wins; what a later rule for everything
-// had overridden stays overridden.
+// that matches, and reads the rules of "*" and of the tool as one list in the order in which
+// they are written. Therefore the person's last rule for everything is put before these
+// rules, and their specific rules after it are put behind these rules, where they take
+// precedence. Rules that the person's rule for everything overrides are left out.
 func (r denyRules) addTo(permission json.RawMessage) json.RawMessage {
 	var all ordered
 	var word string
@@ -114,7 +114,8 @@ func (r denyRules) addToAgents(agents json.RawMessage) json.RawMessage {
 	return encode(all)
 }
 
-// writtenFor returns the person's rules for a permission, in OpenCode's order.
+// writtenFor returns the person's rules for a permission, in the order in which OpenCode
+// applies them.
 func writtenFor(all ordered, permission string) (rules []permissionRule) {
 	for _, m := range all {
 		if !matchesWildcard(m.key, permission) {
@@ -132,7 +133,8 @@ func writtenFor(all ordered, permission string) (rules []permissionRule) {
 	return rules
 }
 
-// lastForEverything is the index of the last rule that overrides all before it, or -1.
+// lastForEverything returns the index of the last rule for everything, which overrides all
+// rules before it, or -1.
 func lastForEverything(rules []permissionRule) int {
 	for i := len(rules) - 1; i >= 0; i-- {
 		if rules[i].pattern != "" && strings.Trim(rules[i].pattern, "*") == "" {
@@ -142,7 +144,7 @@ func lastForEverything(rules []permissionRule) int {
 	return -1
 }
 
-// matchesWildcard is OpenCode's way to compare: * is any text, ? any character.
+// matchesWildcard compares as OpenCode does: * stands for any text, ? for any character.
 func matchesWildcard(pattern, text string) bool {
 	expression := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
 	matched, _ := regexp.MatchString(`(?s)^`+expression+`$`, text)

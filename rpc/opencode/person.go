@@ -14,7 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// A View is where a person looks.
+// A View describes where the instructions are shown.
 type View struct {
 	At   string `json:"at"`   // tui, terminal or elsewhere
 	Rows int    `json:"rows"` // of the window
@@ -22,20 +22,20 @@ type View struct {
 
 const (
 	tui = "tui"
-	// The dialog of the TUI begins a quarter down the window, and is cut off below it.
+	// The TUI's dialog begins at a quarter of the window's height, and what does not fit below is cut off.
 	dialogColumns = 56
 	smallWindow   = 30
 )
 
-// Instructions are what a person is to do, in lines that fit the dialog. Its key c copies
-// a code that looks like XXXX-XXXX, else the address. The code is shown as the domain
-// spells it: it may not take another.
+// Instructions returns what the person should do, in lines that fit the dialog. In the
+// dialog the key c copies a code that looks like XXXX-XXXX, or else the address. The code is
+// shown exactly as the domain sent it, because the domain may not accept another spelling.
 func Instructions(p signin.Prompt, qr []string, v View, now time.Time) string {
 	valid := "This sign-in is " + words.Valid(p.ExpiresAt, now) + "."
 	var lines []string
 	switch {
 	case p.Flow == signin.Paste && v.At == tui && v.Rows < smallWindow:
-		// OpenCode's own word on the key Enter is cut off there.
+		// In a window this small OpenCode's own hint about the key Enter is cut off.
 		return "Sign in there, paste the address where it ends, Enter."
 	case p.Flow == signin.Paste:
 		lines = []string{
@@ -70,7 +70,7 @@ func Instructions(p signin.Prompt, qr []string, v View, now time.Time) string {
 
 var codeThatIsCopied = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[A-Z0-9]{4}-[A-Z0-9]{4,5}`) })
 
-// A Tool is a tool for the model, whose call is answered by the method "tool".
+// A Tool is offered to the model. The RPC method "tool" runs it.
 type Tool struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
@@ -87,7 +87,7 @@ var tools = []Tool{
 	{RefreshTool, fmt.Sprintf("Renews the access token for %q now. Use it only when asked to, or when requests are refused.", ProviderName)},
 }
 
-// A Command is a command in the host's palette, run by the method "command".
+// A Command is listed in the host's palette. The RPC method "command" runs it.
 type Command struct {
 	Name     string `json:"name"`
 	Title    string `json:"title"`
@@ -107,8 +107,8 @@ var commands = []Command{
 	{SignInCommand, "Sign-in: sign in again", "Company models"},
 }
 
-// Brief is a kind's fixed sentence, free of names, paths and numbers, for a host that
-// misreads the words of an error.
+// Brief returns the fixed sentence for a kind of problem. It has no names, paths or
+// numbers, which OpenCode would take for a reason to retry.
 func Brief(kind problem.Kind) string {
 	what, ok := map[problem.Kind]string{
 		problem.LoginRequired: "You are not signed in, or your session has ended. Run /connect to sign in.",
@@ -130,18 +130,18 @@ func Brief(kind problem.Kind) string {
 	return what + ` The details are in "oci-oidc-helper status", and in the log, which "oci-oidc-helper logs" shows.`
 }
 
-// An Item stands beside the prompt: whether and for how long the session is good. There
-// is room for some 18 columns, since the name of the provider stands there, too.
+// An Item is shown beside the host's prompt: whether the person is signed in, and how long
+// the token is valid. There is room for about 18 columns, because the provider's name is
+// shown there, too.
 type Item struct {
 	Text  string `json:"text"`
 	Level string `json:"level"` // good, warning or error
 }
 
-// soon is how long before a sign-in is needed a person is told, since it takes them a
-// moment.
+// soon is how long before the expiry the item warns that a new sign-in will be needed.
 const soon = 10 * time.Minute
 
-// ItemFor returns the item for a status.
+// ItemFor returns the item for a session's status.
 func ItemFor(status oidc.Status, now time.Time) *Item {
 	good := func(text string) *Item { return &Item{strings.TrimSpace("OCI ✓ " + text), "good"} }
 	warning := func(text string) *Item { return &Item{"OCI ! " + text, "warning"} }
@@ -162,7 +162,7 @@ func ItemFor(status oidc.Status, now time.Time) *Item {
 	}
 }
 
-// A CommandResult is what the host is to show.
+// A CommandResult is what the host should show or do after a command.
 type CommandResult struct {
 	Alert    *Alert `json:"alert,omitempty"`
 	Toast    *Toast `json:"toast,omitempty"`
@@ -175,13 +175,13 @@ type Alert struct {
 	Message string `json:"message"`
 }
 
-// A Toast is a text that passes.
+// A Toast is a text that is shown for a moment.
 type Toast struct {
 	Variant string `json:"variant"`
 	Message string `json:"message"`
 }
 
-// NotSignedIn is the problem of a request without a session.
+// NotSignedIn returns the problem of a request that needs a sign-in first.
 func NotSignedIn(version2 bool) *problem.Problem {
 	login := "opencode auth login -p " + config.Provider
 	if version2 {

@@ -1,6 +1,6 @@
-// Package opencode knows what the two versions of OpenCode show of this plugin: the
-// provider and its models, the ways to sign in, rules that deny, texts that fit their
-// dialogs, and how their fetch may send a token. It keeps nothing and asks nobody.
+// Package opencode knows what the two versions of OpenCode show of this plugin: the provider
+// and its models, the ways to sign in, deny rules, and texts that fit their dialogs. It also
+// knows how their fetch may send a token. It has no state and makes no requests.
 package opencode
 
 import (
@@ -10,19 +10,19 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 )
 
-// What OpenCode is told of this plugin's provider.
 const (
-	// ProviderName is distinct from "OCI Generative AI" in OpenCode's catalogue.
+	// ProviderName must differ from "OCI Generative AI" in OpenCode's catalogue.
 	ProviderName = "Company models (OCI identity domain)"
-	// PlaceholderBaseURL stands there because OpenCode wants a base URL before anything is known; .invalid never resolves (RFC 6761).
+	// PlaceholderBaseURL is used while there is no configuration, because OpenCode requires a base URL; .invalid never resolves (RFC 6761).
 	PlaceholderBaseURL = "http://oci-oidc.invalid/v1"
-	// OpenCode lists no provider without a model, not even in /connect.
+	// placeholderModel is used while no models are known: OpenCode does not list a provider without models, not even in /connect.
 	placeholderModel = "sign-in-first"
 )
 
-// models are those to choose from: those that the person lists, with what the endpoint
-// tells of them beneath; without a list, all that the endpoint tells, and what was named
-// as the model to use, which may be known to nobody before the first sign-in.
+// models returns the models to choose from. If the person lists models, these are taken,
+// completed by what the endpoint says about them. Otherwise all models of the endpoint are
+// taken, and the ones that OpenCode's configuration names as the model to use: before the
+// first sign-in no others are known.
 func models(known endpoint.Models, listed json.RawMessage, provider string, named ...string) json.RawMessage {
 	var own, all ordered
 	_ = json.Unmarshal(listed, &own)

@@ -6,17 +6,17 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// Version2 is OpenCode 2 as a client names it.
+// Version2 is the host name that the shim sends for OpenCode 2.
 const Version2 = "opencode-2"
 
-// Completed2 is what configure answers OpenCode 2, in its own form. It applies what
-// the person wrote itself, after this.
+// Completed2 is the result of configure for OpenCode 2, which itself applies the person's
+// own configuration on top.
 type Completed2 struct {
 	Provider provider2      `json:"provider"`
 	Methods  []SignInMethod `json:"methods"`
 	Tools    []Tool         `json:"tools"`
 
-	// The environment variables that hold a secret: no command of an agent may inherit them.
+	// Secrets names environment variables that hold a secret. An agent's commands must not inherit them.
 	Secrets []string `json:"secrets"`
 }
 
@@ -34,7 +34,7 @@ type providerInfo2 struct {
 	Settings      map[string]string `json:"settings"`
 }
 
-// Complete2 is what OpenCode 2 lists of the plugin.
+// Complete2 returns what OpenCode 2 lists of the plugin.
 func Complete2(session *oidc.Session, endpoints []Known, methods []SignInMethod) Completed2 {
 	secrets := []string{}
 	if session != nil {
@@ -48,8 +48,8 @@ func Complete2(session *oidc.Session, endpoints []Known, methods []SignInMethod)
 	}
 	info := providerInfo2{
 		ID: config.Provider, Name: ProviderName, IntegrationID: config.Provider,
-		// Listed without an account, too: client credentials need none, nor does a sign-in
-		// with the helper alone.
+		// The provider is listed even without an account in OpenCode: client credentials need
+		// none, and the person may have signed in with the helper's own command.
 		Activation: "enabled",
 		Package:    "@opencode/ai/providers/openai-compatible",
 		Settings:   map[string]string{"baseURL": first.BaseURL},

@@ -1,5 +1,5 @@
 // The dialogs of /connect and `opencode auth login`. The labels and texts in them come from
-// the helper (rpc/opencode/methods.go and person.go). OpenCode shows raw JSON for what is
+// the helper (rpc/opencode/connect.go and person.go). OpenCode shows raw JSON for what is
 // thrown here, so nothing is: a failure is an empty address, a reason, and a callback that
 // fails.
 import { writeSync } from 'node:fs'

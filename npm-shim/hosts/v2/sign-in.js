@@ -1,6 +1,6 @@
 // Signing in, with OpenCode's own dialogs and `opencode auth login`. What OpenCode stores
 // is a placeholder: the tokens stay with the helper, which renews them. The labels come
-// from the helper, too (rpc/opencode/methods.go).
+// from the helper, too (rpc/opencode/connect.go).
 import { visible } from '../../lib/problem.js'
 
 /** @typedef {import('./contract.d.ts').Authorization} Authorization */

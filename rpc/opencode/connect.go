@@ -9,7 +9,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// A SignInMethod is a way to sign in as the host lists it.
+// A SignInMethod is an entry of the host's list of ways to sign in.
 type SignInMethod struct {
 	Label    string       `json:"label"`
 	Params   methodParams `json:"params"`
@@ -20,9 +20,9 @@ type methodParams struct {
 	Flow signin.Flow `json:"flow,omitempty"`
 }
 
-// A question is asked before the configuration of a project holds: it may come with a
-// repository that somebody else wrote. The answer is the digest of what was shown, so that
-// it holds for nothing else.
+// A question asks whether a project's configuration is trusted: it may come with a
+// repository that somebody else wrote. The answer Yes is the digest of what was shown, so
+// that it confirms nothing else.
 type question struct {
 	Message string   `json:"message"`
 	Options []option `json:"options"` // No first
@@ -34,18 +34,18 @@ type option struct {
 	Hint  string `json:"hint,omitempty"`
 }
 
-// NotConfirmed is the answer No.
+// NotConfirmed is the value of the answer No.
 const NotConfirmed = "no"
 
-// labels are what /connect and "opencode auth login" show for each flow.
+// labels are shown by /connect and "opencode auth login".
 var labels = map[signin.Flow]string{
 	signin.Browser: "Sign in with a browser",
 	signin.Device:  "Sign in with a code on another device",
 	signin.Paste:   "Sign in elsewhere and paste the redirect URL",
 }
 
-// MethodsFor returns the ways to sign in, the best one first, for a session or for the
-// error that stands in its way.
+// MethodsFor returns the ways to sign in, the preferred one first, for a session, or for
+// the error because of which there is no session.
 func MethodsFor(session *oidc.Session, err error) []SignInMethod {
 	var flows []signin.Flow
 	if session != nil && err == nil {
@@ -56,7 +56,7 @@ func MethodsFor(session *oidc.Session, err error) []SignInMethod {
 	var asked *question
 	if u := config.AsUnconfirmed(err); u != nil {
 		flows = signin.Flows(u.Config)
-		// A line each: where one is too long, the dialog breaks it and cuts nothing off.
+		// Each address has a line of its own: the dialog wraps a long line, and cuts nothing off.
 		asked = &question{
 			fmt.Sprintf("Trust this project's configuration?\nIt signs you in at\n%s\nand sends your tokens to\n%s", u.Domain(), strings.Join(u.Endpoints(), "\n")),
 			[]option{{"No", NotConfirmed, u.Config.Path}, {"Yes", u.Digest, ""}},
