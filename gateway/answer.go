@@ -10,7 +10,7 @@ import (
 // Refuse answers a request with a problem.
 func Refuse(w http.ResponseWriter, p *problem.Problem) { writeProblem(w, statusOf(p), p) }
 
-// writeProblem answers in the shape in which OpenAI's clients read an error.
+// writeProblem answers with a problem in the form of an OpenAI error.
 func writeProblem(w http.ResponseWriter, status int, p *problem.Problem) {
 	text, _ := json.Marshal(map[string]any{"error": map[string]any{
 		"message": p.Error(), "type": "oci_oidc_gateway", "code": p.Kind, "param": nil,
@@ -20,8 +20,8 @@ func writeProblem(w http.ResponseWriter, status int, p *problem.Problem) {
 	_, _ = w.Write(text)
 }
 
-// statusOf is the status that makes a caller do the right thing: many repeat a request
-// after a 5xx by themselves, and none after a 401.
+// statusOf returns the HTTP status for a problem. Many clients repeat a request after a 5xx,
+// and none after a 401.
 func statusOf(p *problem.Problem) int {
 	switch {
 	case p.Kind == problem.LoginRequired:

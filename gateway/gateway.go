@@ -1,12 +1,11 @@
-// Package gateway is an OpenAI-compatible address on this machine, for programs that
-// take a base URL and an API key and nothing else. It puts the session's token on
-// every request and sends it on to the endpoint.
+// Package gateway is an OpenAI-compatible reverse proxy on this machine, for programs that
+// take only a base URL and an API key. It adds the session's token to every request and
+// forwards it to the endpoint.
 //
-// It promises that the token goes to the endpoint's origin alone, that a token which
-// the endpoint rejects is replaced and the request repeated once, and that what the
-// endpoint streams arrives as it comes. It answers a caller that has the gateway's key
-// and addresses it by a loopback name; it refuses web pages, whatever key they have,
-// and follows no redirect.
+// The token is sent to the endpoint's origin only. If the endpoint rejects the token, the
+// gateway gets another one and repeats the request once. Streamed answers are passed on as
+// they arrive. A caller must have the gateway's key and use a loopback name; requests from
+// web pages are refused even with the key. Redirects are not followed.
 package gateway
 
 import (
@@ -31,19 +30,18 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
-// The limits on what one caller can take.
 const (
-	maxRequestBody  = 32 << 20 // bytes; an API Gateway takes 20 MB
-	maxRequests     = 256      // at the same time, all callers together
+	maxRequestBody  = 32 << 20 // bytes; OCI's API Gateway takes at most 20 MB
+	maxRequests     = 256      // at the same time, of all callers
 	maxHeaderSize   = 64 << 10 // bytes
 	headerTimeout   = 10 * time.Second
 	idleTimeout     = 2 * time.Minute
-	answerPatience  = 10 * time.Minute // until the endpoint's header; models think before they answer
-	tokenPatience   = 2 * time.Minute  // for a token, where there is none yet
-	idleConnections = 32               // to the endpoint, for the next requests
+	answerPatience  = 10 * time.Minute // until the header of the endpoint's answer: a model may think for long
+	tokenPatience   = 2 * time.Minute  // for getting a token
+	idleConnections = 32               // kept open to an endpoint
 )
 
-// pathOf is the path below which the gateway is an endpoint's base URL.
+// pathOf returns the path of the gateway's base URL for an endpoint.
 func pathOf(id string) string {
 	if id == "" {
 		return "/v1"
@@ -51,23 +49,24 @@ func pathOf(id string) string {
 	return "/" + id + "/v1"
 }
 
-// A TokenFunc returns a token that may be used now. rejected is the fingerprint of one
-// that the endpoint did not accept, or "". Its error is a [problem.Problem].
+// A TokenFunc returns a valid access token. rejected is the fingerprint of a token that the
+// endpoint has rejected, or "". Its error is a [problem.Problem].
 type TokenFunc func(ctx context.Context, rejected string) (secret.Text, error)
 
-// An Endpoint is where requests go.
+// An Endpoint is a target of the gateway.
 type Endpoint struct {
 	ID      string // as in the configuration's endpoints; "" for llm_base_url
 	BaseURL *url.URL
 	Network network.Settings
 	Token   TokenFunc
-	// Another returns a token other than one with which a request was refused, perhaps for
-	// another reason, or none where that is not worth a try.
+	// Another returns a token other than the one with the fingerprint doubted, after a refusal
+	// that may have another reason than the token. It returns an empty token if another try is
+	// pointless.
 	Another func(ctx context.Context, doubted string) (secret.Text, error)
 }
 
-// New returns the handler of requests to the endpoints. It answers whoever asks, and so
-// belongs behind [Admit]. Its error is a problem of kind Config.
+// New returns a handler that forwards requests to the endpoints. It does not check who
+// calls; wrap it with [Admit]. Its error is a problem of kind Config.
 func New(endpoints []Endpoint, log *slog.Logger) (http.Handler, error) {
 	proxies := make(map[string]http.Handler, len(endpoints)) // by their paths
 	for _, to := range endpoints {
@@ -78,7 +77,7 @@ func New(endpoints []Endpoint, log *slog.Logger) (http.Handler, error) {
 		proxies[pathOf(to.ID)] = proxy
 	}
 	return limited(func(w http.ResponseWriter, r *http.Request) {
-		longest := "" // /v1/v1 is the endpoint v1, and not below /v1
+		longest := "" // the longest match: /v1/v1 belongs to the endpoint with the ID v1, not to /v1
 		for path := range proxies {
 			if len(path) > len(longest) && (r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/")) {
 				longest = path
@@ -93,7 +92,7 @@ func New(endpoints []Endpoint, log *slog.Logger) (http.Handler, error) {
 	}), nil
 }
 
-// proxyTo sends requests on to an endpoint.
+// proxyTo returns the reverse proxy for an endpoint.
 func proxyTo(to Endpoint, log *slog.Logger) (http.Handler, error) {
 	transport, err := to.Network.Transport(to.BaseURL)
 	if err != nil {
@@ -106,7 +105,7 @@ func proxyTo(to Endpoint, log *slog.Logger) (http.Handler, error) {
 	return &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, to) },
 		Transport:      &authorized{to: to, transport: transport},
-		FlushInterval:  -1, // each chunk of a stream as it comes
+		FlushInterval:  -1, // pass each chunk of a stream on at once
 		ModifyResponse: refuseRedirect,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -117,7 +116,8 @@ func proxyTo(to Endpoint, log *slog.Logger) (http.Handler, error) {
 	}, nil
 }
 
-// limited passes on requests whose body it has read, and not more than maxRequests at a time.
+// limited limits the number of concurrent requests and the size of their bodies. It reads
+// each body into memory, so that a request can be sent twice.
 func limited(next http.HandlerFunc) http.Handler {
 	free := make(chan struct{}, maxRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -128,7 +128,6 @@ func limited(next http.HandlerFunc) http.Handler {
 			Refuse(w, problem.New(problem.Throttled, "The gateway has as many requests as it takes at a time.", "Send fewer at once.").Passing())
 			return
 		}
-		// The body is kept, because a request whose token is rejected is sent again.
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
 		if err != nil {
 			writeProblem(w, http.StatusRequestEntityTooLarge, problem.New(problem.Config,
@@ -142,8 +141,8 @@ func limited(next http.HandlerFunc) http.Handler {
 	})
 }
 
-// Admit returns a handler that passes on the requests of callers that may use the
-// gateway, and refuses all others.
+// Admit returns a handler that passes on the requests of callers that may use the gateway,
+// and refuses all others.
 func Admit(key Key, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p, status := admit(r, key); p != nil {
@@ -154,8 +153,8 @@ func Admit(key Key, next http.Handler) http.Handler {
 	})
 }
 
-// Serve answers on the listeners until the context ends; streams that are under way
-// are cut then.
+// Serve answers on the listeners until the context ends. Requests that are running then are
+// cut off.
 func Serve(ctx context.Context, handler http.Handler, listeners ...net.Listener) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderSize,
@@ -172,11 +171,12 @@ func Serve(ctx context.Context, handler http.Handler, listeners ...net.Listener)
 	}
 }
 
-// admit says why a request is refused, and with which status; nil admits it.
+// admit returns the reason to refuse a request and the HTTP status, or nil.
 func admit(r *http.Request, key Key) (*problem.Problem, int) {
 	switch {
 	case !loopback(r.Host):
-		// A page that had its own name resolved to this machine (DNS rebinding) has that name here.
+		// This prevents DNS rebinding: a web page whose host name resolves to this machine sends
+		// that name as the Host.
 		return problem.New(problem.Untrusted, "The gateway answers by the names localhost, 127.0.0.1 and [::1] only.",
 			"Use the base URL that oci-oidc-helper gateway shows."), http.StatusForbidden
 	case r.Header.Get("Origin") != "" || !(r.Header.Get("Sec-Fetch-Site") == "" || r.Header.Get("Sec-Fetch-Site") == "none"):
@@ -212,7 +212,8 @@ func hasDotSegment(path string) bool {
 	return false
 }
 
-// keyOf is the key that a request has, where OpenAI's, Azure's and Anthropic's clients put it.
+// keyOf returns a request's API key from the headers of OpenAI's, Azure's and Anthropic's
+// clients.
 func keyOf(r *http.Request) string {
 	if scheme, key, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(key)
@@ -223,7 +224,8 @@ func keyOf(r *http.Request) string {
 	return r.Header.Get("X-Api-Key")
 }
 
-// rewrite addresses a request to the endpoint, without what was meant for the gateway.
+// rewrite changes the request's URL to the endpoint's, and removes the gateway's own
+// credentials.
 func rewrite(r *httputil.ProxyRequest, to Endpoint) {
 	root := *to.BaseURL
 	root.Path = cmp.Or(root.Path, "/") // JoinPath makes a relative path of an empty one
@@ -236,14 +238,14 @@ func rewrite(r *httputil.ProxyRequest, to Endpoint) {
 	r.Out.GetBody = r.In.GetBody
 }
 
-// authorized sends requests with a token.
+// authorized is a transport that adds the token.
 type authorized struct {
 	to        Endpoint
 	transport http.RoundTripper
-	served    atomic.Pointer[served] // the last one
+	served    atomic.Pointer[served] // the last success
 }
 
-// RoundTrip sends the request, and once more with another token where the endpoint
+// RoundTrip sends the request, and repeats it once with another token if the endpoint
 // rejects the first one.
 func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), tokenPatience)
@@ -276,25 +278,25 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// maxReason bounds what is read of an answer to know what it is about, in bytes.
+// maxReason limits how much of an error answer is read to interpret it, in bytes.
 const maxReason = 64 << 10
 
-// A served is a token with which a request was answered.
+// A served is a token with which a request succeeded.
 type served struct {
 	token secret.Text
 	at    time.Time
 }
 
-// note remembers the token of a request that was answered.
+// note remembers the token of a request that succeeded.
 func (a *authorized) note(resp *http.Response, token secret.Text) {
 	if resp.StatusCode < 300 {
 		a.served.Store(&served{token, time.Now()})
 	}
 }
 
-// means says what an answer refuses: the token (RFC 6750, 3.1), or a model or a budget,
-// where another token would change nothing, and the caller gets the endpoint's own words.
-// What is no refusal of an authorization is [endpoint.OtherRefused].
+// means interprets an answer: the endpoint may have refused the token (RFC 6750, 3.1), or
+// something else, such as a model or a budget, for which another token would not help. The
+// result is [endpoint.OtherRefused] also for a success.
 func (a *authorized) means(resp *http.Response, token secret.Text) endpoint.Meaning {
 	a.note(resp, token)
 	switch {
@@ -327,7 +329,8 @@ func (a *authorized) send(req *http.Request, token secret.Text) (*http.Response,
 	return a.transport.RoundTrip(out)
 }
 
-// refuseRedirect keeps a caller from sending its prompt to where the endpoint leads.
+// refuseRedirect replaces a redirect by a problem, because the caller would follow it and
+// send its prompt to another place.
 func refuseRedirect(resp *http.Response) error {
 	if resp.StatusCode < 300 || resp.StatusCode > 399 || resp.StatusCode == http.StatusNotModified {
 		return nil
@@ -336,7 +339,7 @@ func refuseRedirect(resp *http.Response) error {
 		"Write the address that it leads to as llm_base_url.")
 }
 
-// explain is the problem of a request that got no answer.
+// explain returns the problem of a request that got no answer.
 func (e Endpoint) explain(r *http.Request, err error) *problem.Problem {
 	var p *problem.Problem
 	if errors.As(err, &p) {

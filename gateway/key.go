@@ -10,7 +10,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
-// keyPrefix lets a person, and a scanner of secrets, see what sort of key it is.
+// keyPrefix tells people and secret scanners what the key is for.
 const keyPrefix = "oci-oidc-"
 
 // NewKey returns a random key of 256 bits.
@@ -20,14 +20,14 @@ func NewKey() secret.Text {
 	return secret.New(keyPrefix + base64.RawURLEncoding.EncodeToString(bytes[:]))
 }
 
-// A Key is what the gateway knows of its key: its SHA-256 in hexadecimal. The key itself
-// is random, so that nobody can find it from that, and it is on no disk.
+// A Key is the SHA-256 of a key in hexadecimal. The key itself is not saved. A fast hash is
+// enough, because the key is random and cannot be guessed.
 type Key string
 
-// KeyOf returns what the gateway has to know of a key.
+// KeyOf returns the hash of a key.
 func KeyOf(key secret.Text) Key { return Key(digest(key.Reveal())) }
 
-// matches compares in constant time. No key matches the empty one.
+// matches compares in constant time. Nothing matches the empty Key.
 func (k Key) matches(key string) bool {
 	return k != "" && subtle.ConstantTimeCompare([]byte(digest(key)), []byte(k)) == 1
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// A Service is how this user's system is told to run the gateway: a file, if it wants
-// one, and the commands that make it begin and end.
+// A Service describes how to run the gateway as a service of the user: a file, if the
+// service manager needs one, and commands.
 type Service struct {
-	Manager string // as people know it
-	File    string // "" where there is none
-	Text    string // of the file
+	Manager string // the service manager's name, for messages
+	File    string // "" if it needs no file
+	Text    string // the file's content
 	Begin   [][]string
 	End     [][]string
 }
@@ -24,9 +24,9 @@ const (
 	serviceText = "OpenAI-compatible address for the models behind OCI (oci-oidc-helper gateway)"
 )
 
-// ServiceFor describes the service of an operating system, as runtime.GOOS names it,
-// for the user with this home, who runs this program. Its error is a problem of kind
-// Config.
+// ServiceFor returns the service for an operating system (a runtime.GOOS) and for the user
+// with this home directory and ID. program is the helper's path. Its error is a problem of
+// kind Config.
 func ServiceFor(goos, home, program, uid string) (Service, error) {
 	switch goos {
 	case "linux":
@@ -84,7 +84,7 @@ WantedBy=default.target
 	}
 }
 
-// systemdQuoted is text as one word of a unit (systemd.service(5), "Command lines").
+// systemdQuoted quotes text as one word of a unit file (systemd.service(5), "Command lines").
 func systemdQuoted(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", "$$", "%", "%%").Replace(text) + `"`
 }

@@ -15,20 +15,20 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// Settings are what stays the same from one start of the gateway to the next, so that
-// the programs which use it need no change. They hold no secret.
+// Settings are saved between runs of the gateway, so that the base URL and the key stay the
+// same for the programs that use it. They hold no secret.
 type Settings struct {
 	Port int `json:"port,omitempty"` // 0 until the first start
 	Key  Key `json:"keySHA256,omitempty"`
 }
 
-// maxSettingsSize bounds what is read of the file, in bytes.
+// maxSettingsSize limits the size of the file, in bytes.
 const maxSettingsSize = 4 << 10
 
 func settingsPath(p store.Places) string { return filepath.Join(p.StateDir, "gateway.json") }
 
-// LoadSettings returns the settings, or none where there is no file yet. Its error is a
-// problem of kind Store.
+// LoadSettings returns the settings, or the zero value if there is no file yet. Its error is
+// a problem of kind Store.
 func LoadSettings(p store.Places) (Settings, error) {
 	var s Settings
 	if p.StateDir == "" {
@@ -76,8 +76,9 @@ func UpdateSettings(p store.Places, change func(*Settings)) (Settings, error) {
 	return s, nil
 }
 
-// Listen opens the port on the loopback addresses; 0 lets the system choose one. IPv6
-// may be missing on this machine. Its error is a problem of kind PortInUse or Network.
+// Listen opens the port on the loopback addresses of IPv4 and, if this machine has it, of
+// IPv6. With port 0 the system chooses one. Its error is a problem of kind PortInUse or
+// Network.
 func Listen(port int) ([]net.Listener, int, error) {
 	four, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
@@ -94,7 +95,7 @@ func Listen(port int) ([]net.Listener, int, error) {
 	case err == nil:
 		listeners = append(listeners, six)
 	case network.PortTaken(err):
-		// Programs that try IPv6 first would reach whoever has it, and hand over the key.
+		// Programs that try IPv6 first would connect to the other program and send it the key.
 		_ = four.Close()
 		return nil, 0, problem.New(problem.PortInUse, fmt.Sprintf("Port %d of [::1] is taken by another program.", port),
 			"Choose another port with --port.").Because(err)
@@ -102,7 +103,7 @@ func Listen(port int) ([]net.Listener, int, error) {
 	return listeners, port, nil
 }
 
-// BaseURL is the address of an endpoint that programs are given.
+// BaseURL returns the gateway's base URL for an endpoint.
 func BaseURL(port int, id string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d%s", port, pathOf(id))
 }

@@ -28,7 +28,7 @@ func (a *app) configCommand() *cobra.Command {
 func (a *app) configPathCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "path",
-		Short:   "Print the path of the configuration that holds here",
+		Short:   "Print the path of the configuration that is used here",
 		Example: `  "${EDITOR:-vi}" "$(oci-oidc-helper config path)"`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,11 +51,11 @@ func (a *app) configPathCommand() *cobra.Command {
 func (a *app) configShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
-		Short: "Print the configuration as it holds, without the secret",
-		Long: `Print the configuration as it holds, defaults included, in JSON. The file of a
-client secret is named; a secret that stands in the configuration is left out. One
-that is not confirmed yet is shown, and the exit code is 2. Where an administrator manages
-some of the keys, standard error has which key comes from which file.`,
+		Short: "Print the configuration with its defaults, without the secret",
+		Long: `Print the configuration with its defaults, as JSON. A client secret in a file is shown
+as the file's name; one in the configuration itself is left out. A configuration that is
+not confirmed yet is shown, but the exit code is 2. If an administrator manages some of
+the keys, standard error says which key comes from which file.`,
 		Example: `  oci-oidc-helper config show`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -80,10 +80,10 @@ some of the keys, standard error has which key comes from which file.`,
 func (a *app) configValidateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [FILE]",
-		Short: "Check the configuration, or a file that may become one",
-		Long: `Check the configuration that holds here, or FILE. All that is wrong is named with
-its line, and the exit code is 2, also for a project's that is not confirmed yet. Nobody
-is asked; doctor asks the domain, too.`,
+		Short: "Check the configuration, or another file",
+		Long: `Check the configuration that is used here, or FILE. Every error is shown with its
+line, and the exit code is 2, also if a project's configuration is not confirmed yet.
+Nothing is sent over the network; "doctor" also asks the domain.`,
 		Example: `  oci-oidc-helper config validate
   oci-oidc-helper config validate oci-auth.config.jsonc`,
 		Args: cobra.MaximumNArgs(1),
@@ -96,7 +96,7 @@ is asked; doctor asks the domain, too.`,
 				cfg, err = a.configFile(args[0])
 			}
 			said := "is right."
-			if u := config.AsUnconfirmed(err); u != nil && len(args) > 0 { // it may be meant for another place
+			if u := config.AsUnconfirmed(err); u != nil && len(args) > 0 { // the file may be meant for another place
 				cfg, said, err = u.Config, "is right, but not confirmed for a project.", nil
 			} else if err == nil {
 				_, err = cfg.Proof().Read()

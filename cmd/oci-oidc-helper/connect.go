@@ -42,7 +42,7 @@ opened: over SSH, in a container, in CI.`,
 				return err
 			}
 			defer session.Close()
-			// Before anybody goes to the trouble of signing in for nothing.
+			// Checked first, so that nobody signs in for tokens that cannot be saved.
 			if !session.Config().AuthMethod.Unattended() {
 				if err := tokens.Open(a.places, session.Config()).CheckWritable(); err != nil {
 					return err
@@ -66,15 +66,15 @@ opened: over SSH, in a container, in CI.`,
 	return cmd
 }
 
-// connect signs in, showing on standard error what a person needs for it: at a
-// terminal also the time that is left, and a code for a phone's camera.
+// connect signs in. It shows the prompt on standard error, and at a terminal also the
+// remaining time and a QR code.
 func (a *app) connect(cmd *cobra.Command, session *oidc.Session, o oidc.ConnectOptions) (oidc.Status, error) {
 	w := cmd.ErrOrStderr()
 	ctx, giveUp := context.WithCancelCause(cmd.Context())
 	defer giveUp(nil)
 	stop := func() {}
 	o.Prompt = func(p signin.Prompt) {
-		if p.Flow == signin.Paste { // the line is the person's
+		if p.Flow == signin.Paste { // no countdown: the person types on this line
 			in, restore := pasteInput(cmd.InOrStdin(), w)
 			stop = restore
 			showPrompt(w, p)

@@ -21,13 +21,13 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Find out what is wrong, and what to do",
 		Long: `Check everything between this machine, the identity domain and the endpoint, and
-say what to do about each trouble. Nothing is used up: the domain is asked with
-codes that are none. As any request would, it refreshes a token that is over.
+say what to do about each problem. Nothing is changed: the domain is asked with codes
+that are invalid on purpose. Only an expired access token is refreshed, as by any request.
 
-The exit code is 0 without failures, else that of the first failure.
+The exit code is 0 if nothing failed, else that of the first failure.
 
 --bundle writes a report to attach to an issue, with the configuration and the end
-of the log, without secrets, names and hosts. Read it before you send it.`,
+of the log, but without secrets, names and hosts. Read it before you send it.`,
 		Example: `  oci-oidc-helper doctor
   oci-oidc-helper doctor --json
   oci-oidc-helper doctor --bundle report.txt`,

@@ -56,7 +56,7 @@ func (a *app) serveGateway(cmd *cobra.Command, port int) error {
 	}
 	g := &gatewayServer{app: a, cmd: cmd}
 	defer g.close()
-	if _, err := g.current(); err != nil { // what is wrong now is told now
+	if _, err := g.current(); err != nil { // fails at the start rather than at the first request
 		return err
 	}
 	if port == 0 {
@@ -77,9 +77,9 @@ func (a *app) serveGateway(cmd *cobra.Command, port int) error {
 	return gateway.Serve(cmd.Context(), g, listeners...)
 }
 
-// A gatewayServer is the gateway to the endpoint of the configuration as it is at each
-// request: a change takes effect without a restart, and one that is not usable, or no
-// longer confirmed, ends the lending of tokens.
+// A gatewayServer reads the configuration at each request, so that a change takes effect
+// without a restart. While the configuration is invalid or not confirmed, every request is
+// refused.
 type gatewayServer struct {
 	app *app
 	cmd *cobra.Command
@@ -115,7 +115,7 @@ func (g *gatewayServer) current() (http.Handler, error) {
 			return nil, err
 		}
 		if g.session != nil {
-			go g.session.Close() // which waits for a refresh that is under way
+			go g.session.Close() // in the background, since it waits for a running refresh
 		}
 		g.session = session
 		if g.handler, err = g.open(session); err != nil {
@@ -147,11 +147,11 @@ func (g *gatewayServer) open(session *oidc.Session) (http.Handler, error) {
 	return gateway.New(endpoints, g.app.log.Logger)
 }
 
-// otherAddresses tells where the gateway has the endpoints beside that of llm_base_url.
+// otherAddresses prints the gateway's addresses for the endpoints other than llm_base_url.
 func (a *app) otherAddresses(w io.Writer, port int) {
 	config, err := a.config()
 	if err != nil {
-		return // which each request is told
+		return // each request is answered with this error
 	}
 	for _, e := range config.Others {
 		fmt.Fprintf(w, "The endpoint %s is at %s.\n", e.ID, gateway.BaseURL(port, e.ID))
@@ -300,7 +300,7 @@ func cannotWrite(path string, err error) *problem.Problem {
 	return problem.New(problem.Store, fmt.Sprintf("%s cannot be written.", path), "Make the directory writable by you.").Because(err)
 }
 
-// runAll runs commands one after the other, until one fails.
+// runAll runs commands one after the other and stops at the first that fails.
 func runAll(ctx context.Context, manager string, commands [][]string) error {
 	for _, command := range commands {
 		output, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()

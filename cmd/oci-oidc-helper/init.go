@@ -23,10 +23,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// A newConfig is what init asks for and writes.
+// A newConfig is the configuration that init puts together and writes.
 type newConfig struct {
 	*app
-	values      map[string]string // by the configuration's keys; flags first
+	values      map[string]string // by key of the configuration; at first from the flags
 	models      []string
 	plugin      string
 	secretStdin bool
@@ -36,10 +36,10 @@ type newConfig struct {
 
 	cmd    *cobra.Command
 	asker  *asker      // nil without a terminal
-	secret secret.Text // to be saved; empty where a file is named
+	secret secret.Text // the client secret to save; empty if the person names a file
 }
 
-// initFlags are the flags of the configuration's keys.
+// initFlags maps keys of the configuration to flags.
 var initFlags = map[string]string{
 	"domain_url": "domain-url", "client_id": "client-id", "client_secret": "secret-file",
 	"client_key": "key-file", "client_key_id": "key-id", "auth_method": "auth-method", "sign_in": "sign-in", "redirect_uri": "redirect-uri", "scope": "scope", "llm_base_url": "llm-base-url",
@@ -52,12 +52,12 @@ func (a *app) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Write a configuration, after checking it against the domain",
-		Long: `Ask for what the configuration needs, check it against the domain meanwhile, and
-write it with comments: oci-auth.config.jsonc, the client secret in a file of its
-own that only you can read, and the plugin and models in OpenCode's opencode.json.
-Nothing is overwritten without asking.
+		Long: `Ask for the values of the configuration, check each with the domain, and write
+oci-auth.config.jsonc with comments, the client secret in a file of its own that only
+you can read, and the plugin and models in OpenCode's opencode.json. Nothing is
+overwritten without asking.
 
-What a flag gives is not asked for. Without a terminal nothing is asked at all.`,
+A value that a flag gives is not asked for. Without a terminal nothing is asked.`,
 		Example: `  oci-oidc-helper init
   oci-oidc-helper init --domain-url https://idcs-0123.identity.oraclecloud.com --auth-method mobile_app --client-id 0123 --llm-base-url https://llm.example.com/v1 --model your-model --offline
   oci-oidc-helper init --project`,
@@ -125,7 +125,7 @@ func (n *newConfig) run() error {
 	if overruled := complete.Managed.Overruled; len(overruled) > 0 {
 		n.say("Your administrator manages %s in %s: what you wrote there has no effect.", strings.Join(overruled, ", "), complete.Managed.Path)
 	}
-	if written != nil { // the person's own answers
+	if written != nil { // no need to ask: the person has just entered it
 		if err := config.Confirm(n.places, written); err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (n *newConfig) say(format string, args ...any) {
 	fmt.Fprintf(n.cmd.ErrOrStderr(), format+"\n", args...)
 }
 
-// target is the directory to write into.
+// target returns the directory to write into.
 func (n *newConfig) target() (string, error) {
 	if n.project {
 		return n.projectDirectory()
@@ -168,7 +168,8 @@ func (n *newConfig) mayWrite(path, what string) error {
 	return err
 }
 
-// missing names the flags that are needed where nobody can be asked.
+// missing checks the values of the flags. Without a terminal it returns a problem that names
+// the flags that are missing.
 func (n *newConfig) missing() error {
 	if n.secretStdin {
 		text, err := io.ReadAll(io.LimitReader(n.cmd.InOrStdin(), 64<<10))
@@ -218,8 +219,7 @@ func (n *newConfig) confidential() bool {
 
 func (n *newConfig) method() config.AuthMethod { return config.AuthMethod(n.values["auth_method"]) }
 
-// question asks for the value of a key until it has the right form. An empty answer
-// leaves the default.
+// question asks for the value of a key until it is valid. An empty answer means the default.
 func (n *newConfig) question(key, words string) error {
 	preset := n.values[key]
 	for _, k := range config.Keys {
@@ -241,8 +241,8 @@ func (n *newConfig) question(key, words string) error {
 	}
 }
 
-// settle asks for those of the keys that no flag gave, checks them, and asks again
-// where the check fails and a person is there.
+// settle asks for values unless flags gave them, and checks them. If the check fails, it
+// asks again, or returns the error if there is no terminal.
 func (n *newConfig) settle(ask func() error, given bool, check func(context.Context, *domain.Domain) error) error {
 	again := false
 	for {
@@ -273,7 +273,7 @@ func (n *newConfig) settle(ask func() error, given bool, check func(context.Cont
 	}
 }
 
-// domain is the domain as far as it is configured.
+// domain returns the domain, with placeholders for the values that are not known yet.
 func (n *newConfig) domain() (*domain.Domain, error) {
 	values := map[string]string{"client_id": "-", "llm_base_url": "https://endpoint.invalid", "client_secret": "-"}
 	maps.Copy(values, n.values)
@@ -382,7 +382,8 @@ func (n *newConfig) askModels() error {
 	return err
 }
 
-// saveSecret puts a typed or piped secret where the configuration refers to.
+// saveSecret saves a client secret that was typed or piped in, and refers to its file in the
+// configuration.
 func (n *newConfig) saveSecret() error {
 	if !n.confidential() {
 		delete(n.values, "client_secret")
@@ -416,8 +417,8 @@ type openCodeChange struct {
 	before, after []byte
 }
 
-// planOpenCode works out what to enter into OpenCode's configuration, before
-// anything is written.
+// planOpenCode works out the change of OpenCode's configuration without writing it, so that
+// a problem is found before anything is written.
 func (n *newConfig) planOpenCode(dir string) (openCodeChange, error) {
 	entries := openCodeEntries{plugin: n.plugin, models: n.models}
 	if version := doctor.PluginVersion(helperVersion()); entries.plugin == "" && version != "" {
@@ -439,7 +440,7 @@ func (n *newConfig) planOpenCode(dir string) (openCodeChange, error) {
 	return change, nil
 }
 
-// enterInOpenCode enters the plugin and the models.
+// enterInOpenCode writes the change, after asking if the file exists.
 func (n *newConfig) enterInOpenCode(change openCodeChange) error {
 	switch {
 	case bytes.Equal(change.before, change.after):
@@ -460,8 +461,8 @@ func (n *newConfig) enterInOpenCode(change openCodeChange) error {
 	return nil
 }
 
-// writeWhole writes a file or leaves the old one, with its mode. Where path is a link,
-// that is the file behind it: people keep their configurations in a repository.
+// writeWhole replaces a file as a whole and keeps its mode. It writes to the target of a
+// symbolic link, because people keep their configurations in a repository.
 func writeWhole(path string, text []byte) error {
 	mode := fs.FileMode(0o600)
 	file, err := filepath.EvalSymlinks(path)

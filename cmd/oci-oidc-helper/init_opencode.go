@@ -18,9 +18,9 @@ type openCodeEntries struct {
 
 var errNotAnObject = errors.New("not a JSON object")
 
-// into returns the text of OpenCode's configuration with the entries in it, or the
-// same text if they are there. What a person wrote stays as it is, comments
-// included: the entries are put in at the beginning of their lists.
+// into returns the text of OpenCode's configuration with the entries added at the beginning
+// of their lists, if they are missing. The rest of the text does not change, including
+// comments.
 func (e openCodeEntries) into(text []byte) ([]byte, error) {
 	if e.plugin == "" && len(e.models) == 0 {
 		return text, nil
@@ -45,13 +45,13 @@ func (e openCodeEntries) into(text []byte) ([]byte, error) {
 	return text, nil
 }
 
-// pluginLists are the lists of plugins that OpenCode reads: 1 the first one, 2 both.
+// pluginLists holds the lists of plugins. OpenCode 1 reads the first one, OpenCode 2 both.
 type pluginLists struct {
 	Plugin  []json.RawMessage `json:"plugin"`
 	Plugins []json.RawMessage `json:"plugins"`
 }
 
-// namesPlugin reports whether the plugin is there, in whatever version.
+// namesPlugin reports whether a list has the plugin, in any version.
 func namesPlugin(text []byte) bool {
 	var file pluginLists
 	_ = json.Unmarshal(jsonc.ToJSON(text), &file)
@@ -60,8 +60,8 @@ func namesPlugin(text []byte) bool {
 	})
 }
 
-// pluginList is the key of the list to enter a plugin in: the one that is there. Where
-// there is none it is the one that OpenCode 1 and 2 both read.
+// pluginList returns the key of the list to add a plugin to: the existing one, or else the
+// one that both OpenCode 1 and 2 read.
 func pluginList(text []byte) string {
 	var file pluginLists
 	_ = json.Unmarshal(jsonc.ToJSON(text), &file)
@@ -71,7 +71,7 @@ func pluginList(text []byte) string {
 	return "plugin"
 }
 
-// An item is one thing to put into a list or an object.
+// An item is an element to add to a list, or a member to add to an object.
 type item struct {
 	key  string // "" in a list
 	text string
@@ -85,7 +85,7 @@ func asJSON(text string) string {
 	return string(quoted)
 }
 
-// insert puts an item into the container at path, which is made where it is not.
+// insert adds an item to the list or object at path, which is created if it does not exist.
 func insert(text []byte, it item, path ...string) ([]byte, error) {
 	plain := jsonc.ToJSON(text)
 	at, empty, err := open(plain, nil)
@@ -111,7 +111,7 @@ func insert(text []byte, it item, path ...string) ([]byte, error) {
 	if it.key != "" {
 		entry = asJSON(it.key) + ": " + it.text
 	}
-	// What is missing on the way, from the inside out.
+	// Wrap the entry in the missing parts of the path, from the inside out.
 	for i := len(path) - 1; i >= depth; i-- {
 		opening, closing := "{ ", " }"
 		if i == len(path)-1 && it.key == "" {
@@ -131,7 +131,7 @@ func insert(text []byte, it item, path ...string) ([]byte, error) {
 
 var errNotThere = errors.New("not there")
 
-// open returns the offset behind the opening bracket of the container at path.
+// open returns the offset after the opening bracket of the list or object at path.
 func open(plain []byte, path []string) (at int, empty bool, err error) {
 	d := json.NewDecoder(bytes.NewReader(plain))
 	token, err := d.Token()
@@ -146,7 +146,7 @@ func open(plain []byte, path []string) (at int, empty bool, err error) {
 	return int(d.InputOffset()), !d.More(), nil
 }
 
-// enter reads on to behind the opening bracket of the named value.
+// enter reads up to and including the opening bracket of the named value.
 func enter(d *json.Decoder, name string) error {
 	for d.More() {
 		key, err := d.Token()
@@ -168,7 +168,7 @@ func enter(d *json.Decoder, name string) error {
 	return errNotThere
 }
 
-// holds reports whether the container at path has the item.
+// holds reports whether the list or object at path already has the item.
 func holds(plain []byte, path []string, it item) bool {
 	for _, name := range path {
 		var object map[string]json.RawMessage

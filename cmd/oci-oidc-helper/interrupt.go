@@ -24,7 +24,7 @@ func (i interruption) Unwrap() error {
 		"Start it again; you are as signed in as before.")
 }
 
-// exitCode is what a shell makes of a command that a signal ended.
+// exitCode returns the exit code that shells report for a command that a signal ended.
 func (i interruption) exitCode() int {
 	if number, ok := i.signal.(syscall.Signal); ok {
 		return exitSignal + int(number)
@@ -32,13 +32,14 @@ func (i interruption) exitCode() int {
 	return exitTrouble
 }
 
-// endedBy returns a context that one of the signals ends; its cause is an
-// [interruption]. From now on none of [caughtSignals] kills the process: a refresh token
-// works only once, so a process that has sent one must live until its successor is
-// saved. A closed pipe is an error of the write, then, instead of a death. What was
-// ignored from the start, as nohup does it, stays ignored.
+// endedBy returns a context that is cancelled by the given signals, with an [interruption]
+// as its cause. From then on none of [caughtSignals] kills the process: a refresh token can
+// be used only once, so a process that has sent one must live until it has saved the next
+// one. Writing to a closed pipe is then an error of the write. Signals that were ignored at
+// the start, for example by nohup, stay ignored.
 //
-// Signals are caught and not ignored, because a browser would inherit the latter.
+// The signals are caught rather than ignored, because a browser would inherit ignored
+// signals.
 func endedBy(ends ...os.Signal) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	caught := slices.DeleteFunc(slices.Clone(caughtSignals), signal.Ignored)
@@ -54,10 +55,10 @@ func endedBy(ends ...os.Signal) context.Context {
 	return ctx
 }
 
-// patience is how long a command may go on after a signal before it says why.
+// patience is how long a command may continue after a signal before it explains why.
 const patience = 500 * time.Millisecond
 
-// sayWhyItGoesOn tells a person who has pressed ^C why nothing seems to happen.
+// sayWhyItGoesOn explains to a person who has pressed ^C why the command does not end.
 func sayWhyItGoesOn(ctx context.Context, w io.Writer) {
 	context.AfterFunc(ctx, func() {
 		time.AfterFunc(patience, func() {

@@ -17,10 +17,8 @@ import (
 )
 
 const (
-	// followLog is how often a followed log is looked at.
-	followLog = 200 * time.Millisecond
-	// logTail bounds what of a log is searched for its last lines, in bytes.
-	logTail = 1 << 20
+	followLog = 200 * time.Millisecond // how often --follow looks for new lines
+	logTail   = 1 << 20                // how much of the log is searched for its last lines, in bytes
 )
 
 func (a *app) logsCommand() *cobra.Command {
@@ -54,7 +52,7 @@ func (a *app) logsCommand() *cobra.Command {
 				_ = file.Close()
 			}
 			if out, ok := cmd.OutOrStdout().(*output); ok && closedPipe(err) {
-				out.err, err = nil, nil // head and less may have enough
+				out.err, err = nil, nil // a reader such as head has read enough
 			}
 			return err
 		},
@@ -64,8 +62,8 @@ func (a *app) logsCommand() *cobra.Command {
 	return cmd
 }
 
-// logPath is where the configuration of the project directory puts the log; a
-// configuration that cannot be used leaves it where it was.
+// logPath returns the path of the log by the configuration of the project directory, or the
+// default path if the configuration cannot be used.
 func (a *app) logPath() string {
 	if config, err := a.config(); err == nil {
 		return config.LogFile
@@ -73,7 +71,7 @@ func (a *app) logPath() string {
 	return a.places.LogFile
 }
 
-// showTail prints the last lines of a file, and leaves it at its end.
+// showTail prints the last lines of a file. The file's offset is then at its end.
 func showTail(w io.Writer, file *os.File, lines int) error {
 	if size, err := file.Seek(0, io.SeekEnd); err == nil && size > logTail {
 		_, _ = file.Seek(size-logTail, io.SeekStart)
@@ -92,8 +90,8 @@ func showTail(w io.Writer, file *os.File, lines int) error {
 	return err
 }
 
-// followFile prints what is added to the log until the context ends. A log that was
-// rotated goes on in a new file; file is nil while there is none yet.
+// followFile prints what is added to the log until the context ends. After a rotation it
+// continues with the new file. The file is nil if the log does not exist yet.
 func followFile(ctx context.Context, w io.Writer, path string, file *os.File) error {
 	for {
 		if file != nil {
@@ -116,7 +114,7 @@ func followFile(ctx context.Context, w io.Writer, path string, file *os.File) er
 	}
 }
 
-// reopened returns the file that stands at path now if it is another one.
+// reopened returns the file at path if it is not the given file any more, or nil.
 func reopened(path string, file *os.File) *os.File {
 	now, err := os.Stat(path)
 	if err != nil {

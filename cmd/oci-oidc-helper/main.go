@@ -2,7 +2,7 @@
 // hands out access tokens: to the OpenCode plugin over JSON-RPC with --stdio, and
 // to a person or another program at the prompt.
 //
-// This folder is wiring: one file a command.
+// This package only connects the other packages: it has one file for each command.
 package main
 
 import (
@@ -61,7 +61,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return code
 }
 
-// report tells a person what went wrong, and what to do next.
+// report prints an error with its next step, and returns the exit code for it.
 func report(stderr io.Writer, err error) int {
 	var p *problem.Problem
 	if !errors.As(err, &p) {
@@ -82,17 +82,17 @@ func report(stderr io.Writer, err error) int {
 	}
 }
 
-// app is what the commands share.
+// app holds what all commands share.
 type app struct {
 	places    store.Places
 	log       *logging.Log
-	directory string // of the project whose configuration holds
+	directory string // the project directory, whose configuration is used
 	verbose   bool
 }
 
-// rootCommand has the command that args name; all of them where it is none, for help
-// and for completions. Making those that nobody wants would take a tenth of the time
-// in which a token is printed.
+// rootCommand returns the root with only the command that args name, or with all commands
+// if args name none, for help and completions. Building all of them takes a tenth of the
+// time in which the command token prints a token.
 func (a *app) rootCommand(args []string) *cobra.Command {
 	stdio := false
 	root := &cobra.Command{
@@ -165,14 +165,14 @@ func (a *app) session(cmd *cobra.Command) (*oidc.Session, error) {
 	return oidc.NewSession(config, a.places, a.logger(cmd))
 }
 
-// logger is the log of a command, on standard error, too, where the person wants it.
+// logger returns the log of a command, which --verbose also shows on standard error.
 func (a *app) logger(cmd *cobra.Command) *slog.Logger {
 	log := a.log.Logger
 	if a.verbose {
 		log = a.log.AlsoTo(cmd.ErrOrStderr(), slog.LevelDebug, coloured(cmd.ErrOrStderr()))
 	}
 	level := slog.LevelInfo
-	if cmd.Name() == "token" { // which programs run again and again
+	if cmd.Name() == "token" { // other programs run it often
 		level = slog.LevelDebug
 	}
 	log.Log(context.Background(), level, "command begins", "command", cmd.Name(), "version", helperVersion())

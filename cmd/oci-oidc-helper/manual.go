@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// manualCommand prints the man page, for whoever makes a package.
+// manualCommand prints the man page, for maintainers of packages.
 func manualCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "manual",
@@ -22,7 +22,7 @@ func manualCommand() *cobra.Command {
 	}
 }
 
-// manual is one page for all commands, in the macros of man(7).
+// manual returns one man page for all commands, in the macros of man(7).
 func manual(root *cobra.Command) string {
 	var page strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&page, format+"\n", args...) }
@@ -48,8 +48,8 @@ func manual(root *cobra.Command) string {
 	return page.String()
 }
 
-// commandsOf are the commands below cmd that a person may use, each before its own.
-// What cobra has to say of completion is said by its help.
+// commandsOf returns the visible commands below cmd, each followed by its own. The commands
+// below completion are left out: they are cobra's, and explained by its help.
 func commandsOf(cmd *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	for _, sub := range cmd.Commands() {
@@ -66,8 +66,7 @@ func verbatim(text string) string {
 
 func paragraphs(text string) string { return strings.ReplaceAll(roff(text), "\n\n", "\n.PP\n") }
 
-// roff is text as it has to be written so that it is shown as it is: a line must
-// not begin with a control character.
+// roff escapes text for a man page. A line must not begin with a control character.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
 	text = strings.ReplaceAll(text, "\n.", "\n\\&.")

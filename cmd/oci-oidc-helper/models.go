@@ -27,9 +27,9 @@ func (a *app) modelsCommand() *cobra.Command {
 	var asJSON, refresh bool
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List the models of each endpoint, as OpenCode is told them",
-		Long: `List the models of each endpoint with their limits in tokens, as OpenCode is told them
-where opencode.json lists none: as they are known, or asked for where they are not.`,
+		Short: "List the models of each endpoint, as OpenCode shows them",
+		Long: `List the models of each endpoint with their limits in tokens, as OpenCode shows them if
+opencode.json lists none. The endpoint is asked for them if they are not known yet.`,
 		Example: `  oci-oidc-helper models
   oci-oidc-helper models --refresh
   oci-oidc-helper models --json`,
@@ -41,13 +41,13 @@ where opencode.json lists none: as they are known, or asked for where they are n
 			}
 			defer session.Close()
 			endpoints := session.Config().Endpoints()
-			known := map[string]map[string]endpoint.Models{} // as provider in opencode.json
-			var failed error                                 // the first: another endpoint's models are shown all the same
+			known := map[string]map[string]endpoint.Models{} // in the shape of provider in opencode.json
+			var failed error                                 // the first failure; the other endpoints are shown nevertheless
 			for _, e := range endpoints {
-				kept := tokens.OpenModels(a.places, session.Config(), e)
-				models, askedAt := kept.Load()
+				saved := tokens.OpenModels(a.places, session.Config(), e)
+				models, askedAt := saved.Load()
 				if refresh || len(models) == 0 {
-					if models, err = session.FetchModels(cmd.Context(), e, kept); err != nil {
+					if models, err = session.FetchModels(cmd.Context(), e, saved); err != nil {
 						failed = cmp.Or(failed, err)
 						continue
 					}
@@ -97,11 +97,10 @@ func tok(n int) string {
 	return strconv.Itoa(n)
 }
 
-// modelsPatience is for how long a person who has just signed in is kept waiting for the
-// models.
+// modelsPatience is how long a person who has just signed in waits for the models.
 const modelsPatience = 3 * time.Second
 
-// learnModels asks for the models after a sign-in, so that OpenCode has them at its
+// learnModels gets and saves the models after a sign-in, so that OpenCode has them at its
 // next start.
 func (a *app) learnModels(cmd *cobra.Command, session *oidc.Session) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), modelsPatience)

@@ -9,8 +9,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// An output is standard output that remembers the first write that failed, so that no
-// command ends well whose result nobody got.
+// An output is standard output that remembers its first error, so that a command fails if
+// its result could not be written.
 type output struct {
 	io.Writer
 	err error
@@ -24,7 +24,7 @@ func (o *output) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// problem is what there is to say of the output, or nil.
+// problem returns the problem of the first failed write, or nil.
 func (o *output) problem() *problem.Problem {
 	if o.err == nil {
 		return nil
@@ -37,5 +37,6 @@ func (o *output) problem() *problem.Problem {
 		"Give it a place that has room, and a reader that waits for it.").Because(o.err)
 }
 
-// closedPipe reports whether err says that the reader has gone: it may have read enough.
+// closedPipe reports whether the reader has closed the pipe, perhaps because it has read
+// enough.
 func closedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

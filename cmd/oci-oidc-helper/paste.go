@@ -16,8 +16,8 @@ import (
 // pasteLimit bounds a pasted line, in bytes.
 const pasteLimit = 1 << 20
 
-// readPasted hands over what a person pastes, a line each, until one is right. When the
-// input has ended, nobody can paste any more, and it gives up the sign-in.
+// readPasted passes each pasted line to the session until one is accepted. If the input ends
+// before that, it gives up the sign-in.
 func readPasted(cmd *cobra.Command, session *oidc.Session, in io.Reader, giveUp context.CancelCauseFunc) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, pasteLimit)
@@ -32,8 +32,8 @@ func readPasted(cmd *cobra.Command, session *oidc.Session, in io.Reader, giveUp 
 		`Run "oci-oidc-helper connect --flow paste" at a terminal, or sign in with --flow device.`).Because(lines.Err()))
 }
 
-// pasteInput is where pasted lines are read from: in, or an editor of lines if that is a
-// terminal, which is as it was after restore.
+// pasteInput returns the reader of pasted lines: in, or a line editor if in is a terminal.
+// restore resets the terminal.
 func pasteInput(in io.Reader, out io.Writer) (lines io.Reader, restore func()) {
 	if file, ok := in.(*os.File); ok {
 		if restore, err := keyByKey(int(file.Fd())); err == nil {
@@ -43,7 +43,6 @@ func pasteInput(in io.Reader, out io.Writer) (lines io.Reader, restore func()) {
 	return in, func() {}
 }
 
-// Keys of a terminal.
 const (
 	endOfInput = 4 // ^D
 	backspace  = 8
@@ -51,8 +50,8 @@ const (
 	rubout     = 127
 )
 
-// skipSequence reads what follows the escape character of a key such as an arrow, or of a
-// terminal that marks what is pasted (ECMA-48, 5.4).
+// skipSequence reads the rest of a control sequence, such as an arrow key or the marks of a
+// bracketed paste (ECMA-48, 5.4).
 func (e *lineEditor) skipSequence() {
 	if next, err := e.in.Peek(1); err != nil || next[0] != '[' && next[0] != 'O' {
 		return
@@ -65,14 +64,14 @@ func (e *lineEditor) skipSequence() {
 	}
 }
 
-// A lineEditor reads a terminal whose own lines are off, and so their limit: Linux cuts a
-// line at 4,095 bytes, macOS at 1,024, and the address that a browser was sent to may be
-// longer. It shows what is typed, and knows no keys but those that erase.
+// A lineEditor reads lines from a terminal in non-canonical mode. In canonical mode Linux
+// cuts a line at 4,095 bytes and macOS at 1,024, and the pasted address may be longer. It
+// echoes what is typed; erasing is the only editing that it supports.
 type lineEditor struct {
 	in   *bufio.Reader
 	out  io.Writer
-	line []byte // to be handed out
-	text []byte // as it is typed
+	line []byte // the rest of a finished line, for Read
+	text []byte // the line that is being typed
 }
 
 func (e *lineEditor) Read(p []byte) (int, error) {
@@ -91,7 +90,7 @@ func (e *lineEditor) Read(p []byte) (int, error) {
 		case (key == backspace || key == rubout) && len(e.text) > 0:
 			fmt.Fprint(e.out, "\b \b")
 			e.text = e.text[:len(e.text)-1]
-		case key > ' ' && key < rubout: // all that an address has
+		case key > ' ' && key < rubout: // the characters that an address can have
 			_, _ = e.out.Write([]byte{key})
 			e.text = append(e.text, key)
 		}

@@ -2,5 +2,5 @@
 
 package main
 
-// keepPrivate does nothing where there is no such call.
+// keepPrivate does nothing: this system has no such call.
 func keepPrivate() {}

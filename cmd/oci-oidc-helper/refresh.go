@@ -33,11 +33,11 @@ func (a *app) refreshCommand() *cobra.Command {
 	}
 }
 
-// unsaved is the problem of a command that ends with the only copy of a refresh token,
-// or nil.
+// unsaved returns the problem of a command that could not save its new refresh token, which
+// is lost when the command ends, or nil.
 func unsaved(session *oidc.Session) error {
 	p := session.Unsaved()
-	if p == nil || session.Config().AuthMethod.Unattended() { // which spends nothing
+	if p == nil || session.Config().AuthMethod.Unattended() { // client credentials need no refresh token
 		return nil
 	}
 	return problem.New(p.Kind, p.Message+" The session ends with this command, since its refresh token is used up.",

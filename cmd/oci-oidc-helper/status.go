@@ -25,10 +25,10 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show who is signed in, where, and until when",
-		Long: `Show who is signed in, where, and until when, where it is stored, and whether the
-clocks agree. The domain is asked for its time alone, and for two seconds at most.
+		Long: `Show who is signed in, where, and until when, where the tokens are saved, and whether
+the clocks agree. The domain is asked only for its time, for two seconds at most.
 
-The exit code is 4 where nobody is signed in; with --json it is 0.`,
+The exit code is 4 if nobody is signed in; with --json it is 0.`,
 		Example: `  oci-oidc-helper status
   oci-oidc-helper status --json`,
 		Args: cobra.NoArgs,
@@ -60,7 +60,7 @@ The exit code is 4 where nobody is signed in; with --json it is 0.`,
 			showStatus(cmd.OutOrStdout(), status)
 			if !status.SignedIn {
 				p := problem.New(problem.LoginRequired, "You are not signed in.", `Run "oci-oidc-helper connect".`)
-				if status.Problem != nil { // which says what to do
+				if status.Problem != nil { // its hint has been shown
 					p.Hint = ""
 				}
 				return p
@@ -72,7 +72,7 @@ The exit code is 4 where nobody is signed in; with --json it is 0.`,
 	return cmd
 }
 
-// A statusReport is the status with what only a person at the prompt asks for.
+// A statusReport is the status with more for a person at the prompt.
 type statusReport struct {
 	rpc.StatusResult
 	TokensPath      string `json:"tokensPath,omitempty"`
@@ -80,10 +80,10 @@ type statusReport struct {
 	MemoryOnly      string `json:"memoryOnly,omitempty"`      // why tokens cannot be saved
 	Platform        string `json:"platform"`
 	Clock           string `json:"clock"`
-	DomainClock     string `json:"domainClock,omitempty"` // unless the domain was not reached
+	DomainClock     string `json:"domainClock,omitempty"` // empty if the domain was not reached
 }
 
-// domainClock is the domain's time, or "".
+// domainClock asks the domain for its time, and returns "" if it does not answer.
 func (a *app) domainClock(ctx context.Context, config config.Config) string {
 	domain, err := domain.New(config, a.log.Logger)
 	if err != nil {
@@ -150,7 +150,7 @@ func signedIn(s rpc.StatusResult) string {
 	return "yes, as " + s.Subject
 }
 
-// clocks tells both clocks, which a sign-in needs to agree.
+// clocks compares this machine's clock with the domain's; a sign-in needs them to agree.
 func clocks(s statusReport) string {
 	here, _ := time.Parse(time.RFC3339, s.Clock)
 	domain, err := time.Parse(time.RFC3339, s.DomainClock)

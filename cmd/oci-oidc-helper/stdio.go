@@ -9,14 +9,13 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
 )
 
-// stdio speaks JSON-RPC until its input ends. The signals that reach the whole
-// process group of OpenCode are not meant for it; nothing but JSON-RPC goes to
-// standard output, nothing at all to standard error.
+// stdio speaks JSON-RPC until its input ends. It writes nothing else to standard output, and
+// nothing at all to standard error. Of the signals only [stdioEndSignals] end it.
 func (a *app) stdio(cmd *cobra.Command) error {
 	time.AfterFunc(settled, keepSmall)
 	a.log.Info("helper started", "version", helperVersion())
 	out := cmd.OutOrStdout()
-	if watched, ok := out.(*output); ok { // what OpenCode no longer reads is nobody's loss
+	if watched, ok := out.(*output); ok { // if OpenCode has gone, a failed write is no problem
 		out = watched.Writer
 	}
 	rpc.Serve(endedBy(stdioEndSignals...), cmd.InOrStdin(), out, rpc.Options{Version: helperVersion(), Places: a.places, Log: a.log})
@@ -24,9 +23,10 @@ func (a *app) stdio(cmd *cobra.Command) error {
 	return nil
 }
 
-// settled is how long after its start a helper has done all that somebody waits for.
+// settled is when keepSmall is called: a second after the start, when nobody waits for the
+// first answers any more.
 const settled = time.Second
 
-// keepSmall makes the collector run often: a helper waits nearly always, and there may
-// be many of them. At the start it would run in everybody's way.
+// keepSmall trades processor time for memory: a helper is idle most of the time, and one
+// runs for each window of OpenCode.
 func keepSmall() { debug.SetGCPercent(25) }

@@ -14,7 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// isTerminal reports whether a person is at the other end of a stream.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	if out, ok := stream.(*output); ok {
 		stream = out.Writer
@@ -23,11 +23,11 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// coloured reports whether w shows colours to a person who wants them.
+// coloured reports whether to write colours to w (https://no-color.org).
 func coloured(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }
 
-// An asker asks a person at a terminal. Its questions go to standard error, since
-// standard output is for results; ^C ends each of them.
+// An asker asks a person at a terminal. It writes its questions to standard error, because
+// standard output is for results. ^C ends every question.
 type asker struct {
 	ctx   context.Context
 	in    io.Reader
@@ -52,13 +52,13 @@ func (a *asker) ask(question, preset string) (string, error) {
 	return answer, err
 }
 
-// yes asks a question whose answer is no, unless it is yes.
+// yes asks a question. Every answer but y and yes means no.
 func (a *asker) yes(question string) (bool, error) {
 	answer, err := a.ask(question+" (y/N)", "")
 	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), err
 }
 
-// hidden asks without showing what is typed.
+// hidden asks without echoing what is typed.
 func (a *asker) hidden(question string) (string, error) {
 	file, ok := a.in.(*os.File)
 	if !ok {
@@ -79,7 +79,7 @@ func (a *asker) hidden(question string) (string, error) {
 	return answer, err
 }
 
-// await waits for an answer, or for the end of the command.
+// await waits for read, or for the end of the command's context.
 func (a *asker) await(read func() (string, error)) (string, error) {
 	type answer struct {
 		text string

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keyByKey makes a terminal hand over each key by itself, unseen, until restore is
-// called. Signals such as ^C work on.
+// keyByKey puts a terminal into non-canonical mode without echo until restore is called.
+// Signals such as ^C still work.
 func keyByKey(fd int) (restore func(), err error) {
 	before, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {

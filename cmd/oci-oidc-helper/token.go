@@ -84,8 +84,8 @@ Formats:
 	return cmd
 }
 
-// connectForToken signs in on behalf of another program: nothing goes to standard
-// output, which is that program's.
+// connectForToken signs in and returns the token. It writes nothing to standard output,
+// which the calling program reads.
 func (a *app) connectForToken(cmd *cobra.Command, session *oidc.Session) (oidc.Token, error) {
 	_, err := a.connect(cmd, session, oidc.ConnectOptions{OpenBrowser: true})
 	if err != nil {
@@ -94,7 +94,7 @@ func (a *app) connectForToken(cmd *cobra.Command, session *oidc.Session) (oidc.T
 	return session.Token(cmd.Context(), "")
 }
 
-// tokenFormats are the shapes in which other programs take a token.
+// tokenFormats are the values of --format.
 var tokenFormats = map[string]func(io.Writer, *oidc.Session, oidc.Token) error{
 	"raw": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
 		_, err := fmt.Fprintln(w, t.Access.Reveal())
@@ -110,7 +110,7 @@ var tokenFormats = map[string]func(io.Writer, *oidc.Session, oidc.Token) error{
 		})
 	},
 	"env": func(w io.Writer, s *oidc.Session, t oidc.Token) error {
-		base := shellQuoted(s.Config().BaseURL) // which aider, through LiteLLM, knows by an older name
+		base := shellQuoted(s.Config().BaseURL) // OPENAI_API_BASE is the older name, used by aider through LiteLLM
 		_, err := fmt.Fprintf(w, "export OPENAI_API_KEY=%s\nexport OPENAI_BASE_URL=%s\nexport OPENAI_API_BASE=%s\n",
 			shellQuoted(t.Access.Reveal()), base, base)
 		return err
@@ -128,8 +128,8 @@ var tokenFormats = map[string]func(io.Writer, *oidc.Session, oidc.Token) error{
 	},
 }
 
-// execCredentialVersion is the API version that kubectl wants of a credential plugin: it
-// refuses any other than the one that it asks for, in a JSON text in its environment.
+// execCredentialVersion returns the API version to answer with. kubectl accepts only the one
+// that it names in the JSON of KUBERNETES_EXEC_INFO, given as info.
 func execCredentialVersion(info string) (string, error) {
 	const group = "client.authentication.k8s.io/"
 	if info == "" { // another program
@@ -158,8 +158,8 @@ func printJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
-// wireTime is a time as other programs read it (RFC 3339), in whole seconds.
+// wireTime formats a time for other programs: RFC 3339, UTC, whole seconds.
 func wireTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// shellQuoted is text as one word of a POSIX shell.
+// shellQuoted quotes text as one word of a POSIX shell.
 func shellQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

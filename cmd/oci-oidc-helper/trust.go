@@ -12,8 +12,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// configTrustCommand asks the person. Whether a project's configuration needs a
-// confirmation is decided by [config.ParseProject].
+// configTrustCommand asks the person to confirm a project's configuration. Whether that is
+// needed is decided by [config.ParseProject].
 func (a *app) configTrustCommand() *cobra.Command {
 	yes, forget := false, false
 	cmd := &cobra.Command{

@@ -8,14 +8,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Stamped by the build; the git tag is the one source of the version.
+// Set by the build with -ldflags -X. The version comes from the git tag alone.
 var (
 	version = ""
 	commit  = ""
 	date    = ""
 )
 
-// helperVersion is the release's, or that of the module, or "dev".
+// helperVersion returns the version of the release, or of the module, or "dev".
 func helperVersion() string {
 	if version != "" {
 		return version

@@ -8,8 +8,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/qr"
 )
 
-// countdown shows how long a sign-in goes on waiting, on one line of a terminal,
-// until it is stopped.
+// countdown shows the remaining time of a sign-in on one line of a terminal until stop is
+// called.
 func countdown(w io.Writer, until time.Time) (stop func()) {
 	const clear = "\r\x1b[K"
 	done, ended := make(chan struct{}), make(chan struct{})
@@ -34,8 +34,8 @@ func countdown(w io.Writer, until time.Time) (stop func()) {
 	}
 }
 
-// showQR draws the address for a phone's camera: white on black whatever the
-// terminal's own colours are, because cameras want it so.
+// showQR draws the address as a QR code. It sets the colours itself, because many cameras
+// cannot read a code in a terminal's own colours.
 func showQR(w io.Writer, address string) {
 	for _, line := range qr.Lines(address) {
 		fmt.Fprintf(w, "    \x1b[97;40m%s\x1b[0m\n", line)

@@ -1,11 +1,10 @@
-// Package config reads oci-auth.config.jsonc: its keys, what they mean
-// together, and whether the file of a project is trusted.
+// Package config reads oci-auth.config.jsonc: its keys, how they fit together, and whether
+// the file of a project is trusted.
 //
-// It refuses what it does not understand, with a message that names the file, the
-// line and the key. What a project's file says has no effect before the person has
-// confirmed it, unless it says the same as the person's own: [ParseProject] in trust.go
-// judges that. Each key is described in [Keys] (keys.go); CONTRIBUTING.md says how to add
-// one.
+// A file with an error is refused, with a message that names the file, the line and the
+// key. A project's file has no effect until the person has confirmed it, unless it says the
+// same as the person's own file; [ParseProject] decides that. Every key is described in
+// [Keys]. CONTRIBUTING.md says how to add one.
 package config
 
 import (
@@ -40,30 +39,30 @@ const (
 // Config is a valid configuration.
 type Config struct {
 	Path          string            // the file it was read from
-	Managed       check.Managed     // what the administrator decides
+	Managed       check.Managed     // the keys that the administrator decides
 	DomainURL     string            // origin of the identity domain, without a trailing slash
 	ClientID      string            //
 	ClientSecret  secrets.Ref       // empty for an application without a secret
 	ClientKey     secrets.Ref       // empty for an application without a key; else PEM
 	ClientKeyID   string            // empty for a key without an ID
-	SignIn        string            // the flow that comes first; empty for the one that suits
-	RedirectURIs  []string          // exactly as registered; one at least
+	SignIn        string            // the preferred flow; empty to choose by application and machine
+	RedirectURIs  []string          // exactly as registered; at least one
 	Scope         string            // space-separated
 	Resources     []string          // RFC 8707
 	Audience      string            //
 	LoginHint     string            //
 	Prompt        string            // space-separated
-	MaxAge        *int              // seconds; nil for any
+	MaxAge        *int              // seconds; nil for no limit
 	ExtraParams   map[string]string //
-	Issuer        string            // empty for what the discovery document says
+	Issuer        string            // empty for the issuer in the discovery document
 	StrictIDToken bool              //
 	BaseURL       string            // llm_base_url, without a trailing slash
-	Others        []Endpoint        // those of endpoints, by ID; nil for none
+	Others        []Endpoint        // the key endpoints, sorted by ID
 	AuthMethod    AuthMethod        //
 	LogLevel      slog.Level        //
 	LogFile       string            // absolute
-	LogBound      bool              // a project's: LogFile has no links, and must not get any
-	AgentToken    bool              // an agent may run oci-oidc-helper token
+	LogBound      bool              // LogFile was named by a project and must be opened without following links
+	AgentToken    bool              // agents may run "oci-oidc-helper token"
 	TokenStore    TokenStore        // how the tokens are saved
 
 	Network network.Settings // ca_file, tls_client_cert and tls_client_key
@@ -72,9 +71,9 @@ type Config struct {
 // Equal reports whether two configurations say the same.
 func (c Config) Equal(other Config) bool { return reflect.DeepEqual(c, other) }
 
-// Environ is the environment for a program that is started: this process's, without
-// the variables that hold a secret of the configuration. A proxy's stay: how else
-// would a browser find its way out.
+// Environ returns the environment for a child process: that of this process without the
+// variables that hold the configuration's secrets. Proxy variables are kept, even with a
+// password, because a browser needs them.
 func (c Config) Environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
@@ -82,8 +81,7 @@ func (c Config) Environ() []string {
 	})
 }
 
-// Proof is what the application proves itself with: the client secret or the
-// private key. A public one has none.
+// Proof returns the client secret or the private key. Public clients have neither.
 func (c Config) Proof() secrets.Ref {
 	if !c.ClientKey.None() {
 		return c.ClientKey
@@ -91,7 +89,7 @@ func (c Config) Proof() secrets.Ref {
 	return c.ClientSecret
 }
 
-// configFile is the file as it is written: every key with its default.
+// configFile holds the keys of the file, before they are checked.
 type configFile struct {
 	Schema        string            `json:"$schema"`
 	Managed       bool              `json:"managed,omitempty"`
@@ -123,8 +121,7 @@ type configFile struct {
 	TokenStore    string            `json:"token_store"`
 }
 
-// Paths are the paths at which the configuration of a project directory
-// is looked for, in that order.
+// Paths returns the paths at which Load looks for a configuration, in that order.
 func Paths(p store.Places, directory string) []string {
 	var paths []string
 	for _, dir := range append([]string{directory}, p.ConfigDirs...) {
@@ -136,13 +133,13 @@ func Paths(p store.Places, directory string) []string {
 	return paths
 }
 
-// Load reads the configuration that holds in a project directory: the file there, else
-// the one in OpenCode's own configuration directory, else the administrator's, which may
-// also decide some keys of the others. Its error
-// is a [problem.Problem] of kind Config that names file, line and key of all
-// that is wrong, or the paths that were searched when there is no file; or of
-// kind Untrusted, with an [Unconfirmed] as its cause, where the file is the
-// project's and the person has not confirmed it.
+// Load reads the configuration for a project directory: the file there, or else the one in
+// OpenCode's own configuration directory, or else the administrator's, which may also
+// decide some keys of the others.
+//
+// Its error is a [problem.Problem]. Of kind Config, it names the file, line and key of every
+// mistake, or the paths that were searched if there is no file. Of kind Untrusted, it has an
+// [Unconfirmed] as its cause: the file is the project's, and the person has not confirmed it.
 func Load(p store.Places, directory string) (Config, error) {
 	paths := Paths(p, directory)
 	for i, path := range paths {
@@ -165,7 +162,7 @@ func Load(p store.Places, directory string) (Config, error) {
 		"Put "+Name+" at one of these paths; the package's oci-auth.config.example.jsonc shows every key.")
 }
 
-// parseConfig checks the text of a configuration file.
+// parseConfig parses and checks the text of a configuration file that needs no confirmation.
 func parseConfig(p store.Places, path string, text []byte) (Config, error) {
 	config, check, _ := parse(p, path, text, true)
 	if len(check.Lines) > 0 {
@@ -174,7 +171,7 @@ func parseConfig(p store.Places, path string, text []byte) (Config, error) {
 	return config, nil
 }
 
-// defaults are the values of the keys that a file may leave out.
+// defaults returns the values of the keys that a file leaves out.
 func defaults(p store.Places) configFile {
 	return configFile{
 		RedirectURI: check.Texts{DefaultRedirectURI},
@@ -185,8 +182,9 @@ func defaults(p store.Places) configFile {
 	}
 }
 
-// parse reads the text of a configuration file, the person's own or not, and notes
-// what is wrong with it.
+// parse parses the text of a configuration file. The mistakes are in the returned
+// [check.File]. own says that the person wrote the file, so that it may use any variable of
+// the environment.
 func parse(p store.Places, path string, text []byte, own bool) (Config, *check.File, *configFile) {
 	file := defaults(p)
 	check := check.Read(path, text, own, &file)
@@ -243,8 +241,8 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 	return config, check, &file
 }
 
-// networkFile returns the path of a file in PEM form, or "". It is read when it is
-// needed.
+// networkFile checks the path of a PEM file, and returns it as an absolute path, or "". The
+// file is read when it is needed.
 func networkFile(p store.Places, c *check.File, key, value string) string {
 	switch {
 	case value == "":
@@ -263,7 +261,7 @@ func tokenStore(c *check.File, value string) TokenStore {
 	return TokenStore(c.OneOf("token_store", value, tokenStores))
 }
 
-// managedPath is where the administrator's configuration is, or "".
+// managedPath returns the path of the administrator's configuration, or "".
 func managedPath(p store.Places) string {
 	if p.ManagedDir == "" {
 		return ""
@@ -271,13 +269,15 @@ func managedPath(p store.Places) string {
 	return filepath.Join(p.ManagedDir, Name)
 }
 
-// managed reports whether the administrator decides a key, or a name in it.
+// managed reports whether the administrator decides a key, or a part of it such as
+// endpoints.qwen.
 func (c Config) managed(key string) bool {
 	key, _, _ = strings.Cut(key, ".")
 	return slices.Contains(c.Managed.Keys, key)
 }
 
-// Source is the path of the file that sets a key, or a name in it, or would.
+// Source returns the path of the file that sets a key, or a part of it, or in which it would
+// be set.
 func (c Config) Source(key string) string {
 	if c.managed(key) {
 		return c.Managed.Path
@@ -285,6 +285,6 @@ func (c Config) Source(key string) string {
 	return c.Path
 }
 
-// Origins says in sentences which key comes from where. It says nothing where no
-// administrator decides anything.
+// Origins says in sentences which key comes from which file. It returns nil if no
+// administrator decides any key.
 func (c Config) Origins() []string { return c.Managed.Text(c.Path) }

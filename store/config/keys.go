@@ -9,38 +9,38 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
-// SchemaURL is where editors find the JSON Schema of the configuration: in the published
-// package. Its keys may change with the major version, and a file names that of its keys.
+// SchemaURL is the address of the JSON Schema in the published package, for editors. It
+// names the major version, because keys may change with it.
 const SchemaURL = "https://unpkg.com/opencode-oci-oidc@2/oci-auth.config.schema.json"
 
-// A Key is what there is to know of one key of the configuration. The
-// comments of a new configuration and the JSON Schema are made of it.
+// A Key describes one key of the configuration. The JSON Schema and the comments in a new
+// configuration are generated from it.
 type Key struct {
 	Name     string
 	Type     ValueType
-	About    string   // for a person, in one or more sentences
+	About    string   // one or more sentences for people
 	Default  string   // "" for none
-	Required bool     // whatever the other keys say
-	Values   []string // all that are allowed; nil where any text may stand
-	Pattern  string   // a regular expression that every value matches; "" for none
-	Example  string   // a value that shows the form
+	Required bool     // required regardless of the other keys
+	Values   []string // the allowed values; nil for any
+	Pattern  string   // a regular expression that values must match; "" for none
+	Example  string   // an example of a value
 	Trust    Trust    // what it can do in a project's configuration
 }
 
-// A ValueType is what may stand as a key's value. The zero one is text.
+// A ValueType is the type of a key's value.
 type ValueType int
 
 // The types of values.
 const (
 	Text      ValueType = iota
-	Texts               // one text, or a list of them
+	Texts               // one text, or a list of texts
 	Flag                // true or false
-	Number              // a whole one, 0 or more
-	Mapping             // an object of texts
+	Number              // an integer, 0 or more
+	Mapping             // an object with texts as values
 	Addresses           // an object of base URLs, or of objects with base_url and name
 )
 
-// value is text, as it stands in a [Key] or was typed, as a value of its type.
+// value converts text from a [Key] or from a person's input to a value of the key's type.
 func (k Key) value(text string) any {
 	switch words := strings.Fields(text); {
 	case k.Type == Texts && len(words) > 1:
@@ -52,7 +52,7 @@ func (k Key) value(text string) any {
 	}
 }
 
-// schema is the type as JSON Schema has it; item is what holds of each text.
+// schema returns the JSON Schema of the type. item has the constraints of each text.
 func (t ValueType) schema(item map[string]any) map[string]any {
 	item["type"] = "string"
 	switch t {
@@ -83,8 +83,8 @@ const (
 	loopPattern   = `^http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?(/[^?#]*)?$`
 )
 
-// Keys are all keys, in the order in which a person fills them in. CONTRIBUTING.md lists
-// the other places that a new key needs.
+// Keys lists all keys in the order in which a person fills them in. CONTRIBUTING.md lists
+// what else to change for a new key.
 var Keys = []Key{
 	{Name: "domain_url", Trust: TrustValue, Required: true, Pattern: originPattern,
 		About:   "The address of the identity domain, without a path, from its page in the OCI console.",
@@ -217,7 +217,7 @@ func Schema() []byte {
 		"properties":           properties,
 		"required":             required,
 		"additionalProperties": false,
-		// Editors that understand it let comments and trailing commas stand.
+		// Some editors then accept trailing commas.
 		"allowTrailingCommas": true,
 		"allOf":               methodSchema(),
 		"dependentRequired":   map[string]any{"tls_client_key": []string{"tls_client_cert"}},
@@ -225,7 +225,8 @@ func Schema() []byte {
 	return []byte(text.String())
 }
 
-// methodSchema says what each method needs and has no use for.
+// methodSchema returns the schema's rules for the keys that each auth_method requires and
+// forbids.
 func methodSchema() []any {
 	needs := func(key string) any { return map[string]any{"required": []string{key}} }
 	lacks := func(keys ...string) any {

@@ -8,11 +8,11 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
-// An AuthMethod says what kind of application is registered in the domain, and
-// with that who signs in and how the application proves itself.
+// An AuthMethod is the kind of application that is registered in the domain. It determines
+// how the client authenticates and which flows it uses.
 type AuthMethod string
 
-// The methods.
+// The values of auth_method.
 const (
 	ConfidentialApp   AuthMethod = "confidential_app"   // has a secret or a key; signs in with the browser
 	PrivateKeyJWT     AuthMethod = "private_key_jwt"    // has a key; signs in with the browser
@@ -23,25 +23,25 @@ const (
 
 var methodNames = []string{string(ConfidentialApp), string(MobileApp), string(PublicApp), string(PrivateKeyJWT), string(ClientCredentials)}
 
-// Public reports whether the application has nothing to prove itself with.
+// Public reports whether the application is a public client (RFC 6749, 2.1).
 func (m AuthMethod) Public() bool { return m == MobileApp || m == PublicApp }
 
-// Unattended reports whether the application acts for itself, without a person.
+// Unattended reports whether the application acts for itself, without a person who signs in.
 func (m AuthMethod) Unattended() bool { return m == ClientCredentials }
 
-// A TokenStore says how saved tokens are kept.
+// A TokenStore says how tokens are saved.
 type TokenStore string
 
-// The ways.
+// The values of token_store.
 const (
-	FileStore    TokenStore = "file"    // in a file that only its owner reads
+	FileStore    TokenStore = "file"    // in a file that only its owner can read
 	KeyringStore TokenStore = "keyring" // in the same file, encrypted with a key in the system's keyring
 )
 
-// signIns are the flows that sign_in can put first; package signin makes them.
+// signIns are the values of sign_in, which are the flows of package signin.
 var signIns = []string{"browser", "device", "paste"}
 
-// personKeys are of no use where nobody signs in.
+// personKeys only apply if a person signs in.
 var personKeys = []string{"sign_in", "login_hint", "prompt", "max_age", "strict_id_token"}
 
 var tokenStores = []string{string(FileStore), string(KeyringStore)}
@@ -53,11 +53,11 @@ func authMethod(c *check.File, value string) AuthMethod {
 	return AuthMethod(value)
 }
 
-// combination checks that the keys of the file fit its method.
+// combination checks that the other keys fit the auth_method.
 func combination(c *check.File, file *configFile, config Config) {
 	method := config.AuthMethod
 	if method == "" {
-		return // which is told already
+		return // already reported
 	}
 	proof(c, file, method)
 	if method.Unattended() {
@@ -78,7 +78,7 @@ func combination(c *check.File, file *configFile, config Config) {
 	}
 }
 
-// proof checks what the application proves itself with.
+// proof checks that there is the client secret or key that the auth_method requires.
 func proof(c *check.File, file *configFile, method AuthMethod) {
 	secret, key := file.ClientSecret != "", file.ClientKey != ""
 	switch {
@@ -92,7 +92,7 @@ func proof(c *check.File, file *configFile, method AuthMethod) {
 		c.Add("client_key", `is missing, and private_key_jwt needs one; write "{file:~/.secrets/oci-client-key.pem}"`)
 	case secret && key:
 		c.Add("client_key", "is set beside client_secret; an application proves itself with one of them: remove the other")
-	case secret || key || file.TLSCert != "": // by a certificate alone, too (RFC 8705, 2)
+	case secret || key || file.TLSCert != "": // a client certificate is enough (RFC 8705, 2)
 	case method == ConfidentialApp:
 		c.Add("client_secret", "is missing, and a confidential_app has one; "+
 			`write "{file:~/.secrets/oci-client-secret}", or set auth_method to "mobile_app" or "public_app"`)

@@ -18,8 +18,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
 )
 
-// Find returns the path of the configuration that holds in a project
-// directory, whether or not it is right, or "" when there is none.
+// Find returns the path of the configuration for a project directory, valid or not, or "" if
+// there is none.
 func Find(p store.Places, directory string) string {
 	for _, path := range Paths(p, directory) {
 		if _, err := regular.Read(path, check.MaxSize); !errors.Is(err, fs.ErrNotExist) {
@@ -29,8 +29,7 @@ func Find(p store.Places, directory string) string {
 	return ""
 }
 
-// LoadFile reads the configuration at path. Its errors are those of
-// [Load].
+// LoadFile reads the configuration at path. Its errors are those of [Load].
 func LoadFile(p store.Places, path string) (Config, error) {
 	text, err := regular.ReadText(path, check.MaxSize)
 	if err != nil {
@@ -41,8 +40,8 @@ func LoadFile(p store.Places, path string) (Config, error) {
 	return ParseProject(p, path, text)
 }
 
-// Redacted returns the configuration as it holds, defaults included, in JSON. A
-// secret that stands in it is left out; the file of one is named.
+// Redacted returns the configuration with its defaults as JSON. A secret in a file is shown
+// as the file's name, and one in the configuration itself is left out.
 func (c Config) Redacted() []byte {
 	file := configFile{
 		Schema:        SchemaURL,
@@ -82,15 +81,15 @@ func (c Config) Redacted() []byte {
 	return []byte(text.String())
 }
 
-// Named are the files that a configuration names, whether or not it is right.
+// Named holds the files that a configuration names. The configuration may be invalid.
 type Named struct {
 	Secrets     []string // files with a secret
-	Log         string   // "" for the usual place
-	HoldsSecret bool     // a secret stands in the configuration itself, or may
+	Log         string   // "" for the default
+	HoldsSecret bool     // the configuration itself contains a secret, or may contain one
 }
 
-// ReadNamed reads them from the configuration at path; none where there is no file. What
-// a project's configuration may not name, because it is on another machine, is left out.
+// ReadNamed returns the files that the configuration at path names. It leaves out files on
+// other machines if the configuration is a project's, which may not name them.
 func ReadNamed(p store.Places, path string) (named Named) {
 	text, err := regular.ReadText(path, check.MaxSize)
 	if err != nil {
@@ -106,7 +105,7 @@ func ReadNamed(p store.Places, path string) (named Named) {
 			named.Secrets = append(named.Secrets, ref.File())
 		}
 	}
-	// A certificate may have its key with it.
+	// The certificate's file may also contain the key.
 	for _, name := range []string{file.TLSKey, file.TLSCert} {
 		if name != "" {
 			named.Secrets = append(named.Secrets, p.Expand(name, filepath.Dir(path)))
@@ -124,7 +123,7 @@ func ReadNamed(p store.Places, path string) (named Named) {
 	return named
 }
 
-// Secrets are the secrets of a configuration, as far as they can be read.
+// Secrets returns the secrets of the configuration that can be read.
 func (c Config) Secrets() (all []secret.Text) {
 	if text, err := c.Proof().Read(); err == nil && !text.Empty() {
 		all = append(all, text)
@@ -135,8 +134,8 @@ func (c Config) Secrets() (all []secret.Text) {
 	return all
 }
 
-// SecretsIn are the secrets that the person's own configuration at path names or holds,
-// also where it is broken elsewhere.
+// SecretsIn returns the secrets that the person's own configuration at path names or
+// contains, even if the configuration is invalid.
 func SecretsIn(p store.Places, path string) (all []secret.Text) {
 	text, err := regular.ReadText(path, check.MaxSize)
 	if err != nil {

@@ -23,29 +23,29 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
 )
 
-// A Trust says what a key can do in a configuration that somebody else wrote: one
-// that lies in a project's directory. The person confirms a digest of all keys that
-// are not harmless, so what is not classified yet is confirmed, too.
+// A Trust says what a key can do in a project's configuration, which somebody else may have
+// written. The person confirms a digest of all keys except the harmless ones, so a key
+// without a classification must be confirmed, too.
 type Trust int
 
-// What keys can do.
+// What a key can do.
 const (
 	_               Trust = iota
-	TrustValue            // the value itself matters
-	TrustSecret           // a secret: {file:PATH}, {env:NAME}, or the text itself, which is the writer's own
+	TrustValue            // the digest has its value
+	TrustSecret           // a secret: {file:PATH}, {env:NAME}, or the text itself, which is then the author's own secret
 	TrustSecretFile       // the path of a file with a secret
-	TrustContent          // the path of a file, whose content matters
+	TrustContent          // the path of a file whose content is in the digest
 	TrustWritten          // the path of a file that is written
-	TrustOwn              // is for the person's own configuration alone
-	TrustHarmless         // may change without being confirmed
+	TrustOwn              // only allowed in the person's own configuration
+	TrustHarmless         // may change without a confirmation
 )
 
-// An Unconfirmed is a configuration in a project directory that is right, but that
-// the person has not confirmed. It is the cause of a problem of kind Untrusted.
+// An Unconfirmed is a valid configuration in a project directory that the person has not
+// confirmed. It is the cause of a problem of kind Untrusted.
 type Unconfirmed struct {
-	Config  Config // for showing it
-	Digest  string // of all that is to be confirmed
-	Changed bool   // the person has confirmed what the file said before
+	Config  Config // to show to the person; not to be used
+	Digest  string // of everything that must be confirmed
+	Changed bool   // the person has confirmed an earlier content of the file
 }
 
 func (u *Unconfirmed) Error() string { return "not confirmed: " + u.Digest }
@@ -57,10 +57,10 @@ func AsUnconfirmed(err error) *Unconfirmed {
 	return u
 }
 
-// Domain is the origin of the domain that the configuration signs in at.
+// Domain returns the origin of the domain at which the configuration signs in.
 func (u *Unconfirmed) Domain() string { return u.Config.DomainURL }
 
-// Endpoints are the origins that the configuration sends the token and the prompts to.
+// Endpoints returns the origins to which the configuration sends the token and the prompts.
 func (u *Unconfirmed) Endpoints() (origins []string) {
 	for _, endpoint := range u.Config.Endpoints() {
 		if origin := endpoint.Origin(); !slices.Contains(origins, origin) {
@@ -70,7 +70,7 @@ func (u *Unconfirmed) Endpoints() (origins []string) {
 	return origins
 }
 
-// Endpoint is the same in one line.
+// Endpoint returns Endpoints as one text.
 func (u *Unconfirmed) Endpoint() string { return strings.Join(u.Endpoints(), " and ") }
 
 func (u *Unconfirmed) problem(p store.Places) *problem.Problem {
@@ -88,14 +88,15 @@ func (u *Unconfirmed) problem(p store.Places) *problem.Problem {
 		u.Config.Path, what, u.Domain(), u.Endpoint()), hint).Because(u)
 }
 
-// ParseProject checks the text of a configuration at path in a project directory. It
-// holds if it is the person's own, says the same as their own, or was confirmed. Its
-// errors are those of [Load].
+// ParseProject parses and checks the text of a configuration at path in a project directory.
+// It is accepted if it is the person's own, says the same as their own, or was confirmed.
+// The errors are those of [Load].
 func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 	if Own(p, path) {
 		return parseConfig(p, path, text)
 	}
-	// What it says is not told before it is known to say the same.
+	// Parsed as the person's own only for the comparison. Its mistakes must not be reported from
+	// here: they could quote any variable of the environment.
 	if config, check, file := parse(p, path, text, true); len(check.Lines) == 0 && digest(p, check, file) == ownDigest(p) {
 		return config, nil
 	}
@@ -117,9 +118,9 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 	return Config{}, u.problem(p)
 }
 
-// digest is a checksum of what a configuration says beyond the defaults, as far as it is
-// not harmless, and no administrator decides it. A key that is new in a later version
-// changes none.
+// digest returns a checksum of the keys that must be confirmed: all that differ from their
+// defaults, without the harmless ones and those that an administrator decides. Since defaults
+// do not count, digests stay the same when a later version adds a key.
 func digest(p store.Places, c *check.File, file *configFile) string {
 	path := c.Path
 	defaults := defaults(p)
@@ -141,14 +142,14 @@ func digest(p store.Places, c *check.File, file *configFile) string {
 		}
 		said[key.Name] = value
 	}
-	canonical, _ := json.Marshal(said) // sorts the keys
+	canonical, _ := json.Marshal(said) // Marshal sorts the keys
 	sum := sha256.Sum256(canonical)
 	return hex.EncodeToString(sum[:])
 }
 
-// contentSum is a checksum of the content of a file that a configuration names, or ""
-// for what cannot be read. The path of a file on another machine says enough: only the
-// person's own configuration may name one.
+// contentSum returns a checksum of the content of a file that a configuration names, or ""
+// if it cannot be read. It does not open files on other machines, which only the person's own
+// configuration may name.
 func contentSum(p store.Places, config, path string) string {
 	if overNetwork(p, config, path) {
 		return ""
@@ -161,8 +162,8 @@ func contentSum(p store.Places, config, path string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// file returns the path that a value of the key names, as it is written, or "". The
-// other result is whether the file is written.
+// file returns the path that a value of the key names, not expanded, or "". written says
+// that the helper writes to the file.
 func (k Key) file(value string) (path string, written bool) {
 	switch k.Trust {
 	case TrustSecret:
@@ -179,16 +180,16 @@ func (k Key) file(value string) (path string, written bool) {
 	}
 }
 
-// overNetwork reports whether a configuration names the path of a file on another
-// machine, or of a device. On Windows a mere look at \\host\share is a connection to the
-// host, and can hand it the person's credentials, so the text alone is judged. A project
-// and a home directory that are themselves on another machine are in use anyway.
+// overNetwork reports whether a path in a configuration is on another machine, or a device.
+// It only looks at the text of the path: on Windows, a mere stat of \\host\share connects to
+// the host and can send it the person's credentials. Paths in the project and in the home
+// directory do not count, because those are in use anyway.
 func overNetwork(p store.Places, config, path string) bool {
 	return disk.OverNetwork(path) && !store.Within(path, filepath.Dir(config)) && !store.Within(path, p.Home)
 }
 
-// refuseNetwork notes which keys of a project's configuration name files on another
-// machine, before anything looks at them.
+// refuseNetwork reports the keys of a project's configuration that name files on another
+// machine. It must be called before anything opens those files.
 func refuseNetwork(p store.Places, c *check.File, file *configFile) {
 	values := check.Fields(file)
 	for _, key := range Keys {
@@ -203,8 +204,8 @@ func refuseNetwork(p store.Places, c *check.File, file *configFile) {
 	}
 }
 
-// confine notes what a project's configuration may not name: files elsewhere than in
-// the project or in ~/.secrets, and other programs' variables.
+// confine reports the keys with which a project's configuration names what it may not: files
+// outside the project and ~/.secrets, and variables of other programs.
 func confine(p store.Places, c *check.File, file *configFile) {
 	values := check.Fields(file)
 	for _, key := range Keys {
@@ -230,14 +231,15 @@ func confine(p store.Places, c *check.File, file *configFile) {
 	}
 }
 
-// mayWrite reports whether a project's configuration may have the log at path.
+// mayWrite reports whether a project's configuration may place the log at path.
 func mayWrite(p store.Places, config, path string) bool {
 	path = p.Expand(path, filepath.Dir(config))
 	return path == p.LogFile || secrets.CageOf(p, config).HasInProject(path)
 }
 
-// confined returns the configuration with its secrets and its log bound to the cage,
-// and its CAs to what they are now, also when they are read and written later.
+// confined returns the configuration with its limits attached, which are checked again when
+// its files are read and written: secrets and log must be inside the cage, and ca_file must
+// have the content that was confirmed.
 func (c Config) confined(p store.Places) Config {
 	if !c.managed("client_secret") {
 		c.ClientSecret = c.ClientSecret.Within(secrets.CageOf(p, c.Path))
@@ -249,7 +251,7 @@ func (c Config) confined(p store.Places) Config {
 		c.LogFile, c.LogBound = store.Resolve(c.LogFile), true
 	}
 	if c.Network.CAFile != "" && !c.managed("ca_file") {
-		c.Network.CASum = cmp.Or(contentSum(p, c.Path, c.Network.CAFile), "unreadable") // which no file has
+		c.Network.CASum = cmp.Or(contentSum(p, c.Path, c.Network.CAFile), "unreadable") // matches no file
 	}
 	return c
 }
@@ -260,7 +262,8 @@ func Own(p store.Places, path string) bool {
 	return slices.ContainsFunc(ownDirs(p), func(dir string) bool { return store.SamePath(dir, filepath.Dir(path)) })
 }
 
-// ownDirs are the directories whose configuration needs no confirmation, best first.
+// ownDirs returns the directories whose configuration needs no confirmation, in the order of
+// precedence.
 func ownDirs(p store.Places) []string {
 	if p.ManagedDir == "" {
 		return p.ConfigDirs
@@ -268,7 +271,8 @@ func ownDirs(p store.Places) []string {
 	return append(slices.Clone(p.ConfigDirs), p.ManagedDir)
 }
 
-// ownDigest is the digest of the configuration that holds without a project's, or "".
+// ownDigest returns the digest of the configuration that would be used without a project's,
+// or "".
 func ownDigest(p store.Places) string {
 	for _, dir := range ownDirs(p) {
 		path := filepath.Join(dir, Name)
@@ -286,8 +290,8 @@ func ownDigest(p store.Places) string {
 }
 
 // trustsDirectory reports whether OCI_OIDC_TRUST_PROJECT names the directory of the
-// configuration at path, whatever that says. A link, or a file that others can
-// write, may be anybody's.
+// configuration at path. It does not apply to a link or a file that others can write,
+// because the content could be anybody's.
 func trustsDirectory(p store.Places, path string) bool {
 	if !filepath.IsAbs(p.TrustedProject) || store.Resolve(p.TrustedProject) != store.Resolve(filepath.Dir(path)) {
 		return false
@@ -296,10 +300,11 @@ func trustsDirectory(p store.Places, path string) bool {
 	return err == nil && info.Mode().IsRegular() && store.Foreign(path, info) == ""
 }
 
-// trustedDir holds a file for each confirmed digest.
+// trustedDir returns the directory with a file for each confirmed digest.
 func trustedDir(p store.Places) string { return filepath.Join(p.StateDir, "trusted") }
 
-// A confirmation is what is written down of one, for a person who looks.
+// A confirmation is the content of such a file, for people to read. Only the file's name
+// counts.
 type confirmation struct {
 	Path        string    `json:"path"`
 	Domain      string    `json:"domain"`
@@ -315,12 +320,12 @@ func confirmed(p store.Places, digest string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// confirmedBefore reports whether something was confirmed that stood at path.
+// confirmedBefore reports whether any content of the file at path was confirmed.
 func confirmedBefore(p store.Places, path string) bool {
 	return len(confirmations(p, path)) > 0
 }
 
-// confirmations are the files of those that were given for path.
+// confirmations returns the files in trustedDir for the configuration at path.
 func confirmations(p store.Places, path string) (files []string) {
 	all, _ := filepath.Glob(filepath.Join(trustedDir(p), "*.json"))
 	for _, file := range all {
@@ -333,8 +338,8 @@ func confirmations(p store.Places, path string) (files []string) {
 	return files
 }
 
-// Confirm remembers that the person trusts the configuration, wherever it stands,
-// until it says something else. Its error is a problem of kind Store.
+// Confirm saves that the person trusts the configuration with this digest, at any path. Its
+// error is a problem of kind Store.
 func Confirm(p store.Places, u *Unconfirmed) error {
 	err := store.ErrNoHome
 	if p.StateDir != "" {
@@ -348,8 +353,8 @@ func Confirm(p store.Places, u *Unconfirmed) error {
 	return nil
 }
 
-// Forget takes back what was confirmed for the configuration at path, and reports
-// whether there was anything.
+// Forget removes the confirmations for the configuration at path, and reports whether there
+// were any.
 func Forget(p store.Places, path string) (bool, error) {
 	files := confirmations(p, path)
 	for _, file := range files {

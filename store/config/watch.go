@@ -8,29 +8,29 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// A Watch notices that [Load] may have another outcome than before, at the cost of a few
-// stats: that one of the files it looks for was written, removed or made, or a
-// confirmation given or taken back.
+// A Watch finds out cheaply, by a few calls of stat, whether [Load] may return something
+// else than before: whether one of its files was written, created or removed, or a
+// confirmation was given or removed.
 type Watch struct {
 	paths []string
 	seen  []fileState
 }
 
-// A fileState is the zero value for a file that cannot be looked at.
+// A fileState is the zero value if stat failed.
 type fileState struct {
 	modified time.Time
 	size     int64
 }
 
-// NewWatch remembers the files as they are now. It is to be called before Load, so that
-// a change in between is noticed.
+// NewWatch remembers the current state of the files. Call it before Load, so that it notices
+// a change in between.
 func NewWatch(p store.Places, directory string) *Watch {
 	w := &Watch{paths: append(Paths(p, directory), trustedDir(p))}
 	w.seen = w.look()
 	return w
 }
 
-// Changed reports whether a file is not as it was when the watch was made.
+// Changed reports whether a file has changed since NewWatch.
 func (w *Watch) Changed() bool { return !slices.Equal(w.look(), w.seen) }
 
 func (w *Watch) look() []fileState {

@@ -18,8 +18,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
 )
 
-// Format returns a configuration with these values and a comment on every key.
-// Keys without a value stand in comments, with their default.
+// Format returns a configuration with these values and a comment on every key. Keys without
+// a value are commented out, with their default or example.
 func Format(values map[string]string) []byte {
 	var text bytes.Buffer
 	text.WriteString("// The configuration of opencode-oci-oidc.\n{\n")
@@ -65,14 +65,13 @@ func wrapped(text, prefix string, width int) string {
 	return out.String() + strings.TrimRight(line, " ") + "\n"
 }
 
-// Parse checks the text of a configuration that is to stand at path. Its
-// errors are those of [Load].
+// Parse parses and checks the text of a configuration for path. Its errors are those of
+// [Load].
 func Parse(p store.Places, path string, text []byte) (Config, error) {
 	return parseConfig(p, path, text)
 }
 
-// CheckValue says what is wrong with one value of a configuration, in a problem of
-// kind Config.
+// CheckValue checks the value of one key. Its error is a problem of kind Config.
 func CheckValue(p store.Places, key, value string) error {
 	check := &check.File{}
 	switch key {
@@ -83,7 +82,7 @@ func CheckValue(p store.Places, key, value string) error {
 	case "redirect_uri":
 		values := strings.Fields(value)
 		if strings.Contains(value, "@") {
-			values = []string{value} // which is not quoted, and the parts of one might be
+			values = []string{value} // as a whole it is not quoted in the error; a part with a password might be
 		}
 		check.RedirectURIs(values)
 	case "scope":
@@ -105,13 +104,14 @@ func CheckValue(p store.Places, key, value string) error {
 	return problem.New(problem.Config, strings.TrimPrefix(check.Lines[0], ": ")+".", "Write another one.")
 }
 
-// SecretPath is where a client secret is put, and how a configuration refers to it.
+// SecretPath returns where to save a client secret, and the reference to it for a
+// configuration.
 func SecretPath(p store.Places) (path, reference string) {
 	return filepath.Join(p.Home, ".secrets", "oci-client-secret"), "{file:~/.secrets/oci-client-secret}"
 }
 
-// SaveSecret puts a client secret in a file that only its owner reads. Another
-// secret in it is replaced only with replace; without, the error is fs.ErrExist.
+// SaveSecret saves a client secret in a file that only its owner can read. If the file holds
+// another secret and replace is false, the error is fs.ErrExist.
 func SaveSecret(path string, value secret.Text, replace bool) error {
 	before, err := regular.ReadText(path, check.MaxSize)
 	switch {

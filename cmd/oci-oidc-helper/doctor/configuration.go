@@ -40,8 +40,8 @@ func checkConfiguration(_ context.Context, p *patient) Finding {
 	return ok(config.Path, details...)
 }
 
-// checkSecret looks at the client secret's file, or at the configuration if the
-// secret stands there.
+// checkSecret checks the file that holds the client secret or key, which is the
+// configuration itself if the secret is written there.
 func checkSecret(_ context.Context, p *patient) Finding {
 	switch {
 	case p.config == nil:
@@ -83,7 +83,7 @@ func checkSecret(_ context.Context, p *patient) Finding {
 	return found
 }
 
-// secretPath is the file that holds the client secret or key.
+// secretPath returns the file that holds the client secret or key.
 func (p *patient) secretPath() string {
 	if file := p.config.Proof().File(); file != "" {
 		return file
@@ -91,7 +91,7 @@ func (p *patient) secretPath() string {
 	return p.config.Source(p.config.Proof().Key())
 }
 
-// checkGit looks whether the client secret is committed.
+// checkGit checks that the client secret or key is not in a git repository.
 func checkGit(ctx context.Context, p *patient) Finding {
 	switch {
 	case p.config == nil:
@@ -122,11 +122,10 @@ func trackedByGit(ctx context.Context, path string, environ []string) (bool, err
 	return err == nil, nil
 }
 
-// expirySoon is how long before its end a client certificate is spoken of.
+// expirySoon is how long before its expiry a client certificate causes a warning.
 const expirySoon = 14 * 24 * time.Hour
 
-// checkCertificates looks at the files of ca_file, tls_client_cert and
-// tls_client_key.
+// checkCertificates checks the files of ca_file, tls_client_cert and tls_client_key.
 func checkCertificates(_ context.Context, p *patient) Finding {
 	if p.config == nil {
 		return skip(noConfiguration)

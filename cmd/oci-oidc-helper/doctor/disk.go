@@ -110,7 +110,7 @@ func checkLock(_ context.Context, p *patient) Finding {
 	return ok("free")
 }
 
-// logDetails is how many troubles of the log are shown.
+// logDetails is how many warnings and errors of the log are shown.
 const logDetails = 3
 
 func checkLog(_ context.Context, p *patient) Finding {
@@ -143,7 +143,7 @@ func checkLog(_ context.Context, p *patient) Finding {
 	return found
 }
 
-// lastTroubles are the last warnings and errors of a log.
+// lastTroubles returns the last warnings and errors of a log.
 func lastTroubles(path string) []string {
 	var last []string
 	for _, line := range lastLines(path, 500) {
@@ -154,7 +154,7 @@ func lastTroubles(path string) []string {
 	return last[max(0, len(last)-logDetails):]
 }
 
-// lastLines are the last lines of a file, of which a MiB is read.
+// lastLines returns the last lines of a file. It reads at most the last MiB.
 func lastLines(path string, most int) []string {
 	file, err := regular.Open(path)
 	if err != nil {

@@ -1,12 +1,12 @@
-// Package doctor finds out in one run what is wrong between this machine, the
-// identity domain and the endpoint, and says what to do about each trouble.
+// Package doctor checks everything between this machine, the identity domain and the
+// endpoint in one run, and says what to do about each problem.
 //
-// A check is a small function that returns one finding; the list of them is
-// [checks], in the order in which one builds on the other. What an earlier check
-// learned is with the patient; a check without its ground is skipped and says so.
+// A check is a function that returns one [Finding]. They run in the order of [checks] and
+// pass on what they have found out in the patient. A check whose precondition failed is
+// skipped and says so.
 //
-// It asks what can be asked without a person and uses nothing up. Like any request
-// it refreshes a token that is over. No finding holds a secret.
+// The checks need no person and change nothing, except that an expired access token is
+// refreshed, as for any request. No finding holds a secret.
 package doctor
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// A Report is one run.
+// A Report is the result of one run.
 type Report struct {
 	Time     time.Time `json:"time"`
 	Version  string    `json:"version"`
@@ -28,10 +28,9 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 }
 
-// checkTimeout bounds one check.
+// checkTimeout limits each check.
 const checkTimeout = 15 * time.Second
 
-// A check examines one thing.
 type check struct {
 	group, name string
 	run         func(context.Context, *patient) Finding
@@ -68,7 +67,7 @@ var checks = []check{
 	{"OpenCode", "models", checkModels},
 }
 
-// Run makes all checks.
+// Run runs all checks.
 func Run(ctx context.Context, o Options) Report {
 	report := Report{Time: time.Now().UTC().Truncate(time.Second), Version: o.Version, Platform: runtime.GOOS + "-" + runtime.GOARCH}
 	p := &patient{Options: o}
@@ -93,8 +92,8 @@ func Run(ctx context.Context, o Options) Report {
 	return report
 }
 
-// endpointsOf are the endpoints for which a check is made: all of them where it is about
-// one, else none in particular.
+// endpointsOf returns the endpoints to run a check for: all of them for a check of
+// endpointGroup, otherwise one that is empty.
 func (p *patient) endpointsOf(c check) []config.Endpoint {
 	if c.group != endpointGroup || p.config == nil {
 		return []config.Endpoint{{}}
@@ -102,11 +101,10 @@ func (p *patient) endpointsOf(c check) []config.Endpoint {
 	return p.config.Endpoints()
 }
 
-// endpointGroup are the checks that are made for each endpoint.
+// endpointGroup is the group of the checks that run once for each endpoint.
 const endpointGroup = "Endpoint"
 
-// Problem returns what the run has to say as a whole: nil if nothing failed, else
-// a problem of the first failure's kind.
+// Problem returns a problem of the first failure's kind, or nil if nothing failed.
 func (r Report) Problem() *problem.Problem {
 	failures := 0
 	var first Finding

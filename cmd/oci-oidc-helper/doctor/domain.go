@@ -12,14 +12,14 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// The clocks' difference, beyond which something is said and something fails.
+// Larger differences between the clocks are a warning or a failure.
 const (
 	skewWarning = time.Minute
 	skewFailure = 5 * time.Minute
 )
 
-// checkWay goes to the domain step by step. What it says there is for the checks
-// that follow.
+// checkWay connects to the domain and shows each step. The domain's answer is left to the
+// next checks.
 func checkWay(ctx context.Context, p *patient) Finding {
 	if p.config == nil {
 		return skip(noConfiguration)
@@ -101,8 +101,8 @@ func checkApplication(ctx context.Context, p *patient) Finding {
 	return ok("the domain knows the client and its " + strings.TrimPrefix(p.config.Proof().Name(), "client "))
 }
 
-// checkAuthorization asks for the sign-in page, where a wrong redirect or scope
-// shows.
+// checkAuthorization requests the sign-in page: the domain answers with an error page if the
+// redirect URL or the scope is wrong.
 func checkAuthorization(ctx context.Context, p *patient) Finding {
 	switch {
 	case p.facts == nil:
@@ -121,7 +121,7 @@ func checkAuthorization(ctx context.Context, p *patient) Finding {
 			continue
 		}
 		if p.known && problem.Is(err, problem.Config) && strings.Contains(err.Error(), "error page") {
-			// The client is known, which leaves the redirect.
+			// The domain knows the client, so the redirect URL must be wrong.
 			return fail(problem.Config, "The redirect URL "+redirectURI+" is not registered with the application.",
 				`Register it in the application letter for letter, with "Allow non-HTTPS URLs" on, or write the registered one as redirect_uri.`)
 		}
@@ -130,8 +130,8 @@ func checkAuthorization(ctx context.Context, p *patient) Finding {
 	return ok("the domain would show its sign-in page", details...)
 }
 
-// checkRefresh looks at the three switches that a refresh token needs, as far as
-// the domain reveals them.
+// checkRefresh checks the three settings that a refresh token needs, as far as the domain
+// reveals them.
 func checkRefresh(ctx context.Context, p *patient) Finding {
 	switch {
 	case p.config == nil:
@@ -163,7 +163,7 @@ func checkRefresh(ctx context.Context, p *patient) Finding {
 	return ok("there is a refresh token")
 }
 
-// withoutRefreshToken says why a session has none.
+// withoutRefreshToken says why a session may have no refresh token.
 func (p *patient) withoutRefreshToken(ctx context.Context) Finding {
 	const message = "The domain gave no refresh token: the session ends with its access token."
 	if p.known && p.domain.ProbeRefresh(ctx) != nil {
@@ -187,7 +187,7 @@ func checkDevice(ctx context.Context, p *patient) Finding {
 	}
 	found := failWith(p, err)
 	if p.config.AuthMethod != config.MobileApp && !problem.From(err).Retryable {
-		found.State = Warning // the browser is its first way
+		found.State = Warning // other applications sign in with the browser first
 	}
 	return found
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 )
 
-// checkEndpoint asks the endpoint for its models without a token, which it should
+// checkEndpoint requests the endpoint's models without a token, which the endpoint should
 // refuse.
 func checkEndpoint(ctx context.Context, p *patient) Finding {
 	if p.config == nil {
@@ -23,7 +23,7 @@ func checkEndpoint(ctx context.Context, p *patient) Finding {
 	case w.err != nil:
 		return w.trouble()
 	case w.status == http.StatusUnauthorized, w.status == http.StatusForbidden:
-		return ok(fmt.Sprintf("%s answers, and refuses who brings no token (%d)", w.host, w.status), w.steps()...)
+		return ok(fmt.Sprintf("%s answers, and refuses a request without a token (%d)", w.host, w.status), w.steps()...)
 	case w.status == http.StatusNotFound, w.status == http.StatusMethodNotAllowed:
 		return warn(fmt.Sprintf("%s has no list of models at /models (%d).", p.endpoint.BaseURL, w.status),
 			"If your endpoint has none, that is in order; else check the path of "+p.endpoint.Key()+", which usually ends in /v1.", w.steps()...)
@@ -42,7 +42,8 @@ func checkEndpoint(ctx context.Context, p *patient) Finding {
 	}
 }
 
-// elsewhere is the origin to which a redirect leads: the rest may hold a secret.
+// elsewhere returns only the origin of a redirect's target, because the rest may hold a
+// secret.
 func elsewhere(w *way) string {
 	u, err := url.Parse(w.header.Get("Location"))
 	if err != nil || u.Host == "" {
@@ -51,7 +52,7 @@ func elsewhere(w *way) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// checkToken asks the same with the token.
+// checkToken requests the endpoint's models with the token.
 func checkToken(ctx context.Context, p *patient) Finding {
 	switch {
 	case p.config == nil:
@@ -91,7 +92,7 @@ func checkToken(ctx context.Context, p *patient) Finding {
 	}
 }
 
-// said is what the endpoint gives as its reason.
+// said returns the reason that the endpoint gives.
 func (w *way) said() []string {
 	var said []string
 	if challenge := w.header.Get("WWW-Authenticate"); challenge != "" {
@@ -103,7 +104,7 @@ func (w *way) said() []string {
 	return said
 }
 
-// audience is what the token says of its use.
+// audience describes the token's audience and scope.
 func (p *patient) audience() []string {
 	facts, ok := domain.DescribeToken(p.token.Access)
 	if !ok {
@@ -112,8 +113,8 @@ func (p *patient) audience() []string {
 	return []string{"the token's audience is " + strings.Join(facts.Audience, ", "), "its scope is " + facts.Scope}
 }
 
-// meantForEndpoint reports whether the token is for more than the domain itself.
-// What audience the endpoint expects, it does not tell.
+// meantForEndpoint reports whether the token has an audience other than the domain itself.
+// Which audience the endpoint expects is unknown.
 func (p *patient) meantForEndpoint() bool {
 	facts, ok := domain.DescribeToken(p.token.Access)
 	if !ok {

@@ -26,7 +26,8 @@ func checkPlatform(_ context.Context, p *patient) Finding {
 	return found
 }
 
-// surroundings tell where a browser or a port may not be where one thinks.
+// surroundings returns what may put the browser on another machine or network than the
+// helper.
 func surroundings() []string {
 	var found []string
 	if place.WSL() {
@@ -41,7 +42,7 @@ func surroundings() []string {
 	return found
 }
 
-// checkDirectories looks at the variables that say where the person's own files are.
+// checkDirectories checks the variables that say where the person's own files are.
 func checkDirectories(_ context.Context, p *patient) Finding {
 	if ignored := p.Places.Ignored(); len(ignored) > 0 {
 		return warn(strings.Join(ignored, " and ")+" does not name a directory by its whole path and is ignored: it would be another one in each project.",
@@ -79,7 +80,7 @@ func checkProxyVariables(_ context.Context, _ *patient) Finding {
 	return ok("a proxy is set", set...)
 }
 
-// dividedOverProxy says what the helper and OpenCode understand differently.
+// dividedOverProxy finds a proxy setting that the helper and OpenCode interpret differently.
 func dividedOverProxy() (message, hint string) {
 	for _, name := range network.ProxyVariables {
 		if capitals, small := os.Getenv(name), os.Getenv(strings.ToLower(name)); capitals != "" && small != "" && capitals != small {
@@ -101,8 +102,8 @@ func dividedOverProxy() (message, hint string) {
 	return "", ""
 }
 
-// checkCAVariables looks at what makes a company's own CA known, to the helper and
-// to OpenCode.
+// checkCAVariables checks the variables that name a company's own CA for the helper and for
+// OpenCode.
 func checkCAVariables(_ context.Context, _ *patient) Finding {
 	var set []string
 	for _, name := range network.CAVariables {

@@ -14,55 +14,55 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// A State is how a check ended.
+// A State is the outcome of a check.
 type State string
 
-// The states.
+// The outcomes of a check.
 const (
 	OK      State = "ok"
 	Warning State = "warning" // works, but not as well as it could
 	Failure State = "failure" // something does not work
-	Skipped State = "skipped" // an earlier failure is in the way
+	Skipped State = "skipped" // not checked: a precondition is not met, or it does not apply
 )
 
-// A Finding is what a check found.
+// A Finding is the result of a check.
 type Finding struct {
 	Group   string       `json:"group"`
 	Check   string       `json:"check"`
 	State   State        `json:"state"`
-	Kind    problem.Kind `json:"kind,omitempty"` // of a failure
+	Kind    problem.Kind `json:"kind,omitempty"` // only of a failure
 	Message string       `json:"message"`
 	Hint    string       `json:"hint,omitempty"` // what to do next
 	Details []string     `json:"details,omitempty"`
 }
 
-// Options say whom to examine.
+// Options of a run.
 type Options struct {
 	Places    store.Places
-	Directory string // of the project
-	Version   string // of the helper
+	Directory string // the project directory
+	Version   string // the helper's version
 	Log       *slog.Logger
 	Found     func(Finding) // called after each check; may be nil
 }
 
-// patient is whom the checks examine, and what they learned so far.
+// patient holds what the checks examine, and what they have found out so far.
 type patient struct {
 	Options
-	openCode int             // its major version; 0 if it is not known
-	config   *config.Config  // nil unless it is usable
+	openCode int             // OpenCode's major version; 0 if it is unknown
+	config   *config.Config  // nil if there is no usable configuration
 	domain   *domain.Domain  // nil without a configuration
 	facts    *domain.Facts   // nil unless the domain answered
 	known    bool            // the domain knows the application
-	skew     time.Duration   // of the domain's clock, ahead of ours
-	token    *oidc.Token     // nil unless there is a valid one
-	files    []*openCodeFile // OpenCode's configurations
+	skew     time.Duration   // how far the domain's clock is ahead of this machine's
+	token    *oidc.Token     // nil without a valid token
+	files    []*openCodeFile // OpenCode's configuration files
 	reach    bool            // the domain was reached
-	endpoint config.Endpoint // the one that is examined
-	saved    tokens.Tokens   // as they are on the disk
+	endpoint config.Endpoint // the endpoint of the current check
+	saved    tokens.Tokens   // the tokens on the disk
 }
 
-// redacted is the finding without what has the shape of a secret, whatever a file
-// or a server had to say.
+// redacted returns the finding without anything that looks like a secret: its texts may
+// quote files and servers.
 func (f Finding) redacted() Finding {
 	f.Message, f.Hint = logging.Redact(f.Message), logging.Redact(f.Hint)
 	for i, detail := range f.Details {
@@ -85,7 +85,7 @@ func fail(kind problem.Kind, message, hint string, details ...string) Finding {
 
 func skip(why string) Finding { return Finding{State: Skipped, Message: why} }
 
-// failWith is the failure that an error is; its cause goes to the log alone.
+// failWith turns an error into a failure. The error's cause is only logged.
 func failWith(p *patient, err error, details ...string) Finding {
 	said := problem.From(err)
 	p.Log.Info("a check failed", "problem", said)

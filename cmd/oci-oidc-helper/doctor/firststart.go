@@ -16,8 +16,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// openCodePackage is what OpenCode installs beside its configurations. A start with
-// any plugin waits for it, and without it the next start tries again.
+// openCodePackage is installed by OpenCode next to its configuration files when it has any
+// plugin. The start waits for the installation, and a start after a failed one tries again.
 const openCodePackage = "@opencode-ai/plugin"
 
 func checkFirstStart(_ context.Context, p *patient) Finding {
@@ -70,8 +70,8 @@ func (p *patient) openCodeDirs() (dirs []string) {
 	return dirs
 }
 
-// hasOpenCodePackage goes by what OpenCode goes by: node_modules, whatever is in
-// it, and a lock file, or up to 1.3 a package.json, that names the package.
+// hasOpenCodePackage checks what OpenCode itself checks: that node_modules exists, with any
+// content, and that the lock file (up to version 1.3 the package.json) names the package.
 func hasOpenCodePackage(dir string) bool {
 	type manifest struct {
 		Dependencies map[string]string `json:"dependencies"`
@@ -95,8 +95,8 @@ func hasOpenCodePackage(dir string) bool {
 	return named != "" && exists(filepath.Join(dir, "node_modules"))
 }
 
-// givesUpSoon reports whether npm's settings are such that a refused connection
-// costs a moment. By default npm tries again after 10 and 60 seconds.
+// givesUpSoon reports whether npm is set to give up at once when a connection is refused. By
+// default it tries again after 10 and after 60 seconds.
 func (p *patient) givesUpSoon(dir string) bool {
 	var settings strings.Builder
 	for _, variable := range os.Environ() {
@@ -111,8 +111,8 @@ func (p *patient) givesUpSoon(dir string) bool {
 	return hasty().MatchString(settings.String())
 }
 
-// npmDir is where npm looks for the .npmrc of a directory: at the top of the package
-// that it is in, or right there.
+// npmDir returns the directory whose .npmrc npm reads when it runs in dir: the root of the
+// package around dir, or else dir.
 func npmDir(dir string) string {
 	for up := dir; ; up = filepath.Dir(up) {
 		if exists(filepath.Join(up, "package.json")) || exists(filepath.Join(up, "node_modules")) {

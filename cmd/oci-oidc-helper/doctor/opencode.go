@@ -26,7 +26,6 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// What OpenCode's configuration must name.
 const (
 	pluginName = "opencode-oci-oidc"
 	providerID = config.Provider
@@ -45,7 +44,7 @@ func (e *pluginEntry) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*string)(e))
 }
 
-// entries are the plugins that this OpenCode loads.
+// entries returns the plugins that this major version of OpenCode loads.
 func (f *openCodeFile) entries(major int) []pluginEntry {
 	if major == 2 {
 		return slices.Concat(f.Plugins, f.Plugin)
@@ -53,7 +52,7 @@ func (f *openCodeFile) entries(major int) []pluginEntry {
 	return f.Plugin
 }
 
-// versionTimeout is how long OpenCode has to tell its version.
+// versionTimeout limits "opencode --version".
 const versionTimeout = 5 * time.Second
 
 func checkOpenCode(ctx context.Context, p *patient) Finding {
@@ -90,7 +89,8 @@ func checkOpenCode(ctx context.Context, p *patient) Finding {
 	return ok("OpenCode " + version + ", " + program)
 }
 
-// Compiled at the first use: every run of the program would pay for it otherwise.
+// semver is compiled at its first use, because otherwise every run of the program would
+// compile it.
 var semver = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d+\.\d+\.\d+[\w.+-]*$`) })
 
 func checkPlugin(_ context.Context, p *patient) Finding {
@@ -118,8 +118,8 @@ func checkPlugin(_ context.Context, p *patient) Finding {
 	return warn(fmt.Sprintf("OpenCode does not load the plugin: no configuration has it under %q.", key), hint, paths(files)...)
 }
 
-// PluginVersion is the version of the plugin that belongs to a version of the
-// helper, or "" for a helper that was not released.
+// PluginVersion returns the version of the plugin that belongs to a version of the helper,
+// or "" for a helper that was not released.
 func PluginVersion(helper string) string {
 	if version := strings.TrimPrefix(helper, "v"); semver().MatchString(version) && !strings.Contains(version, "-") {
 		return version
@@ -127,10 +127,10 @@ func PluginVersion(helper string) string {
 	return ""
 }
 
-// pin is the version to write behind the plugin's name.
+// pin returns the version to write after the plugin's name.
 func (p *patient) pin() string { return cmp.Or(PluginVersion(p.Version), "VERSION") }
 
-// judgePlugin judges one plugin entry, if it is this plugin's.
+// judgePlugin checks an entry of the list of plugins, if it names this plugin.
 func (p *patient) judgePlugin(file *openCodeFile, entry string) (found Finding, ours bool) {
 	name, version, _ := strings.Cut(strings.TrimPrefix(entry, "npm:"), "@")
 	switch path, isFile := pluginPath(file, entry); {
@@ -160,7 +160,7 @@ func (p *patient) judgeVersion(file *openCodeFile, entry, version string) Findin
 	return ok(fmt.Sprintf("%s in %s", entry, file.path))
 }
 
-// pluginPath is the path that an entry names, if it names one.
+// pluginPath returns the path that an entry names, if it names a path.
 func pluginPath(file *openCodeFile, entry string) (path string, isFile bool) {
 	if rest, ok := strings.CutPrefix(entry, "file://"); ok {
 		if unescaped, err := url.PathUnescape(rest); err == nil {
@@ -177,7 +177,7 @@ func pluginPath(file *openCodeFile, entry string) (path string, isFile bool) {
 	return entry, filepath.IsAbs(entry)
 }
 
-// maxOpenCodeSize bounds what is read of a file of OpenCode or npm, in bytes.
+// maxOpenCodeSize limits the size of OpenCode's and npm's files, in bytes.
 const maxOpenCodeSize = 64 << 20
 
 type npmManifest struct {
@@ -185,7 +185,7 @@ type npmManifest struct {
 	Version string `json:"version"`
 }
 
-// manifest reads the package.json of a package, or of the package of a file.
+// manifest reads the package.json in path, or in the directory of the file path.
 func manifest(path string) (m npmManifest, ok bool) {
 	for _, dir := range []string{path, filepath.Dir(path)} {
 		text, err := regular.Read(filepath.Join(dir, "package.json"), maxOpenCodeSize)
@@ -202,7 +202,7 @@ func checkModels(_ context.Context, p *patient) Finding {
 	}
 	var (
 		models, providers []string
-		own               = map[string]string{} // the address of each provider of ours
+		own               = map[string]string{} // base URLs in OpenCode's configuration, by provider
 		wanted            string
 	)
 	for _, file := range p.files {
@@ -254,7 +254,7 @@ func sameOrigin(a, b string) bool {
 	return errA == nil && errB == nil && u.Scheme == v.Scheme && strings.EqualFold(u.Host, v.Host)
 }
 
-// readOpenCodeFiles reads OpenCode's configurations, those of the project first.
+// readOpenCodeFiles reads OpenCode's configuration files, the project's first.
 func (p *patient) readOpenCodeFiles() ([]*openCodeFile, error) {
 	var candidates []string
 	if named := os.Getenv("OPENCODE_CONFIG"); named != "" {

@@ -2,14 +2,15 @@ package doctor
 
 import "encoding/json"
 
-// openCodeFile is what matters here of one of OpenCode's configurations.
+// openCodeFile holds the relevant parts of a configuration file of OpenCode.
 type openCodeFile struct {
 	path     string
 	Plugin   []pluginEntry                    `json:"plugin"`
 	Model    string                           `json:"model"`
 	Provider map[string]openCodeProviderEntry `json:"provider"`
 
-	Plugins   []pluginEntry                    `json:"plugins"` // of OpenCode 2 alone, which reads both
+	// Only OpenCode 2 reads these, in addition to the above.
+	Plugins   []pluginEntry                    `json:"plugins"`
 	Providers map[string]openCodeProviderEntry `json:"providers"`
 }
 
@@ -23,5 +24,6 @@ type openCodeProviderEntry struct {
 	} `json:"settings"`
 }
 
-// A pluginEntry is a package or file, alone or at the front of a list with options.
+// A pluginEntry names a package or a file. In JSON it is a string, the first element of a
+// list with options, or the member package of an object.
 type pluginEntry string

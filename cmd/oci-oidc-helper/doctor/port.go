@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// holder returns which program listens at a TCP port, or "" where that cannot be
-// told: another user's programs do not show.
+// holder returns the program that listens on a TCP port, or "" if it cannot be found, for
+// example because it is another user's.
 func holder(ctx context.Context, port string) string {
 	switch runtime.GOOS {
 	case "linux":
@@ -25,7 +25,7 @@ func holder(ctx context.Context, port string) string {
 	}
 }
 
-// outputOf is what a program prints that needs nothing of our environment.
+// outputOf runs a program with almost no environment, and returns what it prints.
 func outputOf(ctx context.Context, program string, args ...string) string {
 	command := exec.CommandContext(ctx, program, args...)
 	command.Env = []string{}
@@ -33,7 +33,7 @@ func outputOf(ctx context.Context, program string, args ...string) string {
 	return string(output)
 }
 
-// linuxHolder looks for the listening socket in /proc, and for who has it open.
+// linuxHolder finds the listening socket in /proc, and the process that has it open.
 func linuxHolder(port string) string {
 	sockets := map[string]bool{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
@@ -59,8 +59,8 @@ func linuxHolder(port string) string {
 	return ""
 }
 
-// listening reads a line of /proc/net/tcp: the local address is the second field,
-// the state the fourth (0A listens), the inode the tenth.
+// listening parses a line of /proc/net/tcp: the second field is the local address, the
+// fourth the state (0A means listening), the tenth the inode.
 func listening(line, port string) (inode string, ok bool) {
 	fields := strings.Fields(line)
 	if len(fields) < 10 || fields[3] != "0A" {
@@ -71,7 +71,7 @@ func listening(line, port string) (inode string, ok bool) {
 	return fields[9], err == nil && strconv.FormatUint(number, 10) == port
 }
 
-// lsofHolder reads the output of lsof -Fpc: a line p and one c a process.
+// lsofHolder parses the output of lsof -Fpc: for each process a line p and a line c.
 func lsofHolder(output string) string {
 	pid := ""
 	for line := range strings.Lines(output) {
@@ -93,9 +93,9 @@ func windowsHolder(ctx context.Context, port string) string {
 	return ""
 }
 
-// netstatHolder reads the output of Windows' netstat -ano, whose words depend on
-// the language: the address is the second field, that of the other side ends in
-// ":0" for a listener, the process is the last.
+// netstatHolder parses the output of netstat -ano on Windows. Its words depend on the
+// language, so only the fields count: the second is the local address, the third the remote
+// one, which ends in ":0" for a listener, and the last the process.
 func netstatHolder(output, port string) string {
 	for line := range strings.Lines(output) {
 		fields := strings.Fields(line)

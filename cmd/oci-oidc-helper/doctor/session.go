@@ -13,7 +13,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// checkRedirectPort tries to listen where a sign-in would, and says who does.
+// checkRedirectPort tries to listen on the ports of the redirect URLs. If they are taken, it
+// names the program that listens there.
 func checkRedirectPort(ctx context.Context, p *patient) Finding {
 	switch {
 	case p.config == nil:
@@ -40,12 +41,12 @@ func checkRedirectPort(ctx context.Context, p *patient) Finding {
 	}
 	found := failWith(p, signin.CheckListener(p.config.RedirectURIs), taken...)
 	if p.config.AuthMethod == config.MobileApp {
-		found.State = Warning // it signs in with a code
+		found.State = Warning // a mobile_app signs in with a device code
 	}
 	return found
 }
 
-// checkSession does what a request does: it wants a valid token.
+// checkSession gets a valid token, as a request does.
 func checkSession(ctx context.Context, p *patient) Finding {
 	if p.config == nil {
 		return skip(noConfiguration)

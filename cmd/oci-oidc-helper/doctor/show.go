@@ -14,7 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// A Printer shows findings to a person as they come.
+// A Printer prints findings, grouped under headings.
 type Printer struct {
 	W      io.Writer
 	Colour bool
@@ -25,7 +25,7 @@ var marks = map[State]struct{ sign, colour string }{
 	OK: {"✓", "32"}, Warning: {"!", "33"}, Failure: {"✗", "31"}, Skipped: {"-", "2"},
 }
 
-// Show prints one finding: its details only where there is something to do.
+// Show prints one finding.
 func (p *Printer) Show(f Finding) {
 	if f.Group != p.group {
 		if p.group != "" {
@@ -51,12 +51,12 @@ func (p *Printer) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// bundleLogLines is how much of the log goes into a bundle.
+// bundleLogLines is how many lines of the log a bundle contains.
 const bundleLogLines = 200
 
-// Bundle returns the report as a text to attach to an issue, with the
-// configuration and the end of the log. Besides secrets it leaves out who and
-// where the person is: names, hosts, the client and the home directory.
+// Bundle returns the report as a text to attach to an issue, with the configuration and the
+// end of the log. It contains no secrets, and nothing that identifies the person or the
+// company: no names, hosts, client ID or home directory.
 func (r Report) Bundle(places store.Places, directory string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "oci-oidc-helper doctor, %s, %s, %s\n\n", r.Version, r.Platform, r.Time.Format("2006-01-02"))
@@ -74,7 +74,7 @@ func (r Report) Bundle(places store.Places, directory string) string {
 	return anonymous(logging.Redact(text.String()), places, config)
 }
 
-// anonymous takes out who and where the person is.
+// anonymous removes what identifies the person or the company.
 func anonymous(text string, places store.Places, config config.Config) string {
 	var pairs []string
 	hosts := map[string]string{config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]"}
@@ -89,13 +89,13 @@ func anonymous(text string, places store.Places, config config.Config) string {
 		}
 	}
 	for from, to := range hosts {
-		// An address of this machine tells nothing, and is part of others.
+		// A loopback address identifies nobody, and is a part of other texts.
 		if from != "" && from != "localhost" && !strings.HasPrefix(from, "127.") {
 			pairs = append(pairs, from, to)
 		}
 	}
 	if places.Home != "" && places.Home != "/" {
-		home, _ := json.Marshal(places.Home) // as it stands in JSON
+		home, _ := json.Marshal(places.Home) // escaped as in the configuration
 		pairs = append(pairs, places.Home, "~", strings.Trim(string(home), `"`), "~")
 	}
 	text = strings.NewReplacer(pairs...).Replace(text)
@@ -106,7 +106,7 @@ func anonymous(text string, places store.Places, config config.Config) string {
 	} {
 		text = regexp.MustCompile(private.shape).ReplaceAllString(text, private.instead)
 	}
-	// The entry of a plugin, name@version, is no address.
+	// A plugin's entry, name@version, is not an e-mail address.
 	email := regexp.MustCompile(`[\w.+-]+@[\w-]+(\.[\w-]+)+`)
 	return email.ReplaceAllStringFunc(text, func(found string) string {
 		if strings.HasPrefix(found, pluginName+"@") {

@@ -21,35 +21,35 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 )
 
-// A way is one request on a fresh connection, step by step.
+// A way is one request on a new connection, with a record of its steps.
 type way struct {
 	settings network.Settings
 	url      *url.URL
-	host     string // host:port as in the address
+	host     string // as in the URL, with the port
 	status   int
 	header   http.Header
-	reason   string // the words of an error answer
+	reason   string // the text of an error answer
 
-	tokenMeant bool // an error answer is about the token, as far as it tells
+	tokenMeant bool // an error answer is about the token
 	err        error
 
-	mu        sync.Mutex // several addresses may be dialled at once, and go on behind
-	went      []string   // what went well, with its time
-	resolving time.Time
+	mu        sync.Mutex // several addresses may be dialled at once, and may outlive the request
+	went      []string   // the steps that succeeded, with their durations
+	resolving time.Time  // when the steps began
 	dialing   map[string]time.Time
 	shaking   time.Time
 }
 
 func (w *way) note(format string, args ...any) { w.went = append(w.went, fmt.Sprintf(format, args...)) }
 
-// steps is what went well.
+// steps returns the steps that succeeded.
 func (w *way) steps() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.went)
 }
 
-// travel makes a GET request. Redirects are not followed.
+// travel makes a GET request. It does not follow redirects.
 func travel(ctx context.Context, settings network.Settings, address string, header http.Header) *way {
 	began, w := time.Now(), &way{settings: settings, dialing: map[string]time.Time{}}
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, w.trace()), http.MethodGet, address, nil)
@@ -134,8 +134,8 @@ func issuerOf(c *x509.Certificate) string {
 	return c.Issuer.String()
 }
 
-// trouble is what kept a request from its answer. Where it is the certificate, the
-// chain is shown.
+// trouble returns the failure of a request that got no answer. If a certificate was not
+// accepted, it shows the certificate chain.
 func (w *way) trouble() Finding {
 	details := w.steps()
 	var certificate *tls.CertificateVerificationError
@@ -149,7 +149,7 @@ func (w *way) trouble() Finding {
 	return fail(said.Kind, sentence(said.Message), said.Hint, details...)
 }
 
-// sentence is text from the middle of one as its beginning; a host stays as it is.
+// sentence capitalises the first word of a text, unless it is a host.
 func sentence(text string) string {
 	first, _, _ := strings.Cut(text, " ")
 	if slices.Contains([]string{"the", "no", "nobody"}, first) {

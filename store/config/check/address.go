@@ -13,13 +13,13 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 )
 
-// The defaults that the texts here name.
+// Defaults that the messages of this package name.
 const (
 	DefaultRedirectURI = "http://localhost:8888/callback"
 	DefaultScope       = "openid profile offline_access"
 )
 
-// Required returns the value of a key that must be there and filled in.
+// Required checks that the value of a key is present and not a placeholder.
 func (c *File) Required(key, value string) string {
 	switch {
 	case value == "":
@@ -32,8 +32,8 @@ func (c *File) Required(key, value string) string {
 	return value
 }
 
-// shown is a value as it may be quoted: one with an @ may be an address that holds a
-// password.
+// shown returns a value as it may be quoted in a message. A value with an @ is not quoted,
+// because it may be an address with a password.
 func shown(value string) string {
 	switch {
 	case strings.Contains(value, "@"):
@@ -45,7 +45,7 @@ func shown(value string) string {
 	}
 }
 
-// IsPlaceholder tells the example's values, such as <your-client-id>.
+// IsPlaceholder recognises the values in the example, such as <your-client-id>.
 func IsPlaceholder(value string) bool {
 	from, to := strings.Index(value, "<"), strings.LastIndex(value, ">")
 	return from >= 0 && to > from
@@ -59,7 +59,7 @@ func (c *File) webURL(key, value string) *url.URL {
 	}
 	u, err := network.ParseAddress(value)
 	switch {
-	case err != nil: // which quotes nothing of a value that may hold a password
+	case err != nil: // err does not quote the value, which may hold a password
 		c.Add(key, fmt.Sprintf("is not a web address: %v; write it as https://host/…", err))
 	case u.Scheme != "https" && u.Scheme != "http":
 		c.Add(key, "is not a web address: it begins with neither https:// nor http://; write it as https://host/…")
@@ -77,7 +77,7 @@ func (c *File) webURL(key, value string) *url.URL {
 	return nil
 }
 
-// OriginURL checks a URL without a path, and returns it without a slash at its end.
+// OriginURL checks a URL without a path, and returns it without a trailing slash.
 func (c *File) OriginURL(key, value string) string {
 	u := c.webURL(key, value)
 	if u == nil {
@@ -90,7 +90,7 @@ func (c *File) OriginURL(key, value string) string {
 	return origin
 }
 
-// BaseURL checks an endpoint's address, and returns it without a slash at its end.
+// BaseURL checks an endpoint's address, and returns it without trailing slashes.
 func (c *File) BaseURL(key, value string) string {
 	if u := c.webURL(key, value); u == nil {
 		return ""
@@ -98,7 +98,7 @@ func (c *File) BaseURL(key, value string) string {
 	return strings.TrimRight(value, "/")
 }
 
-// Issuer checks a URL that may be missing.
+// Issuer checks the issuer, which may be missing.
 func (c *File) Issuer(value string) string {
 	if value != "" {
 		c.webURL("issuer", value)
@@ -106,7 +106,7 @@ func (c *File) Issuer(value string) string {
 	return value
 }
 
-// RedirectURIs checks each of them, and that none stands twice.
+// RedirectURIs checks each redirect URI, and that none is there twice.
 func (c *File) RedirectURIs(values []string) []string {
 	if len(values) == 0 {
 		c.Add("redirect_uri", fmt.Sprintf("is an empty list; leave it out for %q", DefaultRedirectURI))
@@ -121,9 +121,9 @@ func (c *File) RedirectURIs(values []string) []string {
 	return values
 }
 
-// redirectURI checks that the helper itself can receive the redirect
-// (RFC 8252, 7.3); the URI stays as it is written, because it is compared
-// as text with the registered one.
+// redirectURI checks that the URI is on loopback, where the helper can receive the redirect
+// (RFC 8252, 7.3). It is not normalised, because the domain compares it with the registered
+// one as text.
 func (c *File) redirectURI(value string) {
 	before := len(c.Lines)
 	if c.Required("redirect_uri", value); len(c.Lines) > before {
@@ -140,7 +140,7 @@ func (c *File) redirectURI(value string) {
 	}
 }
 
-// LogLevel checks the name of a level.
+// LogLevel checks log_level, and returns the level.
 func (c *File) LogLevel(value string) slog.Level {
 	level, ok := logging.ParseLevel(value)
 	if !ok {
@@ -150,7 +150,7 @@ func (c *File) LogLevel(value string) slog.Level {
 	return level
 }
 
-// OneOf returns the value of a key that can have these values alone.
+// OneOf checks that the value of a key is one of values.
 func (c *File) OneOf(key, value string, values []string) string {
 	if !slices.Contains(values, value) && (value != "" || c.Has(key)) {
 		c.Add(key, fmt.Sprintf("is %q; write one of %s", value, strings.Join(values, ", "))+didYouMean(value, values))

@@ -1,5 +1,5 @@
-// Package check reads oci-auth.config.jsonc as text, and says what is wrong with each
-// value and in which line. What the keys mean together is the matter of package config.
+// Package check parses oci-auth.config.jsonc and checks each value by itself, with messages
+// that name the line. How keys fit together is checked by package config.
 package check
 
 import (
@@ -20,36 +20,35 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// A File is a configuration file that is being read. It collects what is wrong, with the
-// line of each key.
+// A File is a configuration file that is being read. It collects the mistakes in it.
 type File struct {
 	Path   string
 	text   []byte
-	at     map[string]int // offset of each key
-	known  map[string]reflect.Value
-	Lines  []string // what is wrong, a line each
-	Broken bool     // the text is not even an object
-	plain  []byte   // text with its comments blanked out
-	own    bool     // the person's own, which may name any variable of the environment
+	at     map[string]int           // the offset after each key
+	known  map[string]reflect.Value // the fields to fill, by key
+	Lines  []string                 // the mistakes, one line each
+	Broken bool                     // the file cannot be used at all, for example because it is not JSON
+	plain  []byte                   // text with its comments blanked out
+	own    bool                     // the person wrote it, so it may use any variable of the environment
 
-	decider *File            // the administrator's file, which decides some keys of this one
-	decided []string         // these keys
-	fault   *problem.Problem // why nothing holds, where that is not the fault of this file
+	decider *File            // the administrator's file, if it decides keys
+	decided []string         // the keys that it decides
+	fault   *problem.Problem // why the file cannot be used, if the reason is not in the file
 }
 
-// Has reports whether the file has the key.
+// Has reports whether the key is set, in this file or by the administrator.
 func (c *File) Has(key string) bool {
 	_, ok := c.of(key).at[key]
 	return ok
 }
 
-// Dir is the directory in which the relative paths of a key's value begin.
+// Dir returns the directory to which relative paths in a key's value refer.
 func (c *File) Dir(key string) string { return filepath.Dir(c.of(key).Path) }
 
 // Decided reports whether an administrator decides a key.
 func (c *File) Decided(key string) bool { return slices.Contains(c.decided, key) }
 
-// of is the file that the value of a key, or of a name in it, comes from.
+// of returns the file from which the value of a key, or a part of it, comes.
 func (c *File) of(key string) *File {
 	if key, _, _ := strings.Cut(key, "."); c.Decided(key) {
 		return c.decider
@@ -57,13 +56,13 @@ func (c *File) of(key string) *File {
 	return c
 }
 
-// Refuse notes that nothing holds, for a reason that is not a mistake in the file.
+// Refuse makes the file unusable for a reason that is not a mistake in it.
 func (c *File) Refuse(why *problem.Problem) {
 	c.Broken, c.fault = true, why
 	c.Lines = append(c.Lines, why.Message)
 }
 
-// Add notes what is wrong with a key.
+// Add reports a mistake in the value of a key.
 func (c *File) Add(key, what string) {
 	from := c.of(key)
 	line := from.Path
@@ -73,7 +72,7 @@ func (c *File) Add(key, what string) {
 	c.Lines = append(c.Lines, fmt.Sprintf("%s: %s: %s", line, key, what))
 }
 
-// fail notes that the text cannot be read on from an offset.
+// fail reports that the text cannot be parsed beyond an offset.
 func (c *File) fail(offset int, what string) {
 	c.Broken = true
 	rest := bytes.TrimLeft(c.plain[min(offset, len(c.plain)):], " \t\r\n,")
@@ -86,7 +85,7 @@ func (c *File) fail(offset int, what string) {
 	c.Lines = append(c.Lines, fmt.Sprintf("%s:%d: %s", c.Path, lineOf(c.text, len(c.plain)-len(rest)), what))
 }
 
-// Problem is what is wrong with the file, a line each.
+// Problem returns all mistakes as one problem.
 func (c *File) Problem() *problem.Problem {
 	if c.fault != nil {
 		return c.fault
@@ -98,9 +97,9 @@ func lineOf(text []byte, offset int) int {
 	return 1 + bytes.Count(text[:min(offset, len(text))], []byte("\n"))
 }
 
-// Read reads JSON with comments and trailing commas into the fields of
-// *into, and notes unknown, repeated and mistyped keys. own says that the person
-// wrote it.
+// Read parses JSON with comments and trailing commas into the fields of *into. It reports
+// unknown and repeated keys, and values of the wrong type. own says that the person wrote
+// the file.
 func Read(path string, text []byte, own bool, into any) *File {
 	c := &File{Path: path, text: text, own: own, at: map[string]int{}}
 	c.plain = text
@@ -110,7 +109,7 @@ func Read(path string, text []byte, own bool, into any) *File {
 	}
 	fields := Fields(into)
 	c.known = fields
-	// ToJSON blanks comments out, so that offsets still are those of the file.
+	// ToJSON replaces comments by spaces, so offsets stay those of the file.
 	plain := jsonc.ToJSON(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
 	mark := len(text) - len(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
 	c.plain = append(bytes.Repeat([]byte(" "), mark), plain...)
@@ -162,7 +161,7 @@ func (c *File) setField(fields map[string]reflect.Value, key string, value any, 
 	case repeated:
 		c.Add(key, "stands twice; remove one")
 	default:
-		if key != "client_secret" && key != "client_key" { // a secret's reference is followed when it is used
+		if key != "client_secret" && key != "client_key" { // references to secrets are resolved when they are used
 			value = filledIn(value, c.own, func(what string) { c.Add(key, what) })
 		}
 		if what := setValue(field.Addr().Interface(), value); what != "" {
@@ -171,7 +170,8 @@ func (c *File) setField(fields map[string]reflect.Value, key string, value any, 
 	}
 }
 
-// Fields returns the fields of a struct by the keys that their tags name.
+// Fields returns the fields of the struct that into points to, by the names in their json
+// tags.
 func Fields(into any) map[string]reflect.Value {
 	v := reflect.ValueOf(into).Elem()
 	fields := make(map[string]reflect.Value, v.NumField())
@@ -195,8 +195,8 @@ func syntax(err error) string {
 	}
 }
 
-// didYouMean returns ", did you mean X?" for the candidate nearest to word, or
-// nothing where none is near. Case, dashes and underscores do not count.
+// didYouMean returns ", did you mean X?" for the candidate nearest to word, or "" if none is
+// near. Case, dashes and underscores do not count.
 func didYouMean(word string, candidates []string) string {
 	plain := func(s string) string {
 		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))

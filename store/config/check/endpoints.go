@@ -13,13 +13,13 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 )
 
-// EndpointID is the pattern of an ID, which is part of the provider's name in OpenCode and
-// of the gateway's paths.
+// EndpointID is the pattern of an endpoint's ID, which is a part of the provider's ID in
+// OpenCode and of the gateway's paths.
 const EndpointID = `^[a-z0-9]+(-[a-z0-9]+)*$`
 
 var endpointID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(EndpointID) })
 
-// Written are endpoints as the file has them.
+// Written converts endpoints to the form of the file.
 func Written(all []endpoint.Address) Endpoints {
 	written := make(Endpoints, len(all))
 	for _, e := range all {
@@ -28,8 +28,7 @@ func Written(all []endpoint.Address) Endpoints {
 	return written
 }
 
-// Endpoints checks each of them like llm_base_url, and returns those that are right, by
-// their IDs.
+// Endpoints checks each endpoint like llm_base_url, and returns them sorted by ID.
 func (c *File) Endpoints(written Endpoints) (right []endpoint.Address) {
 	from := c.of("endpoints")
 	for _, id := range slices.Sorted(maps.Keys(written)) {
@@ -50,7 +49,8 @@ func (c *File) Endpoints(written Endpoints) (right []endpoint.Address) {
 	return right
 }
 
-// offsetWithin is where a name stands in the object of a key, or else where the key does.
+// offsetWithin returns the offset of a name in the object that is the key's value, or else
+// that of the key.
 func (c *File) offsetWithin(key, name string) int {
 	from := c.at[key]
 	return from + max(0, strings.Index(string(c.plain[min(from, len(c.plain)):]), `"`+name+`"`))

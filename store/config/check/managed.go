@@ -13,20 +13,20 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// MaxSize bounds what is read of a configuration or secret file, in bytes.
+// MaxSize limits the size of configuration and secret files, in bytes.
 const MaxSize = 1 << 20
 
-// A Managed is what the administrator's configuration decides, whatever another file
-// says. Its zero value is nothing.
+// A Managed lists the keys that the administrator's configuration decides for all other
+// files. The zero value means none.
 type Managed struct {
 	Path      string   `json:"path"`                // the administrator's file
-	Keys      []string `json:"keys"`                // that it sets, as they stand there
-	Own       []string `json:"own,omitempty"`       // that the other file sets, and this one does not
-	Overruled []string `json:"overruled,omitempty"` // those of Keys that the other file sets otherwise
+	Keys      []string `json:"keys"`                // the keys that it sets, in its order
+	Own       []string `json:"own,omitempty"`       // the keys that only the other file sets
+	Overruled []string `json:"overruled,omitempty"` // the Keys to which the other file gives another value
 }
 
-// Text says in sentences which key comes from where, if the other file is at path. It
-// says nothing where no administrator decides anything.
+// Text says in sentences which key comes from which file, where path is the other file. It
+// returns nil if no administrator decides any key.
 func (m Managed) Text(path string) (lines []string) {
 	if m.Path == "" {
 		return nil
@@ -41,9 +41,10 @@ func (m Managed) Text(path string) (lines []string) {
 	return lines
 }
 
-// Manage puts what the administrator's file at path decides into what was read of c, and
-// returns it: in their own file what it sets, in another one what that cannot change.
-// decided has the defaults of its keys; aboutItself are keys that decide nothing.
+// Manage applies the administrator's file at path to c, whose keys are in the struct into:
+// every key that the administrator sets replaces the value in c. If c is the administrator's
+// file itself, nothing is replaced. decided is a struct with the defaults, which is
+// overwritten. Keys in aboutItself describe the file and are not applied.
 func (c *File) Manage(p store.Places, path string, into, decided any, aboutItself ...string) Managed {
 	if c.Path == path {
 		if refused := refuseUnmanaged(p, path); refused != nil {
@@ -87,9 +88,9 @@ func (c *File) Manage(p store.Places, path string, into, decided any, aboutItsel
 // saysManaged reports whether a file claims to be the administrator's.
 func saysManaged(file any) bool { return Fields(file)["managed"].Bool() }
 
-// readManaged reads the administrator's configuration: nil where there is none, and a
-// problem where somebody else could have written it. It must be known before any other
-// file counts, because it may decide what that one can say.
+// readManaged reads the administrator's configuration. It returns nil if there is none, and
+// a problem if somebody else could have written it. A problem also stops the use of any
+// other file, because its keys may be managed.
 func readManaged(p store.Places, path string, into any) (*File, error) {
 	if path == "" {
 		return nil, nil
@@ -108,8 +109,8 @@ func readManaged(p store.Places, path string, into any) (*File, error) {
 	return Read(path, text, true, into), nil
 }
 
-// refuseUnmanaged is the problem of an administrator's file that somebody else can change,
-// or nil.
+// refuseUnmanaged returns the problem of an administrator's file that somebody else can
+// change, or nil.
 func refuseUnmanaged(p store.Places, path string) *problem.Problem {
 	why := store.Unmanaged(path, p.Administrator)
 	if why == "" {
@@ -120,8 +121,8 @@ func refuseUnmanaged(p store.Places, path string) *problem.Problem {
 		"Tell your administrator, who can correct it with: "+store.MakeManaged(path))
 }
 
-// said are the keys that a file sets, in the order in which they stand there, but for
-// those about the file itself.
+// said returns the keys that a file sets, in the order of the file, except those in
+// aboutItself.
 func (c *File) said(aboutItself []string) (keys []string) {
 	for key := range c.at {
 		if _, known := c.known[key]; known && !slices.Contains(aboutItself, key) {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// OwnParams are the parameters that the protocol itself sets, or that change
-// what comes back: nobody else may.
+// OwnParams are the parameters that the helper sets itself, or that would change the form of
+// the answer. extra_params must not have them.
 var OwnParams = []string{
 	"response_type", "response_mode", "client_id", "client_secret", "client_assertion", "client_assertion_type",
 	"redirect_uri", "scope", "state", "nonce", "code", "code_challenge", "code_challenge_method", "code_verifier",
@@ -17,10 +17,10 @@ var OwnParams = []string{
 	"assertion", "subject_token", "actor_token", "username", "password", "request", "request_uri", "registration",
 }
 
-// KeyParams are the parameters that have keys of their own.
+// KeyParams are the parameters that have configuration keys of their own.
 var KeyParams = []string{"login_hint", "prompt", "max_age", "audience", "resource"}
 
-// ExtraParams checks parameters that a person adds.
+// ExtraParams checks extra_params.
 func (c *File) ExtraParams(params map[string]string) map[string]string {
 	for name, value := range params {
 		switch lower := strings.ToLower(strings.TrimSpace(name)); {
@@ -54,7 +54,7 @@ func (c *File) Resources(values []string) []string {
 // promptValues are those of OpenID Connect Core 1.0, 3.1.2.1.
 var promptValues = []string{"none", "login", "consent", "select_account"}
 
-// Prompt checks what the sign-in page is to do.
+// Prompt checks prompt.
 func (c *File) Prompt(value string) string {
 	words := strings.Fields(value)
 	for _, word := range words {
@@ -69,7 +69,7 @@ func (c *File) Prompt(value string) string {
 	return strings.Join(words, " ")
 }
 
-// PlainText checks a value that goes into a request as it is.
+// PlainText checks an optional value that is sent unchanged.
 func (c *File) PlainText(key, value string) string {
 	if value != "" {
 		c.Required(key, value)
@@ -77,13 +77,13 @@ func (c *File) PlainText(key, value string) string {
 	return value
 }
 
-// expiryScope asks Oracle's domains for a token's life of its own, in seconds.
+// expiryScope asks Oracle's domains for a token with a lifetime in seconds.
 const expiryScope = "urn:opc:resource:expiry"
 
-// Scope checks what the domain is asked for.
+// Scope checks scope.
 func (c *File) Scope(value string, unattended bool) string {
 	if unattended && !c.Has("scope") {
-		return "" // what the application may do for itself
+		return "" // the domain then grants the application's own default
 	}
 	scope := strings.Join(strings.Fields(value), " ")
 	switch {

@@ -12,10 +12,10 @@ import (
 	"sync"
 )
 
-// Texts is one text or a list of them.
+// Texts is one text or a list of texts.
 type Texts []string
 
-// MarshalJSON writes a single one without a list.
+// MarshalJSON writes a single text as a string, and several as a list.
 func (t Texts) MarshalJSON() ([]byte, error) {
 	if len(t) == 1 {
 		return json.Marshal(t[0])
@@ -23,8 +23,8 @@ func (t Texts) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(t))
 }
 
-// setValue puts a value of the file into the field that into points to, or says
-// what is wrong with it.
+// setValue stores a value of the file in the field that into points to, or returns what is
+// wrong with it.
 func setValue(into, value any) (what string) {
 	switch into := into.(type) {
 	case *string:
@@ -67,17 +67,16 @@ func setValue(into, value any) (what string) {
 	return ""
 }
 
-// Endpoints are the endpoints beside that of llm_base_url, by their IDs.
+// Endpoints is the value of the key endpoints, by ID.
 type Endpoints map[string]Endpoint
 
-// An Endpoint is one of them, which the file has as its base URL alone or as an object.
+// An Endpoint is a base URL in the file, or an object with base_url and name.
 type Endpoint struct {
 	BaseURL string `json:"base_url"`
 	Name    string `json:"name,omitempty"`
 }
 
-// setEndpoints puts the value of endpoints into the file's field, or says what is wrong
-// with its form.
+// setEndpoints stores the value of the key endpoints, or returns what is wrong with it.
 func setEndpoints(into *Endpoints, value any) (what string) {
 	const form = `must be names with a base URL each in { }, such as {"qwen": "https://qwen.example.com/v1"}`
 	object, ok := value.(map[string]any)
@@ -114,7 +113,7 @@ func setEndpoints(into *Endpoints, value any) (what string) {
 	return ""
 }
 
-// toTexts returns nil for what is neither a text nor a list of texts.
+// toTexts returns nil for a value that is neither a text nor a list of texts.
 func toTexts(value any) Texts {
 	if text, ok := value.(string); ok {
 		return Texts{text}
@@ -134,8 +133,9 @@ func toTexts(value any) Texts {
 	return all
 }
 
-// filledIn replaces {env:NAME} in the texts of a value, as OpenCode's own configuration
-// has it. own says that the person wrote it; wrong is told what cannot be replaced.
+// filledIn replaces {env:NAME} in the texts of a value, as OpenCode does in its own
+// configuration. own says that the person wrote it. wrong is called for what cannot be
+// replaced.
 func filledIn(value any, own bool, wrong func(what string)) any {
 	switch value := value.(type) {
 	case string:
@@ -177,16 +177,15 @@ func fillIn(text string, own bool, wrong func(what string)) string {
 	return before + value + fillIn(after, own, wrong)
 }
 
-// ShellVariable is $NAME, ${NAME} or, as Windows has it, %NAME%.
+// ShellVariable matches $NAME, ${NAME}, and the Windows form %NAME%.
 var ShellVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\$\w+|\$\{\w+\}|%\w+%)$`) })
 
-// MayUse reports whether a project's configuration may use an environment variable:
-// one that begins with OCI_, but for those in which Oracle's CLI and SDKs have secrets
-// of their own.
+// MayUse reports whether a project's configuration may use an environment variable: one that
+// begins with OCI_, except those in which Oracle's own CLI and SDKs keep secrets.
 func MayUse(variable string) bool {
 	return strings.HasPrefix(variable, "OCI_") && !strings.HasPrefix(variable, "OCI_CLI_") && !strings.HasPrefix(variable, "OCI_RESOURCE_PRINCIPAL_")
 }
 
-// ForeignVariable is what is wrong with another one.
+// ForeignVariable is the message about a variable that a project's configuration may not use.
 const ForeignVariable = "names a variable of the environment that does not begin with OCI_, or belongs to Oracle's own tools" +
 	"; a project's configuration may use no other"

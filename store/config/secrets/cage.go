@@ -6,13 +6,14 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// A Cage is where a project's configuration may read files. The zero Cage is none.
+// A Cage is the set of directories from which a project's configuration may read files. The
+// zero Cage has none.
 type Cage struct {
-	project string // "" where it would hold the home directory
+	project string // "" if the home directory is inside the project
 	secrets string
 }
 
-// CageOf is the cage of the project whose configuration is at that path.
+// CageOf returns the cage for the project's configuration at a path.
 func CageOf(p store.Places, config string) Cage {
 	c := Cage{project: filepath.Dir(config), secrets: filepath.Join(p.Home, ".secrets")}
 	if p.Home == "" {
@@ -23,13 +24,13 @@ func CageOf(p store.Places, config string) Cage {
 	return c
 }
 
-// Holds reports whether the cage has path in it. Links in the project are followed
-// before they are judged; those in ~/.secrets are the person's own.
+// Holds reports whether path is inside the cage. Links in the project are resolved first.
+// Links in ~/.secrets are trusted, because the person made them.
 func (c Cage) Holds(path string) bool {
 	return store.Within(path, c.secrets) || store.Within(store.Resolve(path), store.Resolve(c.secrets)) || c.HasInProject(path)
 }
 
-// HasInProject reports whether path is in the project, links followed.
+// HasInProject reports whether path is inside the project after links are resolved.
 func (c Cage) HasInProject(path string) bool {
 	return c.project != "" && store.Within(store.Resolve(path), store.Resolve(c.project))
 }

@@ -1,8 +1,8 @@
-// Package secrets reads the client secret or key that a configuration names, and says
+// Package secrets reads the client secret or key that a configuration names, and decides
 // which files a project's configuration may read.
 //
-// It keeps no secret that stands in a file or in a variable of the environment, and shows
-// none. It refuses a file that is not where the configuration may read.
+// A secret in a file or an environment variable is read anew each time and not kept. No
+// secret is ever shown.
 package secrets
 
 import (
@@ -19,15 +19,14 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
-// A Ref is the client secret or key as the configuration gives it: the text
-// itself, or the file or environment variable that holds it. Its zero value is
-// "no secret".
+// A Ref is the client secret or key as the configuration gives it: the text itself, or the
+// file or environment variable that holds it. The zero value means that there is none.
 type Ref struct {
-	key  string // of the configuration
+	key  string // the configuration's key
 	text secret.Text
 	file string
 	env  string
-	cage Cage // where the file must be; none for the person's own configuration
+	cage Cage // where the file must be; the zero value for the person's own configuration
 }
 
 // Parse parses the value of client_secret or client_key.
@@ -60,46 +59,44 @@ func Parse(p store.Places, c *check.File, key, value string) Ref {
 	return Ref{}
 }
 
-// hasReference reports whether a reference begins somewhere in the text.
+// hasReference reports whether the text contains the beginning of a reference.
 func hasReference(text string) bool {
 	return strings.Contains(text, "{file:") || strings.Contains(text, "{env:")
 }
 
-// Reference returns what a value of the form {kind:what} refers to.
+// Reference parses a value of the form {kind:what}.
 func Reference(value, kind string) (what string, ok bool) {
 	rest, begins := strings.CutPrefix(value, "{"+kind+":")
 	what, ends := strings.CutSuffix(rest, "}")
 	return strings.TrimSpace(what), begins && ends
 }
 
-// Key is its key in the configuration, or "".
+// Key returns the configuration's key, or "".
 func (r Ref) Key() string { return r.key }
 
-// Name is what a person calls it: "client secret" or "client key".
+// Name returns "client secret" or "client key", for messages.
 func (r Ref) Name() string { return nameOf(r.key) }
-
-// nameOf is what a person calls the value of a key.
 func nameOf(key string) string { return strings.ReplaceAll(key, "_", " ") }
 
-// Within returns the reference with the cage in which its file must be.
+// Within returns the reference with the restriction that its file must be inside the cage.
 func (r Ref) Within(c Cage) Ref {
 	r.cage = c
 	return r
 }
 
-// Stands reports whether the secret itself stands in the configuration.
+// Stands reports whether the configuration contains the secret itself.
 func (r Ref) Stands() bool { return !r.text.Empty() }
 
 // None reports whether no secret is configured.
 func (r Ref) None() bool { return r.key == "" }
 
-// File returns the path of the secret's file, or "" when it is elsewhere.
+// File returns the path of the file that holds the secret, or "".
 func (r Ref) File() string { return r.file }
 
 // Env returns the environment variable that holds the secret, or "".
 func (r Ref) Env() string { return r.env }
 
-// Shown is the reference as it stands in the configuration; a text is left out.
+// Shown returns the reference as written in the configuration, without a secret.
 func (r Ref) Shown() string {
 	switch {
 	case r.None():
@@ -113,9 +110,9 @@ func (r Ref) Shown() string {
 	}
 }
 
-// Read returns the secret, without the white space around it in its file. It is
-// read at every call, so that an exchanged secret is used at once. Its error is a
-// problem of kind Config.
+// Read returns the secret, without the white space around it in its file. It reads the file
+// or the variable at every call, so that a changed secret is used at once. Its error is a
+// problem of kind Config, or of kind Untrusted for a file outside the cage.
 func (r Ref) Read() (secret.Text, error) {
 	switch {
 	case r.file != "":
