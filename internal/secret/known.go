@@ -74,8 +74,10 @@ func (k *Known) Redact(text string) (string, bool) {
 	return redactor.Redact(text)
 }
 
-// seen are the secrets of this process.
-var seen Known
+// processSecrets are the secrets of this process. They are a package variable because every
+// log record and every text from elsewhere must be free of every secret, including texts of
+// code that knows of no session.
+var processSecrets Known
 
 // New returns text as a secret, and registers it for [Redact].
 func New(text string) Text {
@@ -86,13 +88,13 @@ func New(text string) Text {
 // Remember registers secrets for [Redact] that are not kept in a [Text].
 func Remember(texts ...string) {
 	for _, text := range texts {
-		seen.Add(Text{text})
+		processSecrets.Add(Text{text})
 	}
 }
 
 // Redact returns text with "[redacted]" in place of the latest secrets of this process, plain
 // or escaped for JSON or a URL.
 func Redact(text string) string {
-	clean, _ := seen.Redact(text)
+	clean, _ := processSecrets.Redact(text)
 	return clean
 }

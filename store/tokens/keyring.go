@@ -15,7 +15,8 @@ import (
 )
 
 // keys is the operating system's keyring. It is not used before the first encrypted file is
-// read or written.
+// read or written. It is a package variable because there is one keyring for the process:
+// all sessions share its calls in progress, and are told of a person's refusal.
 //
 // A key's name is random and never reused. So a call that ends late, in this process or
 // another, cannot overwrite a key that is in use.

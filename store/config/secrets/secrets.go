@@ -75,7 +75,7 @@ func Reference(value, kind string) (what string, ok bool) {
 func (r Ref) Key() string { return r.key }
 
 // Name returns "client secret" or "client key", for messages.
-func (r Ref) Name() string { return nameOf(r.key) }
+func (r Ref) Name() string     { return nameOf(r.key) }
 func nameOf(key string) string { return strings.ReplaceAll(key, "_", " ") }
 
 // Within returns the reference with the restriction that its file must be inside the cage.
