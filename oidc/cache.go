@@ -70,12 +70,11 @@ func (f tokensFile) Reserve() (room, error) {
 // file. The zero value is a session that is signed out.
 type cached struct {
 	tokens.Tokens
+	saved       tokens.Tokens // what the file held when it was last read or written
 	fingerprint string        // of the access token; "" if there is none
 	margin      time.Duration // how long before the expiry the refresh begins
 
 	stamp    tokens.Stamp     // of the file when it was last read or written
-	unsaved  bool             // saving Tokens failed; the tokens, or only RefreshSentAt and RetryAt, are not on the disk yet
-	replaces tokens.Tokens    // if unsaved: what the file held when saving failed
 	withheld bool             // the file holds tokens that this process cannot read: a newer format, or the keyring's key is missing
 	problem  *problem.Problem // of the last read or write of the file, or nil
 }
@@ -116,19 +115,25 @@ func (c *cache) read(fresh bool) cached {
 
 // merged returns what is in memory after the file was read, with the result of
 // [tokens.File.Load]. Only other tokens, a sign-out or a file in a newer format replace
-// the tokens in memory; a read error or a damaged file does not end the session.
+// the tokens in memory; a read error, a damaged file or a directory that is gone does not
+// end the session.
 func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 	if err == nil {
 		// Unsaved tokens stay in memory only if the file still holds their predecessors.
 		// If there is no file, they stay only if there was none when saving failed;
 		// otherwise somebody has signed out since.
-		theirs := tokensOf(t, stamp)
-		if c.unsaved && c.isSuccessorOf(t) && (!t.Empty() || c.stamp.Same(stamp)) {
+		noSignOut := stamp.Same(c.stamp) || c.unsaved() && c.stamp.Same(stamp)
+		if t.Empty() && !c.Empty() && noSignOut || !t.Empty() && c.unsaved() && c.isSuccessorOf(t) {
 			c.stamp = stamp
 			return c
 		}
+		theirs := tokensOf(t, stamp)
 		if theirs.fingerprint == c.fingerprint {
 			theirs.margin = c.margin
+		}
+		if same(t, c.Tokens) && c.Tokens != c.saved { // times that are not on the disk yet
+			theirs.RefreshSentAt = later(t.RefreshSentAt, c.RefreshSentAt)
+			theirs.RetryAt = later(t.RetryAt, c.RetryAt)
 		}
 		return theirs
 	}
@@ -139,8 +144,7 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 		c.withheld = true
 	case tokens.Damaged(err):
 		c.stamp = stamp
-		c.unsaved = !c.Empty() // the tokens in memory then overwrite the damaged file
-		c.replaces = tokens.Tokens{}
+		c.saved = tokens.Tokens{} // the tokens in memory then overwrite the damaged file
 	case tokens.KeyLost(err):
 		c.stamp, c.withheld = stamp, true
 	case tokens.KeyringFault(err):
@@ -151,7 +155,7 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 }
 
 func tokensOf(t tokens.Tokens, stamp tokens.Stamp) cached {
-	c := cached{Tokens: t, stamp: stamp, margin: margin(t)}
+	c := cached{Tokens: t, saved: t, stamp: stamp, margin: margin(t)}
 	if !t.Access.Empty() {
 		c.fingerprint = t.Access.Fingerprint()
 	}
@@ -176,6 +180,11 @@ func (c *cache) update(ctx context.Context, enough func(cached) bool, decide fun
 	return decide(now, w)
 }
 
+// gone reports whether the file of saved tokens has vanished without a sign-out: see
+// [tokens.Stamp.Gone]. The caller must then not take the lock unless somebody signs in or
+// out, because the lock's file would make it look like a sign-out to other processes.
+func (c *cache) gone(now cached) bool { return !now.unsaved() && c.file.Stamp().Gone() }
+
 // A writer saves or erases tokens during an [cache.update]. It is valid until decide
 // returns.
 type writer struct {
@@ -196,7 +205,7 @@ func (w *writer) release() {
 }
 
 // save writes tokens to the file and to memory. If writing the file fails, the tokens
-// are in memory only, marked as unsaved, and save returns the error.
+// are in memory only, and save returns the error.
 func (w *writer) save(t tokens.Tokens) (err error) {
 	c := w.cache
 	var stamp tokens.Stamp
@@ -208,13 +217,12 @@ func (w *writer) save(t tokens.Tokens) (err error) {
 	}
 	next := tokensOf(t, stamp)
 	if err != nil {
-		next = tokensOf(t, c.file.Stamp())
-		next.unsaved = true
-		next.replaces, _, _ = c.file.Load()
-		if next.atRisk() {
+		next.stamp = c.file.Stamp()
+		next.saved, _, _ = c.file.Load()
+		if next.unsaved() {
 			next.problem = problem.From(err)
 		}
-		c.log.Error("saving failed", "problem", problem.From(err), "onlyInMemory", next.atRisk())
+		c.log.Error("saving failed", "problem", problem.From(err), "onlyInMemory", next.unsaved())
 	}
 	w.set(next)
 	return err
@@ -306,17 +314,24 @@ func (c cached) token() Token {
 // same reports whether a and b are the same tokens, whatever their times and endpoints.
 func same(a, b tokens.Tokens) bool { return a.Access == b.Access && a.Refresh == b.Refresh }
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // isSuccessorOf reports whether the unsaved tokens are the successors of those on the disk: the
 // file still holds the tokens that the unsaved ones replaced, except that its refresh
 // token may be missing. Another process removes the refresh token from the file if the
 // domain refuses it, which it does after this process used it.
 func (c cached) isSuccessorOf(onDisk tokens.Tokens) bool {
-	refused := onDisk.Refresh.Empty() && c.atRisk()
-	return onDisk.Access == c.replaces.Access && (onDisk.Refresh == c.replaces.Refresh || refused)
+	return onDisk.Access == c.saved.Access && (onDisk.Refresh == c.saved.Refresh || onDisk.Refresh.Empty())
 }
 
-// atRisk reports whether the tokens would be lost if this process ended now.
-func (c cached) atRisk() bool { return c.unsaved && !same(c.Tokens, c.replaces) }
+// unsaved reports whether the tokens would be lost if this process ended now. Tokens that
+// differ from those on the disk in RefreshSentAt or RetryAt only are not unsaved.
+func (c cached) unsaved() bool { return !same(c.Tokens, c.saved) }
 
 // usable reports whether the access token will still be valid when a request that is sent
 // now arrives.
@@ -336,7 +351,7 @@ func (c cached) fromFuture(now time.Time) bool {
 // has it, and none is signed out if this process uses it up.
 func (c cached) onlyInMemory(file file) bool {
 	saved, _, err := file.Load()
-	return c.unsaved && err == nil && saved.Refresh != c.Refresh || file.Path() == ""
+	return c.unsaved() && err == nil && saved.Refresh != c.Refresh || file.Path() == ""
 }
 
 // margin is how long before the expiry a refresh begins: a fifth of the lifetime or five

@@ -1122,11 +1122,11 @@ func (p *proc) state(b []byte) []byte {
 	now := s.cache.get()
 	b = append(append(append(b, now.Access.Reveal()...), now.Refresh.Reveal()...), '|')
 	b = appendAge(appendAge(b, now.ExpiresAt), now.RetryAt)
-	for _, one := range []bool{now.RefreshSentAt.IsZero(), now.unsaved, now.withheld, now.stamp.OtherForm(),
+	for _, one := range []bool{now.RefreshSentAt.IsZero(), now.Tokens == now.saved, now.withheld, now.stamp.OtherForm(),
 		now.stamp.Same(modelFile{p}.Stamp()), now.problem == nil, s.lastProblem == nil, s.lastUse.IsZero()} {
 		b = strconv.AppendBool(b, one)
 	}
-	b = append(append(append(b, now.replaces.Access.Reveal()...), now.replaces.Refresh.Reveal()...), '|')
+	b = append(append(append(b, now.saved.Access.Reveal()...), now.saved.Refresh.Reveal()...), '|')
 	b = append(append(b, s.lastProblemToken...), '|')
 	b = append(append(b, s.pause.replacing...), '|')
 	b = appendAge(b, s.pause.until)

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -85,9 +86,12 @@ func TestALentTokenIsTakenBack(t *testing.T) {
 		until := s.Lend(token)
 
 		time.Sleep(time.Minute)
-		if err := tokens.Open(w.places, w.config).Erase(); err != nil {
+		file := tokens.Open(w.places, w.config)
+		unlock, _, err := file.TryLock()
+		if err = errors.Join(err, file.Erase()); err != nil {
 			t.Fatal(err)
 		}
+		unlock()
 		time.Sleep(leasePoll)
 		synctest.Wait()
 		if len(told) != 1 || told[0].SignedIn {

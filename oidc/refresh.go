@@ -90,6 +90,16 @@ func (s *Session) refreshAhead() {
 // replaced it. New tokens are on the disk before the lock is released and before anyone
 // uses them.
 func (s *Session) refresh(replaced string) error {
+	if now := s.cache.get(); s.cache.gone(now) && !s.config.AuthMethod.Unattended() {
+		if now.Refresh.Empty() {
+			return loginRequired(now)
+		}
+		p := problem.New(problem.Store,
+			fmt.Sprintf("The saved tokens %s are gone, together with their directory. The session was not refreshed.", s.file.Path()),
+			`If they are on a disk that is not there now, such as a server's, bring it back. Otherwise sign in again: /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)
+		s.startPause(now, p, domain.Outcome{})
+		return p
+	}
 	return s.cache.update(s.untilClose, func(now cached) bool { return s.replacedByOther(now, replaced) }, func(now cached, w *writer) error {
 		if p := s.pausingNow(now); p != nil {
 			return p
@@ -179,20 +189,24 @@ func (s *Session) ended(now cached, w *writer, cause error) error {
 // the form once in each process, so that two processes whose configurations differ do not
 // rewrite each other's file for ever. The caller holds s.mu.
 func (s *Session) rewriteInBackground(now cached) {
-	if !now.unsaved && !now.stamp.OtherForm() || time.Now().Before(s.nextRewrite) {
+	rewritten := now.Tokens == now.saved
+	if rewritten && !now.stamp.OtherForm() || time.Now().Before(s.nextRewrite) {
 		return
 	}
 	s.nextRewrite = time.Now().Add(saveRetry)
-	if !now.unsaved {
+	if rewritten {
 		s.nextRewrite = time.Now().Add(24 * 365 * time.Hour)
 	}
 	s.background.Go(func() { s.rewrite(s.untilClose) })
 }
 
-// rewrite saves the tokens if they are still unsaved or in the other form.
+// rewrite saves the tokens if the file still holds others, or has the other form.
 func (s *Session) rewrite(ctx context.Context) {
+	if s.cache.gone(s.cache.get()) {
+		return
+	}
 	_ = s.cache.update(ctx, nil, func(now cached, w *writer) error {
-		if now.unsaved || now.stamp.OtherForm() {
+		if now.Tokens != now.saved || now.stamp.OtherForm() {
 			_ = w.save(now.Tokens)
 		}
 		return nil

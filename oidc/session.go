@@ -115,7 +115,7 @@ func (s *Session) Close() {
 	}
 	s.mu.Unlock()
 	s.background.Wait()
-	if s.cache.get().unsaved {
+	if now := s.cache.get(); now.Tokens != now.saved {
 		ctx, cancel := context.WithTimeout(context.Background(), saveTime)
 		defer cancel()
 		s.rewrite(ctx)
@@ -125,7 +125,7 @@ func (s *Session) Close() {
 // Unsaved returns the reason why the tokens could not be saved, or nil if they are on
 // the disk. Unsaved tokens are lost when this process ends.
 func (s *Session) Unsaved() *problem.Problem {
-	if now := s.cache.get(); now.atRisk() {
+	if now := s.cache.get(); now.unsaved() {
 		return now.problem
 	}
 	return nil
@@ -319,7 +319,7 @@ func (s *Session) Status() Status {
 		Subject:     now.Subject,
 		ExpiresAt:   now.ExpiresAt,
 		Refreshable: s.refreshable(now),
-		Unsaved:     now.atRisk(),
+		Unsaved:     now.unsaved(),
 		ClockSkew:   s.domain.ClockSkew(),
 		Problem:     cmp.Or(now.problem, lastProblem),
 	}

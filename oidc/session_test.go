@@ -631,8 +631,7 @@ func TestASignOutElsewhereCounts(t *testing.T) {
 		w.signedIn()
 		s, other := w.session(), w.session()
 		w.mustToken(s, "")
-		s.cache.memory.unsaved = true
-		s.cache.memory.replaces = s.cache.memory.Tokens
+		s.cache.memory.Refresh = secret.New("my-successor")
 		if _, err := other.Disconnect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -660,7 +659,7 @@ func TestUnsavedTokensGiveWay(t *testing.T) {
 			s := w.session()
 			w.mustToken(s, "")
 			s.cache.memory = tokensOf(mine, s.cache.memory.stamp)
-			s.cache.memory.unsaved, s.cache.memory.replaces = true, before
+			s.cache.memory.saved = before
 			// A mark on the old tokens is nothing new.
 			before.RefreshSentAt = time.Now()
 			w.save(before)
@@ -672,7 +671,7 @@ func TestUnsavedTokensGiveWay(t *testing.T) {
 				t.Errorf("%v: saved %+v", ahead, saved)
 			}
 
-			s.cache.memory.unsaved, s.cache.memory.replaces = true, before
+			s.cache.memory.saved = before
 			s.nextRewrite = time.Time{}
 			theirs.Access, theirs.Refresh = secret.New("theirs"), secret.New("their-successor")
 			theirs.IssuedAt = theirs.IssuedAt.Add(ahead)
@@ -883,19 +882,63 @@ func TestRefreshTimesThatAreNotSaved(t *testing.T) {
 				if _, err := s.Refresh(t.Context()); err == nil {
 					t.Error("refreshed")
 				}
-				w.save(tok) // as another process may
+				theirs := tok // another process has noted something else
+				if theirs.RetryAt = time.Now().Round(0).Add(9 * time.Minute); test.fault.Kind == domaintest.Throttle {
+					theirs.RefreshSentAt, theirs.RetryAt = time.Now().Round(0), time.Time{}
+				}
+				w.save(theirs)
 				if status := s.Status(); status.Unsaved || s.Unsaved() != nil || !test.noted(s.cache.get().Tokens) || test.noted(w.saved()) {
 					t.Errorf("%+v, %+v, saved %+v", status, s.cache.get().Tokens, w.saved())
 				}
 				d.broken = false
 				w.mustToken(s, "")
 				s.background.Wait()
-				if saved := w.saved(); !test.noted(saved) || saved.Refresh != tok.Refresh {
+				if saved := w.saved(); saved.RefreshSentAt.IsZero() || saved.RetryAt.IsZero() || saved.Refresh != tok.Refresh {
 					t.Errorf("saved %+v", saved)
 				}
 			})
 		})
 	}
+}
+
+// TestADirectoryThatIsRemoved: a process that has tokens in memory goes on using them when
+// their directory is removed, as when the disk is taken away, and also when something else
+// makes the directory anew. It sends no refresh token and makes no lock, which would make it
+// a sign-out for others. When the directory is back, the session goes on.
+func TestADirectoryThatIsRemoved(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	w.bubble(func(t *testing.T) {
+		if err := w.session().begin(t.Context(), w.signedIn(), false); err != nil {
+			t.Fatal(err)
+		}
+		s, closing, dir := w.session(), w.session(), w.places.StateDir
+		token := w.mustToken(s, "")
+		w.mustToken(closing, "")
+		closing.cache.memory.RetryAt = time.Now().Round(0).Add(-time.Second) // not saved yet
+		if err := errors.Join(os.Rename(dir, dir+".away"), os.Mkdir(dir, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		if again := w.mustToken(s, ""); again.Access != token.Access {
+			t.Error("another token")
+		}
+		time.Sleep(time.Until(token.ExpiresAt))
+		for range 2 {
+			if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Store) || !s.Status().SignedIn {
+				t.Errorf("the directory is gone: %v, %+v", err, s.Status())
+			}
+		}
+		if _, err := w.session().Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
+			t.Errorf("a new process: %v", err)
+		}
+		closing.Close()
+		if left, err := os.ReadDir(dir); len(left) > 0 || err != nil || w.Count(domaintest.Token) > 0 {
+			t.Errorf("left %v, %v, %d requests", left, err, w.Count(domaintest.Token))
+		}
+		if err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)); err != nil {
+			t.Fatal(err)
+		}
+		w.mustToken(s, "")
+	})
 }
 
 // TestTimesAreOfTheWallClock: a monotonic clock stands still while the machine sleeps, and

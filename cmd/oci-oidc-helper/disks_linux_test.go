@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -373,42 +372,63 @@ func (d *desktop) age(left time.Duration) {
 	}
 }
 
-// A directory of tokens that is gone costs nothing: it may be that of a home which cannot
-// be reached. A helper that has a valid token in memory goes on lending it, but sends no
-// refresh token that no file holds, and writes nothing. The next sign-in makes another
-// session.
+// A directory of tokens that is gone costs nothing, and neither does one that was made anew
+// for something else, such as the list of models: the home may be on a server that cannot be
+// reached. A helper that has a valid token in memory goes on lending it, but sends no refresh
+// token that no file holds, and writes no tokens. When the directory is back, the session goes
+// on. The next sign-in makes another session.
 func TestDirectoryRemoved(t *testing.T) {
 	t.Parallel()
 	d := &desktop{computer: newComputer(t)}
-	// A directory without tokens is that of somebody who has signed out. So the endpoint has
-	// no list of models, which would make the directory anew, and it goes as a whole.
-	d.keys["llm_base_url"] = strings.TrimSuffix(d.server.LLMBaseURL, "/v1")
-	d.configure()
 	p := d.begin("--stdio")
 	p.answers()
 	old, fault := p.ask(2, "")
 	if old == "" {
 		t.Fatal(fault)
 	}
-	d.check(os.Rename(d.path("state/opencode-oci-oidc"), d.path("state/gone")))
-	d.remove("state/gone")
-	if token, fault := p.ask(10, ""); token != old {
-		t.Errorf("not lent: %q", fault)
+	const state = "state/opencode-oci-oidc"
+	d.check(os.Rename(d.path(state), d.path("state/away")))
+	refused := secret.New(old).Fingerprint()
+	id := 10
+	for _, made := range []string{"nothing", state, state + "/models"} {
+		if made != "nothing" {
+			d.check(os.MkdirAll(d.path(made), 0o700))
+		}
+		if token, fault := p.ask(id, ""); token != old {
+			t.Errorf("%s: not lent: %q", made, fault)
+		}
+		if token, fault := p.ask(id+1, refused); token != "" || !strings.Contains(fault, "are gone, together with their directory") || !strings.Contains(fault, "→ If they are on a disk") {
+			t.Errorf("%s: refused: %q, %v", made, fault, token == old)
+		}
+		for _, command := range []string{"doctor", "token", "refresh", "status"} {
+			if _, said, code := d.run(command); code != exitSignIn && command != "doctor" {
+				t.Errorf("%s: %s: exit code %d: %s", made, command, code, said)
+			}
+		}
+		id += 2
 	}
-	if token, fault := p.ask(11, secret.New(old).Fingerprint()); token != "" || !strings.Contains(fault, "You are not signed in") {
-		t.Errorf("refused: %q, %v", fault, token == old)
+	d.spent(0)
+	if left, _ := filepath.Glob(d.path(state + "/*.json")); len(left) > 0 {
+		t.Errorf("the tokens are back: %v", left)
 	}
+	// An empty directory is what a disk leaves that is taken away.
+	d.remove(state)
+	d.check(os.Rename(d.path("state/away"), d.path(state)))
+	fresh, fault := p.ask(id, refused)
+	if fresh == "" || fresh == old {
+		t.Errorf("the directory is back: %q", fault)
+	}
+	d.spent(1)
+	d.isKept("the directory is back")
+
+	d.remove(state)
 	for _, command := range []string{"token", "refresh", "status"} {
 		if _, said, code := d.run(command); code != exitSignIn {
 			t.Errorf("%s: exit code %d: %s", command, code, said)
 		}
 	}
-	d.spent(0)
-	if left, err := os.ReadDir(d.path("state/opencode-oci-oidc")); err == nil && slices.ContainsFunc(left, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), ".json") }) {
-		t.Errorf("the tokens are back: %v", left)
-	}
 	d.mustRun("connect")
-	if token, fault := p.ask(20, ""); token == "" || token == old {
+	if token, fault := p.ask(id+1, ""); token == "" || token == fresh {
 		t.Errorf("the new session is not taken up: %q", fault)
 	}
 	p.finish()

@@ -141,9 +141,12 @@ var checks = []check{
 	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(); err != nil && !old`, `if err := w.reserve(); err != nil && old.Access.Empty() && !old`, "TestNoRefreshIfTokensCannotBeSaved"},
 	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !now.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
 	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestASessionInMemory"},
-	{"a sign-out elsewhere counts", "oidc/cache.go", ` && (!t.Empty() || c.stamp.Same(stamp))`, ` || t.Empty()`, "TestASignOutElsewhereCounts"},
-	{"unsaved tokens give way to newer ones", "oidc/cache.go", `c.isSuccessorOf(t) && `, ``, "TestUnsavedTokensGiveWay"},
-	{"unsaved tokens are not lost", "oidc/cache.go", `if c.unsaved && c.isSuccessorOf(`, `if c.unsaved && c.Empty() && c.isSuccessorOf(`, "TestUnsavedTokensGiveWay"},
+	{"a sign-out elsewhere counts", "oidc/cache.go", `!c.Empty() && noSignOut`, `(noSignOut || c.unsaved())`, "TestASignOutElsewhereCounts"},
+	{"unsaved tokens give way to newer ones", "oidc/cache.go", ` && c.isSuccessorOf(t) {`, ` {`, "TestUnsavedTokensGiveWay"},
+	{"unsaved tokens are not lost", "oidc/cache.go", `!t.Empty() && c.unsaved() && c.isSuccessorOf(t) {`, `!t.Empty() && c.Empty() && c.isSuccessorOf(t) {`, "TestUnsavedTokensGiveWay"},
+	{"a directory that is gone is no sign-out", "store/tokens/file.go", `gone: errors.Is(err, fs.ErrNotExist)}`, `gone: false}`, "TestADirectoryThatIsGoneIsNoSignOut"},
+	{"a lock is not made for tokens that are gone", "oidc/refresh.go", `s.cache.gone(now) && !s`, `now.withheld && !s`, "TestADirectoryThatIsRemoved"},
+	{"a note of another process is not forgotten", "oidc/cache.go", `later(t.RetryAt, c.RetryAt)`, `c.RetryAt`, "TestRefreshTimesThatAreNotSaved"},
 	{"the file is read again under the lock", "oidc/cache.go", `	now := c.read(true)
 `, `	now := c.get()
 `, "TestAFormChangeKeepsNewerTokens"},
@@ -159,10 +162,8 @@ var checks = []check{
 `, `	err := s.refreshNow(ctx, now.fingerprint)
 	return s.cache.get().token(), err
 `, "TestASlowDisk"},
-	{"what is noted of tokens is no token", "oidc/cache.go", `return c.unsaved && !same(c.Tokens, c.replaces)`, `return c.unsaved`, "TestRefreshTimesThatAreNotSaved"},
-	{"what is noted of tokens is not forgotten", "oidc/cache.go", `		next.unsaved = true
-		next.replaces`, `		next.unsaved = !same(t, c.get().Tokens)
-		next.replaces`, "TestRefreshTimesThatAreNotSaved"},
+	{"what is noted of tokens is no token", "oidc/cache.go", `return !same(c.Tokens, c.saved)`, `return c.Tokens != c.saved`, "TestRefreshTimesThatAreNotSaved"},
+	{"what is noted of tokens is not forgotten", "oidc/cache.go", `same(t, c.Tokens) && c.Tokens != c.saved {`, `same(t, c.Tokens) && c.unsaved() {`, "TestRefreshTimesThatAreNotSaved"},
 	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestRefreshesAreLimited"},
 	// Checks whose removal the explorer in oidc finds, too, although it tests none of them by name.
 	{"a refresh token without an access token is found lost", "oidc/domain/domain.go", `if err != nil && answer.Access+answer.Refresh == "" {`, `if err != nil {`, "TestEveryBranch"},
@@ -172,7 +173,7 @@ var checks = []check{
 	{"tokens of another process are found overwritten", "oidc/cache.go", `	now := c.read(true)
 `, `	now := c.get()
 `, "TestEveryBranch"},
-	{"tokens are found written after a sign-out elsewhere", "oidc/cache.go", ` && (!t.Empty() || c.stamp.Same(stamp))`, ` || t.Empty()`, "TestEveryBranch"},
+	{"tokens are found written after a sign-out elsewhere", "oidc/cache.go", `!c.Empty() && noSignOut`, `(noSignOut || c.unsaved())`, "TestEveryBranch"},
 	{"a brake is found not to hold", "oidc/refresh.go", `		if p := s.pausingNow(now); p != nil {
 			return p
 		}

@@ -78,7 +78,8 @@ func (f *File) Path() string { return f.path }
 // zero Stamp means that there is no file.
 type Stamp struct {
 	info    os.FileInfo
-	unknown bool // stat failed, so the content is unknown
+	unknown bool // stat failed or gone, so the content is unknown
+	gone    bool // see Gone
 	other   bool // see OtherForm
 }
 
@@ -86,14 +87,16 @@ type Stamp struct {
 // the configuration asks for encryption, the other way round, or still in a draft.
 func (s Stamp) OtherForm() bool { return s.other }
 
+// Gone reports whether there is neither the file nor its lock. A sign-out removes the file
+// and not the lock. So either nobody has ever signed in, or the directory was removed, or the
+// disk that it is on is not there now; nothing is known of the tokens.
+func (s Stamp) Gone() bool { return s.gone }
+
 // Stamp returns the file's present stamp. It costs one stat.
 func (f *File) Stamp() Stamp {
 	info, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		// A sign-out removes the file and not the directory. If the directory is missing,
-		// the home may be on a server that cannot be reached, so nothing is known.
-		_, err = os.Stat(filepath.Dir(f.path))
-		return Stamp{unknown: err != nil}
+		return f.missing()
 	}
 	if err != nil {
 		return Stamp{unknown: true}
@@ -101,13 +104,21 @@ func (f *File) Stamp() Stamp {
 	return StampOf(info, false)
 }
 
+// missing returns the stamp of a file that is not there.
+func (f *File) missing() Stamp {
+	_, err := os.Stat(f.lockPath())
+	return Stamp{unknown: err != nil, gone: errors.Is(err, fs.ErrNotExist)}
+}
+
+func (f *File) lockPath() string { return strings.TrimSuffix(f.path, ".json") + ".lock" }
+
 // StampOf returns the stamp of the file that info describes, for tests. otherForm is the
 // result of its [Stamp.OtherForm].
 func StampOf(info os.FileInfo, otherForm bool) Stamp { return Stamp{info: info, other: otherForm} }
 
 // Same reports whether the present stamp s has the same content as an earlier one. That
-// works because each write creates a new file. If s is unknown, because stat failed, Same
-// reports true: a disk error is not a change.
+// works because each write creates a new file. If s is unknown, Same reports true: a disk
+// error is not a change.
 func (s Stamp) Same(earlier Stamp) bool {
 	if s.unknown || earlier.unknown {
 		return s.unknown

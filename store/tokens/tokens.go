@@ -99,7 +99,7 @@ func (f *File) Load() (Tokens, Stamp, error) {
 		if draft, there := f.draftAfter(Tokens{}); there {
 			return draft, Stamp{other: true}, nil
 		}
-		return Tokens{}, Stamp{}, nil
+		return Tokens{}, f.missing(), nil
 	}
 	if err != nil {
 		return Tokens{}, stamp, problem.New(problem.Store,
@@ -247,12 +247,13 @@ func parseTokens(text []byte) (Tokens, error) {
 // process holds it. The lock ends when unlock is called or the process ends.
 //
 // The lock is a separate file, because Windows cannot replace a locked one. It is never
-// removed, because two processes could then each lock a different file.
+// removed, because two processes could then each lock a different file, and because it tells
+// a sign-out from a directory that was removed: see [Stamp.Gone].
 //
 // If locks are unavailable, for example under a read-only home, the error is a problem of
 // kind Store.
 func (f *File) TryLock() (unlock func(), ok bool, err error) {
-	release, ok, err := store.TryLock(strings.TrimSuffix(f.path, ".json") + ".lock")
+	release, ok, err := store.TryLock(f.lockPath())
 	if !ok {
 		return nil, false, err
 	}

@@ -35,9 +35,20 @@ func testFile(t testing.TB) *File {
 }
 
 // TestADirectoryThatIsGoneIsNoSignOut: a missing state directory, as when the home is on a
-// server that cannot be reached, does not count as a sign-out.
+// server that cannot be reached, does not count as a sign-out, and neither does one that was
+// made anew to keep something besides tokens.
 func TestADirectoryThatIsGoneIsNoSignOut(t *testing.T) {
-	f := testFile(t)
+	places := storetest.Places(t)
+	c := config.Config{DomainURL: "https://idcs", ClientID: "c", BaseURL: "https://llm"}
+	f := Open(places, c)
+	if stamp := f.Stamp(); !stamp.Gone() {
+		t.Error("there are tokens before anybody has signed in")
+	}
+	unlock, _, err := f.TryLock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
 	saved, err := f.Save(testTokens())
 	if err != nil {
 		t.Fatal(err)
@@ -46,8 +57,18 @@ func TestADirectoryThatIsGoneIsNoSignOut(t *testing.T) {
 	if err := os.Rename(dir, dir+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if !f.Stamp().Same(saved) {
-		t.Error("the file counts as erased, though its directory is gone")
+	check := func(what string) {
+		if _, stamp, err := f.Load(); err != nil || !stamp.Gone() || !stamp.Same(saved) || !f.Stamp().Gone() || !f.Stamp().Same(saved) {
+			t.Errorf("%s: the file counts as erased: %+v, %v", what, stamp, err)
+		}
+	}
+	check("no directory")
+	if err := OpenModels(places, c, c.Endpoints()[0]).Save(nil, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	check("a directory with models")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Rename(dir+".away", dir); err != nil {
 		t.Fatal(err)
@@ -55,7 +76,7 @@ func TestADirectoryThatIsGoneIsNoSignOut(t *testing.T) {
 	if err := f.Erase(); err != nil {
 		t.Fatal(err)
 	}
-	if f.Stamp().Same(saved) {
+	if f.Stamp().Same(saved) || f.Stamp().Gone() {
 		t.Error("a sign-out is not noticed")
 	}
 }

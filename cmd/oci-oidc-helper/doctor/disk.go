@@ -95,7 +95,7 @@ func checkLock(_ context.Context, p *patient) Finding {
 		return skip(noConfiguration)
 	case store.Writable(p.Places.StateDir) != nil:
 		return skip("none, since no tokens can be saved")
-	case !exists(p.Places.StateDir):
+	case tokens.Open(p.Places, *p.config).Stamp().Gone():
 		return ok("is made at the first sign-in")
 	}
 	unlock, free, err := tokens.Open(p.Places, *p.config).TryLock()
