@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +16,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper/doctor"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/published"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
@@ -27,6 +32,8 @@ import (
 type newConfig struct {
 	*app
 	values      map[string]string // by key of the configuration; at first from the flags
+	managed     map[string]string // the values that the administrator manages
+	from        string            // the address or file of a published configuration, or ""
 	models      []string
 	plugin      string
 	secretStdin bool
@@ -36,6 +43,7 @@ type newConfig struct {
 
 	cmd    *cobra.Command
 	asker  *asker      // nil without a terminal
+	asked  bool        // whether the person was asked since the last check
 	secret secret.Text // the client secret to save; empty if the person names a file
 }
 
@@ -57,19 +65,26 @@ oci-auth.config.jsonc with comments, the client secret in a file of its own that
 you can read, and the plugin and models in OpenCode's opencode.json. Nothing is
 overwritten without asking.
 
-A value that a flag gives is not asked for. Without a terminal nothing is asked.`,
+A value that a flag gives, or that your administrator manages, is not asked for. Without
+a terminal nothing is asked.
+
+With --from, show the configuration that your company publishes at an https URL or in a
+file, check it, and write it as yours. Only the client secret is asked for.`,
 		Example: `  oci-oidc-helper init
   oci-oidc-helper init --domain-url https://idcs-0123.identity.oraclecloud.com --auth-method mobile_app --client-id 0123 --llm-base-url https://llm.example.com/v1 --model your-model --offline
-  oci-oidc-helper init --project`,
+  oci-oidc-helper init --project
+  oci-oidc-helper init --from https://intranet.example.com/oci-auth.config.jsonc`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n.cmd = cmd
 			if isTerminal(cmd.InOrStdin()) {
 				n.asker = newAsker(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
 			}
-			for key, value := range flags {
-				if *value != "" {
-					n.values[key] = *value
+			for _, key := range config.Keys {
+				if value := flags[key.Name]; value != nil && *value != "" {
+					if err := n.given(key.Name, *value); err != nil {
+						return err
+					}
 				}
 			}
 			return n.run()
@@ -85,10 +100,24 @@ A value that a flag gives is not asked for. Without a terminal nothing is asked.
 	cmd.Flags().BoolVar(&n.secretStdin, "secret-stdin", false, "read the client secret from standard input")
 	cmd.Flags().StringArrayVar(&n.models, "model", nil, "a `model` by the name that the endpoint knows; may be repeated")
 	cmd.Flags().StringVar(&n.plugin, "plugin", "", "the plugin's `entry` in opencode.json")
+	cmd.Flags().StringVar(&n.from, "from", "", "take the configuration that is published at an https `URL`, or in a file")
 	cmd.Flags().BoolVar(&n.project, "project", false, "write into the project directory, not for all projects")
 	cmd.Flags().BoolVar(&n.force, "force", false, "overwrite without asking")
 	cmd.Flags().BoolVar(&n.offline, "offline", false, "do not check against the domain")
 	return cmd
+}
+
+// given takes the value of a flag.
+func (n *newConfig) given(key, value string) error {
+	if key == "client_secret" || key == "client_key" { // whose flags name a file
+		absolute, err := filepath.Abs(value)
+		if err != nil {
+			return problem.From(err)
+		}
+		value = "{file:" + absolute + "}"
+	}
+	n.values[key] = value
+	return config.CheckValue(n.places, key, value)
 }
 
 func (n *newConfig) run() error {
@@ -97,6 +126,14 @@ func (n *newConfig) run() error {
 		return err
 	}
 	path := filepath.Join(dir, config.Name)
+	if err := n.readManaged(); err != nil {
+		return err
+	}
+	if n.from != "" {
+		if err := n.take(path); err != nil {
+			return err
+		}
+	}
 	if err := n.mayWrite(path, "the configuration"); err != nil {
 		return err
 	}
@@ -112,8 +149,9 @@ func (n *newConfig) run() error {
 	if err := n.saveSecret(); err != nil {
 		return err
 	}
+	maps.DeleteFunc(n.values, n.isManaged)
 	text := config.Format(n.values)
-	complete, err := config.ParseProject(n.places, path, text)
+	_, err = config.ParseProject(n.places, path, text)
 	written := config.AsUnconfirmed(err)
 	if err != nil && written == nil {
 		return err
@@ -122,9 +160,6 @@ func (n *newConfig) run() error {
 		return err
 	}
 	n.say("Wrote %s.", path)
-	if overruled := complete.Managed.Overruled; len(overruled) > 0 {
-		n.say("Your administrator manages %s in %s: what you wrote there has no effect.", strings.Join(overruled, ", "), complete.Managed.Path)
-	}
 	if written != nil { // no need to ask: the person has just entered it
 		if err := config.Confirm(n.places, written); err != nil {
 			return err
@@ -139,6 +174,67 @@ func (n *newConfig) run() error {
 
 func (n *newConfig) say(format string, args ...any) {
 	fmt.Fprintf(n.cmd.ErrOrStderr(), format+"\n", args...)
+}
+
+// readManaged adds the values that the administrator manages. They overrule the flags.
+func (n *newConfig) readManaged() error {
+	path, managed, err := config.ManagedValues(n.places)
+	if err != nil {
+		return err
+	}
+	n.managed = managed
+	for _, key := range config.Keys {
+		value := managed[key.Name]
+		if given := n.values[key.Name]; given != "" && value != "" && given != value {
+			n.say("Your administrator manages %s in %s: --%s has no effect.", key.Name, path, initFlags[key.Name])
+		}
+	}
+	maps.Copy(n.values, managed)
+	return nil
+}
+
+func (n *newConfig) isManaged(key, _ string) bool { return n.managed[key] != "" }
+
+// take shows the published configuration to the person, and adds its values to those of the
+// flags. A client secret in it is saved in a file like one that the person enters, and one
+// that cannot be read is asked for.
+func (n *newConfig) take(path string) error {
+	company, err := config.ReadPublished(n.cmd.Context(), n.places, n.from, network.Settings{})
+	if err != nil {
+		return err
+	}
+	showConfig(n.cmd.ErrOrStderr(), n.from, &config.Unconfirmed{Config: company.Config})
+	for _, line := range company.Config.Managed.Text(n.from) {
+		n.say("%s", line)
+	}
+	maps.DeleteFunc(company.Values, n.isManaged)
+	if before, err := regular.ReadText(path, 1<<20); err == nil {
+		n.say("It differs from %s in: %s.", path, cmp.Or(strings.Join(config.Differing(check.Values(before), company.Values), ", "), "nothing"))
+	} else if n.asker != nil && !n.force {
+		yes, err := n.asker.yes("Write it to " + path + "?")
+		if err == nil && !yes {
+			err = problem.New(problem.Cancelled, "Nothing was written.", "Ask whoever publishes it if it is not what you expected.")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if reference := company.Config.ClientSecret; !reference.None() {
+		text, err := reference.Read()
+		if reference.Stands() {
+			n.secret = text
+		}
+		if reference.Stands() || err != nil && company.Values["tls_client_cert"] == "" {
+			delete(company.Values, "client_secret")
+		}
+	}
+	if published.At(n.from) {
+		company.Values["$from"] = n.from
+	}
+	for key, value := range company.Values {
+		n.values[key] = cmp.Or(n.values[key], value)
+	}
+	return nil
 }
 
 // target returns the directory to write into.
@@ -177,22 +273,6 @@ func (n *newConfig) missing() error {
 			return problem.New(problem.Config, "There is no client secret on standard input.", "Pipe it in, or name its file with --secret-file.").Because(err)
 		}
 	}
-	for _, key := range []string{"client_secret", "client_key"} {
-		if file := n.values[key]; file != "" {
-			absolute, err := filepath.Abs(file)
-			if err != nil {
-				return problem.From(err)
-			}
-			n.values[key] = "{file:" + absolute + "}"
-		}
-	}
-	for _, key := range config.Keys {
-		if n.values[key.Name] != "" {
-			if err := config.CheckValue(n.places, key.Name, n.values[key.Name]); err != nil {
-				return err
-			}
-		}
-	}
 	if n.asker != nil {
 		return nil
 	}
@@ -214,13 +294,19 @@ func (n *newConfig) missing() error {
 
 // confidential reports whether the application has a client secret.
 func (n *newConfig) confidential() bool {
-	return !n.method().Public() && n.values["client_key"] == ""
+	has := n.values["client_secret"] != "" || !n.secret.Empty()
+	return !n.method().Public() && n.values["client_key"] == "" && (has || n.values["tls_client_cert"] == "")
 }
 
 func (n *newConfig) method() config.AuthMethod { return config.AuthMethod(n.values["auth_method"]) }
 
 // question asks for the value of a key until it is valid. An empty answer means the default.
+// It does not ask for what the administrator or the published configuration decides.
 func (n *newConfig) question(key, words string) error {
+	if n.from != "" || n.managed[key] != "" {
+		return nil
+	}
+	n.asked = true
 	preset := n.values[key]
 	for _, k := range config.Keys {
 		if k.Name == key && preset == "" && !(key == "scope" && n.method().Unattended()) {
@@ -244,12 +330,16 @@ func (n *newConfig) question(key, words string) error {
 // settle asks for values unless flags gave them, and checks them. If the check fails, it
 // asks again, or returns the error if there is no terminal.
 func (n *newConfig) settle(ask func() error, given bool, check func(context.Context, *domain.Domain) error) error {
-	again := false
+	var failed error
 	for {
-		if n.asker != nil && (!given || again) {
+		n.asked = false
+		if n.asker != nil && (!given || failed != nil) {
 			if err := ask(); err != nil {
 				return err
 			}
+		}
+		if failed != nil && !n.asked { // nothing of it is the person's to decide
+			return failed
 		}
 		if n.offline || check == nil {
 			return nil
@@ -265,11 +355,11 @@ func (n *newConfig) settle(ask func() error, given bool, check func(context.Cont
 			return err
 		}
 		n.say("  %v", err)
+		failed = err
 		keep, err := n.asker.yes("  Keep it all the same?")
 		if err != nil || keep {
 			return err
 		}
-		again = true
 	}
 }
 
@@ -315,6 +405,7 @@ func (n *newConfig) askApplication() error {
 		if err := n.question("client_id", "Client ID of the application"); err != nil || !n.confidential() {
 			return err
 		}
+		n.asked = true
 		text, err := n.asker.hidden("Client secret (is not shown)")
 		if text != "" {
 			n.secret = secret.New(text)
@@ -374,7 +465,7 @@ func (n *newConfig) askTokenStore() error {
 }
 
 func (n *newConfig) askModels() error {
-	if n.asker == nil || len(n.models) > 0 {
+	if n.asker == nil || n.from != "" || len(n.models) > 0 {
 		return nil
 	}
 	answer, err := n.asker.ask("Models, by the names that the endpoint knows, separated by spaces (may be empty)", "")
@@ -396,11 +487,11 @@ func (n *newConfig) saveSecret() error {
 		return problem.New(problem.Config, "There is no home directory to keep the client secret in.",
 			"Set HOME to its absolute path, or name a file that holds the client secret: --secret-file.")
 	}
-	path, reference := config.SecretPath(n.places)
-	err := config.SaveSecret(path, n.secret, n.force)
+	path, reference := secrets.Path(n.places)
+	err := secrets.Save(path, n.secret, n.force)
 	if errors.Is(err, fs.ErrExist) {
 		if err = n.mayWrite(path, "another client secret"); err == nil {
-			err = config.SaveSecret(path, n.secret, true)
+			err = secrets.Save(path, n.secret, true)
 		}
 	}
 	if err != nil {

@@ -77,8 +77,12 @@ func showUnconfirmed(w io.Writer, u *config.Unconfirmed) {
 	if u.Changed {
 		changed = ", and has changed since you confirmed it"
 	}
-	fmt.Fprintf(w, "%s comes with this project%s. It wants to\n\n    sign you in at     %s\n    send tokens to     %s\n\n",
-		u.Config.Path, changed, u.Domain(), u.Endpoint())
+	showConfig(w, u.Config.Path+" comes with this project"+changed+". It", u)
+}
+
+// showConfig shows what a configuration of somebody else wants.
+func showConfig(w io.Writer, which string, u *config.Unconfirmed) {
+	fmt.Fprintf(w, "%s wants to\n\n    sign you in at     %s\n    send tokens to     %s\n\n", which, u.Domain(), u.Endpoint())
 	fmt.Fprintf(w, "and says in full:\n\n    %s\n\n", strings.ReplaceAll(strings.TrimSpace(string(u.Config.Redacted())), "\n", "\n    "))
 }
 

@@ -40,6 +40,7 @@ const (
 type Config struct {
 	Path          string            // the file it was read from
 	Managed       check.Managed     // the keys that the administrator decides
+	From          string            // the URL at which it is published, or ""
 	DomainURL     string            // origin of the identity domain, without a trailing slash
 	ClientID      string            //
 	ClientSecret  secrets.Ref       // empty for an application without a secret
@@ -92,6 +93,7 @@ func (c Config) Proof() secrets.Ref {
 // configFile holds the keys of the file, before they are checked.
 type configFile struct {
 	Schema        string            `json:"$schema"`
+	From          string            `json:"$from,omitempty"`
 	Managed       bool              `json:"managed,omitempty"`
 	DomainURL     string            `json:"domain_url"`
 	ClientID      string            `json:"client_id"`
@@ -192,7 +194,7 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 		return Config{}, check, &file
 	}
 	decided := defaults(p)
-	managed := check.Manage(p, managedPath(p), &file, &decided, "managed", "$schema")
+	managed := check.Manage(p, managedPath(p), &file, &decided, aboutItself...)
 	if check.Broken {
 		return Config{}, check, &file
 	}
@@ -205,6 +207,7 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 	config := Config{
 		Path:          path,
 		Managed:       managed,
+		From:          check.Address("$from", file.From),
 		DomainURL:     check.OriginURL("domain_url", file.DomainURL),
 		ClientID:      check.Required("client_id", file.ClientID),
 		ClientSecret:  secrets.Parse(p, check, "client_secret", file.ClientSecret),
@@ -219,7 +222,7 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 		Prompt:        check.Prompt(file.Prompt),
 		MaxAge:        file.MaxAge,
 		ExtraParams:   check.ExtraParams(file.ExtraParams),
-		Issuer:        check.Issuer(file.Issuer),
+		Issuer:        check.Address("issuer", file.Issuer),
 		StrictIDToken: file.StrictIDToken,
 		BaseURL:       check.BaseURL("llm_base_url", file.BaseURL),
 		Others:        check.Endpoints(file.Endpoints),

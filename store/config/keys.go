@@ -176,6 +176,9 @@ var Keys = []Key{
 		About: "For the administrator's file alone (/etc/opencode and its like): what it sets holds, whatever " +
 			"a person's or a project's configuration says.",
 		Example: "true"},
+	{Name: "$from", Trust: TrustValue, Pattern: webPattern,
+		About:   "Where your company publishes this configuration. \"init --from\" writes it, and doctor says when the one there is another.",
+		Example: "https://intranet.example.com/oci-auth.config.jsonc"},
 	{Name: "$schema", Trust: TrustHarmless, About: "The JSON Schema of this file, for editors.", Example: SchemaURL},
 }
 

@@ -5,6 +5,9 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,12 +28,6 @@ func managedPlaces(t *testing.T, text string) (p store.Places, path string) {
 	path = filepath.Join(p.ManagedDir, Name)
 	storetest.WriteFile(t, path, text)
 	return p, path
-}
-
-// wholeConfig is a valid configuration with these keys besides.
-func wholeConfig(name string, more ...string) string {
-	return fmt.Sprintf(`{"auth_method": "mobile_app", "domain_url": "https://%s.example.com", "client_id": "%s", "llm_base_url": "https://%s-llm.example.com/v1"%s}`,
-		name, name, name, strings.Join(append([]string{""}, more...), ", "))
 }
 
 // The administrator's file alone is enough, and is the last in the search order.
@@ -90,7 +87,7 @@ func TestNobodyChangesAManagedKey(t *testing.T) {
 		"allow_agent_token": {`false`, `true`},
 	}
 	for _, key := range Keys {
-		if key.Name == "$schema" || key.Name == "managed" {
+		if slices.Contains(aboutItself, key.Name) {
 			continue
 		}
 		value, known := values[key.Name]
@@ -363,5 +360,46 @@ func TestTheEnvironmentDoesNotMoveTheManagedDirectory(t *testing.T) {
 	}
 	if got := store.FindPlaces(); got.ManagedDir != want.ManagedDir || got.Administrator != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// What is published now is compared with what a person has, but for their own keys and
+// for what the administrator decides.
+func TestOutdated(t *testing.T) {
+	p, path := managedPlaces(t, `{"managed": true, "scope": "openid company"}`)
+	own := filepath.Join(p.ConfigDirs[0], Name)
+	text := "{}"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }))
+	t.Cleanup(server.Close)
+	storetest.WriteFile(t, own, wholeConfig("company", `"log_level": "DEBUG"`, `"$from": "`+server.URL+`"`))
+	for _, row := range []struct {
+		published string
+		want      []string
+	}{
+		{wholeConfig("company"), nil},
+		{wholeConfig("company", `"scope": "openid other"`, `"$schema": "x"`), nil},
+		{wholeConfig("company", `"audience": "a"`), []string{"audience"}},
+		{wholeConfig("other"), []string{"domain_url", "client_id", "llm_base_url"}},
+	} {
+		text = row.published
+		c, err := Load(p, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Outdated(t.Context(), p)
+		slices.Sort(got)
+		slices.Sort(row.want)
+		if err != nil || !slices.Equal(got, row.want) {
+			t.Errorf("%s: %q, %v", row.published, got, err)
+		}
+	}
+	if at, values, err := ManagedValues(p); err != nil || at != path || !maps.Equal(values, map[string]string{"scope": "openid company"}) {
+		t.Errorf("managed: %s, %v, %v", at, values, err)
+	}
+	if err := os.WriteFile(path, []byte(`{"scope": "openid company"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if at, values, err := ManagedValues(p); err != nil || at != "" || values != nil {
+		t.Errorf("not managed: %s, %v, %v", at, values, err)
 	}
 }

@@ -45,6 +45,7 @@ func LoadFile(p store.Places, path string) (Config, error) {
 func (c Config) Redacted() []byte {
 	file := configFile{
 		Schema:        SchemaURL,
+		From:          c.From,
 		Managed:       c.Managed.Path != "" && c.Managed.Path == c.Path,
 		DomainURL:     c.DomainURL,
 		ClientID:      c.ClientID,

@@ -3,16 +3,10 @@ package config
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/secrets"
@@ -102,27 +96,4 @@ func CheckValue(p store.Places, key, value string) error {
 		return nil
 	}
 	return problem.New(problem.Config, strings.TrimPrefix(check.Lines[0], ": ")+".", "Write another one.")
-}
-
-// SecretPath returns where to save a client secret, and the reference to it for a
-// configuration.
-func SecretPath(p store.Places) (path, reference string) {
-	return filepath.Join(p.Home, ".secrets", "oci-client-secret"), "{file:~/.secrets/oci-client-secret}"
-}
-
-// SaveSecret saves a client secret in a file that only its owner can read. If the file holds
-// another secret and replace is false, the error is fs.ErrExist.
-func SaveSecret(path string, value secret.Text, replace bool) error {
-	before, err := regular.ReadText(path, check.MaxSize)
-	switch {
-	case err == nil && strings.TrimSpace(string(before)) == value.Reveal():
-		return os.Chmod(path, 0o600)
-	case !errors.Is(err, fs.ErrNotExist) && !replace:
-		return fs.ErrExist
-	}
-	if err := store.Replace(path, []byte(value.Reveal()+"\n")); err != nil {
-		return problem.New(problem.Store, fmt.Sprintf("The client secret could not be saved in %s: %s.", path, store.PlainCause(err)),
-			"Make the directory writable by you.").Because(err)
-	}
-	return nil
 }

@@ -1,15 +1,9 @@
 package config
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
@@ -54,25 +48,5 @@ func TestCheckValue(t *testing.T) {
 		if err := CheckValue(p, key, bad); err == nil || !strings.HasPrefix(err.Error(), key+": ") {
 			t.Errorf("%s %q: %v", key, bad, err)
 		}
-	}
-}
-
-func TestSaveSecretKeepsAnother(t *testing.T) {
-	path := filepath.Join(t.TempDir(), ".secrets", "app")
-	for _, step := range []struct {
-		secret  string
-		replace bool
-		want    error
-		holds   string
-	}{{"a", false, nil, "a\n"}, {"a", false, nil, "a\n"}, {"b", false, fs.ErrExist, "a\n"}, {"b", true, nil, "b\n"}} {
-		if err := SaveSecret(path, secret.New(step.secret), step.replace); !errors.Is(err, step.want) {
-			t.Errorf("%+v: %v", step, err)
-		}
-		if text, _ := os.ReadFile(path); string(text) != step.holds {
-			t.Errorf("%+v: %q", step, text)
-		}
-	}
-	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-func checkConfiguration(_ context.Context, p *patient) Finding {
+func checkConfiguration(ctx context.Context, p *patient) Finding {
 	config, err := config.Load(p.Places, p.Directory)
 	if err != nil {
 		return failWith(p, err)
@@ -37,7 +37,17 @@ func checkConfiguration(_ context.Context, p *patient) Finding {
 		return warn(fmt.Sprintf("%s sets %s, which has no effect: your administrator manages it.", config.Path, strings.Join(overruled, ", ")),
 			"Remove it there, or ask your administrator.", details...)
 	}
-	return ok(config.Path, details...)
+	if config.From == "" {
+		return ok(config.Path, details...)
+	}
+	switch outdated, err := config.Outdated(ctx, p.Places); {
+	case err != nil:
+		return warn("The published configuration could not be compared: "+problem.From(err).Message, problem.From(err).Hint, details...)
+	case len(outdated) > 0:
+		return warn(fmt.Sprintf("%s says otherwise than %s: %s.", config.From, config.Path, strings.Join(outdated, ", ")),
+			`Take it: "oci-oidc-helper init --from `+config.From+`".`, details...)
+	}
+	return ok(config.Path+", as published at "+config.From, details...)
 }
 
 // checkSecret checks the file that holds the client secret or key, which is the

@@ -77,7 +77,7 @@ func (r Report) Bundle(places store.Places, directory string) string {
 // anonymous removes what identifies the person or the company.
 func anonymous(text string, places store.Places, config config.Config) string {
 	var pairs []string
-	hosts := map[string]string{config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]"}
+	hosts := map[string]string{config.ClientID: "[client]", hostOf(config.DomainURL): "[domain]", hostOf(config.From): "[publisher]"}
 	for _, e := range config.Endpoints() {
 		hosts[hostOf(e.BaseURL)] = "[endpoint]"
 	}

@@ -70,7 +70,7 @@ func (c *File) webURL(key, value string) *url.URL {
 	case u.RawQuery != "" || u.Fragment != "":
 		c.Add(key, "has a query or fragment; remove what begins with ? or #")
 	case u.Scheme == "http" && !network.Loopback(u.Hostname()):
-		c.Add(key, fmt.Sprintf("is http: for %s, which would send tokens in the clear; use https://%s", u.Host, u.Host))
+		c.Add(key, fmt.Sprintf("is http: for %s, which anybody on the way can read and change; use https://%s", u.Host, u.Host))
 	default:
 		return u
 	}
@@ -98,10 +98,10 @@ func (c *File) BaseURL(key, value string) string {
 	return strings.TrimRight(value, "/")
 }
 
-// Issuer checks the issuer, which may be missing.
-func (c *File) Issuer(value string) string {
+// Address checks a URL that may be missing.
+func (c *File) Address(key, value string) string {
 	if value != "" {
-		c.webURL("issuer", value)
+		c.webURL(key, value)
 	}
 	return value
 }

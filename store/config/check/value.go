@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/tidwall/jsonc"
 )
 
 // Texts is one text or a list of texts.
@@ -189,3 +191,22 @@ func MayUse(variable string) bool {
 // ForeignVariable is the message about a variable that a project's configuration may not use.
 const ForeignVariable = "names a variable of the environment that does not begin with OCI_, or belongs to Oracle's own tools" +
 	"; a project's configuration may use no other"
+
+// Values are what the text of a configuration sets, each as text: a list with spaces between its parts.
+func Values(text []byte) map[string]string {
+	values, raw := map[string]string{}, map[string]json.RawMessage{}
+	_ = json.Unmarshal(jsonc.ToJSON(text), &raw)
+	for key, value := range raw {
+		var one string
+		var list []string
+		switch {
+		case json.Unmarshal(value, &one) == nil:
+			values[key] = one
+		case json.Unmarshal(value, &list) == nil:
+			values[key] = strings.Join(list, " ")
+		default:
+			values[key] = string(value)
+		}
+	}
+	return values
+}

@@ -1,8 +1,11 @@
 package secrets
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -98,4 +101,24 @@ func FuzzRef(f *testing.F) {
 			t.Errorf("%q: %v", value, err)
 		}
 	})
+}
+
+func TestSaveSecretKeepsAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".secrets", "app")
+	for _, step := range []struct {
+		secret  string
+		replace bool
+		want    error
+		holds   string
+	}{{"a", false, nil, "a\n"}, {"a", false, nil, "a\n"}, {"b", false, fs.ErrExist, "a\n"}, {"b", true, nil, "b\n"}} {
+		if err := Save(path, secret.New(step.secret), step.replace); !errors.Is(err, step.want) {
+			t.Errorf("%+v: %v", step, err)
+		}
+		if text, _ := os.ReadFile(path); string(text) != step.holds {
+			t.Errorf("%+v: %q", step, text)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
 }
