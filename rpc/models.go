@@ -68,12 +68,18 @@ func (s *server) askForModels(session *oidc.Session, e config.Endpoint) <-chan s
 	return done
 }
 
-// awaitModels gets the models of each endpoint whose list is older than since, and waits
-// for them for at most modelsPatience.
+// awaitModels gets the models of each endpoint whose list is older than since. It waits for
+// at most modelsPatience until they are there and OpenCode has been notified of them.
 func (s *server) awaitModels(ctx context.Context, session *oidc.Session, since time.Time) {
 	var asked []<-chan struct{}
 	for _, e := range session.Config().Endpoints() {
-		if _, askedAt := tokens.OpenModels(s.Places, session.Config(), e).Load(); !askedAt.After(since) {
+		_, askedAt := tokens.OpenModels(s.Places, session.Config(), e).Load()
+		s.mu.Lock()
+		asking := s.asking[e.Provider()] // even if the list is saved already: the notification comes after that
+		s.mu.Unlock()
+		if asking != nil {
+			asked = append(asked, asking)
+		} else if !askedAt.After(since) {
 			asked = append(asked, s.askForModels(session, e))
 		}
 	}
