@@ -35,7 +35,7 @@ type Options struct {
 // of them are answered. A running sign-in is then cancelled. A running refresh is finished,
 // because a refresh token can be used only once.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
-	s := &server{Options: o, begun: make(chan struct{}), running: map[jsonrpc2.ID]context.CancelFunc{},
+	s := &server{Options: o, running: map[jsonrpc2.ID]context.CancelFunc{},
 		known: secret.Known{Disguised: true}, asking: map[string]chan struct{}{}, sent: map[string]sentToken{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	defer s.end()
@@ -44,11 +44,6 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	}
 	s.stream = lines.New(in, out, s.finish)
 	conn := jsonrpc2.NewConn(context.Background(), s.stream, s, jsonrpc2.SetLogger(connLog{o.Log}))
-	select {
-	case <-conn.DisconnectNotify():
-		return
-	case <-s.begun: // the context installs its signal handlers when Done is called; the first answer goes out before that
-	}
 	select {
 	case <-conn.DisconnectNotify():
 	case <-ctx.Done():
@@ -69,8 +64,6 @@ func (s *server) stopWaiting() {
 type server struct {
 	Options
 	stream *lines.Stream
-	busy   bool          // a request has arrived; used only by the goroutine that reads
-	begun  chan struct{} // closed when the first request has been answered or started
 	calls  sync.WaitGroup
 	life   context.Context // ends with the input; for sign-ins and background work
 	end    context.CancelFunc
@@ -146,14 +139,6 @@ func paramsFault(err error) string {
 
 // Handle is called by the connection for one request after the other, so it must not block.
 func (s *server) Handle(_ context.Context, _ *jsonrpc2.Conn, request *jsonrpc2.Request) {
-	s.handle(request)
-	if !s.busy {
-		s.busy = true
-		close(s.begun)
-	}
-}
-
-func (s *server) handle(request *jsonrpc2.Request) {
 	var params json.RawMessage
 	if request.Params != nil {
 		params = *request.Params

@@ -54,22 +54,5 @@ func FuzzCodec(f *testing.F) {
 		if lines < 0 {
 			t.Error("more answers than lines")
 		}
-		for line := range bytes.Lines(input) {
-			usualIsValid(t, bytes.TrimSpace(line))
-		}
 	})
-}
-
-// usualIsValid checks that what is known without decoding is what decoding finds.
-func usualIsValid(t *testing.T, line []byte) {
-	e, id, ok := usual(line)
-	if !ok {
-		return
-	}
-	var decoded envelope
-	err := json.Unmarshal(line, &decoded)
-	want, idOK := ParseID(decoded.ID)
-	if err != nil || !idOK || id != want || decoded.Version != "2.0" || !bytes.Equal(e.ID, decoded.ID) || !bytes.Equal(e.Method, decoded.Method) || !bytes.Equal(e.Params, decoded.Params) {
-		t.Errorf("%v: %q is taken for %s with id %v", err, line, e.Method, id)
-	}
 }

@@ -107,9 +107,6 @@ type envelope struct {
 // accept decodes a line into v and returns true. A malformed line (JSON-RPC 2.0, 4 and 5.1)
 // is answered with an error.
 func (s *Stream) accept(line []byte, v any) bool {
-	if e, id, ok := usual(line); ok {
-		return s.decode(e, id, v)
-	}
 	var e envelope
 	if err := json.Unmarshal(line, &e); err != nil || !utf8.Valid(line) || (e.Method != nil && !isText(e.Method)) {
 		code, message := faultOf(line)
@@ -135,25 +132,6 @@ func (s *Stream) accept(line []byte, v any) bool {
 	return false
 }
 
-// usual takes a request apart that is written exactly as the shim writes it, without
-// decoding it. That is cheaper, above all for the first request of a process.
-func usual(line []byte) (e envelope, id jsonrpc2.ID, ok bool) {
-	rest, begins := bytes.CutPrefix(line, []byte(`{"jsonrpc":"2.0","id":`))
-	number, rest, named := bytes.Cut(rest, []byte(`,"method":`))
-	rest, ends := bytes.CutSuffix(rest, []byte("}"))
-	method, params, some := bytes.Cut(rest, []byte(`,"params":`))
-	if !begins || !named || !ends || !plainNumber(number) || !plainName(method) || some && !plainObject(params) {
-		return envelope{}, jsonrpc2.ID{}, false
-	}
-	id.Num, _ = strconv.ParseUint(string(number), 10, 64)
-	return envelope{ID: number, Method: method, Params: params}, id, true
-}
-
-// plainObject reports whether the text is a JSON object.
-func plainObject(text []byte) bool {
-	return string(text) == "{}" || len(text) > 0 && text[0] == '{' && utf8.Valid(text) && json.Valid(text)
-}
-
 // plainNumber reports whether the text is a whole number below [largestID].
 func plainNumber(text []byte) bool {
 	for _, c := range text {
@@ -162,20 +140,6 @@ func plainNumber(text []byte) bool {
 		}
 	}
 	return len(text) > 0 && len(text) < 16 && (text[0] != '0' || len(text) == 1)
-}
-
-// plainName reports whether the text is a JSON string of ASCII letters.
-func plainName(text []byte) bool {
-	last := len(text) - 1
-	if last < 2 || text[0] != '"' || text[last] != '"' {
-		return false
-	}
-	for _, c := range text[1:last] {
-		if c|0x20 < 'a' || c|0x20 > 'z' {
-			return false
-		}
-	}
-	return true
 }
 
 func isText(value json.RawMessage) bool { return value[0] == '"' }
