@@ -52,7 +52,7 @@ func (a *app) serveGateway(cmd *cobra.Command, port int) error {
 		return err
 	}
 	if settings.Key == "" {
-		return problem.New(problem.Config, "The gateway has no key yet.", `Make one with "oci-oidc-helper gateway key".`)
+		return noGatewayKey()
 	}
 	g := &gatewayServer{app: a, cmd: cmd}
 	defer g.close()
@@ -201,7 +201,7 @@ func (a *app) gatewayStatusCommand() *cobra.Command {
 			case err != nil:
 				return err
 			case settings.Key == "":
-				return problem.New(problem.Config, "The gateway has no key yet.", `Make one with "oci-oidc-helper gateway key".`)
+				return noGatewayKey()
 			case settings.Port == 0 || !listens(settings.Port):
 				return problem.New(problem.Network, "The gateway is not running.", `Run "oci-oidc-helper gateway", or "oci-oidc-helper gateway install".`)
 			}
@@ -210,6 +210,10 @@ func (a *app) gatewayStatusCommand() *cobra.Command {
 			return err
 		},
 	}
+}
+
+func noGatewayKey() *problem.Problem {
+	return problem.New(problem.Config, "The gateway has no key yet.", `Make one with "oci-oidc-helper gateway key".`)
 }
 
 func listens(port int) bool {
@@ -232,7 +236,7 @@ variables of your shell.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := gateway.LoadSettings(a.places)
 			if err == nil && settings.Key == "" {
-				err = problem.New(problem.Config, "The gateway has no key yet.", `Make one with "oci-oidc-helper gateway key".`)
+				err = noGatewayKey()
 			}
 			if err != nil {
 				return err
@@ -242,10 +246,11 @@ variables of your shell.`,
 				return err
 			}
 			if service.File != "" {
-				if err := os.MkdirAll(filepath.Dir(service.File), 0o700); err != nil {
-					return cannotWrite(service.File, err)
+				err := os.MkdirAll(filepath.Dir(service.File), 0o700)
+				if err == nil {
+					err = os.WriteFile(service.File, []byte(service.Text), 0o600)
 				}
-				if err := os.WriteFile(service.File, []byte(service.Text), 0o600); err != nil {
+				if err != nil {
 					return cannotWrite(service.File, err)
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 )
 
 func (a *app) logoutCommand() *cobra.Command {
@@ -14,12 +16,7 @@ func (a *app) logoutCommand() *cobra.Command {
 access token that was handed out before lives until it expires.`,
 		Example: `  oci-oidc-helper logout`,
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			session, err := a.session(cmd)
-			if err != nil {
-				return err
-			}
-			defer session.Close()
+		RunE: a.withSession(func(cmd *cobra.Command, session *oidc.Session) error {
 			before := session.Status()
 			revoked, err := session.Disconnect(cmd.Context())
 			switch {
@@ -35,6 +32,6 @@ access token that was handed out before lives until it expires.`,
 				fmt.Fprintln(cmd.ErrOrStderr(), "Signed out here. The domain did not confirm it; the log says why.")
 			}
 			return nil
-		},
+		}),
 	}
 }

@@ -165,6 +165,19 @@ func (a *app) session(cmd *cobra.Command) (*oidc.Session, error) {
 	return oidc.NewSession(config, a.places, a.logger(cmd))
 }
 
+// withSession returns the function of a command that needs the session of the project
+// directory.
+func (a *app) withSession(run func(*cobra.Command, *oidc.Session) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		session, err := a.session(cmd)
+		if err != nil {
+			return err
+		}
+		defer session.Close()
+		return run(cmd, session)
+	}
+}
+
 // logger returns the log of a command, which --verbose also shows on standard error.
 func (a *app) logger(cmd *cobra.Command) *slog.Logger {
 	log := a.log.Logger

@@ -34,15 +34,10 @@ opencode.json lists none. The endpoint is asked for them if they are not known y
   oci-oidc-helper models --refresh
   oci-oidc-helper models --json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			session, err := a.session(cmd)
-			if err != nil {
-				return err
-			}
-			defer session.Close()
+		RunE: a.withSession(func(cmd *cobra.Command, session *oidc.Session) error {
 			endpoints := session.Config().Endpoints()
 			known := map[string]map[string]endpoint.Models{} // in the shape of provider in opencode.json
-			var failed error                                 // the first failure; the other endpoints are shown nevertheless
+			var failed, err error                            // failed is the first failure; the other endpoints are shown nevertheless
 			for _, e := range endpoints {
 				saved := tokens.OpenModels(a.places, session.Config(), e)
 				models, askedAt := saved.Load()
@@ -70,7 +65,7 @@ opencode.json lists none. The endpoint is asked for them if they are not known y
 				err = printJSON(cmd.OutOrStdout(), known[config.Provider]["models"])
 			}
 			return cmp.Or(failed, err)
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, in the shape of provider.*.models in opencode.json; of provider for several endpoints")
 	cmd.Flags().BoolVar(&refresh, "refresh", false, "ask the endpoint in any case")

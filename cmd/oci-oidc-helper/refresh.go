@@ -17,19 +17,14 @@ func (a *app) refreshCommand() *cobra.Command {
 		Short:   "Get a new access token now",
 		Example: `  oci-oidc-helper refresh`,
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			session, err := a.session(cmd)
-			if err != nil {
-				return err
-			}
-			defer session.Close()
+		RunE: a.withSession(func(cmd *cobra.Command, session *oidc.Session) error {
 			token, err := session.Refresh(cmd.Context())
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "The token was renewed and is %s.\n", words.Valid(token.ExpiresAt, time.Now()))
 			return unsaved(session)
-		},
+		}),
 	}
 }
 

@@ -207,11 +207,7 @@ func Schema() []byte {
 			required = append(required, key.Name)
 		}
 	}
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(map[string]any{
+	return indented(map[string]any{
 		"$schema":              "https://json-schema.org/draft/2020-12/schema",
 		"$id":                  SchemaURL,
 		"title":                Name,
@@ -225,7 +221,6 @@ func Schema() []byte {
 		"allOf":               methodSchema(),
 		"dependentRequired":   map[string]any{"tls_client_key": []string{"tls_client_cert"}},
 	})
-	return []byte(text.String())
 }
 
 // methodSchema returns the schema's rules for the keys that each auth_method requires and

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,12 +75,17 @@ func (c Config) Redacted() []byte {
 		AgentToken:    c.AgentToken,
 		TokenStore:    string(c.TokenStore),
 	}
-	var text strings.Builder
+	return indented(file)
+}
+
+// indented returns a value as indented JSON with a line break at its end.
+func indented(value any) []byte {
+	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(file)
-	return []byte(text.String())
+	_ = encoder.Encode(value)
+	return text.Bytes()
 }
 
 // Named holds the files that a configuration names. The configuration may be invalid.

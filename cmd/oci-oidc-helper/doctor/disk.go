@@ -1,11 +1,9 @@
 package doctor
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -156,19 +153,6 @@ func lastTroubles(path string) []string {
 
 // lastLines returns the last lines of a file. It reads at most the last MiB.
 func lastLines(path string, most int) []string {
-	file, err := regular.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer file.Close()
-	if size, err := file.Seek(0, io.SeekEnd); err == nil {
-		_, _ = file.Seek(max(0, size-1<<20), io.SeekStart)
-	}
-	var lines []string
-	scanner := bufio.NewScanner(file)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		lines = append(lines, scanner.Text())
-	}
+	lines := strings.Split(strings.TrimSuffix(string(logging.Tail(path, 1<<20)), "\n"), "\n")
 	return lines[max(0, len(lines)-most):]
 }

@@ -50,11 +50,8 @@ func (p *patient) openCodeDirs() (dirs []string) {
 		dirs = append(dirs, p.Places.ConfigDirs[0])
 	}
 	var optional []string
-	for dir := p.Directory; ; dir = filepath.Dir(dir) {
+	for _, dir := range p.projectDirs() {
 		optional = append(optional, filepath.Join(dir, ".opencode"))
-		if exists(filepath.Join(dir, ".git")) || dir == filepath.Dir(dir) {
-			break
-		}
 	}
 	if p.Places.Home != "" {
 		optional = append(optional, filepath.Join(p.Places.Home, ".opencode"))

@@ -260,11 +260,8 @@ func (p *patient) readOpenCodeFiles() ([]*openCodeFile, error) {
 	if named := os.Getenv("OPENCODE_CONFIG"); named != "" {
 		candidates = append(candidates, named)
 	}
-	for dir := p.Directory; ; dir = filepath.Dir(dir) {
+	for _, dir := range p.projectDirs() {
 		candidates = append(candidates, filepath.Join(dir, "opencode.jsonc"), filepath.Join(dir, "opencode.json"))
-		if exists(filepath.Join(dir, ".git")) || dir == filepath.Dir(dir) {
-			break
-		}
 	}
 	for _, dir := range p.Places.ConfigDirs {
 		for _, name := range []string{"opencode.jsonc", "opencode.json", "config.json"} {
@@ -284,6 +281,17 @@ func (p *patient) readOpenCodeFiles() ([]*openCodeFile, error) {
 		files = append(files, file)
 	}
 	return files, nil
+}
+
+// projectDirs returns the project directory and those above it up to the root of its git
+// repository, in which OpenCode looks for its configuration.
+func (p *patient) projectDirs() (dirs []string) {
+	for dir := p.Directory; ; dir = filepath.Dir(dir) {
+		dirs = append(dirs, dir)
+		if exists(filepath.Join(dir, ".git")) || dir == filepath.Dir(dir) {
+			return dirs
+		}
+	}
 }
 
 func parseOpenCode(path string, text []byte) (*openCodeFile, error) {
