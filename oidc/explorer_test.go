@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,15 +40,17 @@ var script = flag.String("script", "", "the script of TestEveryBranch to replay,
 // bounds limit how far the explorer goes.
 type bounds struct {
 	processes int
-	calls     int // of all processes together
-	faults    int // crashes, power cuts, and whatever else goes wrong
-	moves     int // of the clock
+	calls     int  // of all processes together
+	faults    int  // crashes, power cuts, and whatever else goes wrong
+	moves     int  // of the clock
+	rare      bool // the clock is set back, the file damaged, the configuration changed
 }
 
 // The explorations run one after the other, the small ones first, so that a bug is found
 // with a short script.
 var explorations = []bounds{
-	{processes: 2, calls: 2, faults: 1, moves: 1},
+	{processes: 2, calls: 2, faults: 1, moves: 1, rare: true},
+	{processes: 2, calls: 1, faults: 2, moves: 0, rare: true},
 	{processes: 2, calls: 3, faults: 1, moves: 0},
 	{processes: 3, calls: 2, faults: 1, moves: 1},
 	{processes: 2, calls: 2, faults: 1, moves: 2},
@@ -64,7 +67,9 @@ var explorations = []bounds{
 // may go on, the process may be killed before or after it, the step may fail, and the
 // power may be cut. The domain answers, loses the request or the answer, refuses,
 // throttles, ends the session, or answers oddly; the clock moves forward to before or past
-// the expiry. A call asks for a token, refreshes, signs out, or signs in.
+// the expiry. A call asks for a token, refreshes, signs out, or signs in. In two of the
+// explorations the clock may also be set back by an hour, the file may be damaged, and a
+// process may get another configuration, which ends one session and begins the next.
 //
 // What must hold:
 //
@@ -78,9 +83,8 @@ var explorations = []bounds{
 //   - The results of calls and Status agree with the disk.
 //
 // The disk is a model of package tokens' files: what is not synced may be gone after a
-// power cut, a file is whole or not there, and a draft counts once it is synced. Left out
-// are a lock that cannot be used, a clock that is set back, damaged files, and changes of
-// the configuration.
+// power cut, and a draft counts once it is synced. Left out are a lock that cannot be used,
+// and a file that is damaged while a process has older tokens, which it would save again.
 //
 // A path that fails prints the -script that replays it.
 func TestEveryBranch(t *testing.T) {
@@ -114,6 +118,7 @@ type explorer struct {
 	places  store.Places
 	infos   []os.FileInfo // of files that differ: for stamps
 	keyring error         // what tokens says when no keyring answers
+	damaged error         // what tokens says of a damaged file
 	seed    maphash.Seed
 
 	seen    map[uint64]struct{} // states with what is left of the bounds
@@ -142,6 +147,13 @@ func newExplorer(t *testing.T) *explorer {
 			t.Fatal(err)
 		}
 		e.infos = append(e.infos, info)
+	}
+	garbage := tokens.Open(e.places, e.config)
+	if err := os.WriteFile(garbage.Path(), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, e.damaged = garbage.Load(); !tokens.Damaged(e.damaged) {
+		t.Fatalf("not damaged: %v", e.damaged)
 	}
 	sealed := e.config
 	sealed.TokenStore = config.KeyringStore
@@ -220,11 +232,13 @@ type explored struct {
 	t         *testing.T
 	left      bounds
 	processes []*proc
+	closing   []*proc // whose configuration changed
 	disk      modelDisk
 	taken     []byte
 	told      []string // the steps so far, for the report of a failure
 	wrong     string   // the violated invariant; "" if none
 	signedOut bool     // and nobody signed in again
+	setBack   int      // the number of the last access token from before the clock was set back
 
 	mu      sync.Mutex
 	pending []*step // what processes wait for
@@ -262,6 +276,7 @@ type saved struct {
 	tokens  tokens.Tokens
 	version int
 	synced  bool
+	damaged bool
 }
 
 // A proc is one process.
@@ -383,11 +398,16 @@ func (w *explored) run(choices []byte, replay bool) (others [][]byte) {
 
 // end ends all processes.
 func (w *explored) end() {
-	for _, p := range w.processes {
+	for _, p := range w.all() {
 		w.kill(p)
 		p.session.Close()
 	}
 	synctest.Wait()
+}
+
+// all returns the processes, and those whose session is being closed.
+func (w *explored) all() []*proc {
+	return append(w.processes[:len(w.processes):len(w.processes)], w.closing...)
 }
 
 // kill ends a process: it is told of nothing more, and what it does has no effect.
@@ -418,8 +438,62 @@ func (w *explored) crash(p *proc) {
 	w.processes[p.number] = w.newProcess(p.number)
 }
 
+// reconfigure lets a process begin another session, and close its session meanwhile.
+func (w *explored) reconfigure(p *proc) {
+	w.processes[p.number] = w.newProcess(p.number)
+	w.closing = append(w.closing, p)
+	p.calling = true
+	p.noteState()
+	go func() {
+		p.session.Close()
+		p.returned(func() { w.closing = slices.DeleteFunc(w.closing, func(c *proc) bool { return c == p }) })
+	}()
+}
+
+// damage replaces the file by one that cannot be read.
+func (w *explored) damage() {
+	w.disk.version++
+	w.disk.file = &saved{version: w.disk.version, synced: true, damaged: true}
+	w.held = false
+}
+
+// upToDate reports whether no process has other tokens than the file.
+func (w *explored) upToDate() bool {
+	return w.disk.file != nil && !w.disk.file.damaged && !slices.ContainsFunc(w.all(), func(p *proc) bool {
+		now := p.session.cache.get()
+		return !now.Empty() && !same(now.Tokens, w.disk.file.tokens)
+	})
+}
+
+// setClockBack moves all that was noted by the wall clock an hour ahead of it. The clock of
+// the bubble itself cannot be set back.
+func (w *explored) setClockBack() {
+	later := func(t *tokens.Tokens) {
+		for _, one := range []*time.Time{&t.IssuedAt, &t.ExpiresAt, &t.RefreshSentAt, &t.RetryAt} {
+			if !one.IsZero() {
+				*one = one.Add(time.Hour)
+			}
+		}
+	}
+	for _, file := range append(w.disk.drafts[:len(w.disk.drafts):len(w.disk.drafts)], w.disk.file, w.disk.before) {
+		if file != nil {
+			later(&file.tokens)
+		}
+	}
+	for _, p := range w.processes {
+		p.alone = silence{}
+		later(&p.session.cache.memory.Tokens)
+		later(&p.session.cache.memory.saved)
+	}
+	w.alone, w.setBack = silence{}, w.number
+}
+
 // powerCut ends all processes; what is not synced is there afterwards or not.
 func (w *explored) powerCut(lost bool) {
+	for _, p := range w.closing {
+		w.kill(p)
+	}
+	w.closing = nil
 	for _, p := range w.processes {
 		w.crash(p)
 	}
@@ -452,7 +526,7 @@ func (w *explored) branches() (all []branch) {
 			return w.ways(s)
 		}
 	}
-	for _, p := range w.processes {
+	for _, p := range w.all() {
 		name := fmt.Sprint("process ", p.number)
 		var mine *step
 		for _, s := range w.pending {
@@ -493,12 +567,25 @@ func (w *explored) branches() (all []branch) {
 				call("signs in", p.signIn)
 			}
 		}
-		if fault && (mine != nil || p.session.cache.get().fingerprint != "") {
+		if fault && w.processes[p.number] == p && (mine != nil || p.session.cache.get().fingerprint != "") {
 			add(name+" is killed", func() { w.left.faults--; w.crash(p) })
+			if w.left.rare && !p.calling {
+				add(name+" gets another configuration", func() { w.left.faults--; w.reconfigure(p) })
+			}
 		}
 	}
-	if w.left.moves > 0 && !w.saving() {
-		for _, move := range []time.Duration{3 * time.Minute, 57 * time.Minute, time.Hour} {
+	if fault && w.left.rare && w.disk.lock == nil && w.upToDate() {
+		add("the file is damaged", func() { w.left.faults--; w.damage() })
+	}
+	if w.left.moves > 0 && w.left.rare && w.quiet() {
+		add("the clock is set back by an hour", func() { w.left.moves--; w.setClockBack() })
+	}
+	if w.left.moves > 0 && !w.saving() && len(w.closing) == 0 {
+		moves := []time.Duration{57 * time.Minute}
+		if w.left.moves == 1 {
+			moves = append(moves, 3*time.Minute, time.Hour)
+		}
+		for _, move := range moves {
 			add("the clock moves by "+move.String(), func() { w.left.moves--; time.Sleep(move) })
 		}
 	}
@@ -685,6 +772,10 @@ func (f modelFile) Load() (tokens.Tokens, tokens.Stamp, error) {
 		return tokens.Tokens{}, tokens.Stamp{}, errDisk
 	}
 	t, other := f.w.disk.load()
+	if file := f.w.disk.file; file != nil && file.damaged && !other {
+		f.note("loads nothing")
+		return tokens.Tokens{}, f.stamp(false), f.w.e.damaged
+	}
 	f.note("loads", t.Access.Reveal(), t.Refresh.Reveal(), strconv.FormatBool(t.RefreshSentAt.IsZero()), strconv.FormatBool(t.RetryAt.IsZero()))
 	return t, f.stamp(other), nil
 }
@@ -693,7 +784,7 @@ func (f modelFile) Load() (tokens.Tokens, tokens.Stamp, error) {
 // here only when it is synced.
 func (d *modelDisk) load() (t tokens.Tokens, other bool) {
 	newest := &saved{}
-	if d.file != nil {
+	if d.file != nil && !d.file.damaged {
 		newest = d.file
 	}
 	for _, draft := range d.drafts {
@@ -910,7 +1001,7 @@ func (w *explored) fail(format string, args ...any) {
 
 // check is made after each choice.
 func (w *explored) check() {
-	for _, p := range w.processes {
+	for _, p := range w.all() {
 		if check := p.result; check != nil {
 			p.result = nil
 			check()
@@ -940,7 +1031,7 @@ func (w *explored) holds() bool {
 	if t, _ := w.disk.load(); t.Refresh.Reveal() == w.current {
 		return true
 	}
-	for _, p := range w.processes {
+	for _, p := range w.all() {
 		if p.arriving == w.current || p.session.cache.get().Refresh.Reveal() == w.current {
 			return true
 		}
@@ -983,7 +1074,7 @@ func (p *proc) checkToken(token Token, err error) {
 	if err == nil {
 		w.told = append(w.told, fmt.Sprintf("process %d returns %s", p.number, token.Access.Reveal()))
 		switch {
-		case !time.Now().Before(w.expiry[token.Access.Reveal()]):
+		case !time.Now().Before(w.expiry[token.Access.Reveal()]) && number(token.Access.Reveal()) > w.setBack:
 			w.fail("process %d returns a token that has expired", p.number)
 		case w.signedOut:
 			w.fail("process %d returns a token after a sign-out", p.number)
@@ -1074,6 +1165,7 @@ func (w *explored) state() []byte {
 		b = strconv.AppendBool(b, d.file == nil || draft.version > d.file.version)
 	}
 	b = strconv.AppendInt(append(b, '|'), int64(w.number), 10)
+	b = strconv.AppendInt(append(b, '|'), int64(w.setBack), 10)
 	b = append(append(b, '|'), w.current...)
 	b = strconv.AppendBool(b, w.signedOut)
 	b = w.alone.state(b)
@@ -1083,7 +1175,7 @@ func (w *explored) state() []byte {
 	for n := range w.number + 1 {
 		b = strconv.AppendBool(b, w.settled["refresh"+strconv.Itoa(n)])
 	}
-	for _, p := range w.processes {
+	for _, p := range w.all() {
 		b = append(b, "\nprocess "...)
 		b = p.state(b)
 		for n := range w.number + 1 {
@@ -1113,7 +1205,7 @@ func (s *saved) state(b []byte) []byte {
 	b = appendAge(b, s.tokens.ExpiresAt)
 	b = strconv.AppendBool(b, s.tokens.RefreshSentAt.IsZero())
 	b = appendAge(b, s.tokens.RetryAt)
-	return strconv.AppendBool(b, s.synced)
+	return strconv.AppendBool(strconv.AppendBool(b, s.synced), s.damaged)
 }
 
 // state is what a session knows.

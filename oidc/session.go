@@ -103,7 +103,7 @@ func (s *Session) Secrets() []secret.Text {
 // Close cancels a sign-in in progress and waits for background work, because a refresh
 // whose request was sent must still save the new refresh token. Work that only waits
 // for another process is cancelled. If the tokens in memory are not on the disk yet,
-// Close tries once more to save them, for at most [saveTime].
+// or not any more, Close tries once more to save them, for at most [saveTime].
 func (s *Session) Close() {
 	s.cancelAttempt(problem.New(problem.Cancelled, "The sign-in was stopped.", "Start again."))
 	s.mu.Lock()
@@ -115,7 +115,10 @@ func (s *Session) Close() {
 	}
 	s.mu.Unlock()
 	s.background.Wait()
-	if now := s.cache.get(); now.Tokens != now.saved {
+	if s.cache.get().Empty() {
+		return
+	}
+	if now := s.cache.latest(); now.Tokens != now.saved {
 		ctx, cancel := context.WithTimeout(context.Background(), saveTime)
 		defer cancel()
 		s.rewrite(ctx)

@@ -1099,6 +1099,12 @@ func TestAFileDamagedUnderALivingSession(t *testing.T) {
 		s.nextRewrite = time.Time{}
 		s.mu.Unlock()
 	}
+	// Also one that ends before it has noticed.
+	writeFile(t, tokens.Open(w.places, w.config).Path(), "{")
+	s.Close()
+	if saved := w.saved(); saved.Access != token.Access || saved.Refresh.Empty() {
+		t.Errorf("saved at the end: %+v", saved)
+	}
 }
 
 // TestAFileThatCannotBeRead: a temporary read error does not end the session.

@@ -180,6 +180,11 @@ var checks = []check{
 `, ``, "TestEveryBranch"},
 	{"Retry-After is found unknown to another process", "oidc/refresh.go", `noted.RetryAt = `, `_ = `, "TestEveryBranch"},
 	{"a token in doubt is found risked", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestEveryBranch"},
+	{"a process that ends is found not to save", "oidc/session.go", `		s.rewrite(ctx)
+`, `		_ = ctx
+`, "TestEveryBranch"},
+	{"a damaged file is found to end a session", "oidc/cache.go", `		c.saved = tokens.Tokens{} // the`, `		c = tokensOf(tokens.Tokens{}, stamp) // the`, "TestEveryBranch"},
+	{"a process that ends looks at the file", "oidc/session.go", `if now := s.cache.latest(); now.Tokens != now.saved {`, `if now := s.cache.get(); now.Tokens != now.saved {`, "TestAFileDamagedUnderALivingSession"},
 	{"times are of the wall clock", "oidc/domain/answer.go", `now := time.Now().Round(0)`, `now := time.Now()`, "TestTimesAreOfTheWallClock"},
 	{"a doubt is of the wall clock", "oidc/refresh.go", `started := time.Now().Round(0)`, `started := time.Now()`, "TestTimesAreOfTheWallClock"},
 	{"Retry-After is of the wall clock", "oidc/refresh.go", `noted.RetryAt = time.Now().Round(0)`, `noted.RetryAt = time.Now()`, "TestTimesAreOfTheWallClock"},
@@ -199,6 +204,7 @@ var checks = []check{
 	{"a command tells of tokens that are not saved", "cmd/oci-oidc-helper/token.go", `return unsaved(session)`, `return nil`, "TestTokensThatCouldNotBeSaved"},
 	{"refresh tells of tokens that are not saved", "cmd/oci-oidc-helper/refresh.go", `return unsaved(session)`, `return nil`, "TestTokensThatCouldNotBeSaved"},
 	{"a closed pipe is no death", "cmd/oci-oidc-helper/signals_unix.go", `syscall.SIGHUP, syscall.SIGPIPE}`, `syscall.SIGHUP}`, "TestReadersThatLeave"},
+	{"a signal ends the wait for a lock", "cmd/oci-oidc-helper/interrupt.go", `if slices.Contains(ends, s) {`, `if s == nil && slices.Contains(ends, s) {`, "TestSignals"},
 	{"a terminal that is closed is no death", "cmd/oci-oidc-helper/signals_unix.go", `os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE}`, `os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE}`, "TestSignalsWhileSaving"},
 	{"pauses grow", "oidc/refresh.go", `failures: failures + 1`, `failures: failures`, "TestPausesGrow"},
 	{"tokens not put in place are found", "store/tokens/tokens.go", `			stamp.other = true
