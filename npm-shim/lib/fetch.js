@@ -8,16 +8,16 @@ import { Problem } from './problem.js'
 /** @import { Explained, Fetch, Lease } from './interface.d.ts' */
 /** @typedef {import('./helper.js').Helper} Helper */
 
-// What the helper is shown of an error, in characters and in milliseconds.
+// How much of an error answer is read for the helper, in characters, and for how long, in milliseconds.
 const MAX_ERROR = 64 << 10
 const ERROR_LIMIT = 10_000
 
 /**
- * With a lease a request leaves before anything is waited for. OpenCode is so busy that
- * each step on the way, most of all an asynchronous one, costs microseconds.
+ * Returns the fetch of a provider. With a lease it sends a request at once, without any
+ * asynchronous step before: OpenCode is so busy that each one costs time.
  * @param {Helper} helper
- * @param {string} baseURL that the host was told, or ''; the current one takes its place
- * @param {string} [provider] whose endpoint it is
+ * @param {string} baseURL the base URL in the host's configuration, which the current one replaces, or ''
+ * @param {string} [provider]
  * @returns {Fetch}
  */
 export function createFetch(helper, baseURL, provider = PROVIDER) {
@@ -45,8 +45,8 @@ export function createFetch(helper, baseURL, provider = PROVIDER) {
 }
 
 /**
- * The end of a request: an answer that is no success is shown to the helper, which says
- * whether it is worth repeating with another token, or how it reads for people.
+ * Returns a successful response as it is. Any other response is sent to the helper, which
+ * decides whether to repeat the request with another token, and what the error says.
  * @param {Helper} helper
  * @param {Lease} lease
  * @param {Response} response
@@ -70,7 +70,7 @@ export async function settled(helper, lease, response, again, { signal, request,
 }
 
 /**
- * What the helper says, which is nothing if it cannot be asked.
+ * The helper's result of `explain`, or an empty one if the helper cannot be reached.
  * @param {Helper} helper
  * @param {object} shown
  * @param {AbortSignal} [signal]
@@ -83,7 +83,7 @@ async function explain(helper, shown, signal) {
 }
 
 /**
- * Throws the problem that the helper makes of a fault, or error where it may pass.
+ * Throws the problem that the helper returns for a failure, or else the original error.
  * @param {Helper} helper
  * @param {object} fault
  * @param {unknown} error
@@ -95,7 +95,7 @@ async function explained(helper, fault, error) {
 }
 
 /**
- * An answer with the beginning of its body: half a reason is better than none.
+ * A response's status, its headers and the beginning of its body, even if the rest does not arrive.
  * @param {Response} response
  */
 async function beginning(response) {
@@ -119,8 +119,8 @@ async function beginning(response) {
 }
 
 /**
- * A request that can be sent twice: one that is a Request, or whose body is a stream, is
- * read first.
+ * A URL and options that can be sent twice: the body of a Request, or one that is a stream,
+ * is read into memory.
  * @param {string | URL | Request} input
  * @param {any} [init]
  * @returns {Promise<[string, any]>}
@@ -136,7 +136,7 @@ async function repeatable(input, init) {
 }
 
 /**
- * The address to which a request goes; none if that is not the endpoint.
+ * The URL to send a request to, or undefined if it is not at the endpoint's origin.
  * @param {string} target
  * @param {Lease} lease
  * @param {string} told
@@ -148,8 +148,8 @@ function addressed(target, { origin, prefix }, told) {
 }
 
 /**
- * The request's options with the token, and with no other Authorization. A redirect would
- * carry the prompt, and in some runtimes the token, to another place.
+ * The request's options with the token as the only Authorization. Redirects are not
+ * followed: they would send the prompt, and in some runtimes the token, to another place.
  * @param {any} options
  * @param {Lease} lease
  */
@@ -159,7 +159,7 @@ function withToken(options, { authorization, tls }) {
   /** @type {Record<string, string>} */
   const headers = { ...(plain ? given : Object.fromEntries(new Headers(given))), authorization }
   for (const name in headers) {
-    // The length first: each call counts.
+    // The comparison of the length is the cheapest and comes first.
     if (name.length === 13 && name !== 'authorization' && name.toLowerCase() === 'authorization') delete headers[name]
   }
   return { ...options, headers, redirect: 'manual', ...(tls && { tls: { ...options?.tls, ...tls } }) }

@@ -1,5 +1,5 @@
-// The helper of a project directory: started when it is first needed, replaced when it is
-// lost, ended with its last user. Here is the lease, too.
+// The helper process of a project directory: it is started when it is first needed, replaced
+// when it is lost, and ended with its last user. The leases of its tokens are kept here, too.
 import { createRequire } from 'node:module'
 import { HelperLost, Problem } from './problem.js'
 import { launch } from './program.js'
@@ -8,7 +8,7 @@ import { Wire } from './wire.js'
 /** @import { CallOptions, Lease, Token } from './interface.d.ts' */
 /** @typedef {Lease & { wall: number, steady: number, length: number }} TimedLease by both clocks, in milliseconds */
 
-/** The provider of llm_base_url; those of other endpoints begin with it. */
+/** The ID of the provider for llm_base_url. The IDs for other endpoints begin with it. */
 export const PROVIDER = 'oci-oidc'
 const PROTOCOL = 1
 const HELLO_LIMIT = 10_000
@@ -21,8 +21,8 @@ const { name, version } = createRequire(import.meta.url)('../package.json')
 const helpers = new Map()
 
 /**
- * The helper of a directory, counted; give it back with release. Never throws: what is
- * wrong with the helper is told by the first call that needs it.
+ * Returns the helper of a directory and counts its users; call `release` when done. Never
+ * throws: a problem of the helper is reported by the first call that needs it.
  * @param {string} directory
  * @param {string} host
  */
@@ -38,7 +38,7 @@ export class Helper {
   users = 0
   /** @type {Record<string, number>} when each provider's endpoint last answered with success, in milliseconds */
   served = {}
-  /** @type {Record<string, any>} what the host shows of it, also when the host loads the plugin anew */
+  /** @type {Record<string, any>} the state that the host shows; it survives a reload of the plugin */
   shown = {}
   #hello
   /** @type {Wire | undefined} */
@@ -46,9 +46,10 @@ export class Helper {
   /** @type {Set<(method: string, params: any) => void>} */
   #listeners = new Set()
   #released = false
-  // A helper that is lost again and again is started less and less often.
+  // The pause before the next start. It doubles each time the helper is lost.
   #pause = 0
-  // Each provider has a lease. All are void once a session has changed, with what is asked for then.
+  // The leases by provider. When the session changes they are all discarded, and so are the
+  // answers to the requests for leases that are under way.
   #leases = noLeases()
   #providers = new Set([PROVIDER])
 
@@ -66,12 +67,12 @@ export class Helper {
     try {
       this.#living()
     } catch {
-      // The next call meets the same problem and tells it.
+      // The next call reports the same problem.
     }
   }
 
   /**
-   * The token that may be used now: nothing is asked.
+   * The lease of a token that may be used now, if there is one. Does not call the helper.
    * @returns {TimedLease | undefined}
    */
   lease(provider = PROVIDER) {
@@ -82,7 +83,7 @@ export class Helper {
     if (wall >= 0 && wall < lease.length && performance.now() - lease.steady < lease.length) return lease
   }
 
-  /** Asks in the background for the next lease. */
+  /** Gets the next lease in the background; called after each use. */
   used(provider = PROVIDER) {
     this.#providers.add(provider)
     if (this.#wire && !this.#wire.lost && !this.#leases.asked.has(provider)) void this.#renewLease(this.#wire, provider)
@@ -98,14 +99,14 @@ export class Helper {
     try {
       this.accept(await wire.request('getToken', { provider }, { background: true }), provider, leases)
     } catch {
-      // Whoever needs a token meets the same trouble.
+      // The next request that needs a token reports the same problem.
       leases.lent.delete(provider)
     }
     leases.asked.delete(provider)
   }
 
   /**
-   * Asks for a lease, and waits.
+   * Gets a lease from the helper.
    * @param {{ signal?: AbortSignal, provider?: string }} [options]
    */
   async borrow({ signal, provider = PROVIDER } = {}) {
@@ -114,10 +115,10 @@ export class Helper {
   }
 
   /**
-   * Takes over a token that the helper has sent.
+   * Keeps a token that the helper has sent as the provider's lease.
    * @param {Token} token
    * @param {string} [provider]
-   * @param {ReturnType<typeof noLeases>} [leases] among which it was asked for
+   * @param {ReturnType<typeof noLeases>} [leases] the leases at the time of the request
    */
   accept(token, provider = PROVIDER, leases = this.#leases) {
     const lease = leaseOf(token, provider)
@@ -156,7 +157,7 @@ export class Helper {
     await this.#wire?.close(closed())
   }
 
-  /** The helper that is asked; a call goes out behind `initialize`, and is answered after it. */
+  /** The connection to the running helper, which is started if need be. Its first request is `initialize`. */
   #living() {
     if (this.#released) throw closed()
     if (this.#wire && !this.#wire.lost) return this.#wire

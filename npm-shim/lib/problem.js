@@ -1,10 +1,10 @@
-// The only error that a person reads. Almost all of them come from the helper; made here
-// are those about the helper's program itself.
+// The errors that people read. Almost all come from the helper; the shim itself only makes
+// those about the helper's program.
 
 const BRIEF = `The program oci-oidc-helper, which the plugin opencode-oci-oidc needs, does not run as it should.
 Run /connect to see why, or "oci-oidc-helper status" in a terminal.`
 
-// What a person cannot see would end up on their clipboard, and some of it moves a terminal.
+// Replaces invisible characters: they would be copied along unnoticed, and some control a terminal.
 export const visible = (/** @type {string} */ text) => text.replace(/[^\P{C}\n]|\p{DI}/gu, '?')
 
 /** An error with a kind for programs, a sentence, and a hint what to do next. */
@@ -43,7 +43,7 @@ export class Problem extends Error {
 
 const REPEATED = '"oci-oidc-helper logs" shows the log; restart OpenCode, or install the plugin again.'
 
-/** The helper is gone; the same call to a new one may succeed. */
+/** The helper has ended or does not answer. The same call to a new one may succeed. */
 export class HelperLost extends Problem {
   /** @param {string} how */
   constructor(how) {

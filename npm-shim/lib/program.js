@@ -1,6 +1,6 @@
-// Where the helper's program is, and why it is not there or does not run. npm chooses
-// the package with it among the optional dependencies of this one, by os and cpu; every
-// way in which that is known to fail has its sentence here, since no helper can say it.
+// Finds and starts the helper's program, and explains why it is missing or does not run. npm
+// installs it as one of this package's optional dependencies, chosen by os and cpu. The
+// messages about that are here because there is no helper to write them.
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -12,7 +12,7 @@ const SCOPE = '@opencode-oci-oidc'
 const PLATFORMS = ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64', 'win32-arm64', 'win32-x64']
 const HERE = `${process.platform}-${process.arch}`
 const require = createRequire(import.meta.url)
-// The folder that the plugin is installed in, if it is.
+// The node_modules folder that the plugin is installed in, if any.
 const modules = fileURLToPath(import.meta.url).match(/^.*?[\\/]node_modules(?=[\\/])/)?.[0]
 const again = `Remove ${modules} and install the plugin again with "opencode plugin".`
 const problem = (/** @type {string} */ message, /** @type {string} */ hint) => new Problem('config', message, hint)
@@ -28,7 +28,7 @@ export function launch(attach) {
     const child = spawn(path, ['--stdio'], { windowsHide: true })
     const wire = attach(child)
     child.on('error', (error) => wire.end(notStarted(path, error)))
-    // A shell tries what is no program, and fails: this is where such a file is found out.
+    // A file that is not a program may be run by a shell, which then ends with an error.
     child.on('exit', (code, signal) => {
       wire.end(foreign(path) ?? new HelperLost(`ended unexpectedly (${signal ?? `exit code ${code}`})`))
     })
@@ -69,7 +69,7 @@ function missing(name) {
 }
 
 /**
- * How files of another platform come to be here.
+ * Why the files of another platform may be here.
  * @param {string} other
  */
 function mixture(other) {
@@ -78,7 +78,7 @@ function mixture(other) {
   return 'these files come from another computer or container'
 }
 
-/** The platforms of the helper packages that are there, for whatever computer. */
+/** The platforms of all helper packages that are installed. */
 function installed() {
   return (require.resolve.paths(SCOPE) ?? []).flatMap((folder) => {
     try {
@@ -109,8 +109,8 @@ function notStarted(path, error) {
 }
 
 /**
- * A problem if the program is not made for this platform. Only asked when it failed:
- * Rosetta and Windows on ARM run such programs well.
+ * A problem if the program is for another platform. Only checked after a failure, because
+ * Rosetta and Windows on ARM can run some such programs.
  * @param {string} path
  */
 function foreign(path) {
@@ -134,7 +134,7 @@ function repair(path) {
 const MACHINES = { 62: 'x64', 34404: 'x64', 16777223: 'x64', 183: 'arm64', 43620: 'arm64', 16777228: 'arm64' }
 
 /**
- * The platform that the head of a program (ELF, Mach-O or PE) names. A script runs where it is.
+ * The platform in the header of a program (ELF, Mach-O or PE). A script counts as one for this platform.
  * @param {Buffer} head
  */
 function madeFor(head) {

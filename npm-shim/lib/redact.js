@@ -1,13 +1,13 @@
-// What a tool call brought goes to the model without the secrets that the helper knows.
-// The helper searches the texts (redact in rpc/guard.go), so that no secret has to be known
-// here. The hooks that call this are in hosts/v1/plugin.js and hosts/v2/tools.js.
+// Removes the secrets that the helper knows from the result of a tool call, before the model
+// gets it. The helper searches the texts (redact in rpc/guard.go), so the shim need not know
+// any secret. The hooks that call this are in hosts/v1/plugin.js and hosts/v2/tools.js.
 
-// Nothing shorter is a secret.
+// Secrets are never shorter.
 const SHORTEST = 6
 
 /**
- * The value without secrets, wherever in it they stand, in its keys as well: a copy where
- * there are some, so that frozen parts do no harm. Rejects if that cannot be known.
+ * The value without secrets, at any depth and also in its keys. If it has secrets, the result
+ * is a copy, because parts of the value may be frozen. Rejects if the helper cannot search it.
  * @template T
  * @param {import('./helper.js').Helper} helper
  * @param {{ tool: string, directory: string }} call
@@ -28,7 +28,7 @@ export async function redacted(helper, call, value) {
 }
 
 /**
- * The members of what is searched. Bytes are no text, and would take seconds.
+ * The members of an object or array. Binary data has none, since searching it would take seconds.
  * @param {any} value
  */
 function members(value) {

@@ -11,22 +11,22 @@ import { open } from './bridge.js'
 /** @import { AuthMethod, Authorization, AuthResult, OpenCodeClient } from './types.d.ts' */
 /** @typedef {import('../../lib/helper.js').Helper} Helper */
 
-// OpenCode wants a key for auth.json; the token stays with the helper.
+// OpenCode requires a key for auth.json. This one is a placeholder: the token stays with the helper.
 const SUCCESS = /** @type {const} */ ({ type: 'success', provider: 'oci-oidc', key: 'kept-by-opencode-oci-oidc' })
 const FAILED = /** @type {const} */ ({ type: 'failed' })
 
-// The helper ends a sign-in in its time, which the domain names.
+// The helper ends a sign-in earlier, when the domain's time limit is over.
 const LIMIT = 3_600_000
-// OpenCode's own toast about a failure comes with the failure; ours is to replace it.
+// OpenCode shows its own toast about a failure at once; after this delay ours replaces it.
 const TOAST_DELAY = 1_000
 const TOAST_DURATION = 15_000
-// In a smaller window there is little room above the dialog.
+// In a window with fewer rows the toast must be short.
 const SMALL_WINDOW = 30
 
 let attempts = 0
 
 /**
- * A way to sign in, as OpenCode lists it.
+ * A way to sign in, in the form in which OpenCode lists it.
  * @param {Helper} helper
  * @param {OpenCodeClient | undefined} client
  * @param {Method} method
@@ -64,11 +64,12 @@ async function signIn(helper, client, params) {
       if (method === 'connect/prompt' && prompt.attempt === attempt) resolve(prompt)
     })
   })
-  // Never repeated: another browser window would open, and the code that is shown be dead.
+  // Never repeated: that would open another browser window and make the code that is shown invalid.
   const done = helper.call('connect', { ...params, attempt, view: { at, rows } }, { once: true, limit: LIMIT })
   for (const end of [unlisten, channel.end]) done.then(end, end)
 
-  // The end of a sign-in that nobody waits for. The TUI would close whatever dialog is open.
+  // The result of a sign-in that the person has left. In the TUI there is none, because a
+  // result would close whatever dialog is open by then.
   const forgotten = () => (at === 'tui' ? new Promise((/** @type {(result: AuthResult) => void} */ _) => {}) : FAILED)
   const tell = (/** @type {Problem} */ problem, dialogStays = false) => {
     // OpenCode says there that it failed, but not why; the reason comes last.
@@ -81,7 +82,7 @@ async function signIn(helper, client, params) {
   }
   const failed = (/** @type {unknown} */ error) => {
     const problem = Problem.from(error)
-    // Whoever has closed the dialog has given up, and is told nothing more.
+    // A person who has closed the dialog has given up and does not want to see the failure.
     if (left || problem.kind === 'cancelled') return forgotten()
     tell(problem)
     return FAILED
@@ -94,7 +95,7 @@ async function signIn(helper, client, params) {
   const answer = (pasted = '') => helper.call('connect/answer', { redirect: pasted }).then(finish, wrong)
 
   try {
-    // A sign-in that needs nobody ends without a prompt.
+    // A sign-in that needs no person ends without a prompt.
     const { url = '', text, paste } = /** @type {Prompt} */ (await Promise.race([prompted, done]))
     // `opencode auth login` shows no instructions where something is to be typed.
     if (paste && at === 'terminal') process.stderr.write(`${text}\n`)
@@ -103,7 +104,7 @@ async function signIn(helper, client, params) {
   } catch (error) {
     const problem = Problem.from(error)
     if (problem.kind !== 'cancelled' && at !== 'terminal') tell(problem, at === 'tui')
-    // The TUI closes the dialog of what has failed before it can be read: there it stays.
+    // The TUI would close the dialog of a failed sign-in before it can be read, so no result is returned.
     const note = at === 'tui' ? '\n\nClose this with Esc.' : ''
     return { url: '', instructions: problem.text + note, method: 'auto', callback: async () => forgotten() }
   }

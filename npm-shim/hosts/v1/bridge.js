@@ -1,5 +1,5 @@
-// Between the two halves of the plugin: OpenCode 1 loads the server's half and the TUI's
-// half in two threads of one process. One helper serves both, which is asked here.
+// Connects the two halves of the plugin, which OpenCode 1 loads in two threads of one process:
+// one for the server, one for the TUI. The server's half calls the helper for both.
 import { BroadcastChannel } from 'node:worker_threads'
 import { Problem } from '../../lib/problem.js'
 
@@ -30,7 +30,7 @@ export function open(receive) {
 }
 
 /**
- * Answers the TUI's half for a directory, and tells it what changes.
+ * Answers the TUI's half for a directory, and sends it every change of the state.
  * @param {Helper} helper
  * @param {string} directory
  */

@@ -10,7 +10,7 @@ import { answerTUI } from './bridge.js'
 /** @import { PluginInput, Hooks } from './types.d.ts' */
 /** @typedef {import('../../lib/helper.js').Helper} Helper */
 
-// OpenCode starts up behind this; a helper that is slower is asked again by fetch.
+// OpenCode's start waits for this. If the helper is slower, the first request calls it again.
 const START_LIMIT = 3_000
 
 /**
@@ -53,12 +53,12 @@ export default async function plugin({ directory, worktree = directory, client }
       const failed = (/** @type {unknown} */ error) => Promise.reject(error instanceof Problem ? thrown(error) : error)
       const complete = (/** @type {[string, any]} */ [id, provider]) => {
         const options = { ...BARE.options, ...provider.options }
-        // An address that opencode.json names is no former one of ours, and is refused.
+        // A base URL from opencode.json is not an earlier one of ours, so requests to it are refused.
         const fetch = createFetch(helper, own[id]?.options?.baseURL ? '' : options.baseURL, id)
         options.fetch = (/** @type {Parameters<typeof fetch>} */ ...args) => fetch(...args).catch(failed)
         return [id, { ...provider, options }]
       }
-      // OpenCode may hold on to parts of its object: nothing inside of it is changed in place.
+      // OpenCode may keep references to parts of its object, so none of them is changed in place.
       const all = { ...written, ...Object.fromEntries(Object.entries(providers).map(complete)) }
       Object.assign(config, rest, { provider: all })
     },
@@ -88,8 +88,8 @@ export default async function plugin({ directory, worktree = directory, client }
   }
 }
 
-// What OpenCode is told while the helper cannot be asked. It lists no provider without a
-// model, not even in /connect; `.invalid` never resolves (RFC 6761).
+// The provider while the helper does not answer. OpenCode does not list one without models,
+// not even in /connect. `.invalid` never resolves (RFC 6761).
 const BARE = {
   npm: '@ai-sdk/openai-compatible',
   name: 'Company models (OCI identity domain)',
@@ -100,7 +100,7 @@ const UNKNOWN = { methods: [{ label: 'Sign in', params: {} }], tools: [], comman
 const UNJUDGED = 'This call was not made, since the plugin opencode-oci-oidc could not judge it.'
 const WITHHELD = 'The result is withheld, since the plugin opencode-oci-oidc could not search it for secrets.'
 
-// What makes OpenCode 1.18 retry, wherever it stands: "port 15003" counts as a 500.
+// Texts that make OpenCode 1.18 retry, anywhere in a message: "port 15003" counts as a 500.
 const RETRIED = new RegExp(
   '429|50[0234]|524|rate increased too quickly|rate[- _]limit|too[ _]many[ _]requests|overloaded|unavailable|exhausted' +
     '|internal[ _]error|server[- _]error|provider[- _]returned[- _]error|terminated|fetch failed|failed to fetch' +
@@ -110,7 +110,7 @@ const RETRIED = new RegExp(
     '|(?:re)?try your request|\\btry again (?:later|in\\b)|\\b(?:currently|temporarily) at capacity\\b',
   'i',
 )
-// It has the words that RETRIED looks for.
+// Matches RETRIED.
 const PASSING = 'This usually passes: try again in a moment.'
 
 /**
@@ -127,7 +127,7 @@ function thrown(problem) {
 }
 
 /**
- * The AI SDK tells its errors apart by these symbols, so that several copies of it agree.
+ * An error with the symbols by which the AI SDK recognises its own errors.
  * @param {string} name
  * @param {string} message
  */

@@ -9,7 +9,7 @@ import { open } from './bridge.js'
 
 const COLOURS = /** @type {const} */ ({ good: 'textMuted', warning: 'warning', error: 'error' })
 
-// A dialog that takes the place of another one is not there for a moment.
+// When one dialog replaces another, for a moment none is open.
 const MOMENT = 100
 
 /** @param {TuiApi} api */
@@ -51,7 +51,7 @@ export async function tui(api) {
 }
 
 /**
- * What a command has brought.
+ * Shows the result of a command.
  * @param {TuiApi} api
  * @param {CommandResult} [result]
  */
@@ -62,7 +62,7 @@ function show(api, { alert, toast, dispatch } = {}) {
 }
 
 /**
- * From 1.18 on commands are the keymap's; 1.14 has only the older way.
+ * Registers commands with the keymap (from 1.18 on) or in the older way (1.14).
  * @param {TuiApi} api
  * @param {{ name: string, title: string, category: string }[]} commands
  * @param {(command: string) => void} run

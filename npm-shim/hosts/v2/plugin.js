@@ -1,5 +1,5 @@
-// OpenCode 2, the server's part: called once a location, in the one server that all
-// windows share. What it registers here ends by itself when it is unloaded.
+// The server's part for OpenCode 2: called once for each location, in the one server that all
+// windows share. OpenCode removes what is registered here when it unloads the plugin.
 import { acquire } from '../../lib/helper.js'
 import { requests } from './requests.js'
 import { signIn } from './sign-in.js'
@@ -9,7 +9,7 @@ import { tools } from './tools.js'
 /** @typedef {import('./contract.d.ts').Context} Context */
 /** @typedef {import('./contract.d.ts').Configuration} Configuration */
 
-// After these something else may have to be listed.
+// Notifications after which the result of `configure` may be another one.
 const CHANGES = ['session/changed', 'connect/methods', 'configure/changed']
 
 // The first prompt waits for this.
@@ -40,8 +40,7 @@ export async function setup(ctx) {
 }
 
 /**
- * The provider and its models, as the helper tells them, now and whenever they change:
- * no restart is needed for a new model.
+ * Registers the provider and its models, and keeps them up to date without a restart.
  * @param {Context} ctx
  * @param {import('../../lib/helper.js').Helper} helper
  * @param {AbortSignal} ended
@@ -58,7 +57,7 @@ async function follow(ctx, helper, ended) {
   /** @type {Configuration} */
   const configuration = {
     now: await helper.call('configure', {}, { limit: START_LIMIT }),
-    // One after the other, so that each ends when the host has what it was told.
+    // The updates run one after the other, so that each resolves when the host has its result.
     update() {
       updating = updating.then(update, update)
       return updating
@@ -67,7 +66,7 @@ async function follow(ctx, helper, ended) {
   // The host freezes what it is given, and a transform that throws would block all providers.
   await ctx.provider.transform((editor) => editor.add(structuredClone(configuration.now.provider)))
   const unlisten = helper.listen((method) => {
-    // Whoever needs the helper next meets the trouble of this and tells it.
+    // The next call of the helper reports the same problem.
     if (CHANGES.includes(method)) configuration.update().catch(() => {})
   })
   ended.addEventListener('abort', unlisten, { once: true })

@@ -1,11 +1,11 @@
-// The token on each request. The host sends requests itself and follows redirects, and no
-// hook can change how. So it is given one that leads nowhere, a data: address, and the
-// answer to it is replaced by that of our own fetch: with the token, to the origin of
-// llm_base_url alone, over ca_file, and without redirects. The token never enters the host.
+// Adds the token to each request. The host sends requests itself and follows redirects, and no
+// hook can change that. So the hook replaces the request by one to a data: URL, and then the
+// response by that of our own fetch: with the token, only to the origin of llm_base_url, with
+// ca_file, and without redirects. The host never gets the token.
 import { createFetch } from '../../lib/fetch.js'
 import { visible } from '../../lib/problem.js'
 
-// What never got an answer was given up by the host.
+// The host gave up the oldest requests if there are more without a response.
 const MOST_WAITING = 1_000
 
 /**
@@ -16,7 +16,7 @@ const MOST_WAITING = 1_000
 export async function requests(ctx, helper, configuration) {
   const { id, settings } = configuration.now.provider.info
   const fetch = createFetch(helper, String(settings.baseURL))
-  /** @type {Map<string, Request>} by the address that leads nowhere */
+  /** @type {Map<string, Request>} the original requests by data: URL */
   const waiting = new Map()
   let last = 0
 
@@ -36,7 +36,7 @@ export async function requests(ctx, helper, configuration) {
       const request = waiting.get(event.request.url)
       if (!request) return
       waiting.delete(event.request.url)
-      // What other plugins have added since.
+      // Headers that other plugins have added since.
       for (const [name, value] of event.request.headers) request.headers.set(name, value)
       event.response = await fetch(request).catch(answered)
     },
@@ -45,9 +45,9 @@ export async function requests(ctx, helper, configuration) {
 }
 
 /**
- * An error as an answer, whose text the host shows. What a hook throws would end the turn
- * without another try, also where one helps.
- * @param {any} error a problem, or the network's own error, which may pass
+ * An error as a response, whose text the host shows. If the hook threw it, the turn would end
+ * without a retry.
+ * @param {any} error a problem, or an error of the network, which is retried
  */
 function answered(error) {
   const { text = error.cause?.message ?? error.message, kind = 'network', retryable = !error.kind } = error

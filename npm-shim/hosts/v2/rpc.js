@@ -1,4 +1,4 @@
-// What the server's part tells the command line's, which may be on another machine.
+// The RPC from the server's part to that of the command line, which may be on another machine.
 const ITEM = { type: 'object', properties: { text: { type: 'string' }, level: { type: 'string' } } }
 
 /** @type {import('./contract.d.ts').RpcDefinition} */

@@ -1,6 +1,6 @@
-// Signing in, with OpenCode's own dialogs and `opencode auth login`. What OpenCode stores
-// is a placeholder: the tokens stay with the helper, which renews them. The labels come
-// from the helper, too (rpc/opencode/connect.go).
+// Signs in with OpenCode's own dialogs and `opencode auth login`. OpenCode only stores a
+// placeholder: the helper keeps and refreshes the tokens. The labels come from the helper
+// (rpc/opencode/connect.go).
 import { visible } from '../../lib/problem.js'
 
 /** @typedef {import('./contract.d.ts').Authorization} Authorization */
@@ -9,7 +9,7 @@ import { visible } from '../../lib/problem.js'
 /** @typedef {import('../../lib/interface.d.ts').Prompt} Prompt */
 /** @typedef {import('../../lib/interface.d.ts').Method} Method */
 
-// The helper ends a sign-in at the time that it named; this is for one that has gone silent.
+// The helper ends a sign-in when its time limit is over. These limits are for a helper that no longer answers.
 const GRACE = 30_000
 const LONGEST = 20 * 60_000
 const FAR = Date.UTC(9999, 0)
@@ -125,7 +125,7 @@ class Attempts {
 }
 
 /**
- * The host shows the message of an error: here it is all that there is to say.
+ * Throws an error whose message is the whole text, because the host shows only the message.
  * @param {any} error
  * @returns {never}
  */
@@ -134,7 +134,7 @@ function told(error) {
 }
 
 /**
- * Marks the connection when the session has ended, and takes the mark away after.
+ * Returns a function that marks the host's connection if the session has ended, and removes the mark otherwise.
  * @param {import('./contract.d.ts').Context} ctx
  * @param {Helper} helper
  * @param {string} integrationID
@@ -152,7 +152,7 @@ function marker(ctx, helper, integrationID) {
         status: signedIn ? undefined : { status: 'needs_auth', message: title },
       })
     } catch {
-      // It is a mark for the eye; the next request tells the same in words.
+      // The mark is not needed: the next request reports the same problem.
     }
   }
 }
