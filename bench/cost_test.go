@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +65,35 @@ func TestTheCostOfAStart(t *testing.T) {
 		}
 		if info.Size() > 12_000_000 {
 			t.Errorf("%d bytes, more than 12 MB", info.Size())
+		}
+	})
+
+	t.Run("sizes in README.md", func(t *testing.T) {
+		if runtime.GOOS+runtime.GOARCH != "linuxamd64" {
+			t.Skip("README.md has the sizes for Linux x64")
+		}
+		program, err := os.ReadFile(helper)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readme, err := os.ReadFile("../README.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := regexp.MustCompile(`with the helper for Linux x64 \| ([\d.]+) MB \| ([\d.]+) MB`).FindSubmatch(readme)
+		if row == nil {
+			t.Fatal("README.md does not have the sizes")
+		}
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, _ = w.Write(program)
+		_ = w.Close()
+		// The shim adds less than 0.2 MB, and a few changes must not make README.md wrong.
+		for i, size := range []int{packed.Len(), len(program)} {
+			stated, _ := strconv.ParseFloat(string(row[i+1]), 64)
+			if measured := float64(size) / 1e6; measured < stated-0.7 || measured > stated+0.2 {
+				t.Errorf("the helper has %.1f MB (packed first), README.md says %.1f MB", measured, stated)
+			}
 		}
 	})
 
