@@ -98,7 +98,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"log below a file", func(c *computer) { c.write("file", ""); c.keys["log_file"] = "~/file/log" }, warning, "Disk, log", "cannot be written"},
 
 		// The way to the domain.
-		{"domain down", func(c *computer) { c.keys["domain_url"] = "http://" + closedPort() }, failure, "Domain, way", "Nobody listens at 127.0.0.1"},
+		{"domain down", func(c *computer) { c.keys["domain_url"] = "http://" + closedPort() }, failure, "Domain, way", "Nothing is listening at 127.0.0.1"},
 		{"no such name", func(c *computer) { c.keys["domain_url"] = "https://idcs-none.invalid" }, failure, "Domain, way", "idcs-none.invalid"},
 		{"certificate expired", func(c *computer) { c.intercept(aDayAgo, "127.0.0.1", true) }, failure, "Domain, way", "expired at"},
 		{"certificate not valid yet", func(c *computer) { c.intercept(inTwoDays, "127.0.0.1", true) }, failure, "Domain, way", "is not valid before"},
@@ -168,7 +168,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.write("client.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
 			c.keys["tls_client_cert"] = c.path("client.pem")
 		}, failure, "Configuration, certificates", "client.pem, which has a damaged certificate in line 1"},
-		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort()) }, failure, "Domain, way", "Nobody listens at the proxy"},
+		{"proxy down", func(c *computer) { c.behindProxy("http://" + closedPort()) }, failure, "Domain, way", "Nothing is listening at the proxy"},
 		{"proxy misspelt", func(c *computer) { c.behindProxy("http://") }, failure, "Environment, proxy variables", "HTTPS_PROXY is malformed: it has no host"},
 		{"PAC file for a proxy", func(c *computer) { c.behindProxy("http://wpad.invalid/wpad.dat") }, failure, "Environment, proxy variables", "it names a PAC file"},
 		{"proxy with a Windows user", func(c *computer) {
@@ -235,7 +235,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"session ended", func(c *computer) { c.server.EndSessions(); c.expire() }, failure, "Session, sign-in", "or your session has ended"},
 
 		// The endpoint.
-		{"endpoint down", func(c *computer) { c.keys["llm_base_url"] = "http://" + closedPort() + "/v1" }, failure, "Endpoint, reachable", "Nobody listens at 127.0.0.1"},
+		{"endpoint down", func(c *computer) { c.keys["llm_base_url"] = "http://" + closedPort() + "/v1" }, failure, "Endpoint, reachable", "Nothing is listening at 127.0.0.1"},
 		{"endpoint in trouble", func(c *computer) {
 			c.server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Unavailable})
 		}, failure, "Endpoint, reachable", "it answers 503"},

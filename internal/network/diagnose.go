@@ -81,9 +81,9 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return passing(host+" did not answer in time"+through(proxy, atProxy)+".", checkNetwork)
 	case isOne(err, errRefused) && atProxy:
-		return passing("nobody listens at "+host+".", "Correct HTTPS_PROXY, or start the proxy.")
+		return passing("nothing is listening at "+host+".", "Correct HTTPS_PROXY, or start the proxy.")
 	case isOne(err, errRefused):
-		return passing("nobody listens at "+host+".", "Check the address and its port; the server may be down.")
+		return passing("nothing is listening at "+host+".", "Check the address and its port; the server may be down.")
 	case isCut(err) && seen.asked.Load() && s.ClientCert == "":
 		return problem.New(problem.TLS, host+" asked for a client certificate, got none and cut the connection.", nameClientCertificate)
 	case isCut(err) && seen.asked.Load():

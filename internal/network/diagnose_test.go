@@ -30,5 +30,5 @@ func TestRefusedAndCutConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, p = get(t, Settings{}, address)
-	check(t, p, problem.Network, "nobody listens at "+address.Host)
+	check(t, p, problem.Network, "nothing is listening at "+address.Host)
 }

@@ -152,7 +152,7 @@ func (w *way) trouble() Finding {
 // sentence capitalises the first word of a text, unless it is a host.
 func sentence(text string) string {
 	first, _, _ := strings.Cut(text, " ")
-	if slices.Contains([]string{"the", "no", "nobody"}, first) {
+	if slices.Contains([]string{"the", "no", "nothing"}, first) {
 		return strings.ToUpper(text[:1]) + text[1:]
 	}
 	return text
