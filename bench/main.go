@@ -1,7 +1,7 @@
-// Command bench measures the product, each figure beside a floor or a peer that is
-// measured in the same run: machines are noisy, and only ratios last. It prints a
-// table as soon as it has one, and with -write keeps all of them as RESULTS.md with
-// plots.
+// Command bench measures the product. Each figure is compared with a floor or a peer
+// that is measured in the same run, because on noisy machines only ratios are
+// reproducible. It prints each table when it is complete, and with -write it writes all of
+// them to RESULTS.md, with plots.
 package main
 
 import (
@@ -125,13 +125,13 @@ func (b *bench) skip(title, why string) {
 	b.show(report.Section{Name: "skipped", Title: title, About: "Not measured: " + why + "."})
 }
 
-// rounds is usual, scaled.
+// rounds returns the usual number of rounds, multiplied by -scale.
 func (b *bench) rounds(usual int) int { return max(int(float64(usual)*b.scale), 2) }
 
-// peer is the path of a program of bench/peers.
+// peer returns the path of a program of bench/peers.
 func (b *bench) peer(name string) string { return filepath.Join(b.build, "bench", name) }
 
-// goPeer is the path of somebody else's program that make bench has built, or "".
+// goPeer returns the path of another project's program that make bench has built, or "".
 func (b *bench) goPeer(name string) string {
 	if _, err := os.Stat(b.peer(name)); err != nil {
 		return ""
@@ -139,10 +139,10 @@ func (b *bench) goPeer(name string) string {
 	return b.peer(name)
 }
 
-// tokenFile is where the session is saved.
+// tokenFile returns the path of the saved tokens.
 func (b *bench) tokenFile() string { return tokens.Open(b.machine.Places, b.machine.Config).Path() }
 
-// explain is an error with what the program said.
+// explain adds a program's standard error to its error.
 func explain(err error) error {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && len(exit.Stderr) > 0 {

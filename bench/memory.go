@@ -20,7 +20,7 @@ const (
 	directories  = 10
 )
 
-// memory measures what a helper keeps resident.
+// memory measures the resident memory of a helper.
 func memory(b *bench) error {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		b.skip("Memory", "this system has no /proc")
@@ -114,7 +114,7 @@ func resident(h *machine.Helper) (f footprint, err error) {
 	return f, nil
 }
 
-// size tells how large the program is, on the disk and as it travels.
+// size measures the program's size on the disk and compressed.
 func size(b *bench) error {
 	program, err := os.ReadFile(b.helper)
 	if err != nil {
@@ -146,7 +146,7 @@ func size(b *bench) error {
 
 var benchmarkLine = regexp.MustCompile(`BenchmarkGetToken\S*\s+\d+\s+([\d.]+) ns/op\s+\d+ B/op\s+(\d+) allocs/op`)
 
-// calls measures a call inside the program, without a process on the other side.
+// calls measures a getToken call in memory, without another process.
 func calls(b *bench) error {
 	output, err := goTest("./rpc", "-run=^$", "-bench=^BenchmarkGetToken$", "-benchmem", "-count="+strconv.Itoa(b.rounds(10)))
 	if err != nil {

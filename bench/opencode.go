@@ -26,7 +26,7 @@ const (
 	runLimit     = 3 * time.Minute
 )
 
-// A source is where the real OpenCode has its token from.
+// A source is a way in which the real OpenCode gets its token.
 type source struct {
 	name string
 	home *opencode.Home
@@ -171,7 +171,7 @@ func startUp(b *bench) error {
 	return nil
 }
 
-// configureAlone writes what a person writes who names the plugin and nothing else.
+// configureAlone writes an opencode.json that only names the plugin.
 func (s source) configureAlone() error {
 	root, err := opencode.Root()
 	if err != nil {
@@ -442,8 +442,8 @@ func readWaits(file string) (waits measure.Sample, err error) {
 	return waits, nil
 }
 
-// firstRun measures OpenCode's first start in a home in which nothing is, where it
-// installs its own @opencode-ai/plugin as soon as any plugin is configured.
+// firstRun measures OpenCode's first start in an empty home, where it installs its own
+// @opencode-ai/plugin if any plugin is configured.
 func firstRun(b *bench) error {
 	section := report.Section{
 		Name: "first", Title: "The first start in an empty home",

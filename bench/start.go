@@ -20,8 +20,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/bench/report"
 )
 
-// copies is of how many copies of a program the starts are pooled: a file and its
-// own copy can start a fifth apart.
+// copies is how many copies of a program are started in turn, because the start times of a
+// file and of its own copy can differ by a fifth.
 const copies = 5
 
 // A program is something that is started as a whole.
@@ -153,8 +153,8 @@ func (b *bench) starts(section report.Section, programs []program) error {
 	return nil
 }
 
-// freshCopies copies a program of our own a few times; another's starts from where
-// it is, since it may look for its files beside itself.
+// freshCopies copies one of our own programs. Other programs are started in their place,
+// because they may need files next to them.
 func (b *bench) freshCopies(path string) ([]string, error) {
 	if !strings.HasPrefix(path, b.build) {
 		return []string{path}, nil

@@ -18,7 +18,7 @@ const (
 	people  = 20_000                 // of the fleet
 )
 
-// storms measures the moment in which many want a token that has just expired.
+// storms measures many processes that need a token at the moment when it has expired.
 func storms(b *bench) error {
 	section := report.Section{
 		Name: "storms", Title: "Refresh storms",

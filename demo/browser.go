@@ -30,12 +30,12 @@ func (c *computer) useBrowser(flag string) error {
 	return nil
 }
 
-// hasNoBrowser makes sure that none is found.
+// hasNoBrowser makes sure that the helper finds no browser.
 func (c *computer) hasNoBrowser() {
 	c.Environ = append(c.Environ, "BROWSER=there-is-no-browser")
 }
 
-// follow goes wherever the address leads, cookies and all.
+// follow requests the address and follows its redirects, with cookies.
 func follow(address string) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {

@@ -22,8 +22,8 @@ const (
 	removeLimit = 10 * time.Second
 )
 
-// A computer is one that Maria works at: a temporary home with OpenCode, the plugin
-// of the working tree and the helper built from it.
+// A computer is a temporary home of Maria, the person in the demo. It has OpenCode, the
+// plugin of the working tree and the helper built from it.
 type computer struct {
 	*opencode.Home
 	name string
@@ -148,7 +148,7 @@ func (c *computer) opencode(ctx context.Context, hear func(line string) error, a
 	return strings.TrimSpace(plain(output.String())), err
 }
 
-// checkAuthFile shows what OpenCode itself has kept of a sign-in.
+// checkAuthFile shows what OpenCode itself has saved of a sign-in.
 func (c *computer) checkAuthFile() error {
 	text, err := os.ReadFile(c.AuthFile())
 	if err != nil {
@@ -161,8 +161,8 @@ func (c *computer) checkAuthFile() error {
 	return nil
 }
 
-// remove keeps the logs and removes the home. What was just ended may still be
-// writing into it, for a moment.
+// remove saves the logs and removes the home. It retries for a moment, because a process
+// that has just been ended may still write to the home.
 func (c *computer) remove() {
 	keepLogs(c.Dir, c.name)
 	deadline := time.Now().Add(removeLimit)

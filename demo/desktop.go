@@ -9,8 +9,8 @@ import (
 	"github.com/cli/browser"
 )
 
-// setAside are variables that would lead OpenCode to what is the person's own.
-// Their browser needs them: they are kept for it under other names.
+// setAside are variables through which OpenCode would find the person's own files. The
+// person's browser needs them, so they are kept for it under other names.
 var setAside = []string{
 	"HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TMPDIR", "PATH", "BROWSER",
 	"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME",
@@ -19,8 +19,8 @@ var setAside = []string{
 
 const asidePrefix = "OCI_OIDC_DEMO_OWN_"
 
-// joinDesktop puts the computer in front of the person: it gets their terminal,
-// their desktop and their browser, but nothing of their OpenCode.
+// joinDesktop gives the computer access to the person's terminal, desktop and browser, but
+// not to their OpenCode.
 func (c *computer) joinDesktop() error {
 	c.Environ = slices.DeleteFunc(c.Environ, func(v string) bool { return strings.HasPrefix(v, "NO_COLOR=") })
 	for _, variable := range os.Environ() {

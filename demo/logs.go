@@ -13,7 +13,7 @@ var logFiles = map[string]string{
 	"opencode": ".local/share/opencode/log/*.log",
 }
 
-// logDir is where the logs of the last demo are kept. They hold no secrets.
+// logDir returns the directory for the logs of the last demo. They hold no secrets.
 func logDir() (string, error) {
 	root, err := opencode.Root()
 	return filepath.Join(root, "build", "demo"), err
@@ -47,7 +47,7 @@ func keepLogs(home, name string) {
 	}
 }
 
-// showLogs tells where there is more to read.
+// showLogs shows where the logs are.
 func (t *transcript) showLogs() {
 	dir, err := logDir()
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 )
 
-// prepare spares the computer what OpenCode does at a first start. The very first
-// time in a clone it is done for all that follow, which takes a while, and as npm
-// does it for the person: through their proxy, from their registry. Where it cannot
-// be done, OpenCode tries it at each start, and does without.
+// prepare does in advance what OpenCode does at its first start: it installs a package. The
+// first demo in a clone installs it once for all later ones, through the person's npm
+// settings, such as a proxy or a registry. If that fails, OpenCode tries it at each start,
+// and works without it.
 func (c *computer) prepare(ctx context.Context, template string) error {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()

@@ -17,7 +17,7 @@ const (
 	withCode    = "Sign in with a code on another device"
 )
 
-// tell is the demo from the first step to the last.
+// tell runs the whole demo.
 func tell(ctx context.Context, say *transcript) error {
 	started := time.Now()
 	say.title("The real OpenCode "+opencode.Latest+", signed in at a company's identity domain",
@@ -76,7 +76,7 @@ func tell(ctx context.Context, say *transcript) error {
 	}
 	server.hasNoBrowser()
 
-	// Long enough for one answer, and then soon over.
+	// Long enough for one answer, and short enough to wait for its expiry.
 	life := max(8*time.Second, 2*(pace+time.Second)).Round(time.Second)
 	company.Change(func(o *domaintest.Options) {
 		o.AutoApprove = false

@@ -19,8 +19,8 @@ const (
 	cyan  = "36"
 )
 
-// A transcript tells a person what happens, step by step. On a terminal it shows
-// that it is waiting, and it is coloured unless NO_COLOR is set.
+// A transcript prints what happens, step by step. On a terminal it shows while it waits,
+// and it uses colours unless NO_COLOR is set.
 type transcript struct {
 	terminal bool
 	colour   bool
@@ -187,8 +187,8 @@ func (q *quotation) line(line string) {
 	}
 }
 
-// plain is a line without its colours, as a terminal shows it in the end: what goes
-// back to its beginning and clears it has not been there.
+// plain returns a line as a terminal shows it in the end: without colours, and without text
+// that was cleared and overwritten.
 func plain(line string) string {
 	return escapes.ReplaceAllString(cleared.ReplaceAllString(line, ""), "")
 }

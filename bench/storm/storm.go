@@ -1,6 +1,6 @@
-// Package storm lets many helper processes want a token in the same moment, when
-// the access token has just expired: the moment in which one-time refresh tokens
-// get lost. It drives the real helper over its wire, and may kill some of them.
+// Package storm makes many helper processes need a token at the moment when the access
+// token has expired, which is when one-time refresh tokens get lost. It calls the real
+// helper over JSON-RPC, and can kill some of the processes.
 package storm
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// Options say what a storm is like.
+// Options of a storm.
 type Options struct {
 	Helper    string        // the helper's program
 	Processes int           // that want a token at once
@@ -23,7 +23,7 @@ type Options struct {
 	Home      string        // an empty directory for all of them
 }
 
-// A Round is what one round came to.
+// A Round is the outcome of one round.
 type Round struct {
 	Requests int           // to the token endpoint
 	Wall     time.Duration // from the first call to the last answer
@@ -62,7 +62,7 @@ func Begin(o Options) (*Storm, error) {
 	return s, nil
 }
 
-// End ends all of it.
+// End ends the helpers and the domain.
 func (s *Storm) End() {
 	for _, h := range s.helpers {
 		if h != nil {
@@ -72,8 +72,8 @@ func (s *Storm) End() {
 	s.Machine.Close()
 }
 
-// Round lets the access token expire, lets everybody want one, and looks at what
-// is left.
+// Round makes the access token expire, calls getToken on every helper, and checks what is
+// left of the session.
 func (s *Storm) Round() (Round, error) {
 	if err := s.Expire(); err != nil {
 		return Round{}, err
