@@ -160,7 +160,8 @@ func TestStartUpWaitsForNoEndpoint(t *testing.T) {
 		for _, at := range rand.Perm(len(places)) {
 			place := places[at]
 			began := time.Now()
-			if list := place.lists(); list != want {
+			// An endpoint that is up may have answered before OpenCode made its list.
+			if list := place.lists(); list != want && (place.name != "up" || list != kept) {
 				t.Errorf("the endpoint is %s: OpenCode lists %q, want %q", place.name, list, want)
 			}
 			place.took[want] = append(place.took[want], time.Since(began).Seconds())
