@@ -18,6 +18,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 // A trouble is what can go wrong with a request of somebody who is signed in, and
@@ -107,6 +108,7 @@ func refuses(domain *domaintest.Server, code string) {
 // TestWhatOpenCodeMakesOfEachProblem: its words are the same in OpenCode, at the
 // prompt and in the log, and it is tried again if it may pass, and not otherwise.
 func TestWhatOpenCodeMakesOfEachProblem(t *testing.T) {
+	t.Parallel()
 	// How often a token is asked for without a retry, at most: when the plugin starts,
 	// for the answer and for the title. With retries it is twice that and more.
 	const once = 4
@@ -149,6 +151,7 @@ func TestWhatOpenCodeMakesOfEachProblem(t *testing.T) {
 // TestWhatOpenCodeMakesOfEachFailedSignIn is the same for what only a sign-in can
 // meet, which nobody but a person begins again.
 func TestWhatOpenCodeMakesOfEachFailedSignIn(t *testing.T) {
+	t.Parallel()
 	for _, c := range failures {
 		t.Run(string(c.kind), func(t *testing.T) {
 			t.Parallel()
@@ -201,28 +204,29 @@ var failures = []struct {
 // for a token sees no error of ours, and nothing is tried again; the log tells why.
 func TestWhatOpenCodeMakesOfACancelledRequest(t *testing.T) {
 	t.Parallel()
-	domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 1})
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
 	me.signInAtThePrompt()
 	tui := me.opensTUI(120, 40)
 	tui.types("hi")
 	tui.settles()
-	// Only now does the domain stop answering: the refresh at the start of OpenCode has its
-	// answer, so that the helper's time limit for the next one begins with the request.
-	answer := make(chan struct{})
-	defer close(answer)
-	domain.Change(func(o *domaintest.Options) {
-		o.Tamper = func(operation domaintest.Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
-			if operation == domaintest.Token {
-				<-answer
-			}
-			honest(w, r)
+	// The endpoint refuses the token, and another process seems to refresh it: for that, a
+	// request may wait a minute.
+	domain.RevokeAccessTokens()
+	lock := strings.TrimSuffix(me.tokenFiles()[0], ".json") + ".lock"
+	eventually(t, func() error {
+		unlock, ok, err := store.TryLock(lock)
+		if !ok {
+			return fmt.Errorf("%s cannot be locked: %v", lock, err)
 		}
+		t.Cleanup(unlock)
+		return nil
 	})
-	before := me.tries()
 	tui.presses("Enter")
-	// One is for the title.
-	tui.until("two requests that wait for the token", func(string) bool { return me.tries() == before+2 })
+	// One is for the title. The helper is asked only what to do about the refusals.
+	tui.until("two requests that wait for another token", func(string) bool {
+		return strings.Count(me.log(), "msg=request method=explain") >= 2
+	})
 	tui.until("a session that is interrupted", func(screen string) bool {
 		// OpenCode wants a second Escape within five seconds, which is little on a busy machine.
 		if strings.Contains(screen, "esc interrupt") || strings.Contains(screen, "esc again to interrupt") {

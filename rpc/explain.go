@@ -137,7 +137,7 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e co
 		if err == nil {
 			break
 		}
-		if trouble := s.forRequest(err); trouble.Kind == problem.LoginRequired || certain && (reason == "" || trouble.Retryable) {
+		if trouble := s.forRequest(err); slices.Contains([]problem.Kind{problem.LoginRequired, problem.Cancelled}, trouble.Kind) || certain && (reason == "" || trouble.Retryable) {
 			return explainResult{}, trouble
 		}
 	}
