@@ -428,6 +428,7 @@ export default async (input) => {
 `
 
 func TestGuard(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("the attempts are those of a shell on Linux")
 	}

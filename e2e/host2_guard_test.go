@@ -16,6 +16,7 @@ import (
 // TestHost2Guard: the attempts of SECURITY.md with the tools of OpenCode 2. The last part
 // shows that they are attempts: without the guard they succeed.
 func TestHost2Guard(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("the attempts are those of a shell on Linux")
 	}
@@ -115,6 +116,7 @@ func in2Task(tool, what string) map[string]any {
 
 // TestHost2KeepsSecretsFromCommands: no command of an agent inherits the client secret.
 func TestHost2KeepsSecretsFromCommands(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		c := confidential(t, domain)
@@ -133,6 +135,7 @@ func TestHost2KeepsSecretsFromCommands(t *testing.T) {
 
 // TestHost2OffersTools directly, not inside of its Code Mode alone.
 func TestHost2OffersTools(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		me := newHost2(t, name, confidential(t, domain))
@@ -158,6 +161,7 @@ func TestHost2OffersTools(t *testing.T) {
 
 // TestHost2ShowsTheStatus beside the prompt, in a command line that starts no helper.
 func TestHost2ShowsTheStatus(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 3*24*3600 + 1800})
 		me := newHost2(t, name, confidential(t, domain))

@@ -18,6 +18,7 @@ import (
 // TestHost2SendsTheTokenWhereItBelongs: on each kind of request that a plugin can reach,
 // and on no other provider's.
 func TestHost2SendsTheTokenWhereItBelongs(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		var mu sync.Mutex
@@ -50,6 +51,7 @@ func TestHost2SendsTheTokenWhereItBelongs(t *testing.T) {
 }
 
 func TestHost2RenewsARefusedTokenOnce(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		me := newHost2(t, name, confidential(t, domain))
@@ -75,6 +77,7 @@ func TestHost2RenewsARefusedTokenOnce(t *testing.T) {
 
 // TestHost2RefreshesAhead of the token's end: requests go on meanwhile, and none waits.
 func TestHost2RefreshesAhead(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		held := make(chan struct{})
 		let := sync.OnceFunc(func() { close(held) })
@@ -105,6 +108,7 @@ func TestHost2RefreshesAhead(t *testing.T) {
 // TestHost2KnowsTheCompanysCA for the endpoint: by ca_file in OpenCode's own runtime, which
 // Node's fetch does not take.
 func TestHost2KnowsTheCompanysCA(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		company := newCompany(t)
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
@@ -126,6 +130,7 @@ func TestHost2KnowsTheCompanysCA(t *testing.T) {
 
 // TestHost2FollowsNoRedirect: OpenCode's own fetch would, with the prompt in its hand.
 func TestHost2FollowsNoRedirect(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			t.Error("the prompt went elsewhere")
@@ -148,6 +153,7 @@ func TestHost2FollowsNoRedirect(t *testing.T) {
 
 // TestHost2SaysWhatIsWrong: in words, without another try where none helps.
 func TestHost2SaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		me := newHost2(t, name, confidential(t, domain))
@@ -169,6 +175,7 @@ func TestHost2SaysWhatIsWrong(t *testing.T) {
 
 // TestHost2EndOfASession: the account is marked until somebody signs in again.
 func TestHost2EndOfASession(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		me := newHost2(t, name, confidential(t, domain))
@@ -197,6 +204,7 @@ func TestHost2EndOfASession(t *testing.T) {
 
 // TestHost2SignsOut: whoever removes the account in OpenCode has signed out.
 func TestHost2SignsOut(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		me := newHost2(t, name, confidential(t, domain))
@@ -223,6 +231,7 @@ func TestHost2SignsOut(t *testing.T) {
 
 // TestHost2KeepsLocationsApart: one server, two projects, two domains.
 func TestHost2KeepsLocationsApart(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		me := startHost2(t, name)
 		var directories []string
@@ -270,6 +279,7 @@ func TestHost2KeepsLocationsApart(t *testing.T) {
 
 // TestHost2TenThousandRequests leave nothing behind, and no one of them waits for the domain.
 func TestHost2TenThousandRequests(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		me := newHost2(t, name, confidential(t, domain))
@@ -296,6 +306,7 @@ func TestHost2TenThousandRequests(t *testing.T) {
 // TestHost2IsLeftAloneWhereItLacksSomething: the early core of version 2 in OpenCode 1.18
 // calls setup too, beside version 1.
 func TestHost2IsLeftAloneWhereItLacksSomething(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		me := startHost2(t, name)
 		for _, missing := range []string{"session", "provider"} {

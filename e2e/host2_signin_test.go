@@ -10,6 +10,7 @@ import (
 )
 
 func TestHost2SignsInWithABrowser(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		me := newHost2(t, name, confidential(t, domain))
@@ -34,6 +35,7 @@ func TestHost2SignsInWithABrowser(t *testing.T) {
 // followed by another that succeeds. OpenCode does not say that somebody has closed the
 // dialog, so the next sign-in ends the one before.
 func TestHost2EndsASignIn(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{})
 		me := newHost2(t, name, confidential(t, domain))
@@ -67,6 +69,7 @@ func TestHost2EndsASignIn(t *testing.T) {
 
 // TestHost2SaysWhatWasPasted instead of the address where the sign-in ended.
 func TestHost2SaysWhatWasPasted(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{})
 		me := newHost2(t, name, confidential(t, domain))
@@ -83,6 +86,7 @@ func TestHost2SaysWhatWasPasted(t *testing.T) {
 
 // TestHost2NeedsNobody: an application signs in by itself, and OpenCode can check it.
 func TestHost2NeedsNobody(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{})
 		c := confidential(t, domain)
@@ -106,6 +110,7 @@ func TestHost2NeedsNobody(t *testing.T) {
 // TestHost2SaysWhyASignInCannotBegin: authorize never rejects, since OpenCode would show
 // "Unexpected server error".
 func TestHost2SaysWhyASignInCannotBegin(t *testing.T) {
+	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		c := confidential(t, domaintest.New(t, domaintest.Options{}))
 		c.Scope = ""

@@ -45,6 +45,7 @@ func (c *computer) lists(args ...string) string {
 }
 
 func TestModelsAppearByThemselves(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		version   string
 		catalogue domaintest.Catalogue

@@ -13,6 +13,7 @@ import (
 )
 
 func TestFirstAnswerAfterBrowserSignIn(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{opencode.Latest, opencode.Middle, opencode.Oldest} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -25,6 +26,7 @@ func TestFirstAnswerAfterBrowserSignIn(t *testing.T) {
 }
 
 func TestFirstAnswerAfterDeviceSignIn(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{opencode.Latest, opencode.Middle, opencode.Oldest} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

@@ -29,6 +29,7 @@ import (
 // a strict check of the ID token, refresh with rotation, sign-out. OpenCode's part
 // is the same with every provider.
 func TestProviders(t *testing.T) {
+	t.Parallel()
 	zitadel := func(t *testing.T, redirect string) string {
 		return builtProvider(t, "zitadel", map[string]string{"redirect": redirect})
 	}

@@ -15,6 +15,7 @@ import (
 // each time, and changes neither the status nor what the other models answer; with a
 // refresh token and without one.
 func TestARefusedModelCostsNoSession(t *testing.T) {
+	t.Parallel()
 	const disabled = "disabled-model"
 	for name, without := range map[string]string{"with a refresh token": "", "without one": "offline_access"} {
 		t.Run(name, func(t *testing.T) {

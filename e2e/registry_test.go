@@ -31,6 +31,7 @@ const (
 const maxDownload = 5_000_000
 
 func TestInstalledFromARegistryAndUpgraded(t *testing.T) {
+	t.Parallel()
 	registry := newRegistry(t)
 	for _, version := range []string{opencode.Latest, opencode.Oldest} {
 		t.Run(version, func(t *testing.T) {
@@ -65,6 +66,7 @@ func TestInstalledFromARegistryAndUpgraded(t *testing.T) {
 // TestStatusItemAfterAnOrdinaryInstallation: opencode plugin writes all that the plugin
 // needs, its part in the TUI included, from a registry and from a clone.
 func TestStatusItemAfterAnOrdinaryInstallation(t *testing.T) {
+	t.Parallel()
 	registry := newRegistry(t)
 	root, err := opencode.Root()
 	check(t, err)
@@ -99,6 +101,7 @@ func TestStatusItemAfterAnOrdinaryInstallation(t *testing.T) {
 // What can go wrong between the registry and the first request, with OpenCode's own
 // installer, and the way back that the message names.
 func TestHelperMissingAfterInstallation(t *testing.T) {
+	t.Parallel()
 	registry := newRegistry(t)
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	me := newCustomer(t, opencode.Latest, registry, confidential(t, domain))
@@ -126,6 +129,7 @@ func TestHelperMissingAfterInstallation(t *testing.T) {
 }
 
 func TestOtherClientsInstallTheHelper(t *testing.T) {
+	t.Parallel()
 	registry := newRegistry(t)
 	clients := registry.clients(t)
 	for name, client := range clients {

@@ -11,6 +11,7 @@ import (
 
 // TestStatusItem is a person who looks beside the prompt, and into the palette.
 func TestStatusItem(t *testing.T) {
+	t.Parallel()
 	root, err := opencode.Root()
 	check(t, err)
 	for _, size := range []struct{ columns, rows int }{{120, 40}, {80, 24}} {

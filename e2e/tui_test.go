@@ -22,6 +22,7 @@ import (
 // TestConnectInTheTUI is a person who tries everything that /connect has, in the
 // TUI at two sizes of a window. What they see is kept in testdata/tui, to be read.
 func TestConnectInTheTUI(t *testing.T) {
+	t.Parallel()
 	for _, size := range []struct{ columns, rows int }{{120, 40}, {80, 24}} {
 		t.Run(fmt.Sprintf("%dx%d", size.columns, size.rows), func(t *testing.T) {
 			t.Parallel()
@@ -115,6 +116,7 @@ func TestConnectInTheTUI(t *testing.T) {
 // knows that the dialog was closed with Esc. What then becomes of the sign-in is shown
 // nowhere, and closes nothing else.
 func TestWhoHasLeftASignInIsToldNothingMore(t *testing.T) {
+	t.Parallel()
 	root, err := opencode.Root()
 	check(t, err)
 	for _, version := range []string{opencode.Latest, opencode.Middle} {
@@ -163,6 +165,7 @@ func TestWhoHasLeftASignInIsToldNothingMore(t *testing.T) {
 
 // TestPasteAtThePrompt: every version of OpenCode takes what is pasted.
 func TestPasteAtThePrompt(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{opencode.Latest, opencode.Middle, opencode.Oldest} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

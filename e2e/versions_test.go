@@ -16,6 +16,7 @@ import (
 // left out where it has none; nothing fails, neither before the person nor in
 // OpenCode's own log.
 func TestEachVersionHasWhatItCan(t *testing.T) {
+	t.Parallel()
 	root, err := opencode.Root()
 	check(t, err)
 	for _, c := range []struct {

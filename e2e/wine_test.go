@@ -109,6 +109,7 @@ func (w *foreign) must(args ...string) string {
 // TestWindowsProgramUnderWine: a sign-in with a code, a token, a status and a
 // conversation, as Windows shows them.
 func TestWindowsProgramUnderWine(t *testing.T) {
+	t.Parallel()
 	domain := domaintest.New(t, domaintest.Options{AutoApproveDevices: true})
 	w := newWindows(t, confidential(t, domain))
 	if version := w.must("version"); !strings.Contains(version, "windows-amd64") {
@@ -134,6 +135,7 @@ func TestWindowsProgramUnderWine(t *testing.T) {
 // TestManyWindowsProgramsRefreshOnce: refresh tokens serve once, and twelve programs find
 // the access token expired at the same moment, four times.
 func TestManyWindowsProgramsRefreshOnce(t *testing.T) {
+	t.Parallel()
 	domain := domaintest.New(t, domaintest.Options{AutoApproveDevices: true, FamilyRevocation: true})
 	w := newWindows(t, confidential(t, domain))
 	w.must("connect", "--flow", "device")
@@ -176,6 +178,7 @@ func (w *foreign) storms(domain *domaintest.Server, rounds int) {
 // TestATokenFileThatAnotherProgramHolds, without letting it be replaced, for as long as a
 // scanner or a backup may, or that is read-only: the refresh waits, and no session is lost.
 func TestATokenFileThatAnotherProgramHolds(t *testing.T) {
+	t.Parallel()
 	domain := domaintest.New(t, domaintest.Options{AutoApproveDevices: true, FamilyRevocation: true})
 	w := newWindows(t, confidential(t, domain))
 	holder := filepath.Join(w.dir, "holder.exe")
