@@ -44,6 +44,11 @@ export function createFetch(helper, baseURL, provider = PROVIDER) {
   }
 }
 
+// JavaScript is compiled where it first runs, which costs a busy process milliseconds. So one
+// request is made while nobody waits: to a data: address, which leads nowhere.
+const stage = /** @type {any} */ ({ lease: () => ({ authorization: '', prefix: 'data:,' }), used() {}, served: {} })
+setImmediate(() => createFetch(stage, '')('data:,', { method: 'POST', headers: {}, body: '{}' }).catch(() => {}))
+
 /**
  * Returns a successful response as it is. Any other response is sent to the helper, which
  * decides whether to repeat the request with another token, and what the error says.

@@ -137,11 +137,8 @@ export class Wire {
     if (this.#held === held) return
     this.#held = held
     const { stdin, stdout, stderr } = this.#child
-    for (const part of /** @type {any[]} */ ([this.#child, stdin, stdout, stderr])) {
-      // Bun's streams have no unref.
-      if (held) part.ref?.()
-      else part.unref?.()
-    }
+    const parts = /** @type {any[]} */ ([this.#child, stdin, stdout, stderr])
+    for (const part of parts) held ? part.ref?.() : part.unref?.() // Bun's streams have neither
   }
 
   /** @param {string} chunk */

@@ -43,6 +43,23 @@ test('the token replaces whatever authorization there was', async (t) => {
   assert.equal(requests[0]?.body, POST.body)
 })
 
+test('the first request is rehearsed, and nothing is sent', async (t) => {
+  const before = globalThis.fetch
+  t.after(() => {
+    globalThis.fetch = before
+  })
+  /** @type {any[]} */
+  const given = []
+  globalThis.fetch = async (...args) => {
+    given.push(args)
+    return before(...args)
+  }
+  const anew = '../lib/fetch.js?anew'
+  await import(anew)
+  await eventually(() => given.length > 0)
+  for (const [target, { headers }] of given) assert.deepEqual([target, headers], ['data:,', { authorization: '' }])
+})
+
 test('a lent token is sent before anything is waited for', async (t) => {
   const { helper } = scriptedHelper(t, { lend: [token('T1', { minutes: 5 })] })
   await eventually(() => helper.lease() !== undefined)
