@@ -50,6 +50,40 @@ func TestHost2SendsTheTokenWhereItBelongs(t *testing.T) {
 	})
 }
 
+// TestHost2HasAProviderForEachEndpoint, with the session's one token, which goes to the
+// provider's own endpoint. One that is added later is listed without a restart.
+func TestHost2HasAProviderForEachEndpoint(t *testing.T) {
+	inHost2(t, func(t *testing.T, name string) {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		first, qwen := newFront(t, domain.LLMBaseURL), newFront(t, domain.LLMBaseURL)
+		configured := confidential(t, domain)
+		configured.Endpoint = first.URL + "/v1"
+		me := newHost2(t, name, configured)
+		me.signsIn(me.Project)
+
+		configured.Endpoints = map[string]any{"qwen": qwen.URL + "/v1"}
+		me.write(me.ConfigDir(), "oci-auth.config.jsonc", configured)
+		eventually(t, func() error {
+			me.asks(nil) // somebody works: then the helper looks at its files
+			if models := me.models(me.Project); !slices.Contains(models, "oci-oidc-qwen/"+domaintest.DefaultModel) {
+				return fmt.Errorf("OpenCode lists %q", models)
+			}
+			return nil
+		})
+		me.answers(nil, greeting)
+		me.answers(args{"providerID": "oci-oidc-qwen"}, greeting)
+		first.Close()
+		me.answers(args{"providerID": "oci-oidc-qwen"}, greeting)
+		if o := me.asks(nil); o.Text != "" || o.Error == "" {
+			t.Errorf("oci-oidc, whose endpoint is gone: %+v", o)
+		}
+		tokens := slices.Concat(first.tokens(), qwen.tokens())
+		if len(slices.Compact(tokens)) != 1 || !strings.HasPrefix(tokens[0], "Bearer ey") {
+			t.Error("the endpoints get different tokens")
+		}
+	})
+}
+
 func TestHost2RenewsARefusedTokenOnce(t *testing.T) {
 	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {

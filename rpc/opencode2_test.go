@@ -27,11 +27,11 @@ func TestOpenCode2IsToldEverythingInItsForm(t *testing.T) {
 		return told
 	}
 	before := configure()
-	info := before.Provider.Info
-	if info.ID != "oci-oidc" || info.Activation != "enabled" || info.Settings["baseURL"] != server.LLMBaseURL || !strings.HasSuffix(info.Package, "openai-compatible") {
+	info := before.Providers[0].Info
+	if len(before.Providers) != 1 || info.ID != "oci-oidc" || info.Activation != "enabled" || info.Settings["baseURL"] != server.LLMBaseURL || !strings.HasSuffix(info.Package, "openai-compatible") {
 		t.Errorf("the provider is %+v", info)
 	}
-	if len(before.Methods) != 3 || len(before.Tools) != 2 || before.Provider.Models == nil || before.Secrets == nil {
+	if len(before.Methods) != 3 || len(before.Tools) != 2 || before.Providers[0].Models == nil || before.Secrets == nil {
 		t.Errorf("OpenCode is told %+v", before)
 	}
 	if m := p.call("getToken", "", nil); m.Error == nil || !strings.Contains(m.Error.Data.Hint, `"opencode auth login oci-oidc"`) {
@@ -56,7 +56,7 @@ func TestOpenCode2IsToldEverythingInItsForm(t *testing.T) {
 		p.call("ping", "", note)
 		return changed
 	})
-	if models := configure().Provider.Models; len(models) != 1 || models[0].ID != domaintest.DefaultModel {
+	if models := configure().Providers[0].Models; len(models) != 1 || models[0].ID != domaintest.DefaultModel {
 		t.Errorf("after the sign-in the models are %+v", models)
 	}
 }

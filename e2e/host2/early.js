@@ -16,9 +16,9 @@ export function early(plugin, directory) {
       /** @type {Record<string, (event: any) => Promise<void> | void>} */
       const hooks = {}
       // Its requests pass no hook. They come here instead, and from here they go through ours.
-      const passed = async (/** @type {Request} */ request, /** @type {string} */ address) => {
+      const passed = async (/** @type {Request} */ request, /** @type {string} */ address, /** @type {string} */ providerID) => {
         const { method, headers } = request
-        const before = { request: new Request(address, { method, headers, body: await request.arrayBuffer() }) }
+        const before = { model: { providerID }, request: new Request(address, { method, headers, body: await request.arrayBuffer() }) }
         await hooks['http.request']?.(before)
         const after = { request: before.request, response: await fetch(before.request) }
         await hooks['http.response']?.(after)
@@ -56,13 +56,13 @@ export function early(plugin, directory) {
 /** @type {{ url: URL } | undefined} */
 let server
 
-/** @param {any} draft @param {any} definition @param {(request: Request, address: string) => Promise<Response>} passed */
+/** @param {any} draft @param {any} definition @param {(request: Request, address: string, providerID: string) => Promise<Response>} passed */
 function added(draft, { info, models }, passed) {
   const { baseURL } = info.settings
   server ??= /** @type {any} */ (globalThis).Bun.serve({
     hostname: '127.0.0.1',
     port: 0,
-    fetch: (/** @type {Request} */ request) => passed(request, baseURL + new URL(request.url).pathname),
+    fetch: (/** @type {Request} */ request) => passed(request, baseURL + new URL(request.url).pathname, info.id),
   })
   const api = { type: 'aisdk', package: '@ai-sdk/openai-compatible', url: server?.url.origin }
   draft.provider.update(info.id, (/** @type {any} */ provider) => Object.assign(provider, { name: info.name, integrationID: info.integrationID, api }))

@@ -1,6 +1,8 @@
 package opencode
 
 import (
+	"cmp"
+
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -12,9 +14,9 @@ const Version2 = "opencode-2"
 // Completed2 is the result of configure for OpenCode 2, which itself applies the person's
 // own configuration on top.
 type Completed2 struct {
-	Provider provider2      `json:"provider"`
-	Methods  []SignInMethod `json:"methods"`
-	Tools    []Tool         `json:"tools"`
+	Providers []provider2    `json:"providers"`
+	Methods   []SignInMethod `json:"methods"`
+	Tools     []Tool         `json:"tools"`
 
 	// Secrets names environment variables that hold a secret. An agent's commands must not inherit them.
 	Secrets []string `json:"secrets"`
@@ -34,7 +36,8 @@ type providerInfo2 struct {
 	Settings      map[string]string `json:"settings"`
 }
 
-// Complete2 returns what OpenCode 2 lists of the plugin.
+// Complete2 returns what OpenCode 2 lists of the plugin. One sign-in, under the name of the
+// first provider, is for all of them.
 func Complete2(session *oidc.Session, endpoints []Known, methods []SignInMethod) Completed2 {
 	secrets := []string{}
 	if session != nil {
@@ -42,17 +45,20 @@ func Complete2(session *oidc.Session, endpoints []Known, methods []SignInMethod)
 			secrets = append(secrets, variable)
 		}
 	}
-	first := Known{Endpoint: config.Endpoint{BaseURL: PlaceholderBaseURL}}
-	if len(endpoints) > 0 {
-		first = endpoints[0]
+	if len(endpoints) == 0 {
+		endpoints = []Known{{Endpoint: config.Endpoint{BaseURL: PlaceholderBaseURL}}}
 	}
-	info := providerInfo2{
-		ID: config.Provider, Name: ProviderName, IntegrationID: config.Provider,
-		// The provider is listed even without an account in OpenCode: client credentials need
-		// none, and the person may have signed in with the helper's own command.
-		Activation: "enabled",
-		Package:    "@opencode/ai/providers/openai-compatible",
-		Settings:   map[string]string{"baseURL": first.BaseURL},
+	var providers []provider2
+	for _, e := range endpoints {
+		info := providerInfo2{
+			ID: e.Provider(), Name: cmp.Or(e.Name, ProviderName), IntegrationID: config.Provider,
+			// The provider is listed even without an account in OpenCode: client credentials need
+			// none, and the person may have signed in with the helper's own command.
+			Activation: "enabled",
+			Package:    "@opencode/ai/providers/openai-compatible",
+			Settings:   map[string]string{"baseURL": e.BaseURL},
+		}
+		providers = append(providers, provider2{info, e.Models.Complete(info.ID)})
 	}
-	return Completed2{provider2{info, first.Models.Complete(config.Provider)}, methods, tools, secrets}
+	return Completed2{providers, methods, tools, secrets}
 }

@@ -59,7 +59,7 @@ export interface HostEvent {
 // Providers and models
 
 export interface ProviderEditor {
-  add(definition: { info: ProviderInfo; models: ModelInfo[] }): void
+  add(definition: Offered): void
   get(id: string): { provider: ProviderInfo } | undefined
 }
 
@@ -282,8 +282,14 @@ export type RpcClient = Record<string, (input?: unknown) => Promise<any>> & {
 
 // What the helper answers to configure: all that this host lists of the plugin.
 
+export interface Offered {
+  info: ProviderInfo
+  models: ModelInfo[]
+}
+
 export interface Configured {
-  provider: { info: ProviderInfo; models: ModelInfo[] }
+  /** That of llm_base_url comes first. */
+  providers: [Offered, ...Offered[]]
   methods: Method[]
   tools: { name: string; description: string }[]
   /** The environment variables that hold a secret. */

@@ -40,7 +40,7 @@ export async function setup(ctx) {
 }
 
 /**
- * Registers the provider and its models, and keeps them up to date without a restart.
+ * Registers the providers and their models, and keeps them up to date without a restart.
  * @param {Context} ctx
  * @param {import('../../lib/helper.js').Helper} helper
  * @param {AbortSignal} ended
@@ -64,7 +64,9 @@ async function follow(ctx, helper, ended) {
     },
   }
   // The host freezes what it is given, and a transform that throws would block all providers.
-  await ctx.provider.transform((editor) => editor.add(structuredClone(configuration.now.provider)))
+  await ctx.provider.transform((editor) => {
+    for (const provider of structuredClone(configuration.now.providers)) editor.add(provider)
+  })
   const unlisten = helper.listen((method) => {
     // The next call of the helper reports the same problem.
     if (CHANGES.includes(method)) configuration.update().catch(() => {})

@@ -1,7 +1,7 @@
 // Adds the token to each request. The host sends requests itself and follows redirects, and no
 // hook can change that. So the hook replaces the request by one to a data: URL, and then the
-// response by that of our own fetch: with the token, only to the origin of llm_base_url, with
-// ca_file, and without redirects. The host never gets the token.
+// response by that of our own fetch: with the token, only to the origin of the provider's
+// endpoint, with ca_file, and without redirects. The host never gets the token.
 import { createFetch } from '../../lib/fetch.js'
 import { visible } from '../../lib/problem.js'
 
@@ -14,34 +14,33 @@ const MOST_WAITING = 1_000
  * @param {import('./contract.d.ts').Configuration} configuration
  */
 export async function requests(ctx, helper, configuration) {
-  const { id, settings } = configuration.now.provider.info
-  const fetch = createFetch(helper, String(settings.baseURL))
-  /** @type {Map<string, Request>} the original requests by data: URL */
+  /** @type {Map<string, import('../../lib/interface.d.ts').Fetch>} by provider */
+  const fetches = new Map()
+  /** @type {Map<string, { request: Request, providerID: string }>} the original requests by data: URL */
   const waiting = new Map()
   let last = 0
 
-  await ctx.session.hook(
-    'http.request',
-    (event) => {
-      const nowhere = `data:,${++last}`
-      waiting.set(nowhere, event.request)
-      event.request = new Request(nowhere)
-      for (const oldest of waiting.keys()) if (waiting.size > MOST_WAITING) waiting.delete(oldest)
-    },
-    { providerID: id },
-  )
-  await ctx.session.hook(
-    'http.response',
-    async (event) => {
-      const request = waiting.get(event.request.url)
-      if (!request) return
-      waiting.delete(event.request.url)
-      // Headers that other plugins have added since.
-      for (const [name, value] of event.request.headers) request.headers.set(name, value)
-      event.response = await fetch(request).catch(answered)
-    },
-    { providerID: id },
-  )
+  await ctx.session.hook('http.request', (event) => {
+    const { providerID } = event.model
+    const provider = configuration.now.providers.find(({ info }) => info.id === providerID)
+    if (!provider) return
+    if (!fetches.has(providerID)) {
+      fetches.set(providerID, createFetch(helper, String(provider.info.settings.baseURL), providerID))
+    }
+    const nowhere = `data:,${++last}`
+    waiting.set(nowhere, { request: event.request, providerID })
+    event.request = new Request(nowhere)
+    for (const oldest of waiting.keys()) if (waiting.size > MOST_WAITING) waiting.delete(oldest)
+  })
+  await ctx.session.hook('http.response', async (event) => {
+    const { request, providerID } = waiting.get(event.request.url) ?? {}
+    const fetch = fetches.get(providerID ?? '')
+    if (!request || !fetch) return
+    waiting.delete(event.request.url)
+    // Headers that other plugins have added since.
+    for (const [name, value] of event.request.headers) request.headers.set(name, value)
+    event.response = await fetch(request).catch(answered)
+  })
 }
 
 /**

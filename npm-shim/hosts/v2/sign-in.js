@@ -21,7 +21,7 @@ const FAR = Date.UTC(9999, 0)
  * @param {AbortSignal} ended
  */
 export async function signIn(ctx, helper, configuration, ended) {
-  const { id, name } = configuration.now.provider.info
+  const { id, name } = configuration.now.providers[0].info
   const attempts = new Attempts(helper, configuration, ended)
   await ctx.integration.transform((editor) => {
     editor.update(id, (integration) => {
