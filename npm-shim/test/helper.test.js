@@ -9,15 +9,15 @@ import { timing } from '../lib/wire.js'
 import { eventually, problem, script, scriptedHelper, temporaryDirectory, token, useHelper } from '../testing/setup.js'
 
 /**
- * Makes a silent helper be noticed sooner.
+ * Makes a silent helper be noticed sooner. The one that takes its place has all the time it
+ * needs to start.
  * @param {import('node:test').TestContext} t
  */
 function impatient(t) {
   const { tick } = timing
-  timing.tick = 1_000
-  t.after(() => {
-    timing.tick = tick
-  })
+  const ticks = [500, 500, 500] // a helper is lost after three
+  Object.defineProperty(timing, 'tick', { configurable: true, get: () => ticks.pop() ?? 60_000 })
+  t.after(() => void Object.defineProperty(timing, 'tick', { value: tick, writable: true }))
 }
 
 test('a directory has one helper, spawned at once and told who asks', async (t) => {
@@ -113,13 +113,6 @@ for (const [what, action] of /** @type {[string, object][]} */ ([
     assert.equal(started.length, 2)
   })
 }
-
-test('a helper that only thinks for long is left alone', async (t) => {
-  const { helper, asked } = scriptedHelper(t, { status: [{ result: 1, after: 1_500 }] })
-  impatient(t)
-  assert.equal(await helper.call('status'), 1)
-  assert.equal(asked('start').length, 1)
-})
 
 test('a call without an answer within its time ends the helper', async (t) => {
   const { helper, asked } = scriptedHelper(t, { status: [{}] })

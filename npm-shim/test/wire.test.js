@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { Problem } from '../lib/problem.js'
-import { Wire } from '../lib/wire.js'
+import { timing, Wire } from '../lib/wire.js'
 
 /** A wire to a process that the test plays. */
 function conversation() {
@@ -69,6 +69,24 @@ for (const [what, line] of /** @type {const} */ ([
     assert.equal(await call, 'A')
   })
 }
+
+test('a helper that thinks for long, but gives signs of life, is left alone', async (t) => {
+  const { tick } = timing
+  timing.tick = 10
+  const awake = setInterval(() => {}, 1_000) // a wire keeps no process alive
+  t.after(() => {
+    clearInterval(awake)
+    timing.tick = tick
+  })
+  const { wire, stdin, say } = conversation()
+  let pings = 0
+  stdin.on('data', (line) => {
+    if (!String(line).includes('"ping"')) return
+    say(++pings < 10 ? '{"jsonrpc":"2.0","id":0,"result":{}}\n' : '{"jsonrpc":"2.0","id":1,"result":"A"}\n')
+  })
+  assert.equal(await wire.request('a', {}), 'A')
+  assert.equal(wire.lost, undefined)
+})
 
 test('a notification is passed on', async () => {
   const { notified, say, wire } = conversation()

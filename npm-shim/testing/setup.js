@@ -118,7 +118,11 @@ export function problem(kind, message, { hint = '', retryable = false } = {}) {
  * @param {any} [client]
  */
 export async function loaded(t, directory, client) {
+  // The plugin waits three seconds for its helper, which a busy machine may need to start it.
+  const helper = acquire(directory, 'opencode-1')
+  await helper.call('ping').catch(() => {})
   const hooks = await plugin({ directory, client })
+  await helper.release()
   t.after(() => hooks.dispose())
   /** @type {any} */
   const config = {}
