@@ -131,7 +131,7 @@ for (const [i, hidden] of HOSTILE.entries()) {
     const info = { id: 'oci-oidc', name: 'Company', settings: { baseURL: BASE_URL } }
     /** @type {any} */
     const configuration = {
-      now: { provider: { info }, methods: [{ params: { flow: 'browser' } }], tools: [], secrets: [] },
+      now: { providers: [{ info }], methods: [{ params: { flow: 'browser' } }], tools: [], secrets: [] },
     }
     const end = new AbortController()
     t.after(() => end.abort())
@@ -143,7 +143,7 @@ for (const [i, hidden] of HOSTILE.entries()) {
     given.transform({ update() {}, method: { update: (/** @type {any} */ registered) => (method = registered) } })
     for (const _ of all) {
       /** @type {any} */
-      const event = { request: new Request(`${BASE_URL}/models`) }
+      const event = { model: { providerID: info.id }, request: new Request(`${BASE_URL}/models`) }
       await given['http.request'](event)
       await given['http.response'](event)
       seen((await event.response.json()).error.message)

@@ -34,8 +34,8 @@ export function script(t, script) {
   const asked = (/** @type {string} */ method) =>
     existsSync(`${path}.log`)
       ? readFileSync(`${path}.log`, 'utf8')
-          .trim()
           .split('\n')
+          .slice(0, -1) // without a line that is being written
           .map((line) => JSON.parse(line))
           .filter((entry) => entry.method === method)
       : []
