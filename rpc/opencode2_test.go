@@ -52,7 +52,7 @@ func TestOpenCode2IsToldEverythingInItsForm(t *testing.T) {
 		}
 	}
 	p.call("connect", `{"attempt":1,"flow":"browser","openBrowser":false}`, note)
-	await(t, func() bool { // it may come after the answer
+	await(t, func() bool { // after the answer, if the endpoint is slow
 		p.call("ping", "", note)
 		return changed
 	})
