@@ -159,10 +159,10 @@ func Writable(dir string) error {
 	if dir == "" {
 		return ErrNoHome
 	}
-	probe, err := os.CreateTemp(dir, ".opencode-oci-oidc-*")
-	if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
-		return Writable(parent)
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
+		return Writable(filepath.Dir(dir))
 	}
+	probe, err := os.CreateTemp(dir, ".opencode-oci-oidc-*")
 	if err != nil {
 		return err
 	}

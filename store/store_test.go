@@ -1,6 +1,7 @@
 package store
 
 import (
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -79,5 +80,24 @@ func TestFindPlaces(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWritable(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{
+		dir:                                 true,
+		filepath.Join(dir, "to", "be made"): true,
+		file:                                false,
+		filepath.Join(file, "below"):        false,
+		"":                                  false,
+	} {
+		if err := Writable(path); (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper/doctor"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk/disktest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -41,9 +42,6 @@ import (
 // for real, and runs the doctor as a person does. The first failure must be the one
 // that was made, or, where the row says warning, the first warning.
 func TestDoctorNamesTheCause(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("the rows break a computer in the ways of Unix: modes, links, scripts. The doctor of a healthy computer is run, and doctor.txtar")
-	}
 	const warning, failure = doctor.Warning, doctor.Failure
 	for _, row := range []struct {
 		name  string
@@ -62,7 +60,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"XDG_CONFIG_HOME relative", func(c *computer) { c.setenv("XDG_CONFIG_HOME", "conf") }, warning, "Environment, directories", "XDG_CONFIG_HOME does not name a directory by its whole path"},
 		{"a link to nothing", func(c *computer) {
 			c.remove(".config/opencode/" + config.Name)
-			c.check(os.Symlink("nowhere", c.path(".config/opencode/"+config.Name)))
+			disktest.Link(c.T, "nowhere", c.path(".config/opencode/"+config.Name))
 			c.unconfigured = true
 		}, failure, "Configuration, file", "is a link to what does not exist"},
 		{"a directory for the configuration", func(c *computer) {
@@ -135,6 +133,9 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.setenv("HTTPS_PROXY", strings.Replace(c.env["HTTPS_PROXY"], "//", "//maria:"+url.QueryEscape(domaintest.ConfidentialSecret)+"@", 1))
 		}, failure, "Domain, way", "does not accept the user name and password of HTTPS_PROXY"},
 		{"the two spellings differ", func(c *computer) {
+			if runtime.GOOS == "windows" {
+				c.Skip("on Windows the two spellings are one variable")
+			}
 			c.setenv("NO_PROXY", "127.0.0.1")
 			c.setenv("no_proxy", "localhost")
 		}, warning, "Environment, proxy variables", "NO_PROXY and no_proxy differ"},
@@ -275,7 +276,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.openCode(`{"plugins": ["opencode-oci-oidc@0.1.0"], "providers": {"oci-oidc": {"models": {"m": {}}, "settings": {"baseURL": "https://else.example.com/v1"}}}}`)
 		}, failure, "OpenCode, models", "at another origin"},
 		{"plugin where OpenCode 2 alone looks", func(c *computer) { c.openCode(`{"plugins": ["opencode-oci-oidc@0.1.0"]}`) }, warning, "OpenCode, plugin", "does not load the plugin"},
-		{"OpenCode missing", func(c *computer) { c.remove("bin/opencode") }, warning, "OpenCode, program", "no opencode on the PATH"},
+		{"OpenCode missing", func(c *computer) { c.remove("bin") }, warning, "OpenCode, program", "no opencode on the PATH"},
 		{"plugin not entered", func(c *computer) { c.openCode(`{"plugin": ["other@1.0.0"]}`) }, warning, "OpenCode, plugin", "does not load the plugin"},
 		{"plugin not pinned", func(c *computer) { c.openCode(`{"plugin": ["opencode-oci-oidc"]}`) }, warning, "OpenCode, plugin", "without a version"},
 		{"plugin at latest", func(c *computer) { c.openCode(`{"plugin": [["opencode-oci-oidc@latest", {}]]}`) }, warning, "OpenCode, plugin", "without a version"},

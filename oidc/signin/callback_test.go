@@ -234,12 +234,12 @@ func TestOnlyThisMachineCanCall(t *testing.T) {
 			t.Errorf("%s listens at %s", redirect, got)
 		}
 	}
-	w := newWorld(t, domaintest.Options{})
-	redirect, ended := signingIn(t, w, w.person())
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
-		t.Fatal(err)
+		t.Skip("the other addresses of this machine are unknown, as under wine:", err)
 	}
+	w := newWorld(t, domaintest.Options{})
+	redirect, ended := signingIn(t, w, w.person())
 	for _, one := range addresses {
 		if network, ok := one.(*net.IPNet); ok && !network.IP.IsLoopback() {
 			address := net.JoinHostPort(network.IP.String(), mustURL(t, redirect).Port())

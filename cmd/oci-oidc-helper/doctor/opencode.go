@@ -17,7 +17,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tidwall/jsonc"
 
@@ -52,16 +51,11 @@ func (f *openCodeFile) entries(major int) []pluginEntry {
 	return f.Plugin
 }
 
-// versionTimeout limits "opencode --version".
-const versionTimeout = 5 * time.Second
-
 func checkOpenCode(ctx context.Context, p *patient) Finding {
 	program, err := exec.LookPath("opencode")
 	if err != nil {
 		return warn("There is no opencode on the PATH.", "If you use OpenCode, see that its program can be found.")
 	}
-	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
-	defer cancel()
 	command := exec.CommandContext(ctx, program, "--version")
 	if p.config != nil {
 		command.Env = p.config.Environ()
