@@ -149,13 +149,17 @@ test-go: $(HELPER) | build
 	@go list ./... | grep -v /e2e | xargs go test -json -cover -timeout 30m $(RACE) | go run ./internal/skips $(SKIPS)
 	@[ -z '$(RACE)' ] || go test -run '^TestEveryBranch$$' ./oidc # which the race detector cannot follow
 
-# The house is no program, and skips is a tool of this Makefile.
+# The house is no program, and skips is a tool of this Makefile. Of cmd run the tests that
+# are about Windows: under wine all of them would take as long as the rest of this step.
+ON_WINDOWS := OnWindows|AnotherProgramHolds|DoctorNamesTheCause
 test-windows: | build
 	@e2e/install-wine
 	$(call step,go test for Windows$(comma) under wine: some minutes)
 	@if [ -x build/wine/wine ]; then \
-		CGO_ENABLED=0 GOOS=windows go test -json -timeout 30m -exec '$(CURDIR)/build/wine/wine' \
-			$$(go list ./internal/... ./store/... ./guard/... ./rpc/... ./gateway | grep -v -e /house$$ -e /skips$$) | go run ./internal/skips $(SKIPS); \
+		under_wine() { CGO_ENABLED=0 GOOS=windows go test -json -timeout 30m -exec '$(CURDIR)/build/wine/wine' "$$@"; }; \
+		{ under_wine -run '$(ON_WINDOWS)' ./cmd/oci-oidc-helper && \
+			under_wine $$(go list ./internal/... ./store/... ./guard/... ./rpc/... ./gateway ./oidc/domain/... ./oidc/signin/... | grep -v -e /house$$ -e /skips$$); \
+		} | go run ./internal/skips $(SKIPS); \
 	else echo 'Go tests for Windows: there is no wine (e2e/install-wine says why)' >> $(SKIPS); fi
 
 test-shim: npm-shim/node_modules/.installed $(HELPER)

@@ -75,7 +75,7 @@ type cached struct {
 	margin      time.Duration // how long before the expiry the refresh begins
 
 	stamp    tokens.Stamp     // of the file when it was last read or written
-	withheld bool             // the file holds tokens that this process cannot read: a newer format, or the keyring's key is missing
+	withheld bool             // the file holds tokens that this process cannot read: a newer format, no key in the keyring, a file that another program holds
 	problem  *problem.Problem // of the last read or write of the file, or nil
 }
 
@@ -147,8 +147,8 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 		c.saved = tokens.Tokens{} // the tokens in memory then overwrite the damaged file
 	case tokens.KeyLost(err):
 		c.stamp, c.withheld = stamp, true
-	case tokens.KeyringFault(err):
-		c.withheld = true // the stamp stays, so that the next call of latest asks the keyring again
+	default:
+		c.withheld = true // the stamp stays, so that the next call of latest tries again
 	}
 	c.problem = p
 	return c

@@ -1107,7 +1107,8 @@ func TestAFileDamagedUnderALivingSession(t *testing.T) {
 	}
 }
 
-// TestAFileThatCannotBeRead: a temporary read error does not end the session.
+// TestAFileThatCannotBeRead: a temporary read error does not end the session, and a process
+// that has only just started does not call it a sign-out.
 func TestAFileThatCannotBeRead(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
@@ -1123,13 +1124,17 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 	if w.mustToken(s, "").Access != token.Access || s.Status().Problem == nil {
 		t.Error("not kept, or not told")
 	}
+	another := w.session()
+	if _, err := another.Token(t.Context(), ""); !problem.Is(err, problem.Store) || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("a process that has just started: %v", err)
+	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	if w.mustToken(s, "").Access != token.Access {
+	if w.mustToken(s, "").Access != token.Access || w.mustToken(another, "").Access != token.Access {
 		t.Error("another token")
 	}
 }

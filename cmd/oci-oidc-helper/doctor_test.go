@@ -40,7 +40,8 @@ import (
 
 // TestDoctorNamesTheCause breaks a computer on which all is well in one way a row,
 // for real, and runs the doctor as a person does. The first failure must be the one
-// that was made, or, where the row says warning, the first warning.
+// that was made, or, where the row says warning, the first warning. A row's name is part of
+// a path, and has no comma where OpenCode is asked something: cmd ends a program's path there.
 func TestDoctorNamesTheCause(t *testing.T) {
 	const warning, failure = doctor.Warning, doctor.Failure
 	for _, row := range []struct {
@@ -261,17 +262,17 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"token revoked", func(c *computer) { c.server.RevokeAccessTokens() }, failure, "Endpoint, token accepted", "rejects a valid token"},
 
 		// OpenCode.
-		{"OpenCode 2, an early one", func(c *computer) { c.program("opencode", "echo 2.0.3") }, failure, "OpenCode, program", "since 2.0.4"},
+		{"an early OpenCode 2", func(c *computer) { c.program("opencode", "echo 2.0.3") }, failure, "OpenCode, program", "since 2.0.4"},
 		{"OpenCode 3", func(c *computer) { c.program("opencode", "echo 3.0.0") }, failure, "OpenCode, program", "does not run plugins of this kind"},
 		{"OpenCode 2 without the plugin", func(c *computer) {
 			c.program("opencode", "echo 2.0.14")
 			c.openCode(`{"plugins": ["other@1.0.0"]}`)
 		}, warning, "OpenCode, plugin", "no configuration has it under \"plugins\""},
-		{"OpenCode 2, the plugin not pinned", func(c *computer) {
+		{"OpenCode 2 with the plugin not pinned", func(c *computer) {
 			c.program("opencode", "echo 2.0.14")
 			c.openCode(`{"plugins": [{"package": "opencode-oci-oidc", "options": {}}]}`)
 		}, warning, "OpenCode, plugin", "without a version"},
-		{"OpenCode 2, base URL elsewhere", func(c *computer) {
+		{"OpenCode 2 with its base URL elsewhere", func(c *computer) {
 			c.program("opencode", "echo 2.0.14")
 			c.openCode(`{"plugins": ["opencode-oci-oidc@0.1.0"], "providers": {"oci-oidc": {"models": {"m": {}}, "settings": {"baseURL": "https://else.example.com/v1"}}}}`)
 		}, failure, "OpenCode, models", "at another origin"},
@@ -283,10 +284,10 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"plugin's files gone", func(c *computer) { c.openCode(`{"plugin": ["file:///none/opencode-oci-oidc/npm-shim"]}`) }, failure, "OpenCode, plugin", "does not exist"},
 		{"OpenCode's configuration broken", func(c *computer) { c.openCode("{\n\"plugin\": [,\n}") }, failure, "OpenCode, plugin", "cannot be read, at or before line 3"},
 		{"first start to come", func(c *computer) { c.remove(".config/opencode/node_modules") }, warning, "OpenCode, next start", "has not installed its @opencode-ai/plugin"},
-		{"first start, as it is locked for another package", func(c *computer) {
+		{"first start as it is locked for another package", func(c *computer) {
 			c.write(".config/opencode/package-lock.json", `{"packages": {"": {"dependencies": {"zod": "4.1.8"}}}}`)
 		}, warning, "OpenCode, next start", "not yet in "},
-		{"first start, with an .npmrc that npm does not read", func(c *computer) {
+		{"first start with an .npmrc that npm does not read", func(c *computer) {
 			c.remove(".config/opencode/node_modules")
 			c.write("package.json", "{}")
 			c.write(".config/opencode/.npmrc", "fetch-retries=0")
@@ -304,6 +305,9 @@ func TestDoctorNamesTheCause(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
+			if group, check, _ := strings.Cut(row.check, ", "); runtime.GOOS == "windows" && (group == "Domain" && check != "way" || check == "token accepted") {
+				t.Skip("what a domain or an endpoint answers is the same on every system")
+			}
 			c := newComputer(t)
 			row.spoil(c)
 			if !c.unconfigured {

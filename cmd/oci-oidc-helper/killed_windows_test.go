@@ -1,0 +1,125 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/windows"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+)
+
+// spending are the commands that spend a refresh token.
+var spending = [][]string{{"token"}, {"refresh"}, {"--stdio"}}
+
+// TestKilledOnWindows terminates a process, as the Task Manager does, at each step of a
+// refresh. The session is lost only between sending and saving, and what to do is said.
+func TestKilledOnWindows(t *testing.T) {
+	const before, waiting, answered, saving = "before sending", "while waiting", "after half of the answer", "while saving"
+	for _, args := range spending {
+		for _, moment := range []string{before, waiting, answered, saving} {
+			name := strings.Join(args, " ") + ", " + moment
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				c := newSpending(t)
+				mine := c.savedTokens().Refresh.Reveal()
+				stop := &stopped{op: domaintest.Token, form: mine, half: moment == answered, reached: make(chan struct{}), goOn: make(chan struct{})}
+				release := func() {}
+				switch moment {
+				case before:
+					release = c.lock()
+				case saving:
+					release = c.hold(windows.FILE_SHARE_READ)
+				default:
+					c.server.Change(func(o *domaintest.Options) { o.Tamper = stop.tamper })
+				}
+				p := c.begin(args...)
+				switch moment {
+				case before:
+					p.waitsForLock()
+				case saving: // the new tokens are beside the file that they cannot replace
+					for c.savedTokens().Access.Reveal() == "over" {
+						<-time.After(10 * time.Millisecond)
+						c.check(t.Context().Err())
+					}
+				default:
+					p.until(stop.reached)
+				}
+				c.check(p.Process.Kill())
+				p.ends()
+				release()
+				close(stop.goOn)
+				c.server.Change(func(o *domaintest.Options) { o.Tamper = nil })
+				if sent := slices.Contains(c.refreshTokens(), mine); sent != (moment != before) {
+					t.Errorf("the refresh token was sent: %v", sent)
+				}
+				if moment == before || moment == saving {
+					c.isKept(name)
+				} else {
+					c.isLost(name)
+				}
+			})
+		}
+	}
+}
+
+// TestTokensThatAnotherProgramHolds: a file that cannot be read or replaced, as while a
+// virus scanner has it, costs no session and is not called a sign-out.
+func TestTokensThatAnotherProgramHolds(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		sharing uint32 // what the other program lets others do
+		longest time.Duration
+		may     string // what a command may do
+	}{
+		{"unreadable", 0, 0, "fail"},
+		{"unreadable for a second", 0, time.Second, "both"}, // on a busy machine a second is not long
+		{"not to be replaced", windows.FILE_SHARE_READ, 0, "succeed"},
+	} {
+		for _, args := range spending[:2] {
+			t.Run(row.name+", "+args[0], func(t *testing.T) {
+				t.Parallel()
+				c := newSpending(t)
+				release := c.hold(row.sharing)
+				if row.longest > 0 {
+					time.AfterFunc(row.longest, release)
+				}
+				_, said, code := c.run(args...)
+				unread := code == exitTrouble && strings.Contains(said, "cannot be read: ") && strings.Contains(said, "Try again.")
+				if fits := code == exitOK && row.may != "fail" || unread && row.may != "succeed"; !fits {
+					t.Errorf("exit code %d: %s", code, said)
+				}
+				if unread && len(c.refreshTokens()) > 0 {
+					t.Error("the refresh token was sent")
+				}
+				release()
+				c.isKept(row.name)
+			})
+		}
+	}
+}
+
+// newSpending is a computer whose access token has expired.
+func newSpending(t *testing.T) *computer {
+	c := newComputer(t)
+	c.keys["log_file"] = "~/oci-oidc-debug.log"
+	c.configure()
+	c.expire()
+	return c
+}
+
+// hold opens the file with the saved tokens, and shares it with others only as said.
+func (c *computer) hold(sharing uint32) (release func()) {
+	c.Helper()
+	name, err := windows.UTF16PtrFromString(c.tokenFile().Path())
+	c.check(err)
+	handle, err := windows.CreateFile(name, windows.GENERIC_READ, sharing, nil, windows.OPEN_EXISTING, 0, 0)
+	c.check(err)
+	file := os.NewFile(uintptr(handle), "held")
+	release = func() { _ = file.Close() }
+	c.Cleanup(release)
+	return release
+}
