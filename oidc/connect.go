@@ -173,6 +173,16 @@ func (s *Session) begin(ctx context.Context, fresh tokens.Tokens, inMemory bool)
 	})
 }
 
+// TakesPaste reports whether a sign-in is in progress that [Session.Answer] can answer.
+func (s *Session) TakesPaste() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.attempt != nil && s.attempt.takesPaste
+}
+
+// StopSignIn stops the sign-in in progress, if there is one, because another one begins.
+func (s *Session) StopSignIn() { s.cancelAttempt(anotherBegun()) }
+
 // takesPaste lets [Session.Answer] pass pasted text to the attempt.
 func (s *Session) takesPaste(a *attempt) {
 	s.mu.Lock()
@@ -194,7 +204,7 @@ func (s *Session) beginAttempt(ctx context.Context) (context.Context, *attempt) 
 	s.attempt = a
 	s.mu.Unlock()
 	if before != nil {
-		before.cancel(problem.New(problem.Cancelled, "Another sign-in was started.", "Finish that one, or start again."))
+		before.cancel(anotherBegun())
 		<-before.done
 	}
 	return ctx, a
@@ -218,4 +228,8 @@ func (s *Session) cancelAttempt(why *problem.Problem) {
 		a.cancel(why)
 		<-a.done
 	}
+}
+
+func anotherBegun() *problem.Problem {
+	return problem.New(problem.Cancelled, "Another sign-in was started.", "Finish that one, or start again.")
 }

@@ -92,7 +92,7 @@ func (s *Session) refreshAhead() {
 func (s *Session) refresh(replaced string) error {
 	if now := s.cache.get(); s.cache.gone(now) && !s.config.AuthMethod.Unattended() {
 		if now.Refresh.Empty() {
-			return loginRequired(now)
+			return s.loginRequired(now)
 		}
 		p := problem.New(problem.Store,
 			fmt.Sprintf("The saved tokens %s are gone, together with their directory. The session was not refreshed.", s.file.Path()),
@@ -105,7 +105,7 @@ func (s *Session) refresh(replaced string) error {
 			return p
 		}
 		if now.Refresh.Empty() && !s.config.AuthMethod.Unattended() {
-			return loginRequired(now)
+			return s.loginRequired(now)
 		}
 		return s.sendRefresh(now, w)
 	})
@@ -177,7 +177,7 @@ func (s *Session) ended(now cached, w *writer, cause error) error {
 	old := now.Tokens
 	old.Refresh, old.RefreshSentAt = secret.Text{}, time.Time{}
 	_ = w.save(old)
-	p := loginRequired(cached{}).Because(cause)
+	p := s.loginRequired(cached{}).Because(cause)
 	s.mu.Lock()
 	s.lastProblem, s.lastProblemToken = p, now.fingerprint
 	s.mu.Unlock()

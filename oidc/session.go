@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
@@ -358,20 +359,22 @@ func (s *Session) due(now cached, clock time.Time) bool {
 const justIssued = time.Minute
 
 // loginRequired is the problem when only a sign-in can bring tokens.
-func loginRequired(now cached) *problem.Problem {
+func (s *Session) loginRequired(now cached) *problem.Problem {
 	if now.withheld {
 		return now.problem
 	}
-	return problem.New(problem.LoginRequired,
-		"You are not signed in, or your session has ended.",
-		`Run /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)
+	what, flag := "You are not signed in, or your session has ended.", ""
+	if id := s.config.Session; id != "" {
+		what, flag = "You are not signed in for "+endpoint.Named(s.config.Others)+", or that session has ended.", " --endpoint "+id
+	}
+	return problem.New(problem.LoginRequired, what, fmt.Sprintf(`Run /connect in OpenCode, or "oci-oidc-helper connect%s" at a prompt.`, flag))
 }
 
 // rejectedAgain is the problem when the endpoint rejects even the token that replaced a
 // rejected one, so that another refresh would not help. issued ends its sentence "The
 // endpoint rejects a token that the domain …".
 func (s *Session) rejectedAgain(now cached, issued string) *problem.Problem {
-	hint := "Check scope: it must name the scope of the endpoint's own resource application, audience and scope name written together."
+	hint := "Check " + s.config.ScopeKey() + ": it must name the scope of the endpoint's own resource application, audience and scope name written together."
 	if facts, ok := domain.DescribeToken(now.Access); ok && len(facts.Audience) > 0 {
 		hint += fmt.Sprintf(" The token's audience is %s.", lenient.Printable(fmt.Sprint(facts.Audience), 200))
 	}

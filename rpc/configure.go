@@ -7,34 +7,34 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 )
 
 // configure adds the plugin's provider, models and rules to OpenCode's own configuration.
 // What the person wrote there takes precedence.
 func (s *server) configure(_ context.Context, p opencode.Own) (any, error) {
-	session, err := s.open()
+	sessions, err := s.open()
 	if err != nil {
 		s.Log.Warn("no usable configuration", "problem", problem.From(err))
 	}
 	var endpoints []opencode.Known
-	if session != nil && err == nil {
-		for _, e := range session.Config().Endpoints() {
-			endpoints = append(endpoints, opencode.Known{Endpoint: e, Models: s.knownModels(session, e)})
+	if err == nil {
+		for _, e := range sessions.Config().Endpoints() {
+			endpoints = append(endpoints, opencode.Known{Endpoint: e, Models: s.knownModels(sessions.For(e.Provider()), e)})
 		}
 	}
-	methods := s.offers(session, err)
+	methods := s.offers(sessions, err)
 	if s.isHost(opencode.Version2) {
-		return opencode.Complete2(session, endpoints, methods), nil
+		return opencode.Complete2(sessions, endpoints, methods), nil
 	}
 	return opencode.Complete(p, endpoints, methods, s.Places, guard.ProtectedIn(s.Places, s.directoryOf(""))), nil
 }
 
 // offers returns the ways to sign in. From then on the host is notified when they change,
 // and when the item beside its prompt changes.
-func (s *server) offers(session *oidc.Session, err error) []opencode.SignInMethod {
-	methods := opencode.MethodsFor(session, err)
+func (s *server) offers(sessions *scopes.Sessions, err error) []opencode.SignInMethod {
+	methods := opencode.MethodsFor(sessions, err, s.isHost(opencode.Version2))
 	offered, _ := json.Marshal(methods)
 	s.mu.Lock()
 	s.offered = offered
@@ -55,8 +55,8 @@ func (s *server) isHost(name string) bool {
 
 // offerMethods notifies the host if the ways to sign in, or the configuration to confirm
 // first, differ from what the host was last sent.
-func (s *server) offerMethods(session *oidc.Session, err error) {
-	methods := opencode.MethodsFor(session, err)
+func (s *server) offerMethods(sessions *scopes.Sessions, err error) {
+	methods := opencode.MethodsFor(sessions, err, s.isHost(opencode.Version2))
 	offered, _ := json.Marshal(methods)
 	s.mu.Lock()
 	changed := s.offered != nil && string(s.offered) != string(offered)
@@ -89,14 +89,14 @@ func (s *server) watchItem() {
 // tellItem sends the item to the host if it has changed since it was last sent.
 func (s *server) tellItem() {
 	s.mu.Lock()
-	session, watching := s.session, s.watching
+	sessions, watching := s.sessions, s.watching
 	s.mu.Unlock()
 	if !watching {
 		return
 	}
 	var current *opencode.Item
-	if session != nil {
-		current = opencode.ItemFor(session.Status(), time.Now())
+	if sessions != nil {
+		current = opencode.ItemFor(sessions, time.Now())
 	}
 	encoded, _ := json.Marshal(map[string]any{"item": current})
 	s.mu.Lock()

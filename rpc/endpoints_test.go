@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -118,5 +119,105 @@ func TestProvidersOfNoConfiguration(t *testing.T) {
 	all, _ := m.Result["providers"].(map[string]any)
 	if len(all) != 3 || m.provider("oci-oidc")["npm"] == nil || fmt.Sprint(m.provider("oci-oidc-llama")["models"]) != "map[m:map[]]" || fmt.Sprint(m.provider("oci-oidc-qwen")["models"]) != "map[q:map[]]" {
 		t.Errorf("the providers are %v", all)
+	}
+}
+
+// Two scopes are two sessions: each provider's requests have the token of its own scope, also
+// at once, each is signed in by itself, and when one ends, the other's requests go on.
+func TestTwoScopesAreTwoSessions(t *testing.T) {
+	server := domaintest.New(t, domaintest.Options{AutoApprove: true, Resources: []domaintest.Resource{
+		{Audience: "https://llm.example.com", Scopes: []string{"/chat"}}, {Audience: "https://qwen.example.com", Scopes: []string{"/chat"}},
+	}})
+	qwen := httptest.NewServer(server.Endpoint(1))
+	t.Cleanup(qwen.Close)
+	places := configured(t, server)
+	path := filepath.Join(places.ConfigDirs[0], config.Name)
+	text, err := os.ReadFile(path)
+	must(t, err)
+	endpoints := fmt.Sprintf(`{"endpoints":{"qwen":{"base_url":"%s/v1","scope":"openid offline_access https://qwen.example.com/chat"},"same":%q},`, qwen.URL, server.LLMBaseURL)
+	must(t, os.WriteFile(path, []byte(strings.Replace(string(text), "{", endpoints, 1)), 0o600))
+
+	p := converse(t, places)
+	urls := map[string]string{"oci-oidc": server.LLMBaseURL, "oci-oidc-same": server.LLMBaseURL, "oci-oidc-qwen": qwen.URL + "/v1"}
+	token := func(provider string) string {
+		t.Helper()
+		m := p.call("getToken", fmt.Sprintf(`{"provider":%q}`, provider), nil)
+		token, _ := m.Result["accessToken"].(string)
+		if token == "" || m.Result["baseURL"] != urls[provider] {
+			t.Fatalf("%s: %+v, %v", provider, m.Error, m.Result["baseURL"])
+		}
+		return token
+	}
+	refused := func(provider, says string) {
+		t.Helper()
+		m := p.call("getToken", fmt.Sprintf(`{"provider":%q}`, provider), nil)
+		if m.Error == nil || m.Error.Data.Kind != "login_required" || !strings.Contains(m.Error.Message, says) {
+			t.Errorf("%s: %+v", provider, m.Error)
+		}
+	}
+	configure, err := json.Marshal(p.call("configure", "", nil).Result["methods"])
+	must(t, err)
+	if !strings.Contains(string(configure), `{"label":"Sign in with a browser","params":{"flow":"browser"}}`) ||
+		!strings.Contains(string(configure), `{"label":"Sign in with a browser (qwen)","params":{"flow":"browser","provider":"oci-oidc-qwen"}}`) || strings.Contains(string(configure), "(same)") {
+		t.Errorf("the ways to sign in are %s", configure)
+	}
+	p.signInAtOnce()
+	refused("oci-oidc-qwen", "not signed in for the endpoint qwen")
+	p.signInFor("oci-oidc-qwen")
+	first, second := token("oci-oidc"), token("oci-oidc-qwen")
+	if first == second || token("oci-oidc-same") != first {
+		t.Error("the tokens are not those of the scopes")
+	}
+	var all sync.WaitGroup
+	for range 3 {
+		for provider, want := range map[string]string{"oci-oidc": first, "oci-oidc-same": first, "oci-oidc-qwen": second} {
+			if token(provider) != want {
+				t.Errorf("%s has the token of another session", provider)
+			}
+			all.Go(func() {
+				request, _ := http.NewRequest(http.MethodGet, urls[provider]+"/models", nil)
+				request.Header.Set("Authorization", "Bearer "+want)
+				response, err := http.DefaultClient.Do(request)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = response.Body.Close()
+				if response.StatusCode != http.StatusOK {
+					t.Errorf("%s refuses its token: %s", provider, response.Status)
+				}
+			})
+		}
+	}
+	all.Wait()
+
+	// A refused token is replaced by one of the same scope; neither is told the other session's.
+	got := p.explain(map[string]any{"provider": "oci-oidc-qwen", "status": 401, "fingerprint": secret.New(second).Fingerprint(),
+		"headers": map[string]string{"www-authenticate": `Bearer error="invalid_token"`}})
+	var renewed struct{ AccessToken, BaseURL string }
+	if err := json.Unmarshal(got.Token, &renewed); err != nil || renewed.AccessToken == second || renewed.AccessToken == first || renewed.BaseURL != urls["oci-oidc-qwen"] {
+		t.Errorf("refused: %s, %+v", renewed.BaseURL, got.Problem)
+	}
+	if token("oci-oidc") != first {
+		t.Error("the refusal of one session's token renews the other's")
+	}
+	if said := p.call("tool", `{"name":"oci_oidc_refresh"}`, nil).Result["output"]; !strings.Contains(fmt.Sprint(said), "The token was renewed") || !strings.Contains(fmt.Sprint(said), "The token for the endpoint qwen was renewed") {
+		t.Errorf("the tool says %v", said)
+	}
+	for _, secret := range []string{token("oci-oidc"), token("oci-oidc-qwen")} {
+		m := p.call("redact", fmt.Sprintf(`{"tool":"bash","texts":["a %s b"]}`, secret), nil)
+		if got := fmt.Sprint(m.Result["texts"]); !strings.Contains(got, "[redacted] b") || strings.Contains(got, secret[len(secret)-60:]) {
+			t.Error("an agent reads a token")
+		}
+	}
+
+	if m := p.call("disconnect", "", nil); m.Error != nil {
+		t.Fatalf("%+v", m.Error)
+	}
+	refused("oci-oidc", "You are not signed in, or your session has ended.")
+	refused("oci-oidc-same", "You are not signed in, or your session has ended.")
+	token("oci-oidc-qwen")
+	if text := fmt.Sprint(p.call("status", "", nil).Result["text"]); !regexp.MustCompile(`Signed in +no`).MatchString(text) || !regexp.MustCompile(`Endpoint qwen +signed in as `).MatchString(text) {
+		t.Errorf("status: %s", text)
 	}
 }

@@ -39,18 +39,18 @@ type explainParams struct {
 // to the person, or the endpoint's answer (status, headers, body) to pass on to the host.
 // It is empty if the failure may pass, so that the host tries again.
 type explainResult struct {
-	Token   json.RawMessage   `json:"token,omitempty"`
-	Problem *problemInfo      `json:"problem,omitempty"`
-	Status  int               `json:"status,omitempty"`
-	Headers map[string]string `json:"headers,omitempty"`
-	Body    string            `json:"body,omitempty"`
+	Token   json.RawMessage       `json:"token,omitempty"`
+	Problem *opencode.ProblemInfo `json:"problem,omitempty"`
+	Status  int                   `json:"status,omitempty"`
+	Headers map[string]string     `json:"headers,omitempty"`
+	Body    string                `json:"body,omitempty"`
 }
 
 // explain says how to handle a request that failed.
 func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
-	session, err := s.open() // the configuration may have changed since the request was sent
+	session, err := s.openFor(p.Provider) // the configuration may have changed since the request was sent
 	if err != nil {
-		return explainResult{Problem: newProblemInfo(s.forRequest(err))}, nil
+		return explainResult{Problem: opencode.NewProblemInfo(problem.From(err))}, nil
 	}
 	var result explainResult
 	var trouble *problem.Problem
@@ -68,7 +68,7 @@ func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
 	}
 	if trouble != nil {
 		s.Log.Warn(requestFailed, "problem", trouble)
-		result = explainResult{Problem: newProblemInfo(trouble)}
+		result = explainResult{Problem: opencode.NewProblemInfo(trouble)}
 	}
 	return result, nil
 }
@@ -137,7 +137,7 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e co
 		if err == nil {
 			break
 		}
-		if trouble := s.forRequest(err); slices.Contains([]problem.Kind{problem.LoginRequired, problem.Cancelled}, trouble.Kind) || certain && (reason == "" || trouble.Retryable) {
+		if trouble := s.forRequest(session, err); slices.Contains([]problem.Kind{problem.LoginRequired, problem.Cancelled}, trouble.Kind) || certain && (reason == "" || trouble.Retryable) {
 			return explainResult{}, trouble
 		}
 	}
@@ -145,7 +145,7 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e co
 	if reason != "" {
 		message += "\nIt says: " + reason
 	}
-	hint := fmt.Sprintf("Check with your administrator that you may use it, and that scope and %s in %s are right.", e.Key(), c.Source(e.Key()))
+	hint := fmt.Sprintf("Check with your administrator that you may use it, and that %s and %s in %s are right.", c.ScopeKey(), e.Key(), c.Source(e.Key()))
 	if meaning != endpoint.TokenRefused {
 		hint = "Ask who runs the endpoint, or choose another model."
 	}

@@ -56,8 +56,10 @@ func (s *server) directoryOf(named string) string {
 // among those that they have replaced.
 func (s *server) knowSecrets(directory string) {
 	current := guard.Secrets(s.Places, directory)
-	if session := s.lastOpened(); session != nil {
-		current = append(current, session.Secrets()...)
+	if sessions := s.lastOpened(); sessions != nil {
+		for _, session := range sessions.All() {
+			current = append(current, session.Secrets()...)
+		}
 	}
 	s.known.SetCurrent(current...)
 }

@@ -114,9 +114,9 @@ func TestAnUnconfirmedConfigurationEndsItsSession(t *testing.T) {
 	session, err := s.load()
 	must(t, err)
 	defer session.Close()
-	token, err := session.Token(t.Context(), "")
+	token, err := session.For("").Token(t.Context(), "")
 	must(t, err)
-	if session.Lend(token).IsZero() {
+	if session.For("").Lend(token).IsZero() {
 		t.Fatal("nothing is lent")
 	}
 	_, err = config.Forget(places, path)
@@ -125,7 +125,7 @@ func TestAnUnconfirmedConfigurationEndsItsSession(t *testing.T) {
 		t.Errorf("it is confirmed: %v", err)
 	}
 	s.calls.Wait()
-	if s.session != nil || !session.Lend(token).IsZero() {
+	if s.sessions != nil || !session.For("").Lend(token).IsZero() {
 		t.Error("the session goes on")
 	}
 }

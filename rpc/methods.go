@@ -12,6 +12,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/qr"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -45,11 +46,12 @@ func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage
 		return false
 	}
 	s.mu.Lock()
-	session, known := s.session, s.endpoints[cmp.Or(p.Provider, config.Provider)] != nil && s.unfit == nil && s.current && !s.files.Changed()
+	sessions, known := s.sessions, s.endpoints[cmp.Or(p.Provider, config.Provider)].session != nil && s.unfit == nil && s.current && !s.files.Changed()
 	s.mu.Unlock()
-	if session == nil || !known {
+	if sessions == nil || !known {
 		return false
 	}
+	session := sessions.For(p.Provider)
 	token, ok, _ := session.Ready(p.Rejected)
 	if !ok {
 		return false
@@ -92,23 +94,26 @@ func (s *server) encodeToken(session *oidc.Session, provider string, token oidc.
 	return last.result, nil
 }
 
+// A knownEndpoint is where a session's tokens may be sent.
+type knownEndpoint struct {
+	session *oidc.Session
+	*opencode.EndpointInfo
+}
+
 // endpointFor returns where the session's tokens may be sent for a provider. It is worked
 // out once for each session.
 func (s *server) endpointFor(session *oidc.Session, provider string) (*opencode.EndpointInfo, error) {
 	provider = cmp.Or(provider, config.Provider)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known := s.endpoints[provider]; known != nil && s.endpointSession == session {
-		return known, nil
+	if known := s.endpoints[provider]; known.session == session {
+		return known.EndpointInfo, nil
 	}
 	to, err := opencode.EndpointFor(session.Config(), provider, s.client.Runtime)
 	if err != nil {
 		return nil, err
 	}
-	if s.endpointSession != session {
-		s.endpoints, s.endpointSession = map[string]*opencode.EndpointInfo{}, session
-	}
-	s.endpoints[to.Provider] = to
+	s.endpoints[provider] = knownEndpoint{session, to}
 	return to, nil
 }
 
@@ -116,13 +121,13 @@ func (s *server) endpointFor(session *oidc.Session, provider string) (*opencode.
 // lease back, so that the next getToken works it out again.
 func (s *server) forgetEndpoints(session *oidc.Session) {
 	s.mu.Lock()
-	s.endpoints, s.endpointSession = nil, nil
+	clear(s.endpoints)
 	s.mu.Unlock()
-	s.sessionChanged(session.Status())
+	s.sessionChanged(session, session.Status())
 }
 
 func (s *server) getToken(ctx context.Context, p getTokenParams) (any, error) {
-	session, err := s.open()
+	session, err := s.openFor(p.Provider)
 	if err != nil {
 		return nil, err
 	}
@@ -131,13 +136,13 @@ func (s *server) getToken(ctx context.Context, p getTokenParams) (any, error) {
 	}
 	token, err := session.Token(ctx, p.Rejected)
 	if err != nil {
-		return nil, s.forRequest(err)
+		return nil, s.forRequest(session, err)
 	}
 	return s.encodeToken(session, p.Provider, token)
 }
 
 func (s *server) refresh(ctx context.Context, _ noParams) (any, error) {
-	session, err := s.open()
+	session, err := s.openFor("")
 	if err != nil {
 		return nil, err
 	}
@@ -149,11 +154,11 @@ func (s *server) refresh(ctx context.Context, _ noParams) (any, error) {
 }
 
 func (s *server) status(context.Context, noParams) (any, error) {
-	session, err := s.open()
-	status := NewStatusResult(session, err, s.Log.Path(), s.Version)
+	sessions, err := s.open()
+	status := NewStatusResult(sessions, err, s.Log.Path(), s.Version)
 	shown := hostStatus{StatusResult: status, Title: s.statusTitle(status), Text: s.statusText(status)}
 	if err == nil {
-		shown.Item = opencode.ItemFor(session.Status(), time.Now())
+		shown.Item = opencode.ItemFor(sessions, time.Now())
 	}
 	return shown, nil
 }
@@ -171,14 +176,17 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 		return nil, problem.New(problem.Untrusted, "The project's configuration was not confirmed: nothing was sent to anybody.",
 			"If you do not know why it is there, remove it.")
 	}
-	session, err := s.open()
+	sessions, err := s.open()
 	if u := config.AsUnconfirmed(err); u != nil && p.Confirm != "" {
-		session, err = s.confirm(u, p.Confirm)
+		sessions, err = s.confirm(u, p.Confirm)
 	}
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
+	if _, ok := sessions.Config().Endpoint(p.Provider); !ok {
+		return nil, opencode.NoEndpoint(sessions.Config(), p.Provider)
+	}
+	began, session := time.Now(), sessions.Begin(p.Provider)
 	status, err := session.Connect(ctx, oidc.ConnectOptions{
 		Flow:        p.Flow,
 		OpenBrowser: p.OpenBrowser == nil || *p.OpenBrowser,
@@ -204,7 +212,7 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 
 // confirm records that the person trusts the project's configuration. The digest is that
 // of what they were shown; a configuration that has changed since is refused.
-func (s *server) confirm(u *config.Unconfirmed, digest string) (*oidc.Session, error) {
+func (s *server) confirm(u *config.Unconfirmed, digest string) (*scopes.Sessions, error) {
 	if u.Digest != digest {
 		return nil, problem.New(problem.Untrusted,
 			fmt.Sprintf("The configuration %s has changed since you were asked: it signs in at %s and sends the token to %s now.", u.Config.Path, u.Domain(), u.Endpoint()),
@@ -218,15 +226,15 @@ func (s *server) confirm(u *config.Unconfirmed, digest string) (*oidc.Session, e
 }
 
 func (s *server) answer(ctx context.Context, p answerParams) (any, error) {
-	session, err := s.opened()
+	sessions, err := s.opened()
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, session.Answer(ctx, p.Redirect)
+	return struct{}{}, sessions.Waiting().Answer(ctx, p.Redirect)
 }
 
 func (s *server) disconnect(ctx context.Context, _ noParams) (any, error) {
-	session, err := s.open()
+	session, err := s.openFor("")
 	if err != nil {
 		return nil, err
 	}

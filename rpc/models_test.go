@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -16,7 +17,13 @@ import (
 // signInAtOnce connects with a browser that needs no person.
 func (p *peer) signInAtOnce() {
 	p.t.Helper()
-	m := p.call("connect", `{"flow":"browser","openBrowser":false}`, func(n message) {
+	p.signInFor("")
+}
+
+// signInFor is the same for the session of a provider.
+func (p *peer) signInFor(provider string) {
+	p.t.Helper()
+	m := p.call("connect", fmt.Sprintf(`{"flow":"browser","openBrowser":false,"provider":%q}`, provider), func(n message) {
 		if n.Method == "connect/prompt" {
 			var prompt connectPrompt
 			if err := json.Unmarshal(n.Params, &prompt); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 )
 
@@ -27,8 +28,8 @@ type toolResult struct {
 // output, for the model to read.
 func (s *server) tool(ctx context.Context, p nameParams) (any, error) {
 	if p.Name == opencode.StatusTool {
-		session, err := s.open()
-		status := NewStatusResult(session, err, s.Log.Path(), s.Version)
+		sessions, err := s.open()
+		status := NewStatusResult(sessions, err, s.Log.Path(), s.Version)
 		return toolResult{s.statusTitle(status), s.statusText(status)}, nil
 	}
 	renewed, err := s.renew(ctx)
@@ -38,25 +39,33 @@ func (s *server) tool(ctx context.Context, p nameParams) (any, error) {
 	return toolResult{"Token renewed", renewed + "\nNothing more to do: requests use it from now on."}, nil
 }
 
-// renew gets a new token, and returns the sentence that says so.
+// renew gets a new token for each session that the person has signed in to, and returns a
+// sentence for each.
 func (s *server) renew(ctx context.Context) (string, error) {
-	session, err := s.open()
+	sessions, err := s.open()
 	if err != nil {
 		return "", err
 	}
-	token, err := session.Refresh(ctx)
-	if err != nil {
-		return "", err
+	var said []string
+	for i, session := range sessions.All() {
+		if i > 0 && !session.Status().SignedIn {
+			continue
+		}
+		token, err := session.Refresh(ctx)
+		if err != nil && i == 0 {
+			return "", err
+		}
+		said = append(said, opencode.Renewed(session, token, err))
 	}
-	return fmt.Sprintf("The token was renewed and is %s (local time).", words.Valid(token.ExpiresAt, time.Now())), nil
+	return strings.Join(said, "\n"), nil
 }
 
 // command runs a command from the host's palette.
 func (s *server) command(ctx context.Context, p nameParams) (any, error) {
 	switch p.Name {
 	case opencode.StatusCommand:
-		session, err := s.open()
-		return opencode.CommandResult{Alert: &opencode.Alert{Title: opencode.ProviderName, Message: s.statusText(NewStatusResult(session, err, s.Log.Path(), s.Version))}}, nil
+		sessions, err := s.open()
+		return opencode.CommandResult{Alert: &opencode.Alert{Title: opencode.ProviderName, Message: s.statusText(NewStatusResult(sessions, err, s.Log.Path(), s.Version))}}, nil
 	case opencode.RefreshCommand:
 		renewed, err := s.renew(ctx)
 		if err != nil {
@@ -111,6 +120,9 @@ func (s *server) statusText(r StatusResult) string {
 	row("Signed in", signedIn)
 	row("Token", token)
 	row("Refresh", refresh)
+	for _, other := range r.Sessions {
+		row("Endpoint "+other.Endpoints, strings.Join(other.Lines(time.Now()), "\n"))
+	}
 	row("Domain", r.Domain)
 	row("Endpoint", strings.Join(endpoint.Lines(r.Endpoint, r.Endpoints), "\n"))
 	row("Method", r.AuthMethod)
@@ -132,10 +144,10 @@ func (s *server) statusText(r StatusResult) string {
 
 // forRequest returns the problem with which a request of OpenCode fails. If a sign-in is
 // needed, it says how to sign in from this version of OpenCode.
-func (s *server) forRequest(err error) *problem.Problem {
+func (s *server) forRequest(session *oidc.Session, err error) *problem.Problem {
 	p := problem.From(err)
 	if p.Kind != problem.LoginRequired {
 		return p
 	}
-	return opencode.NotSignedIn(s.isHost(opencode.Version2)).Because(err)
+	return opencode.NotSignedIn(session.Config(), s.isHost(opencode.Version2)).Because(err)
 }

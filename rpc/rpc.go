@@ -24,7 +24,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
@@ -60,23 +60,6 @@ type helperInfo struct {
 	Platform string `json:"platform"`
 }
 
-// problemInfo is a problem on the wire. As the data of a JSON-RPC error it has no Message,
-// because the error has one.
-type problemInfo struct {
-	Kind      string `json:"kind"`
-	Message   string `json:"message,omitempty"`
-	Hint      string `json:"hint,omitempty"`
-	Retryable bool   `json:"retryable"`
-	Brief     string `json:"brief,omitempty"` // the kind's fixed sentence
-}
-
-func newProblemInfo(p *problem.Problem) *problemInfo {
-	if p == nil {
-		return nil
-	}
-	return &problemInfo{string(p.Kind), p.Message, p.Hint, p.Retryable, opencode.Brief(p.Kind)}
-}
-
 type getTokenParams struct {
 	Provider string `json:"provider"` // OpenCode's provider whose endpoint the token is for; "" for that of llm_base_url
 	Rejected string `json:"rejected"` // the fingerprint of a token that the endpoint has refused
@@ -96,20 +79,21 @@ type refreshResult struct {
 
 // StatusResult describes the session, without secrets. The command line shows the same.
 type StatusResult struct {
-	SignedIn    bool              `json:"signedIn"`
-	Subject     string            `json:"subject,omitempty"`
-	ExpiresAt   *time.Time        `json:"expiresAt,omitempty"`
-	Refreshable bool              `json:"refreshable"`
-	Domain      string            `json:"domain"`
-	Endpoint    string            `json:"endpoint"`            // llm_base_url
-	Endpoints   map[string]string `json:"endpoints,omitempty"` // base URLs by provider, if there are several endpoints
-	AuthMethod  string            `json:"authMethod"`
-	ConfigPath  string            `json:"configPath"`
-	Managed     check.Managed     `json:"managed,omitzero"`
-	LogPath     string            `json:"logPath"`
-	Problem     *problemInfo      `json:"problem,omitempty"`
-	LastFailure *lastFailure      `json:"lastFailure,omitempty"`
-	Version     string            `json:"version"`
+	SignedIn    bool                     `json:"signedIn"`
+	Subject     string                   `json:"subject,omitempty"`
+	ExpiresAt   *time.Time               `json:"expiresAt,omitempty"`
+	Refreshable bool                     `json:"refreshable"`
+	Domain      string                   `json:"domain"`
+	Endpoint    string                   `json:"endpoint"`            // llm_base_url
+	Endpoints   map[string]string        `json:"endpoints,omitempty"` // base URLs by provider, if there are several endpoints
+	AuthMethod  string                   `json:"authMethod"`
+	ConfigPath  string                   `json:"configPath"`
+	Managed     check.Managed            `json:"managed,omitzero"`
+	LogPath     string                   `json:"logPath"`
+	Problem     *opencode.ProblemInfo    `json:"problem,omitempty"`
+	LastFailure *lastFailure             `json:"lastFailure,omitempty"`
+	Version     string                   `json:"version"`
+	Sessions    []opencode.SessionStatus `json:"sessions,omitempty"` // those of endpoints with a scope of their own
 }
 
 // lastFailure is the problem of the last request of a host that failed, in this process or
@@ -137,26 +121,28 @@ func findLastFailure(logPath string) *lastFailure {
 	return &lastFailure{at.UTC(), record["problem.message"], record["problem.hint"]}
 }
 
-// NewStatusResult returns the status of a session, or of the error because of which there
-// is no session.
-func NewStatusResult(s *oidc.Session, err error, logPath, version string) StatusResult {
+// NewStatusResult returns the status of the sessions, or of the error because of which there
+// are none.
+func NewStatusResult(s *scopes.Sessions, err error, logPath, version string) StatusResult {
 	r := StatusResult{LogPath: logPath, LastFailure: findLastFailure(logPath), Version: version}
 	if err != nil {
-		r.Problem = newProblemInfo(problem.From(err))
+		r.Problem = opencode.NewProblemInfo(problem.From(err))
 		return r
 	}
-	config, status := s.Config(), s.Status()
+	config, status := s.Config(), s.For("").Status()
 	r.SignedIn, r.Subject, r.Refreshable = status.SignedIn, status.Subject, status.Refreshable
 	r.ExpiresAt = utc(status.ExpiresAt)
 	r.Domain, r.Endpoint, r.AuthMethod = config.DomainURL, config.BaseURL, string(config.AuthMethod)
 	r.Endpoints = endpoint.ByProvider(config.Endpoints())
 	r.ConfigPath, r.Managed = config.Path, config.Managed
-	r.Problem = newProblemInfo(status.Problem)
+	r.Problem = opencode.NewProblemInfo(status.Problem)
+	r.Sessions = opencode.OtherSessions(s)
 	return r
 }
 
 type connectParams struct {
-	Attempt     int           `json:"attempt"` // the caller's number for this sign-in, repeated in connect/prompt
+	Provider    string        `json:"provider"` // as for getToken
+	Attempt     int           `json:"attempt"`  // the caller's number for this sign-in, repeated in connect/prompt
 	Flow        signin.Flow   `json:"flow"`
 	OpenBrowser *bool         `json:"openBrowser"` // true by default
 	Confirm     string        `json:"confirm"`     // the answer to the sign-in method's question, if it has one

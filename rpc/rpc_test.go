@@ -21,6 +21,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/lines"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -99,9 +100,9 @@ type message struct {
 	Params json.RawMessage `json:"params"`
 	Result map[string]any  `json:"result"`
 	Error  *struct {
-		Code    int         `json:"code"`
-		Message string      `json:"message"`
-		Data    problemInfo `json:"data"`
+		Code    int                  `json:"code"`
+		Message string               `json:"message"`
+		Data    opencode.ProblemInfo `json:"data"`
 	} `json:"error"`
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/lines"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -36,7 +37,7 @@ type Options struct {
 // because a refresh token can be used only once.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	s := &server{Options: o, running: map[jsonrpc2.ID]context.CancelFunc{},
-		known: secret.Known{Disguised: true}, asking: map[string]chan struct{}{}, sent: map[string]sentToken{}}
+		known: secret.Known{Disguised: true}, asking: map[string]chan struct{}{}, sent: map[string]sentToken{}, endpoints: map[string]knownEndpoint{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	defer s.end()
 	if directory, err := os.Getwd(); err == nil {
@@ -55,8 +56,8 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 // stopWaiting closes the session: calls that only wait for another process return at once.
 // That is safe, because they have not used a refresh token yet.
 func (s *server) stopWaiting() {
-	if session := s.lastOpened(); session != nil {
-		session.Close()
+	if sessions := s.lastOpened(); sessions != nil {
+		sessions.Close()
 	}
 }
 
@@ -70,22 +71,21 @@ type server struct {
 
 	mu        sync.Mutex
 	directory string
-	session   *oidc.Session
+	sessions  *scopes.Sessions
 	files     *config.Watch                      // the configuration's files, as they were last read
-	current   bool                               // session belongs to the configuration that was last read
+	current   bool                               // sessions belong to the configuration that was last read
 	lentUntil time.Time                          // the end of the last lease; until then lookWhileLent checks the files, because the shim does not ask
 	looking   bool                               // lookWhileLent is running
 	running   map[jsonrpc2.ID]context.CancelFunc // the requests that are not answered yet
 	ending    bool                               // the input has ended
 
-	endpoints       map[string]*opencode.EndpointInfo // by provider, for endpointSession; filled by endpointFor
-	endpointSession *oidc.Session
-	client          clientInfo
-	unfit           *problem.Problem         // set if the shim has another version: the answer to all its requests
-	offered         json.RawMessage          // the ways to sign in that the host was last sent; nil before it asked
-	watching        bool                     // watchItem is running
-	item            json.RawMessage          // the item that the host was last sent
-	asking          map[string]chan struct{} // by provider: its models are being requested; closed when that is done
+	endpoints map[string]knownEndpoint // by provider; filled by endpointFor
+	client    clientInfo
+	unfit     *problem.Problem         // set if the shim has another version: the answer to all its requests
+	offered   json.RawMessage          // the ways to sign in that the host was last sent; nil before it asked
+	watching  bool                     // watchItem is running
+	item      json.RawMessage          // the item that the host was last sent
+	asking    map[string]chan struct{} // by provider: its models are being requested; closed when that is done
 
 	sentMu sync.Mutex
 	sent   map[string]sentToken // by provider
@@ -230,7 +230,7 @@ func (s *server) wireError(method string, err error) *jsonrpc2.Error {
 	p := problem.From(err)
 	s.Log.Info(answered, "method", method, "problem", p)
 	e := &jsonrpc2.Error{Code: problemCode, Message: p.Message}
-	data := newProblemInfo(p)
+	data := opencode.NewProblemInfo(p)
 	data.Message = ""
 	e.SetError(data)
 	return e
@@ -266,48 +266,61 @@ func (s *server) finish() {
 	s.stopWaiting()
 }
 
-// open reads the configuration and returns its session, a new one if the configuration has
+// open reads the configuration and returns its sessions, new ones if the configuration has
 // changed. It notifies the host if the ways to sign in change by that.
-func (s *server) open() (*oidc.Session, error) {
-	session, err := s.load()
-	s.offerMethods(session, err)
-	return session, err
+func (s *server) open() (*scopes.Sessions, error) {
+	sessions, err := s.load()
+	s.offerMethods(sessions, err)
+	return sessions, err
 }
 
-func (s *server) load() (*oidc.Session, error) {
+// openFor returns the session of a provider.
+func (s *server) openFor(provider string) (*oidc.Session, error) {
+	sessions, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	return sessions.For(provider), nil
+}
+
+func (s *server) load() (*scopes.Sessions, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current = false
 	s.files = config.NewWatch(s.Places, s.directory)
 	cfg, err := config.Load(s.Places, s.directory)
-	if config.AsUnconfirmed(err) != nil && s.session != nil {
-		s.calls.Go(s.session.Close) // no token is lent for it either
-		s.session = nil
+	if config.AsUnconfirmed(err) != nil && s.sessions != nil {
+		s.calls.Go(s.sessions.Close) // no token is lent for it either
+		s.sessions = nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if s.session != nil && s.session.Config().Equal(cfg) {
+	if s.sessions != nil && s.sessions.Config().Equal(cfg) {
 		s.current = true
-		return s.session, nil
+		return s.sessions, nil
 	}
 	s.Log.Configure(cfg.LogLevel, cfg.LogFile, cfg.LogBound)
 	s.Log.Info("configuration read", "path", cfg.Path, "domain", cfg.DomainURL, "endpoint", cfg.BaseURL, "authMethod", cfg.AuthMethod)
-	session, err := oidc.NewSession(cfg, s.Places, s.Log.Logger)
+	sessions, err := scopes.Open(cfg, s.Places, s.Log.Logger)
 	if err != nil {
 		return nil, err
 	}
-	session.OnChange(s.sessionChanged)
-	if before := s.session; before != nil {
+	for _, session := range sessions.All() {
+		session.OnChange(func(status oidc.Status) { s.sessionChanged(session, status) })
+	}
+	if before := s.sessions; before != nil {
 		s.calls.Go(func() {
-			s.sessionChanged(session.Status()) // the lease belongs to the session before
+			for _, session := range sessions.All() {
+				s.sessionChanged(session, session.Status()) // the leases belong to the sessions before
+			}
 			before.Close()
 		})
 	} else {
 		s.calls.Go(s.tellItem)
 	}
-	s.session, s.current = session, true
-	return session, nil
+	s.sessions, s.current = sessions, true
+	return sessions, nil
 }
 
 // lookEvery is how often lookWhileLent checks the configuration's files.
@@ -338,7 +351,7 @@ func (s *server) lookWhileLent(until time.Time) {
 				s.mu.Unlock()
 				if changed {
 					if _, err := s.open(); err != nil {
-						s.sessionChanged(oidc.Status{Problem: problem.From(err)})
+						s.sessionChanged(nil, oidc.Status{Problem: problem.From(err)})
 					}
 				}
 				if !looking {
@@ -349,24 +362,26 @@ func (s *server) lookWhileLent(until time.Time) {
 	})
 }
 
-// opened returns the session that was last opened, or opens one. It does not read the
+// opened returns the sessions that were last opened, or opens them. It does not read the
 // configuration again.
-func (s *server) opened() (*oidc.Session, error) {
-	if session := s.lastOpened(); session != nil {
-		return session, nil
+func (s *server) opened() (*scopes.Sessions, error) {
+	if sessions := s.lastOpened(); sessions != nil {
+		return sessions, nil
 	}
 	return s.open()
 }
 
-// lastOpened returns the session that was last opened, or nil.
-func (s *server) lastOpened() *oidc.Session {
+// lastOpened returns the sessions that were last opened, or nil.
+func (s *server) lastOpened() *scopes.Sessions {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.session
+	return s.sessions
 }
 
-func (s *server) sessionChanged(status oidc.Status) {
-	if session := s.lastOpened(); status.SignedIn && session != nil {
+// sessionChanged makes the shim give all leases back: it asks for new ones at once. session
+// is nil if none can be used.
+func (s *server) sessionChanged(session *oidc.Session, status oidc.Status) {
+	if session != nil && status.SignedIn {
 		for _, e := range session.Config().Endpoints() {
 			s.knownModels(session, e) // refreshes the list, which was impossible without a token
 		}

@@ -9,8 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
@@ -20,6 +22,7 @@ func (a *app) connectCommand() *cobra.Command {
 	var (
 		flow      string
 		noBrowser bool
+		endpoint  string
 	)
 	cmd := &cobra.Command{
 		Use:   "connect",
@@ -27,15 +30,18 @@ func (a *app) connectCommand() *cobra.Command {
 		Long: `Sign in at the identity domain. Without --flow, the configuration's sign_in decides.
 Without that, too, a confidential_app signs in with the browser; a mobile_app does with
 a code that you enter on any device, and so does everybody where no browser can be
-opened: over SSH, in a container, in CI.`,
+opened: over SSH, in a container, in CI.
+
+An endpoint with a scope of its own has a session of its own, to which --endpoint signs
+in; where the domain still knows you, it asks for no password then.`,
 		Example: `  oci-oidc-helper connect
   oci-oidc-helper connect --flow device --no-browser`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			session, err := a.session(cmd)
+			session, _, err := a.session(cmd, endpoint)
 			if u := config.AsUnconfirmed(err); u != nil && isTerminal(cmd.InOrStdin()) {
 				if err = a.confirm(cmd, u, false); err == nil {
-					session, err = a.session(cmd)
+					session, _, err = a.session(cmd, endpoint)
 				}
 			}
 			if err != nil {
@@ -58,12 +64,32 @@ opened: over SSH, in a container, in CI.`,
 				fmt.Fprintf(cmd.ErrOrStderr(), "The session ends at %s, without a refresh token. %s\n",
 					words.Clock(status.ExpiresAt, time.Now()), oidc.RefreshSwitches)
 			}
+			a.nameOthers(cmd.ErrOrStderr(), session.Config().Session)
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&flow, "flow", "", "how: browser, device or paste")
 	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "only show the address")
+	endpointFlag(cmd, &endpoint, firstEndpoint)
 	return cmd
+}
+
+// nameOthers names the sign-ins that are missing after one: each session has its own.
+func (a *app) nameOthers(w io.Writer, signedIn string) {
+	config, err := a.config()
+	if err != nil {
+		return // it has changed since
+	}
+	sessions, err := scopes.Open(config, a.places, a.log.Logger)
+	if err != nil {
+		return
+	}
+	defer sessions.Close()
+	for _, other := range sessions.All()[1:] {
+		if c := other.Config(); c.Session != signedIn && !other.Status().SignedIn {
+			fmt.Fprintf(w, "Another session is for %s: \"oci-oidc-helper connect --endpoint %s\" signs in there.\n", endpoint.Named(c.Others), c.Session)
+		}
+	}
 }
 
 // connect signs in. It shows the prompt on standard error, and at a terminal also the

@@ -22,7 +22,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/gateway"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 )
 
 func (a *app) gatewayCommand() *cobra.Command {
@@ -84,9 +84,9 @@ type gatewayServer struct {
 	app *app
 	cmd *cobra.Command
 
-	mu      sync.Mutex
-	session *oidc.Session
-	handler http.Handler
+	mu       sync.Mutex
+	sessions *scopes.Sessions
+	handler  http.Handler
 }
 
 func (g *gatewayServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -109,40 +109,42 @@ func (g *gatewayServer) current() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if g.session == nil || !g.session.Config().Equal(config) {
-		session, err := g.app.session(g.cmd)
+	if g.sessions == nil || !g.sessions.Config().Equal(config) {
+		sessions, err := g.app.sessions(g.cmd)
 		if err != nil {
 			return nil, err
 		}
-		if g.session != nil {
-			go g.session.Close() // in the background, since it waits for a running refresh
+		if g.sessions != nil {
+			go g.sessions.Close() // in the background, since it waits for a running refresh
 		}
-		g.session = session
-		if g.handler, err = g.open(session); err != nil {
+		g.sessions = sessions
+		if g.handler, err = g.open(sessions); err != nil {
 			return nil, err
 		}
 	}
 	return gateway.Admit(settings.Key, g.handler), nil
 }
 
-func (g *gatewayServer) open(session *oidc.Session) (http.Handler, error) {
-	token := func(ctx context.Context, rejected string) (secret.Text, error) {
-		token, err := session.Token(ctx, rejected)
-		return token.Access, err
-	}
-	another := func(ctx context.Context, doubted string) (secret.Text, error) {
-		token, err := session.Another(ctx, doubted)
-		return token.Access, err
-	}
+func (g *gatewayServer) open(sessions *scopes.Sessions) (http.Handler, error) {
 	var endpoints []gateway.Endpoint
-	for _, e := range session.Config().Endpoints() {
-		base, err := url.Parse(e.BaseURL)
-		if err != nil {
-			return nil, err
+	for _, session := range sessions.All() {
+		token := func(ctx context.Context, rejected string) (secret.Text, error) {
+			token, err := session.Token(ctx, rejected)
+			return token.Access, err
 		}
-		endpoints = append(endpoints, gateway.Endpoint{
-			ID: e.ID, BaseURL: base, Network: session.Config().EndpointNetwork(), Token: token, Another: another,
-		})
+		another := func(ctx context.Context, doubted string) (secret.Text, error) {
+			token, err := session.Another(ctx, doubted)
+			return token.Access, err
+		}
+		for _, e := range session.Config().Endpoints() {
+			base, err := url.Parse(e.BaseURL)
+			if err != nil {
+				return nil, err
+			}
+			endpoints = append(endpoints, gateway.Endpoint{
+				ID: e.ID, BaseURL: base, Network: session.Config().EndpointNetwork(), Token: token, Another: another,
+			})
+		}
 	}
 	return gateway.New(endpoints, g.app.log.Logger)
 }
@@ -161,8 +163,8 @@ func (a *app) otherAddresses(w io.Writer, port int) {
 func (g *gatewayServer) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.session != nil {
-		g.session.Close()
+	if g.sessions != nil {
+		g.sessions.Close()
 	}
 }
 

@@ -18,7 +18,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 // The exit codes.
@@ -151,8 +153,8 @@ refused, 128 and the number of the signal that stopped the command.`,
 	return root
 }
 
-// session opens the session of the project directory for a command.
-func (a *app) session(cmd *cobra.Command) (*oidc.Session, error) {
+// sessions opens the sessions of the project directory for a command.
+func (a *app) sessions(cmd *cobra.Command) (*scopes.Sessions, error) {
 	config, err := a.config()
 	if err != nil {
 		a.log.Warn("no usable configuration", "problem", problem.From(err))
@@ -162,19 +164,47 @@ func (a *app) session(cmd *cobra.Command) (*oidc.Session, error) {
 	if wrong := logging.Check(config.LogFile); wrong != "" && config.LogLevel != logging.LevelNone {
 		fmt.Fprintf(cmd.ErrOrStderr(), "oci-oidc-helper: %s Name another place with log_file.\n", wrong)
 	}
-	return oidc.NewSession(config, a.places, a.logger(cmd))
+	return scopes.Open(config, a.places, a.logger(cmd))
 }
 
-// withSession returns the function of a command that needs the session of the project
+// firstEndpoint is the one that a command is about without --endpoint.
+const firstEndpoint = "without it that of llm_base_url"
+
+// endpointFlag is the ID of the endpoint whose session a command is about.
+func endpointFlag(cmd *cobra.Command, id *string, otherwise string) {
+	cmd.Flags().StringVar(id, "endpoint", "", "the endpoint of this `NAME` in endpoints; "+otherwise)
+}
+
+// session opens the session whose token an endpoint takes, for a command; no ID is the
+// endpoint of llm_base_url.
+func (a *app) session(cmd *cobra.Command, id string) (*oidc.Session, config.Endpoint, error) {
+	sessions, err := a.sessions(cmd)
+	if err != nil {
+		return nil, config.Endpoint{}, err
+	}
+	return sessionFor(sessions, id)
+}
+
+func sessionFor(sessions *scopes.Sessions, id string) (*oidc.Session, config.Endpoint, error) {
+	c := sessions.Config()
+	e, ok := c.Endpoint(config.Endpoint{ID: id}.Provider())
+	if !ok {
+		return nil, e, problem.New(problem.Config, fmt.Sprintf("The configuration %s has no endpoint called %q.", c.Source("endpoints"), id),
+			`Use a name that stands under endpoints there; "oci-oidc-helper config show" shows them.`)
+	}
+	return sessions.For(e.Provider()), e, nil
+}
+
+// withSessions returns the function of a command that needs the sessions of the project
 // directory.
-func (a *app) withSession(run func(*cobra.Command, *oidc.Session) error) func(*cobra.Command, []string) error {
+func (a *app) withSessions(run func(*cobra.Command, *scopes.Sessions) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
-		session, err := a.session(cmd)
+		sessions, err := a.sessions(cmd)
 		if err != nil {
 			return err
 		}
-		defer session.Close()
-		return run(cmd, session)
+		defer sessions.Close()
+		return run(cmd, sessions)
 	}
 }
 

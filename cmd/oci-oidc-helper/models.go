@@ -19,6 +19,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -34,11 +35,12 @@ opencode.json lists none. The endpoint is asked for them if they are not known y
   oci-oidc-helper models --refresh
   oci-oidc-helper models --json`,
 		Args: cobra.NoArgs,
-		RunE: a.withSession(func(cmd *cobra.Command, session *oidc.Session) error {
-			endpoints := session.Config().Endpoints()
+		RunE: a.withSessions(func(cmd *cobra.Command, sessions *scopes.Sessions) error {
+			endpoints := sessions.Config().Endpoints()
 			known := map[string]map[string]endpoint.Models{} // in the shape of provider in opencode.json
 			var failed, err error                            // failed is the first failure; the other endpoints are shown nevertheless
 			for _, e := range endpoints {
+				session := sessions.For(e.Provider())
 				saved := tokens.OpenModels(a.places, session.Config(), e)
 				models, askedAt := saved.Load()
 				if refresh || len(models) == 0 {

@@ -9,15 +9,21 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 )
 
 func (a *app) refreshCommand() *cobra.Command {
-	return &cobra.Command{
+	endpoint := ""
+	cmd := &cobra.Command{
 		Use:     "refresh",
 		Short:   "Get a new access token now",
 		Example: `  oci-oidc-helper refresh`,
 		Args:    cobra.NoArgs,
-		RunE: a.withSession(func(cmd *cobra.Command, session *oidc.Session) error {
+		RunE: a.withSessions(func(cmd *cobra.Command, sessions *scopes.Sessions) error {
+			session, _, err := sessionFor(sessions, endpoint)
+			if err != nil {
+				return err
+			}
 			token, err := session.Refresh(cmd.Context())
 			if err != nil {
 				return err
@@ -26,6 +32,8 @@ func (a *app) refreshCommand() *cobra.Command {
 			return unsaved(session)
 		}),
 	}
+	endpointFlag(cmd, &endpoint, firstEndpoint)
+	return cmd
 }
 
 // unsaved returns the problem of a command that could not save its new refresh token, which

@@ -33,20 +33,20 @@ The exit code is 4 if nobody is signed in; with --json it is 0.`,
   oci-oidc-helper status --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			session, err := a.session(cmd)
+			sessions, err := a.sessions(cmd)
 			status := statusReport{
-				StatusResult: rpc.NewStatusResult(session, err, a.log.Path(), helperVersion()),
+				StatusResult: rpc.NewStatusResult(sessions, err, a.log.Path(), helperVersion()),
 				Platform:     runtime.GOOS + "-" + runtime.GOARCH,
 				Clock:        wireTime(time.Now()),
 			}
 			if err == nil {
-				defer session.Close()
-				tokens := tokens.Open(a.places, session.Config())
+				defer sessions.Close()
+				tokens := tokens.Open(a.places, sessions.For("").Config())
 				status.TokensPath, status.TokensEncrypted = tokens.Path(), tokens.Encrypted()
 				if err := tokens.CheckWritable(); err != nil {
 					status.MemoryOnly = problem.From(err).Message
 				}
-				status.DomainClock = a.domainClock(cmd.Context(), session.Config())
+				status.DomainClock = a.domainClock(cmd.Context(), sessions.Config())
 				if stopped := context.Cause(cmd.Context()); stopped != nil {
 					return problem.From(stopped)
 				}
@@ -109,6 +109,11 @@ func showStatus(w io.Writer, s statusReport) {
 		row("Token", words.Valid(*s.ExpiresAt, time.Now()))
 	}
 	row("Refresh", refreshing(s.StatusResult))
+	for _, other := range s.Sessions {
+		for i, line := range other.Lines(time.Now()) {
+			row([]string{"Endpoint " + other.Endpoints, ""}[min(i, 1)], line)
+		}
+	}
 	row("Domain", s.Domain)
 	for i, line := range endpoint.Lines(s.Endpoint, s.Endpoints) {
 		row([]string{"Endpoint", ""}[min(i, 1)], line)

@@ -17,9 +17,10 @@ import (
 
 func (a *app) tokenCommand() *cobra.Command {
 	var (
-		format  string
-		connect bool
-		minLife time.Duration
+		format   string
+		connect  bool
+		minLife  time.Duration
+		endpoint string
 	)
 	cmd := &cobra.Command{
 		Use:   "token",
@@ -56,7 +57,7 @@ Formats:
 				return problem.New(problem.Config, fmt.Sprintf("There is no format called %q.", format),
 					"Use raw, header, json, env or exec-credential.")
 			}
-			session, err := a.session(cmd)
+			session, e, err := a.session(cmd, endpoint)
 			if err != nil {
 				return err
 			}
@@ -72,7 +73,7 @@ Formats:
 				p := problem.From(err)
 				fmt.Fprintf(cmd.ErrOrStderr(), "The token is valid for %s only. %s\n→ %s\n", words.Duration(time.Until(token.ExpiresAt)), p.Message, p.Hint)
 			}
-			if err := show(cmd.OutOrStdout(), session, token); err != nil {
+			if err := show(cmd.OutOrStdout(), e.BaseURL, token); err != nil {
 				return err
 			}
 			return unsaved(session)
@@ -81,6 +82,7 @@ Formats:
 	cmd.Flags().StringVar(&format, "format", "raw", "raw, header, json, env or exec-credential")
 	cmd.Flags().DurationVar(&minLife, "min-life", 5*time.Minute, "how long the token is to be valid at least")
 	cmd.Flags().BoolVar(&connect, "connect", false, "sign in where there is no session")
+	endpointFlag(cmd, &endpoint, firstEndpoint)
 	return cmd
 }
 
@@ -95,27 +97,27 @@ func (a *app) connectForToken(cmd *cobra.Command, session *oidc.Session) (oidc.T
 }
 
 // tokenFormats are the values of --format.
-var tokenFormats = map[string]func(io.Writer, *oidc.Session, oidc.Token) error{
-	"raw": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
+var tokenFormats = map[string]func(w io.Writer, baseURL string, t oidc.Token) error{
+	"raw": func(w io.Writer, _ string, t oidc.Token) error {
 		_, err := fmt.Fprintln(w, t.Access.Reveal())
 		return err
 	},
-	"header": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
+	"header": func(w io.Writer, _ string, t oidc.Token) error {
 		_, err := fmt.Fprintf(w, "Authorization: Bearer %s\n", t.Access.Reveal())
 		return err
 	},
-	"json": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
+	"json": func(w io.Writer, _ string, t oidc.Token) error {
 		return printJSON(w, map[string]string{
 			"accessToken": t.Access.Reveal(), "tokenType": t.Type, "expiresAt": wireTime(t.ExpiresAt),
 		})
 	},
-	"env": func(w io.Writer, s *oidc.Session, t oidc.Token) error {
-		base := shellQuoted(s.Config().BaseURL) // OPENAI_API_BASE is the older name, used by aider through LiteLLM
+	"env": func(w io.Writer, baseURL string, t oidc.Token) error {
+		base := shellQuoted(baseURL) // OPENAI_API_BASE is the older name, used by aider through LiteLLM
 		_, err := fmt.Fprintf(w, "export OPENAI_API_KEY=%s\nexport OPENAI_BASE_URL=%s\nexport OPENAI_API_BASE=%s\n",
 			shellQuoted(t.Access.Reveal()), base, base)
 		return err
 	},
-	"exec-credential": func(w io.Writer, _ *oidc.Session, t oidc.Token) error {
+	"exec-credential": func(w io.Writer, _ string, t oidc.Token) error {
 		version, err := execCredentialVersion(os.Getenv("KUBERNETES_EXEC_INFO"))
 		if err != nil {
 			return err

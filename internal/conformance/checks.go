@@ -188,11 +188,11 @@ var checks = []check{
 	{"times are of the wall clock", "oidc/domain/answer.go", `now := time.Now().Round(0)`, `now := time.Now()`, "TestTimesAreOfTheWallClock"},
 	{"a doubt is of the wall clock", "oidc/refresh.go", `started := time.Now().Round(0)`, `started := time.Now()`, "TestTimesAreOfTheWallClock"},
 	{"Retry-After is of the wall clock", "oidc/refresh.go", `noted.RetryAt = time.Now().Round(0)`, `noted.RetryAt = time.Now()`, "TestTimesAreOfTheWallClock"},
-	{"an unconfirmed configuration ends its session", "rpc/server.go", `		s.calls.Go(s.session.Close) // no token is lent for it either
+	{"an unconfirmed configuration ends its session", "rpc/server.go", `		s.calls.Go(s.sessions.Close) // no token is lent for it either
 `, ``, "TestAnUnconfirmedConfigurationEndsItsSession"},
-	{"an unconfirmed configuration has no session", "rpc/server.go", `		s.calls.Go(s.session.Close) // no token is lent for it either
-		s.session = nil
-`, `		s.calls.Go(s.session.Close)
+	{"an unconfirmed configuration has no session", "rpc/server.go", `		s.calls.Go(s.sessions.Close) // no token is lent for it either
+		s.sessions = nil
+`, `		s.calls.Go(s.sessions.Close)
 `, "TestAnUnconfirmedConfigurationEndsItsSession"},
 	{"room is synced", "store/files.go", `if err = errors.Join(err, file.Sync()); err != nil {`, `if err != nil {`, "TestTokensLastThroughAPowerCut"},
 	{"tokens are synced", "store/files.go", `if err = errors.Join(err, d.file.Sync()); err != nil {`, `if err != nil {`, "TestTokensLastThroughAPowerCut"},
@@ -223,7 +223,7 @@ var checks = []check{
 			if err := s.domain.Revoke`, "TestDisconnect"},
 
 	// The conversation with the shim.
-	{"a token comes with its endpoint", "rpc/methods.go", `known != nil && s.endpointSession == session {`, `known != nil {`, "TestATokenComesWithItsEndpoint"},
+	{"a token comes with its endpoint", "rpc/methods.go", `known.session == session {`, `known.session != nil {`, "TestATokenComesWithItsEndpoint"},
 	{"no token goes through a proxy in the clear", "rpc/opencode/endpoint.go", `runtime == Bun && seenByProxy(to)`, `runtime == "?" && seenByProxy(to)`, "TestWhereATokenMayGo"},
 	{"the endpoint's certificate is checked", "rpc/opencode/endpoint.go", `unchecked == "0" && runtime == Node`, `unchecked == "?" && runtime == Node`, "TestWhereATokenMayGo"},
 	{"a session is given up only where the token is meant", "rpc/explain.go", `token, err = session.Another(ctx, p.Fingerprint)`, `token, err = session.Token(ctx, p.Fingerprint)`, "TestExplainRefusals"},

@@ -15,6 +15,7 @@ type Address struct {
 	ID      string // as in endpoints; "" for llm_base_url
 	Name    string // for a person to choose from; "" for llm_base_url
 	BaseURL string // without a trailing slash
+	Scope   string // of its own token, separated by spaces; "" for the key scope
 }
 
 // Provider is what OpenCode calls the endpoint.
@@ -70,4 +71,21 @@ func Lines(only string, byProvider map[string]string) (lines []string) {
 		lines = append(lines, byProvider[provider]+" ("+provider+")")
 	}
 	return lines
+}
+
+// IDs are the IDs of several addresses, in a text for people.
+func IDs(all []Address) string {
+	var ids []string
+	for _, a := range all {
+		ids = append(ids, a.ID)
+	}
+	return strings.Join(ids, ", ")
+}
+
+// Named is what the addresses, each with an ID, are called in a sentence.
+func Named(all []Address) string {
+	if len(all) > 1 {
+		return "the endpoints " + IDs(all)
+	}
+	return "the endpoint " + IDs(all)
 }

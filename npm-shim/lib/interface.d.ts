@@ -141,7 +141,7 @@ export interface Explained {
   problem?: { kind: string; message: string; hint?: string; retryable?: boolean; brief?: string }
 }
 
-/** connect {attempt, flow?, confirm?, view: {at, rows}}: ends when the person has signed in. */
+/** connect {attempt, provider?, flow?, confirm?, view: {at, rows}}: ends when the person has signed in. */
 export interface Prompt {
   /** The attempt's own number: a late prompt of an earlier one is not shown. */
   attempt: number
@@ -157,7 +157,7 @@ export interface Prompt {
 /** A way to sign in, as /connect lists it. `params` are connect's. */
 export interface Method {
   label: string
-  params: { flow?: string }
+  params: { flow?: string; provider?: string }
   /** What the person must confirm first, No first; the answer is connect's `confirm`. */
   question?: { message: string; options: { label: string; value: string; hint?: string }[] }
 }

@@ -122,7 +122,7 @@ func Start(options Options) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	server.stop = stop
 	server.listen(ctx, domain, server.domain())
-	server.listen(ctx, endpoint, server.endpoint())
+	server.listen(ctx, endpoint, server.endpoint(0))
 	return server, nil
 }
 

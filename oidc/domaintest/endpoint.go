@@ -30,23 +30,31 @@ func (r *Rejection) UnmarshalText(text []byte) error {
 	return oneOf(r, Rejection(text), GatewayJSON, OCIJSON, OpenAIJSON, HTML, Empty)
 }
 
+// Endpoint returns the handler of an endpoint that demands a scope of another resource of
+// [Options.Resources] than the first, which is the server's own endpoint. It answers and
+// counts like that one.
+func (s *Server) Endpoint(resource int) http.Handler { return s.endpoint(resource) }
+
 // endpoint returns the handler of the whole endpoint.
-func (s *Server) endpoint() http.Handler {
+func (s *Server) endpoint(resource int) http.Handler {
+	protect := func(next func(http.ResponseWriter, *http.Request, accessClaims)) http.HandlerFunc {
+		return s.protect(resource, next)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/models", s.serve(Models, methodOnly(http.MethodGet, s.protect(s.models))))
-	info := s.serve(ModelInfo, methodOnly(http.MethodGet, s.protect(s.modelInfo)))
+	mux.Handle("/v1/models", s.serve(Models, methodOnly(http.MethodGet, protect(s.models))))
+	info := s.serve(ModelInfo, methodOnly(http.MethodGet, protect(s.modelInfo)))
 	mux.Handle("/v1/model/info", info)
 	mux.Handle("/model/info", info)
-	mux.Handle("/v1/chat/completions", s.serve(Chat, methodOnly(http.MethodPost, s.protect(s.chat))))
+	mux.Handle("/v1/chat/completions", s.serve(Chat, methodOnly(http.MethodPost, protect(s.chat))))
 	return mux
 }
 
-// protect lets through the requests whose access token this domain signed for the
-// first resource and one of its scopes, which has not expired and was not revoked
+// protect lets through the requests whose access token this domain signed for a
+// resource and one of its scopes, which has not expired and was not revoked
 // here. The others are told why (RFC 6750, section 3.1).
-func (s *Server) protect(next func(http.ResponseWriter, *http.Request, accessClaims)) http.HandlerFunc {
+func (s *Server) protect(number int, next func(http.ResponseWriter, *http.Request, accessClaims)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		resource := s.current().Resources[0]
+		resource := s.current().Resources[number]
 		claims, ok := s.readAccessToken(bearer(r))
 		switch {
 		case !ok, !slices.Contains(claims.Audience, resource.Audience), s.revoked.has(claims.ID):

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -17,7 +18,8 @@ type SignInMethod struct {
 }
 
 type methodParams struct {
-	Flow signin.Flow `json:"flow,omitempty"`
+	Flow     signin.Flow `json:"flow,omitempty"`
+	Provider string      `json:"provider,omitempty"` // of an endpoint with a session of its own
 }
 
 // A question asks whether a project's configuration is trusted: it may come with a
@@ -44,12 +46,12 @@ var labels = map[signin.Flow]string{
 	signin.Paste:   "Sign in elsewhere and paste the redirect URL",
 }
 
-// MethodsFor returns the ways to sign in, the preferred one first, for a session, or for
-// the error because of which there is no session.
-func MethodsFor(session *oidc.Session, err error) []SignInMethod {
+// MethodsFor returns the ways to sign in, the preferred one first, for the sessions, or for
+// the error because of which there are none. OpenCode 2 has the first session only.
+func MethodsFor(sessions *scopes.Sessions, err error, version2 bool) []SignInMethod {
 	var flows []signin.Flow
-	if session != nil && err == nil {
-		flows = session.Flows()
+	if err == nil {
+		flows = sessions.For("").Flows()
 	} else {
 		flows = signin.Flows(config.Config{})
 	}
@@ -64,10 +66,19 @@ func MethodsFor(session *oidc.Session, err error) []SignInMethod {
 	}
 	methods := []SignInMethod{}
 	for _, flow := range flows {
-		methods = append(methods, SignInMethod{labels[flow], methodParams{flow}, asked})
+		methods = append(methods, SignInMethod{labels[flow], methodParams{Flow: flow}, asked})
 	}
 	if len(methods) == 0 {
 		methods = append(methods, SignInMethod{"Check the connection: no sign-in is needed", methodParams{}, asked})
+	}
+	if err != nil || version2 {
+		return methods
+	}
+	for _, session := range sessions.All()[1:] {
+		own := session.Config()
+		for _, flow := range session.Flows() {
+			methods = append(methods, SignInMethod{fmt.Sprintf("%s (%s)", labels[flow], endpoint.IDs(own.Others)), methodParams{flow, own.Endpoints()[0].Provider()}, nil})
+		}
 	}
 	return methods
 }

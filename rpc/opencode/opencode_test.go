@@ -71,7 +71,7 @@ func TestItem(t *testing.T) {
 		{in(finite, 8*time.Minute), "OCI ! 8 min left", "warning"},
 		{oidc.Status{}, "OCI ! /connect", "warning"},
 	} {
-		if got := ItemFor(row.status, now); *got != (Item{row.text, row.level}) || utf8.RuneCountInString(got.Text) > 18 {
+		if got := itemFor(row.status, now); *got != (Item{row.text, row.level}) || utf8.RuneCountInString(got.Text) > 18 {
 			t.Errorf("%+v, want %s %s", *got, row.text, row.level)
 		}
 	}

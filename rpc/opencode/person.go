@@ -7,9 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -141,8 +143,20 @@ type Item struct {
 // soon is how long before the expiry the item warns that a new sign-in will be needed.
 const soon = 10 * time.Minute
 
-// ItemFor returns the item for a session's status.
-func ItemFor(status oidc.Status, now time.Time) *Item {
+// ItemFor returns the item for all sessions: that of llm_base_url, unless this one is good
+// and another, which the person has signed in to, is not.
+func ItemFor(sessions *scopes.Sessions, now time.Time) *Item {
+	item := itemFor(sessions.For("").Status(), now)
+	for _, other := range sessions.All()[1:] {
+		if status := other.Status(); item.Level == "good" && (status.SignedIn || status.Problem != nil) {
+			item = itemFor(status, now)
+		}
+	}
+	return item
+}
+
+// itemFor returns the item for a session's status.
+func itemFor(status oidc.Status, now time.Time) *Item {
 	good := func(text string) *Item { return &Item{strings.TrimSpace("OCI ✓ " + text), "good"} }
 	warning := func(text string) *Item { return &Item{"OCI ! " + text, "warning"} }
 	left := max(0, status.ExpiresAt.Sub(now))
@@ -182,7 +196,12 @@ type Toast struct {
 }
 
 // NotSignedIn returns the problem of a request that needs a sign-in first.
-func NotSignedIn(version2 bool) *problem.Problem {
+// The configuration is the session's.
+func NotSignedIn(c config.Config, version2 bool) *problem.Problem {
+	if c.Session != "" {
+		return problem.New(problem.LoginRequired, fmt.Sprintf("You are not signed in for %s, or that session has ended.", endpoint.Named(c.Others)),
+			fmt.Sprintf("Run /connect, choose %q and then a way to sign in that ends in (%s), or run \"oci-oidc-helper connect --endpoint %s\" in a terminal.", ProviderName, endpoint.IDs(c.Others), c.Session))
+	}
 	login := "opencode auth login -p " + config.Provider
 	if version2 {
 		login = "opencode auth login " + config.Provider

@@ -4,7 +4,7 @@ import (
 	"cmp"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
@@ -38,10 +38,10 @@ type providerInfo2 struct {
 
 // Complete2 returns what OpenCode 2 lists of the plugin. One sign-in, under the name of the
 // first provider, is for all of them.
-func Complete2(session *oidc.Session, endpoints []Known, methods []SignInMethod) Completed2 {
+func Complete2(sessions *scopes.Sessions, endpoints []Known, methods []SignInMethod) Completed2 {
 	secrets := []string{}
-	if session != nil {
-		if variable := session.Config().Proof().Env(); variable != "" {
+	if sessions != nil {
+		if variable := sessions.Config().Proof().Env(); variable != "" {
 			secrets = append(secrets, variable)
 		}
 	}

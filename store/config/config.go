@@ -59,6 +59,7 @@ type Config struct {
 	StrictIDToken bool              //
 	BaseURL       string            // llm_base_url, without a trailing slash
 	Others        []Endpoint        // the key endpoints, sorted by ID
+	Session       string            // see Sessions; empty for the configuration as a whole
 	AuthMethod    AuthMethod        //
 	LogLevel      slog.Level        //
 	LogFile       string            // absolute

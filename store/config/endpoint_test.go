@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -42,6 +43,52 @@ func TestEndpointsBesideTheFirst(t *testing.T) {
 	}
 }
 
+// Each scope has a session of its own, with the endpoints that name it and no others, however
+// the scope is written; all else is the same for all sessions.
+func TestEachScopeHasASession(t *testing.T) {
+	p := storetest.Places(t)
+	path := filepath.Join(p.ConfigDirs[0], Name)
+	c, err := Parse(p, path, []byte(withEndpoints(`{"a": {"base_url": "https://a.example", "scope": "openid urn:x"}, "b": "https://b.example",
+		"c": {"base_url": "https://c.example", "scope": "urn:x  openid urn:x"}, "d": {"base_url": "https://d.example", "scope": "offline_access profile openid"},
+		"e": {"base_url": "https://e.example", "scope": "openid urn:e"}}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range c.Sessions() {
+		var at []string
+		for _, e := range s.Endpoints() {
+			at = append(at, e.Origin())
+			if _, ok := s.Endpoint(e.Provider()); !ok {
+				t.Errorf("session %q does not know %s", s.Session, e.Provider())
+			}
+		}
+		if len(s.Endpoints()) == len(c.Endpoints()) {
+			t.Errorf("session %q has all endpoints", s.Session)
+		}
+		got = append(got, fmt.Sprintf("%s [%s] %v", s.Session, s.Scope, at))
+		s.Session, s.Scope, s.BaseURL, s.Others = c.Session, c.Scope, c.BaseURL, c.Others
+		if !s.Equal(c) {
+			t.Errorf("the session differs in more: %+v", s)
+		}
+	}
+	want := []string{
+		" [openid profile offline_access] [https://llm.example.com https://b.example https://d.example]",
+		"a [openid urn:x] [https://a.example https://c.example]",
+		"e [openid urn:e] [https://e.example]",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q", got)
+	}
+	again, err := Parse(p, path, c.Redacted())
+	if err != nil || !reflect.DeepEqual(again.Sessions(), c.Sessions()) {
+		t.Errorf("config show says something else: %v\n%s", err, c.Redacted())
+	}
+	if one, err := Parse(p, path, []byte(withEndpoints(`{"b": "https://b.example"}`))); err != nil || len(one.Sessions()) != 1 || !one.Sessions()[0].Equal(one) {
+		t.Errorf("without a scope of its own: %+v, %v", one.Sessions(), err)
+	}
+}
+
 // What is wrong with an endpoint names the line and the endpoint, and quotes no password.
 func TestEndpointMistakes(t *testing.T) {
 	p := storetest.Places(t)
@@ -49,7 +96,11 @@ func TestEndpointMistakes(t *testing.T) {
 		{`{"qwen": "http://q.example/v1"}`, ":3: endpoints.qwen: is http: for q.example"},
 		{`{"qwen": "https://ada:4711@q.example"}`, ":3: endpoints.qwen: holds a user name or password"},
 		{"{\n\"a\": \"https://a.example/v1\",\n\"b\": {\"name\": \"b\"}}", ":5: endpoints.b: has no base_url"},
-		{`{"qwen": {"base_url": "https://q.example/v1", "scope": "urn:q"}}`, ":3: endpoints: has a scope in qwen, but all endpoints share"},
+		{`{"qwen": {"base_url": "https://q.example/v1", "scope": ["urn:q"]}}`, ":3: endpoints: has a scope in qwen that must be text"},
+		{`{"qwen": {"base_url": "https://q.example/v1", "scope": " "}}`, ":3: endpoints: has an empty scope in qwen; leave it out"},
+		{`{"qwen": {"base_url": "https://q.example/v1", "scope": "openid <scope>"}}`, ":3: endpoints.qwen: has a scope that is still the placeholder"},
+		{`{"qwen": {"base_url": "https://q.example/v1", "scope": "urn:opc:resource:expiry=5"}}`, ":3: endpoints.qwen: has a scope that has urn:opc:resource:expiry=5, but the life"},
+		{`{"qwen": {"base_url": "https://q.example/v1", "scope": "urn:q"}}, "max_age": 60`, ":3: max_age: needs openid in the scope of endpoints.qwen"},
 		{`{"qwen": {"base_url": 1}}`, ":3: endpoints: has a base_url in qwen that must be text"},
 		{`{"qwen": {"base": "https://q.example"}}`, ":3: endpoints: has an unknown key base in qwen"},
 		{`{"Qwen": "https://q.example"}`, `:3: endpoints: has the name "Qwen"; write it with small letters`},
@@ -82,7 +133,8 @@ func TestAProjectsEndpointsAreConfirmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, changed := range []string{`{"a": "https://b.evil.example/v1", "b": "https://a.evil.example/v2"}`, `{"a": "https://a.evil.example/v1"}`,
-		`{"a": "https://a.evil.example/v1", "b": "https://a.evil.example/v2", "c": "https://c.evil.example"}`} {
+		`{"a": "https://a.evil.example/v1", "b": "https://a.evil.example/v2", "c": "https://c.evil.example"}`,
+		`{"a": {"base_url": "https://a.evil.example/v1", "scope": "urn:admin"}, "b": "https://a.evil.example/v2"}`} {
 		if _, u, err := loadProject(t, p, dir, with(changed)); u == nil || !u.Changed {
 			t.Errorf("%s: believed unseen: %v", changed, err)
 		}

@@ -37,7 +37,7 @@ const (
 	Flag                // true or false
 	Number              // an integer, 0 or more
 	Mapping             // an object with texts as values
-	Addresses           // an object of base URLs, or of objects with base_url and name
+	Addresses           // an object of base URLs, or of objects with base_url, name and scope
 )
 
 // value converts text from a [Key] or from a person's input to a value of the key's type.
@@ -68,7 +68,7 @@ func (t ValueType) schema(item map[string]any) map[string]any {
 		return map[string]any{"type": "object", "additionalProperties": item, "propertyNames": names}
 	case Addresses:
 		entry := map[string]any{"type": "object", "required": []string{"base_url"}, "additionalProperties": false,
-			"properties": map[string]any{"base_url": item, "name": map[string]any{"type": "string"}}}
+			"properties": map[string]any{"base_url": item, "name": map[string]any{"type": "string"}, "scope": map[string]any{"type": "string", "pattern": `\S`}}}
 		each := map[string]any{"anyOf": []any{item, entry}}
 		return map[string]any{"type": "object", "additionalProperties": each, "propertyNames": map[string]any{"pattern": check.EndpointID}}
 	default:
@@ -148,8 +148,9 @@ var Keys = []Key{
 		About:   "The OpenAI-compatible endpoint. The token goes to its origin and nowhere else.",
 		Example: "https://llm.example.com/v1"},
 	{Name: "endpoints", Trust: TrustValue, Type: Addresses, Pattern: webPattern,
-		About: "More endpoints that take the same token, each a provider of its own in OpenCode (oci-oidc-qwen). " +
-			"The value is the base URL, or an object with base_url and the name that OpenCode shows.",
+		About: "More endpoints, each a provider of its own in OpenCode (oci-oidc-qwen). " +
+			"The value is the base URL, or an object with base_url, the name that OpenCode shows, and the scope of an endpoint " +
+			"that does not take the token of the key scope: it has a sign-in of its own then.",
 		Example: `{"qwen": "https://qwen.example.com/v1"}`},
 	{Name: "ca_file", Trust: TrustContent,
 		About: "A file with your company's CA in PEM form, trusted beside the system's: where connections are inspected. " +

@@ -138,7 +138,7 @@ func TestSchemaAndHelperAgree(t *testing.T) {
 		{"an endpoint with a password", `"client_id"`, `"endpoints": {"qwen": "https://u:p@q.example/v1"}, "client_id"`, false},
 		{"an endpoint without an address", `"client_id"`, `"endpoints": {"qwen": {"name": "Qwen"}}, "client_id"`, false},
 		{"an endpoint that is a number", `"client_id"`, `"endpoints": {"qwen": 7}, "client_id"`, false},
-		{"an endpoint with a scope", `"client_id"`, `"endpoints": {"qwen": {"base_url": "https://q.example/v1", "scope": "s"}}, "client_id"`, false},
+		{"an endpoint with an empty scope", `"client_id"`, `"endpoints": {"qwen": {"base_url": "https://q.example/v1", "scope": " "}}, "client_id"`, false},
 		{"an endpoint with an unknown key", `"client_id"`, `"endpoints": {"qwen": {"base_url": "https://q.example/v1", "url": "s"}}, "client_id"`, false},
 		{"an endpoint with a name that is none", `"client_id"`, `"endpoints": {"Q/1": "https://q.example/v1"}, "client_id"`, false},
 		{"bad level", `"client_id"`, `"log_level": "LOUD", "client_id"`, false},

@@ -68,12 +68,11 @@ func combination(c *check.File, file *configFile, config Config) {
 		}
 		return
 	}
-	if slices.Contains(strings.Fields(config.Scope), "openid") {
-		return
-	}
-	for _, key := range []string{"max_age", "strict_id_token"} {
-		if c.Has(key) {
-			c.Add(key, "needs openid in scope: without it the domain gives no ID token")
+	for _, session := range config.Sessions() {
+		for _, key := range []string{"max_age", "strict_id_token"} {
+			if c.Has(key) && !slices.Contains(strings.Fields(session.Scope), "openid") {
+				c.Add(key, fmt.Sprintf("needs openid in %s: without it the domain gives no ID token", session.ScopeKey()))
+			}
 		}
 	}
 }

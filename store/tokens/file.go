@@ -9,12 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 )
 
 // maxTokensSize is the longest token file that is read, in bytes.
@@ -36,10 +36,8 @@ type File struct {
 // share a session if they have the same domain, client, scope and auth_method, and the same
 // audience, resources and extra parameters. Open does not touch the disk.
 func Open(p store.Places, c config.Config) *File {
-	scopes := strings.Fields(c.Scope)
-	slices.Sort(scopes)
 	parts := []any{
-		canonicalOrigin(c.DomainURL), c.ClientID, strings.Join(slices.Compact(scopes), " "), string(c.AuthMethod),
+		canonicalOrigin(c.DomainURL), c.ClientID, check.CanonicalScope(c.Scope), string(c.AuthMethod),
 	}
 	// Added only if set, so that files from before these keys existed keep their names.
 	if more := (tokenTarget{c.Audience, c.Resources, c.ExtraParams}); more.Audience != "" || len(more.Resources)+len(more.ExtraParams) > 0 {

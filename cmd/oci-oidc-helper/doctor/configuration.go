@@ -27,9 +27,20 @@ func checkConfiguration(ctx context.Context, p *patient) Finding {
 	if p.domain, err = domain.New(config, p.Log); err != nil {
 		return failWith(p, err)
 	}
+	for _, own := range config.Sessions()[1:] {
+		domain, err := domain.New(own, p.Log)
+		if err != nil {
+			return failWith(p, err)
+		}
+		p.sessions = append(p.sessions, &examination{config: &own, domain: domain})
+	}
 	details := []string{"domain " + config.DomainURL}
 	for _, e := range config.Endpoints() {
-		details = append(details, strings.TrimSpace("endpoint "+e.ID)+" "+e.BaseURL)
+		detail := strings.TrimSpace("endpoint "+e.ID) + " " + e.BaseURL
+		if e.Scope != "" {
+			detail += fmt.Sprintf(", scope %q", e.Scope)
+		}
+		details = append(details, detail)
 	}
 	details = append(details, fmt.Sprintf("client %s, %s, scope %q", config.ClientID, config.AuthMethod, config.Scope))
 	details = append(details, config.Origins()...)

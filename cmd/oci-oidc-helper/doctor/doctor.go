@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,16 +68,19 @@ var checks = []check{
 	{"OpenCode", "models", checkModels},
 }
 
+// eachSession are the checks that run once for each session, if there are several.
+var eachSession = []string{"saved tokens", "redirect and scope", "refresh", "sign-in"}
+
 // Run runs all checks.
 func Run(ctx context.Context, o Options) Report {
 	report := Report{Time: time.Now().UTC().Truncate(time.Second), Version: o.Version, Platform: runtime.GOOS + "-" + runtime.GOARCH}
-	p := &patient{Options: o}
+	p := &patient{Options: o, sessions: []*examination{{}}}
 	for _, c := range checks {
 		for _, e := range p.endpointsOf(c) {
 			if ctx.Err() != nil {
 				return report
 			}
-			p.endpoint = e
+			p.endpoint, p.examination = e, p.sessionOf(e)
 			limited, cancel := context.WithTimeout(ctx, checkTimeout)
 			finding := c.run(limited, p)
 			cancel()
@@ -93,12 +97,32 @@ func Run(ctx context.Context, o Options) Report {
 }
 
 // endpointsOf returns the endpoints to run a check for: all of them for a check of
-// endpointGroup, otherwise one that is empty.
-func (p *patient) endpointsOf(c check) []config.Endpoint {
-	if c.group != endpointGroup || p.config == nil {
+// endpointGroup, the first one of each session for a check of eachSession, otherwise that
+// of llm_base_url.
+func (p *patient) endpointsOf(c check) (all []config.Endpoint) {
+	whole := p.sessions[0].config
+	switch {
+	case whole == nil:
 		return []config.Endpoint{{}}
+	case c.group == endpointGroup:
+		return whole.Endpoints()
 	}
-	return p.config.Endpoints()
+	for i, session := range p.sessions {
+		if i == 0 || slices.Contains(eachSession, c.name) {
+			all = append(all, session.config.Endpoints()[0])
+		}
+	}
+	return all
+}
+
+// sessionOf returns the session whose token goes to an endpoint.
+func (p *patient) sessionOf(e config.Endpoint) *examination {
+	for _, session := range p.sessions[1:] {
+		if _, ok := session.config.Endpoint(e.Provider()); ok {
+			return session
+		}
+	}
+	return p.sessions[0]
 }
 
 // endpointGroup is the group of the checks that run once for each endpoint.

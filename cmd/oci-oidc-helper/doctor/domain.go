@@ -139,8 +139,8 @@ func checkRefresh(ctx context.Context, p *patient) Finding {
 	case p.config.AuthMethod.Unattended():
 		return ok("not needed: the application gets a new token by itself")
 	case !strings.Contains(" "+p.config.Scope+" ", " offline_access "):
-		return warn("scope lacks offline_access: the session ends with its access token, usually after an hour.",
-			"Add offline_access to scope, then sign in again.")
+		return warn(p.config.ScopeKey()+" lacks offline_access: the session ends with its access token, usually after an hour.",
+			"Add offline_access to "+p.config.ScopeKey()+", then sign in again.")
 	case !p.saved.Access.Empty() && p.saved.Refresh.Empty():
 		return p.withoutRefreshToken(ctx)
 	case p.facts == nil:

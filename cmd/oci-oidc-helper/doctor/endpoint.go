@@ -75,15 +75,15 @@ func checkToken(ctx context.Context, p *patient) Finding {
 			"Ask who runs the endpoint.", append(p.audience(), said...)...)
 	case w.status == http.StatusUnauthorized && !p.meantForEndpoint():
 		return fail(problem.Config, "The endpoint rejects the token (401): it is meant for another audience.",
-			"Add the scope of the endpoint's resource application to scope, audience and scope name written together, then sign in again.",
+			"Add the scope of the endpoint's resource application to "+p.config.ScopeKey()+", audience and scope name written together, then sign in again.",
 			append(p.audience(), said...)...)
 	case w.status == http.StatusUnauthorized:
 		return fail(problem.Config, "The endpoint rejects a valid token (401).",
-			`Compare its audience with what the endpoint expects: scope must name the endpoint's own resource application. A revoked token is exchanged by "oci-oidc-helper refresh".`,
+			"Compare its audience with what the endpoint expects: "+p.config.ScopeKey()+` must name the endpoint's own resource application. A revoked token is exchanged by "oci-oidc-helper refresh".`,
 			append(p.audience(), said...)...)
 	case w.status == http.StatusForbidden:
 		return fail(problem.Config, "The endpoint knows the token and forbids the request (403).",
-			"Check that scope names what the endpoint wants, and ask your administrator whether you may use it.",
+			"Check that "+p.config.ScopeKey()+" names what the endpoint wants, and ask your administrator whether you may use it.",
 			append(p.audience(), said...)...)
 	case w.status == http.StatusNotFound, w.status == http.StatusMethodNotAllowed:
 		return warn("not told: the endpoint has no list of models", "Try a request in OpenCode.", p.audience()...)

@@ -49,16 +49,23 @@ type Options struct {
 type patient struct {
 	Options
 	openCode int             // OpenCode's major version; 0 if it is unknown
-	config   *config.Config  // nil if there is no usable configuration
-	domain   *domain.Domain  // nil without a configuration
 	facts    *domain.Facts   // nil unless the domain answered
 	known    bool            // the domain knows the application
 	skew     time.Duration   // how far the domain's clock is ahead of this machine's
-	token    *oidc.Token     // nil without a valid token
 	files    []*openCodeFile // OpenCode's configuration files
 	reach    bool            // the domain was reached
 	endpoint config.Endpoint // the endpoint of the current check
-	saved    tokens.Tokens   // the tokens on the disk
+
+	*examination                // of the session of the current check
+	sessions     []*examination // that of llm_base_url first, with the configuration as a whole
+}
+
+// An examination is what the checks have found out about one session.
+type examination struct {
+	config *config.Config // nil if there is no usable configuration
+	domain *domain.Domain // nil without a configuration
+	token  *oidc.Token    // nil without a valid token
+	saved  tokens.Tokens  // the tokens on the disk
 }
 
 // redacted returns the finding without anything that looks like a secret: its texts may

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
@@ -57,6 +58,10 @@ func checkSession(ctx context.Context, p *patient) Finding {
 	}
 	defer session.Close()
 	token, err := session.Token(ctx, "")
+	if problem.Is(err, problem.LoginRequired) && p.saved.Empty() && p.config.Session != "" {
+		return warn("You are not signed in for "+endpoint.Named(p.config.Others)+".",
+			fmt.Sprintf(`If you use it, run "oci-oidc-helper connect --endpoint %s", or /connect in OpenCode.`, p.config.Session))
+	}
 	if problem.Is(err, problem.LoginRequired) && p.saved.Empty() {
 		return fail(problem.LoginRequired, "You are not signed in.", `Run "oci-oidc-helper connect", or /connect in OpenCode.`)
 	}

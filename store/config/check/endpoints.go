@@ -23,7 +23,7 @@ var endpointID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompil
 func Written(all []endpoint.Address) Endpoints {
 	written := make(Endpoints, len(all))
 	for _, e := range all {
-		written[e.ID] = Endpoint{e.BaseURL, e.Name}
+		written[e.ID] = Endpoint{e.BaseURL, e.Name, e.Scope}
 	}
 	return written
 }
@@ -43,7 +43,7 @@ func (c *File) Endpoints(written Endpoints) (right []endpoint.Address) {
 			c.Add(key, "has no base_url; write the endpoint's address, which usually ends in /v1")
 		default:
 			name := cmp.Or(e.Name, id+" (company models)")
-			right = append(right, endpoint.Address{ID: id, Name: name, BaseURL: c.BaseURL(key, e.BaseURL)})
+			right = append(right, endpoint.Address{ID: id, Name: name, BaseURL: c.BaseURL(key, e.BaseURL), Scope: c.scopes(key, "has a scope that ", e.Scope)})
 		}
 	}
 	return right

@@ -85,18 +85,30 @@ func (c *File) Scope(value string, unattended bool) string {
 	if unattended && !c.Has("scope") {
 		return "" // the domain then grants the application's own default
 	}
-	scope := strings.Join(strings.Fields(value), " ")
-	switch {
-	case scope == "":
+	if strings.TrimSpace(value) == "" {
 		c.Add("scope", fmt.Sprintf("is empty; leave it out for %q", DefaultScope))
-	case IsPlaceholder(scope):
-		c.Add("scope", fmt.Sprintf("is still the placeholder %s; put your own value there", scope))
+	}
+	return c.scopes("scope", "", value)
+}
+
+// scopes checks scopes that stand in a key, or in an object there.
+func (c *File) scopes(key, where, value string) string {
+	scope := strings.Join(strings.Fields(value), " ")
+	if scope != "" && IsPlaceholder(scope) {
+		c.Add(key, fmt.Sprintf("%sis still the placeholder %s; put your own value there", where, scope))
 	}
 	for _, one := range strings.Fields(scope) {
 		life, ok := strings.CutPrefix(one, expiryScope)
 		if seconds, err := strconv.Atoi(strings.TrimPrefix(life, "=")); ok && (err != nil || seconds < 60 || !strings.HasPrefix(life, "=")) {
-			c.Add("scope", fmt.Sprintf("has %s, but the life of a token is told in seconds, 60 or more: %s=3600", one, expiryScope))
+			c.Add(key, fmt.Sprintf("%shas %s, but the life of a token is told in seconds, 60 or more: %s=3600", where, one, expiryScope))
 		}
 	}
 	return scope
+}
+
+// CanonicalScope returns the same text for all spellings of a scope.
+func CanonicalScope(scope string) string {
+	scopes := strings.Fields(scope)
+	slices.Sort(scopes)
+	return strings.Join(slices.Compact(scopes), " ")
 }

@@ -76,6 +76,7 @@ type Endpoints map[string]Endpoint
 type Endpoint struct {
 	BaseURL string `json:"base_url"`
 	Name    string `json:"name,omitempty"`
+	Scope   string `json:"scope,omitempty"`
 }
 
 // setEndpoints stores the value of the key endpoints, or returns what is wrong with it.
@@ -95,16 +96,18 @@ func setEndpoints(into *Endpoints, value any) (what string) {
 			for _, key := range slices.Sorted(maps.Keys(value)) {
 				text, isText := value[key].(string)
 				switch {
-				case key == "scope":
-					return fmt.Sprintf("has a scope in %s, but all endpoints share the session's token; write it into the key scope beside endpoints", id)
-				case key != "base_url" && key != "name":
-					return fmt.Sprintf("has an unknown key %s in %s; base_url and name are known", key, id)
+				case !slices.Contains([]string{"base_url", "name", "scope"}, key):
+					return fmt.Sprintf("has an unknown key %s in %s; base_url, name and scope are known", key, id)
 				case !isText:
 					return fmt.Sprintf("has a %s in %s that must be text in quotes", key, id)
 				case key == "base_url":
 					entry.BaseURL = text
-				default:
+				case key == "name":
 					entry.Name = text
+				case strings.TrimSpace(text) == "":
+					return fmt.Sprintf("has an empty scope in %s; leave it out to use the key scope", id)
+				default:
+					entry.Scope = text
 				}
 			}
 		default:
