@@ -69,6 +69,65 @@ func TestSeveralEndpointsAndOneSession(t *testing.T) {
 	}
 }
 
+// An endpoint with a scope of its own has a sign-in of its own in /connect, and its requests
+// have that session's token, in turn and at once with the others; the endpoints take no
+// other. A third origin gets none, and when one session ends, the other goes on.
+func TestTwoScopesAndTwoSessions(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true, Resources: []domaintest.Resource{
+		{Audience: "https://llm.example.com", Scopes: []string{"/chat"}}, {Audience: "https://qwen.example.com", Scopes: []string{"/chat"}},
+	}})
+	first, qwen, elsewhere := newFront(t, domain.LLMBaseURL), newNotes(t, domain.Endpoint(1)), newNotes(t, domain.Endpoint(1))
+	configured := confidential(t, domain)
+	configured.Endpoint = first.URL + "/v1"
+	own := "openid offline_access https://qwen.example.com/chat"
+	configured.Endpoints = map[string]any{
+		"qwen":   map[string]string{"base_url": qwen.URL + "/v1", "scope": own},
+		"astray": map[string]string{"base_url": qwen.URL + "/v1", "scope": own},
+	}
+	me := newConfiguredComputer(t, opencode.Latest, configured)
+	models := map[string]any{domaintest.DefaultModel: map[string]any{}}
+	me.withoutModels(map[string]any{"provider": map[string]any{
+		"oci-oidc-qwen":   map[string]any{"models": models},
+		"oci-oidc-astray": map[string]any{"models": models, "options": map[string]any{"baseURL": elsewhere.URL + "/v1"}},
+	}})
+	ask := func(provider string) *run { return me.start("run", "-m", provider+"/"+domaintest.DefaultModel, "hi") }
+	refused := func(provider, says string) {
+		t.Helper()
+		run := ask(provider)
+		_ = run.ends()
+		if said := plain(run.output()); !strings.Contains(said, says) {
+			t.Errorf("%s: %s", provider, said)
+		}
+	}
+	me.signIn(withBrowser, byItself)
+	refused("oci-oidc-qwen", "not signed in for the endpoints astray, qwen")
+	me.signIn(withBrowser+" (astray, qwen)", byItself)
+	for _, together := range [][]string{{"oci-oidc-qwen"}, {"oci-oidc"}, {"oci-oidc-qwen"}, {"oci-oidc", "oci-oidc-qwen"}} {
+		var runs []*run
+		for _, provider := range together {
+			runs = append(runs, ask(provider))
+		}
+		for _, run := range runs {
+			run.ends()
+			run.answers(greeting)
+		}
+	}
+	ours, theirs := slices.Compact(first.tokens()), slices.Compact(qwen.tokens())
+	if len(ours) != 1 || len(theirs) != 1 || ours[0] == theirs[0] || !strings.HasPrefix(ours[0], "Bearer ey") || !strings.HasPrefix(theirs[0], "Bearer ey") {
+		t.Errorf("the endpoints were sent %d and %d tokens, want one each", len(ours), len(theirs))
+	}
+	refused("oci-oidc-astray", "The request goes to "+elsewhere.URL)
+	if sent := elsewhere.tokens(); len(sent) > 0 {
+		t.Errorf("%d requests went elsewhere", len(sent))
+	}
+	me.atThePrompt("logout", "--endpoint", "qwen")
+	refused("oci-oidc-qwen", "not signed in for the endpoints astray, qwen")
+	run := ask("oci-oidc")
+	run.ends()
+	run.answers(greeting)
+}
+
 // A front passes requests on to the stand-in's endpoint from another origin, and notes
 // their tokens.
 type front struct {
@@ -82,13 +141,17 @@ func newFront(t *testing.T, endpoint string) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newNotes(t, &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }})
+}
+
+// newNotes is a front of a handler.
+func newNotes(t *testing.T, handler http.Handler) *front {
 	f := &front{}
-	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.sent = append(f.sent, r.Header.Get("Authorization"))
 		f.mu.Unlock()
-		proxy.ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(f.Close)
 	return f
