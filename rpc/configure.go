@@ -34,7 +34,7 @@ func (s *server) configure(_ context.Context, p opencode.Own) (any, error) {
 // offers returns the ways to sign in. From then on the host is notified when they change,
 // and when the item beside its prompt changes.
 func (s *server) offers(sessions *scopes.Sessions, err error) []opencode.SignInMethod {
-	methods := opencode.MethodsFor(sessions, err, s.isHost(opencode.Version2))
+	methods := opencode.MethodsFor(sessions, err)
 	offered, _ := json.Marshal(methods)
 	s.mu.Lock()
 	s.offered = offered
@@ -56,7 +56,7 @@ func (s *server) isHost(name string) bool {
 // offerMethods notifies the host if the ways to sign in, or the configuration to confirm
 // first, differ from what the host was last sent.
 func (s *server) offerMethods(sessions *scopes.Sessions, err error) {
-	methods := opencode.MethodsFor(sessions, err, s.isHost(opencode.Version2))
+	methods := opencode.MethodsFor(sessions, err)
 	offered, _ := json.Marshal(methods)
 	s.mu.Lock()
 	changed := s.offered != nil && string(s.offered) != string(offered)

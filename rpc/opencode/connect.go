@@ -47,8 +47,8 @@ var labels = map[signin.Flow]string{
 }
 
 // MethodsFor returns the ways to sign in, the preferred one first, for the sessions, or for
-// the error because of which there are none. OpenCode 2 has the first session only.
-func MethodsFor(sessions *scopes.Sessions, err error, version2 bool) []SignInMethod {
+// the error because of which there are none.
+func MethodsFor(sessions *scopes.Sessions, err error) []SignInMethod {
 	var flows []signin.Flow
 	if err == nil {
 		flows = sessions.For("").Flows()
@@ -71,7 +71,7 @@ func MethodsFor(sessions *scopes.Sessions, err error, version2 bool) []SignInMet
 	if len(methods) == 0 {
 		methods = append(methods, SignInMethod{"Check the connection: no sign-in is needed", methodParams{}, asked})
 	}
-	if err != nil || version2 {
+	if err != nil {
 		return methods
 	}
 	for _, session := range sessions.All()[1:] {

@@ -36,8 +36,8 @@ type providerInfo2 struct {
 	Settings      map[string]string `json:"settings"`
 }
 
-// Complete2 returns what OpenCode 2 lists of the plugin. One sign-in, under the name of the
-// first provider, is for all of them.
+// Complete2 returns what OpenCode 2 lists of the plugin. All ways to sign in stand
+// under the name of the first provider.
 func Complete2(sessions *scopes.Sessions, endpoints []Known, methods []SignInMethod) Completed2 {
 	secrets := []string{}
 	if sessions != nil {

@@ -28,7 +28,7 @@ export async function signIn(ctx, helper, configuration, ended) {
       integration.name = name
     })
     for (const method of configuration.now.methods) {
-      const methodID = method.params.flow ?? 'check'
+      const methodID = [method.params.flow ?? 'check', method.params.provider].filter(Boolean).join('-')
       editor.method.update({
         integrationID: id,
         method: {
