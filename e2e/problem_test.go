@@ -133,9 +133,7 @@ func TestWhatOpenCodeMakesOfEachProblem(t *testing.T) {
 				asked.end()
 			} else {
 				_ = asked.ends()
-				if !me.hidesNumber(asked, c.says) {
-					asked.says(c.says, c.next)
-				}
+				me.isTold(asked, c.says, c.next)
 				if tries := me.tries(); tries > once {
 					t.Errorf("the token was asked for %d times\n%s", tries, asked.output())
 				}
@@ -339,8 +337,17 @@ func told(log string, kind problem.Kind, words ...string) bool {
 // retriedNumber is what OpenCode 1.18 takes for a status that may pass, wherever it stands.
 var retriedNumber = regexp.MustCompile(`429|50[0234]|524`)
 
+// isTold fails the test unless OpenCode has shown the words of a problem, or its fixed
+// sentence where these words hold a number that OpenCode takes for a passing status.
+func (c *computer) isTold(r *run, says, next string) {
+	c.t.Helper()
+	if !c.hidesNumber(r, says) {
+		r.says(says, next)
+	}
+}
+
 // hidesNumber reports whether OpenCode was shown the fixed sentence of a problem, because
-// its own words came with such a number by chance: in a port or in an ECID.
+// its own words came with such a number by chance: in a port, an ECID or the name of a token file.
 func (c *computer) hidesNumber(r *run, words string) bool {
 	if !strings.Contains(plain(r.all.String()), `The details are in "oci-oidc-helper status"`) {
 		return false

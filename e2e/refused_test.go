@@ -49,7 +49,7 @@ func TestARefusedModelCostsNoSession(t *testing.T) {
 			before := domain.Count(domaintest.Token)
 			for range 2 {
 				refused := me.asks("-m", "oci-oidc/"+disabled, "hi")
-				refused.says("It says: Model is disabled", "choose another model")
+				me.isTold(refused, "It says: Model is disabled", "choose another model")
 				refused.saysNot("/connect", "not signed in", "session has ended")
 				now, err := me.helps("status")
 				if signedIn, _, _ := strings.Cut(now, "\n"); err != nil || !strings.HasPrefix(status, signedIn) {

@@ -54,7 +54,7 @@ func TestInstalledFromARegistryAndUpgraded(t *testing.T) {
 			newer := me.rewriteTokens(`"version": 1`, `"version": 3`)
 			me.install(release)
 			refused := me.asks("hi")
-			refused.says("were written by a newer version", "Update opencode-oci-oidc")
+			me.isTold(refused, "were written by a newer version", "Update opencode-oci-oidc")
 			refused.saysNot("retrying")
 			if left, err := os.ReadFile(me.tokenFiles()[0]); err != nil || !bytes.Equal(left, newer) {
 				t.Errorf("the newer token file was changed (%v)", err)
