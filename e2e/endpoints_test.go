@@ -39,17 +39,7 @@ func TestSeveralEndpointsAndOneSession(t *testing.T) {
 		"oci-oidc-moved":  map[string]any{"models": models},
 	}})
 	me.signIn(withBrowser, byItself)
-	ask := func(provider string) *run { return me.start("run", "-m", provider+"/"+domaintest.DefaultModel, "hi") }
-	for _, together := range [][]string{{"oci-oidc-qwen"}, {"oci-oidc"}, {"oci-oidc-qwen"}, {"oci-oidc", "oci-oidc-qwen"}} {
-		var runs []*run
-		for _, provider := range together {
-			runs = append(runs, ask(provider))
-		}
-		for _, run := range runs {
-			run.ends()
-			run.answers(greeting)
-		}
-	}
+	me.asksBothEndpoints()
 	tokens := slices.Concat(first.tokens(), qwen.tokens())
 	if len(first.tokens()) < 2 || len(qwen.tokens()) < 3 || len(slices.Compact(tokens)) != 1 || !strings.HasPrefix(tokens[0], "Bearer ey") {
 		t.Errorf("the endpoints were sent %d and %d tokens, and they differ: %t", len(first.tokens()), len(qwen.tokens()), len(slices.Compact(tokens)) > 1)
@@ -58,11 +48,7 @@ func TestSeveralEndpointsAndOneSession(t *testing.T) {
 		t.Errorf("%d token requests, want the one of the sign-in", n)
 	}
 	for provider, says := range map[string]string{"oci-oidc-astray": "The request goes to " + elsewhere.URL, "oci-oidc-moved": "redirects to " + elsewhere.URL} {
-		run := ask(provider)
-		_ = run.ends()
-		if said := plain(run.output()); !strings.Contains(said, says) && !strings.Contains(said, "corrected in the configuration") {
-			t.Errorf("%s: %s", provider, said)
-		}
+		me.isTold(me.asksAt(provider), says)
 	}
 	if sent := elsewhere.tokens(); len(sent) > 0 {
 		t.Errorf("%d requests went elsewhere", len(sent))
@@ -91,39 +77,21 @@ func TestTwoScopesAndTwoSessions(t *testing.T) {
 		"oci-oidc-qwen":   map[string]any{"models": models},
 		"oci-oidc-astray": map[string]any{"models": models, "options": map[string]any{"baseURL": elsewhere.URL + "/v1"}},
 	}})
-	ask := func(provider string) *run { return me.start("run", "-m", provider+"/"+domaintest.DefaultModel, "hi") }
-	refused := func(provider, says string) {
-		t.Helper()
-		run := ask(provider)
-		_ = run.ends()
-		if said := plain(run.output()); !strings.Contains(said, says) {
-			t.Errorf("%s: %s", provider, said)
-		}
-	}
 	me.signIn(withBrowser, byItself)
-	refused("oci-oidc-qwen", "not signed in for the endpoints astray, qwen")
+	me.isTold(me.asksAt("oci-oidc-qwen"), "not signed in for the endpoints astray, qwen")
 	me.signIn(withBrowser+" (astray, qwen)", byItself)
-	for _, together := range [][]string{{"oci-oidc-qwen"}, {"oci-oidc"}, {"oci-oidc-qwen"}, {"oci-oidc", "oci-oidc-qwen"}} {
-		var runs []*run
-		for _, provider := range together {
-			runs = append(runs, ask(provider))
-		}
-		for _, run := range runs {
-			run.ends()
-			run.answers(greeting)
-		}
-	}
+	me.asksBothEndpoints()
 	ours, theirs := slices.Compact(first.tokens()), slices.Compact(qwen.tokens())
 	if len(ours) != 1 || len(theirs) != 1 || ours[0] == theirs[0] || !strings.HasPrefix(ours[0], "Bearer ey") || !strings.HasPrefix(theirs[0], "Bearer ey") {
 		t.Errorf("the endpoints were sent %d and %d tokens, want one each", len(ours), len(theirs))
 	}
-	refused("oci-oidc-astray", "The request goes to "+elsewhere.URL)
+	me.isTold(me.asksAt("oci-oidc-astray"), "The request goes to "+elsewhere.URL)
 	if sent := elsewhere.tokens(); len(sent) > 0 {
 		t.Errorf("%d requests went elsewhere", len(sent))
 	}
 	me.atThePrompt("logout", "--endpoint", "qwen")
-	refused("oci-oidc-qwen", "not signed in for the endpoints astray, qwen")
-	run := ask("oci-oidc")
+	me.isTold(me.asksAt("oci-oidc-qwen"), "not signed in for the endpoints astray, qwen")
+	run := me.asksAt("oci-oidc")
 	run.ends()
 	run.answers(greeting)
 }
@@ -161,4 +129,24 @@ func (f *front) tokens() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.sent)
+}
+
+// asksAt starts a request to a provider's endpoint.
+func (c *computer) asksAt(provider string) *run {
+	return c.start("run", "-m", provider+"/"+domaintest.DefaultModel, "hi")
+}
+
+// asksBothEndpoints sends requests to llm_base_url and to qwen, in turn and then at once,
+// and fails the test unless all are answered.
+func (c *computer) asksBothEndpoints() {
+	c.t.Helper()
+	for _, together := range [][]string{{"oci-oidc-qwen"}, {"oci-oidc"}, {"oci-oidc-qwen"}, {"oci-oidc", "oci-oidc-qwen"}} {
+		var runs []*run
+		for _, provider := range together {
+			runs = append(runs, c.asksAt(provider))
+		}
+		for _, run := range runs {
+			run.answers(greeting)
+		}
+	}
 }

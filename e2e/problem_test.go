@@ -339,10 +339,11 @@ var retriedNumber = regexp.MustCompile(`429|50[0234]|524`)
 
 // isTold fails the test unless OpenCode has shown the words of a problem, or its fixed
 // sentence where these words hold a number that OpenCode takes for a passing status.
-func (c *computer) isTold(r *run, says, next string) {
+func (c *computer) isTold(r *run, says string, more ...string) {
 	c.t.Helper()
+	_ = r.ends()
 	if !c.hidesNumber(r, says) {
-		r.says(says, next)
+		r.says(append(more, says)...)
 	}
 }
 

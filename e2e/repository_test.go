@@ -71,7 +71,7 @@ func TestHostileRepositoryGetsNothing(t *testing.T) {
 			}
 		}
 		run := me.asks("a secret prompt")
-		run.says(test.reads...)
+		me.isTold(run, test.reads[0], test.reads[1:]...)
 		run.saysNot("retrying", "a private key")
 		if run.err == nil {
 			t.Errorf("%s: OpenCode ends well", test.name)

@@ -306,7 +306,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			if group, check, _ := strings.Cut(row.check, ", "); runtime.GOOS == "windows" && (group == "Domain" && check != "way" || check == "token accepted") {
-				t.Skip("what a domain or an endpoint answers is the same on every system")
+				t.Skip("a row about the answers of a domain or an endpoint, which do not depend on the system: under wine each takes seconds")
 			}
 			c := newComputer(t)
 			row.spoil(c)
