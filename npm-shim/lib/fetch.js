@@ -2,11 +2,10 @@
 // (`withToken`), to the endpoint of the lease alone (`addressed`). The one repeat after a
 // refused token is in `settled`; the helper decides whether to repeat (rpc/explain.go).
 import { createHash } from 'node:crypto'
-import { PROVIDER } from './helper.js'
+import { Helper, PROVIDER } from './helper.js'
 import { Problem } from './problem.js'
 
 /** @import { Explained, Fetch, Lease } from './interface.d.ts' */
-/** @typedef {import('./helper.js').Helper} Helper */
 
 // How much of an error answer is read for the helper, in characters, and for how long, in milliseconds.
 const MAX_ERROR = 64 << 10
@@ -45,9 +44,11 @@ export function createFetch(helper, baseURL, provider = PROVIDER) {
 }
 
 // JavaScript is compiled where it first runs, which costs a busy process milliseconds. So one
-// request is made while nobody waits: to a data: address, which leads nowhere.
-const stage = /** @type {any} */ ({ lease: () => ({ authorization: '', prefix: 'data:,' }), used() {}, served: {} })
-setImmediate(() => createFetch(stage, '')('data:,', { method: 'POST', headers: {}, body: '{}' }).catch(() => {}))
+// request is made while nobody waits, with a helper that is never started: to a data: address,
+// which leads nowhere.
+const stage = new Helper('', '')
+stage.accept({ accessToken: '', tokenType: '', expiresAt: '', useUntil: '9999', baseURL: 'data:,' })
+setImmediate(() => createFetch(stage, '')('data:,/', { method: 'POST', headers: {}, body: '{}' }).catch(() => {}))
 
 /**
  * Returns a successful response as it is. Any other response is sent to the helper, which

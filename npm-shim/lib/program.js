@@ -144,6 +144,5 @@ function madeFor(head) {
   if (head.toString('latin1', 0, 2) === '#!') return HERE
   if (word(0) === 0x464c457f) return on('linux', word(18) & 0xffff)
   if (word(0) === 0xfeedfacf) return on('darwin', word(4))
-  if (head.toString('latin1', 0, 2) === 'MZ') return on('win32', word(word(0x3c) + 4) & 0xffff)
-  return undefined
+  return head.toString('latin1', 0, 2) === 'MZ' ? on('win32', word(word(0x3c) + 4) & 0xffff) : undefined
 }

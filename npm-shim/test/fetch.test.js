@@ -57,7 +57,8 @@ test('the first request is rehearsed, and nothing is sent', async (t) => {
   const anew = '../lib/fetch.js?anew'
   await import(anew)
   await eventually(() => given.length > 0)
-  for (const [target, { headers }] of given) assert.deepEqual([target, headers], ['data:,', { authorization: '' }])
+  for (const [target, { headers }] of given)
+    assert.deepEqual([target, headers], ['data:,/', { authorization: 'Bearer ' }])
 })
 
 test('a lent token is sent before anything is waited for', async (t) => {
