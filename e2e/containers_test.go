@@ -28,7 +28,7 @@ func TestReadOnlyHome(t *testing.T) {
 
 	for command, says := range map[string]string{
 		"connect": "The tokens could not be saved in " + filepath.Join(me.Dir, ".local/state/opencode-oci-oidc"),
-		"status":  "in memory only. The tokens could not be saved",
+		"status":  "The tokens could not be saved",
 		"doctor":  "opencode-oci-oidc cannot be made.",
 	} {
 		output, err := me.readOnly(t.Context(), command).CombinedOutput()

@@ -114,6 +114,15 @@ func expiredOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 			t.Errorf("%s: exit code %d: %s%s", command, code, stdout, stderr)
 		}
 		d.tells(command, stdout+stderr, trouble)
+		if command == "doctor" && !trouble.keyring && !strings.Contains(stdout, "! tokens' directory: ") {
+			t.Errorf("doctor finds nothing wrong with the directory:\n%s", stdout)
+		}
+	}
+	if !trouble.keyring { // otherwise nobody can read the tokens
+		stdout, stderr, code := d.run("status")
+		if code != exitOK || !strings.Contains(stdout, trouble.says) || strings.Contains(stdout, "memory") {
+			t.Errorf("status: exit code %d: %s%s", code, stdout, stderr)
+		}
 	}
 	d.spent(0)
 	repair()

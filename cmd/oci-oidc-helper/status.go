@@ -44,7 +44,7 @@ The exit code is 4 if nobody is signed in; with --json it is 0.`,
 				tokens := tokens.Open(a.places, sessions.For("").Config())
 				status.TokensPath, status.TokensEncrypted = tokens.Path(), tokens.Encrypted()
 				if err := tokens.CheckWritable(); err != nil {
-					status.MemoryOnly = problem.From(err).Message
+					status.Unsavable = problem.From(err).Message
 				}
 				status.DomainClock = a.domainClock(cmd.Context(), sessions.Config())
 				if stopped := context.Cause(cmd.Context()); stopped != nil {
@@ -77,7 +77,7 @@ type statusReport struct {
 	rpc.StatusResult
 	TokensPath      string `json:"tokensPath,omitempty"`
 	TokensEncrypted bool   `json:"tokensEncrypted,omitempty"` // with a key in the system's keyring
-	MemoryOnly      string `json:"memoryOnly,omitempty"`      // why tokens cannot be saved
+	Unsavable       string `json:"unsavable,omitempty"`       // why new tokens cannot be saved
 	Platform        string `json:"platform"`
 	Clock           string `json:"clock"`
 	DomainClock     string `json:"domainClock,omitempty"` // empty if the domain was not reached
@@ -123,15 +123,12 @@ func showStatus(w io.Writer, s statusReport) {
 	for _, line := range s.Managed.Text(s.ConfigPath) {
 		row("", line)
 	}
-	switch {
-	case s.TokensEncrypted:
-		row("Tokens", s.TokensPath+", encrypted; its key is in the system's keyring")
-		row("", s.MemoryOnly)
-	case s.MemoryOnly != "":
-		row("Tokens", "in memory only. "+s.MemoryOnly)
-	default:
-		row("Tokens", s.TokensPath)
+	saved := s.TokensPath
+	if s.TokensEncrypted {
+		saved += ", encrypted; its key is in the system's keyring"
 	}
+	row("Tokens", saved)
+	row("", s.Unsavable)
 	row("Log", s.LogPath)
 	row("Clocks", clocks(s))
 	row("Version", s.Version+" "+s.Platform)

@@ -35,6 +35,13 @@ func checkStateDir(_ context.Context, p *patient) Finding {
 	case writable != nil:
 		return warn(fmt.Sprintf("The tokens' directory %s cannot be written to.", dir), inMemory)
 	}
+	if p.config != nil {
+		// A disk that takes an empty file may still have no room for tokens.
+		if err := tokens.Open(p.Places, *p.config).CheckWritable(); err != nil && !tokens.KeyringFault(err) {
+			full := problem.From(err)
+			return warn(full.Message, full.Hint)
+		}
+	}
 	others, known := store.Readers(dir)
 	switch {
 	case others != "":
