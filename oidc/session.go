@@ -367,6 +367,9 @@ func (s *Session) loginRequired(now cached) *problem.Problem {
 	if id := s.config.Session; id != "" {
 		what, flag = "You are not signed in for "+endpoint.Named(s.config.Others)+", or that session has ended.", " --endpoint "+id
 	}
+	if p := now.problem; p != nil && tokens.Damaged(p) {
+		what = p.Message
+	}
 	return problem.New(problem.LoginRequired, what, fmt.Sprintf(`Run /connect in OpenCode, or "oci-oidc-helper connect%s" at a prompt.`, flag))
 }
 

@@ -1180,7 +1180,7 @@ func TestDamagedFile(t *testing.T) {
 	}
 	writeFile(t, path, `{"version":1,"acc`)
 	s := w.session()
-	if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) {
+	if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.LoginRequired) || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("%v", err)
 	}
 	if p := s.Status().Problem; p == nil || !strings.Contains(p.Message, "damaged") {

@@ -29,7 +29,7 @@ func TryLock(path string) (unlock func(), ok bool, err error) {
 	if err != nil {
 		return nil, false, problem.New(problem.Store,
 			fmt.Sprintf("The lock %s cannot be used: %s.", path, PlainCause(err)),
-			"Make the directory writable by you.").Because(err)
+			"Make its directory writable by you; remove it if it is not a file.").Because(err)
 	}
 	return nil, false, nil
 }

@@ -104,7 +104,7 @@ func (f *File) Load() (Tokens, Stamp, error) {
 	if err != nil {
 		return Tokens{}, stamp, problem.New(problem.Store,
 			fmt.Sprintf("The saved tokens %s cannot be read: %s.", f.path, store.PlainCause(err)),
-			"Try again. If that does not help, make the file readable by you.").Because(err)
+			"Try again. If that does not help, make it readable by you, or move it away and sign in again.").Because(err)
 	}
 	tokens, keyName, err := f.parse(text)
 	if err == nil || Damaged(err) || KeyLost(err) {
