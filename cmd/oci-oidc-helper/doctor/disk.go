@@ -35,6 +35,10 @@ func checkStateDir(_ context.Context, p *patient) Finding {
 	case writable != nil:
 		return warn(fmt.Sprintf("The tokens' directory %s cannot be written to.", dir), inMemory)
 	}
+	others, known := store.Readers(dir) // before it is made private below
+	if others != "" {
+		return warn(fmt.Sprintf("The tokens' directory %s is open to others (%s).", dir, others), "Run: "+store.MakePrivate(dir))
+	}
 	if p.config != nil {
 		// A disk that takes an empty file may still have no room for tokens.
 		if err := tokens.Open(p.Places, *p.config).CheckWritable(); err != nil && !tokens.KeyringFault(err) {
@@ -42,11 +46,7 @@ func checkStateDir(_ context.Context, p *patient) Finding {
 			return warn(full.Message, full.Hint)
 		}
 	}
-	others, known := store.Readers(dir)
-	switch {
-	case others != "":
-		return warn(fmt.Sprintf("The tokens' directory %s is open to others (%s).", dir, others), "Run: "+store.MakePrivate(dir))
-	case !known:
+	if !known {
 		return ok(dir)
 	}
 	return ok(dir + ", yours alone")
