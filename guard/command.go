@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,6 +21,9 @@ import (
 // the paths in the text, and understands quotes, variables, wildcards and cd like the shell.
 // A text that cannot be judged is denied.
 func (g *Guard) denyShell(text, directory string) string {
+	judge := *g
+	judge.looked = map[string][]place{}
+	g = &judge
 	if g.windows {
 		return g.denyWindows(text, directory, 0)
 	}
@@ -130,14 +134,15 @@ var readers = []string{
 	"cat", "head", "tail", "less", "more", "bat", "grep", "egrep", "fgrep", "rg", "wc", "ls", "stat", "file", "diff", "jq", "test", "[", "[[",
 	"find", "sort", "uniq", "cut", "nl", "echo", "printf", "realpath", "readlink", "basename", "dirname", "cd", "pushd", "git", "oci-oidc-helper", "for",
 	"type", "gc", "get-content", "findstr", "select-string", "sls", "dir", "gci", "get-childitem", "gi", "get-item", "test-path", "resolve-path", "where",
-	"sl", "set-location", "chdir", "push-location", "write-host", "write-output", "get-filehash", "fc", "join-path", "split-path",
+	"sl", "set-location", "chdir", "push-location", "write-host", "write-output", "get-filehash", "fc", "split-path", "join-path",
+	"[io.file]::readalltext", "[system.io.file]::readalltext",
 }
 
 // interpreters are commands that run code from an argument or a here-document.
 var interpreters = []string{
 	"sh", "bash", "dash", "zsh", "ksh", "fish", "eval", "alias", "trap", "env", "time", "timeout", "sudo", "su", "ssh", "watch", "find", "xargs", "parallel", "python", "node", "nodejs", "bun", "deno",
 	"perl", "ruby", "php", "lua", "awk", "gawk", "mawk", "sed", "tclsh", "osascript", "powershell", "pwsh", "cmd", "iex", "invoke-expression", "start-process", "saps", "invoke-command", "icm", "wsl", "forfiles", "script", "expect", "vim", "vi",
-	"ex", "ed", "emacs", "gdb", "lldb", "sqlite3", "psql", "docker", "podman", "make", "jq",
+	"ex", "ed", "emacs", "gdb", "lldb", "sqlite3", "psql", "docker", "podman", "make", "jq", "for", "wmic", "schtasks", "mshta", "new-scheduledtaskaction",
 }
 
 func interprets(name string) bool {
@@ -175,7 +180,8 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 func (g *Guard) denyWords(c shell.Command, name string) string {
 	directories := []string{c.Directory}
 	for i, word := range c.Words { // git -C, tar -C, make --directory
-		if (word == "-C" || word == "--directory" || word == "--chdir") && i+1 < len(c.Words) {
+		option := word == "-C" || word == "--directory" || word == "--chdir" || g.windows && slices.Contains([]string{"/d", "-workingdirectory", "-wd"}, strings.ToLower(word))
+		if option && i+1 < len(c.Words) {
 			directories = append(directories, g.absoluteIn(c.Words[i+1], c.Directory))
 		}
 		if rest, ok := strings.CutPrefix(word, "--directory="); ok {
@@ -193,10 +199,28 @@ func (g *Guard) denyWords(c shell.Command, name string) string {
 				if !written {
 					continue
 				}
-				if reason := g.denyWrite(placeOf(g.absoluteIn(candidate, directory))); reason != "" {
+				written := g.look(g.absoluteIn(candidate, directory))[0]
+				if reason := g.denyWrite(written); reason != "" {
+					return reason
+				}
+				if reason := g.denyWriteBelow(written, c.Words); reason != "" {
 					return reason
 				}
 			}
+		}
+	}
+	return ""
+}
+
+// denyWriteBelow judges a directory into which a command may write a file with the name of one
+// of its words: copy x\name directory.
+func (g *Guard) denyWriteBelow(directory place, words []string) string {
+	for _, file := range g.readOnly {
+		named := slices.ContainsFunc(words, func(word string) bool {
+			return matchName(path.Base(shell.Slashed(word)), filepath.Base(file.path))
+		})
+		if named && directory.is(placeOf(filepath.Dir(file.path))) {
+			return g.denyWrite(file)
 		}
 	}
 	return ""
@@ -361,7 +385,8 @@ var personsCommands = []string{"token", "refresh", "connect", "logout", "init", 
 // denyHelper judges a command that runs oci-oidc-helper.
 func (g *Guard) denyHelper(c shell.Command, named bool) string {
 	for i, word := range c.Words {
-		if shell.BaseName(word) != "oci-oidc-helper" && !isOurselves(word) && !(named && word == shell.Unknown && i+1 < len(c.Words)) {
+		base := shell.BaseName(word)
+		if base != "oci-oidc-helper" && !strings.HasPrefix(base, "oci-oi~") && !isOurselves(word) && !(named && word == shell.Unknown && i+1 < len(c.Words)) {
 			continue
 		}
 		args := slices.DeleteFunc(slices.Clone(c.Words[i+1:]), func(arg string) bool { return arg == "config" })
@@ -416,9 +441,14 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 		descends, here = has("", "/s", "/e", "/mir", "/S", "/E", "/MIR"), false
 	case "copy-item", "cpi", "copy":
 		descends, here = has("rR"), false
+	case "forfiles":
+		descends = true
+	case "for": // of cmd
+		descends = feeds && has("", "/r", "/R")
 	case "dir", "ls", "gci", "get-childitem":
 		descends = feeds && has("rRs", "/s", "/S")
-	case "tar", "bsdtar", "zip", "7z", "mv", "cpio", "pax", "ditto", "compress-archive", "move", "move-item", "mi":
+	case "tar", "bsdtar", "zip", "7z", "mv", "cpio", "pax", "ditto", "compress-archive", "move", "move-item", "mi",
+		"subst", "mklink", "new-psdrive", "ndr": // which give a directory another name
 		descends, here = true, false
 	}
 	if !descends {
@@ -431,7 +461,7 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 			value = args[i+1]
 		}
 		switch option {
-		case "--include", "-name", "-iname", "--name":
+		case "--include", "-name", "-iname", "--name", "/m", "/M":
 			names = append(names, value)
 		case "--exclude", "--exclude-dir":
 			leftOut = append(leftOut, value)

@@ -191,6 +191,7 @@ func TestGuardOfCommands(t *testing.T) {
 		"oci-oidc-helper refresh", "oci-oidc-helper logout", "oci-oidc-helper config trust", "oci-oidc-helper connect", "oci-oidc-helper gateway key",
 		"sh -c 'oci-oidc-helper token'",
 		"sed -i s/a/b/ " + filepath.Join(p.ConfigDirs[0], config.Name), "echo {} > " + filepath.Join(p.ConfigDirs[0], config.Name),
+		"cp src/" + config.Name + " " + p.ConfigDirs[0], "cd " + p.ConfigDirs[0] + " && cp -f /tmp/" + config.Name + " .", "cp /tmp/* " + p.ConfigDirs[0],
 		"rm ~/oci-oidc-debug.log", "cat ~/.local/share/opencode/auth.json",
 		"cat '~/.secrets/other", // a syntax error: judged as text
 	} {
@@ -209,7 +210,7 @@ func TestGuardOfCommands(t *testing.T) {
 		"cd src && go build", "make -j4 2>&1 | tail", "docker run -v $PWD:/src image", "psql -c 'select * from secrets'",
 		"oci-oidc-helper status", "oci-oidc-helper doctor", "oci-oidc-helper config show", "oci-oidc-helper logs -f", "oci-oidc-helper --help",
 		"go build -o build/oci-oidc-helper ./cmd/oci-oidc-helper", "which oci-oidc-helper", "cat " + config.Name, "sed -i s/a/b/ " + config.Name,
-		"cat " + filepath.Join(p.ConfigDirs[0], config.Name), "tail ~/oci-oidc-debug.log", "echo 'a < b' '(' \"c\" # it's fine",
+		"cat " + filepath.Join(p.ConfigDirs[0], config.Name), "tail ~/oci-oidc-debug.log", "cp " + config.Name + " src", "ls " + p.ConfigDirs[0] + "/*", "cp src/main.go " + p.ConfigDirs[0], "echo 'a < b' '(' \"c\" # it's fine",
 		"x=$((1 + 2)); echo ${x%%a} ${#x}", "[[ -f go.mod ]] && echo yes", "awk -F: '{print $1}' go.mod",
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {

@@ -28,6 +28,8 @@ type Guard struct {
 	readOnly  []place // files that may be read but not changed
 	allowed   bool    // agents may run oci-oidc-helper token and refresh
 	windows   bool    // commands are for cmd or PowerShell, and paths may have drives
+
+	looked map[string][]place // the results of look during the judgement of one command, or nil
 }
 
 // maxInside is the number of files in kept directories that are recognised through a hard
@@ -66,11 +68,11 @@ func (g *Guard) denyPath(path string, write bool) string {
 	if processFiles().MatchString(filepath.ToSlash(path)) {
 		return reasonFor(path)
 	}
-	opened := placeOf(path)
-	if processFiles().MatchString(filepath.ToSlash(opened.path)) {
+	opened := g.look(path)
+	if processFiles().MatchString(filepath.ToSlash(opened[0].path)) {
 		return reasonFor(path)
 	}
-	for _, parent := range opened.parents() {
+	for _, parent := range opened {
 		for _, kept := range g.kept {
 			if parent.is(kept) {
 				return reasonFor(kept.path)
@@ -79,14 +81,26 @@ func (g *Guard) denyPath(path string, write bool) string {
 	}
 	// A hard link to a kept file has another path, so compare the files themselves.
 	for _, file := range g.inside {
-		if opened.is(file) {
+		if opened[0].is(file) {
 			return reasonFor(file.path)
 		}
 	}
 	if write {
-		return g.denyWrite(opened)
+		return g.denyWrite(opened[0])
 	}
 	return ""
+}
+
+// look returns the place of a path and all directories above it, innermost first.
+func (g *Guard) look(path string) []place {
+	places, known := g.looked[path]
+	if !known {
+		places = placeOf(path).parents()
+		if g.looked != nil {
+			g.looked[path] = places
+		}
+	}
+	return places
 }
 
 // denyWrite judges a file that a tool may change.

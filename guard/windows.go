@@ -13,22 +13,8 @@ import (
 // Windows or in Git Bash. It does not access the disk, so it works on every platform.
 func windowsPath(name, directory, home string) string {
 	name, directory, home = shell.Slashed(strings.Trim(name, `"`)), shell.Slashed(directory), shell.Slashed(home)
-	if rest, ok := cutFold(name, "file://"); ok {
-		name = rest
-		if len(name) > 2 && name[0] == '/' && hasDrive(name[1:]) {
-			name = name[1:]
-		}
-	}
-	for _, prefix := range []string{"Microsoft.PowerShell.Core/", "FileSystem::", "//?/", "//./", "/??/"} {
-		if rest, ok := cutFold(name, prefix); ok {
-			name = rest
-		}
-	}
-	if match := shareOfDrive().FindStringSubmatch(name); match != nil { // //localhost/c$/Users
-		name = match[1] + ":/" + match[2]
-	}
-	if match := mountedDrive().FindStringSubmatch(name); match != nil { // /c/Users, /cygdrive/c/Users, /mnt/c/Users
-		name = match[1] + ":/" + match[2]
+	for _, form := range otherForms() {
+		name = form.pattern.ReplaceAllString(name, form.plain)
 	}
 	drive := ""
 	if hasDrive(directory) {
@@ -65,21 +51,31 @@ func windowsPath(name, directory, home string) string {
 	return strings.Join(parts, "/")
 }
 
-var shareOfDrive = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^//(?:localhost|127\.0\.0\.1|\[?::1\]?|\.)/([a-z])\$/?(.*)$`)
-})
+type form struct {
+	pattern *regexp.Regexp
+	plain   string // what replaces a match
+}
 
-var mountedDrive = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^(?:/cygdrive|/mnt)?/([a-z])(?:/(.*))?$`)
+// otherForms are ways to write a path that begins at a drive, in the order in which they
+// apply. Nothing tells whether \\host is this computer, so any drive of a host counts as one
+// of this computer, and any volume as the current drive.
+var otherForms = sync.OnceValue(func() (forms []form) {
+	for _, row := range [][2]string{
+		{`^file:/*([a-z]:)`, "$1"},
+		{`^file://([^/]+/[a-z]\$)`, "//$1"},
+		{`^file://`, ""},
+		{`^(?:Microsoft\.PowerShell\.Core/)?FileSystem::`, ""},
+		{`^/[/?][?.]/(?:GLOBALROOT/)?UNC/`, "//"},
+		{`^/[/?][?.]/(?:GLOBALROOT/Device/[^/]+|Volume\{[^/]*)/`, "/"},
+		{`^/[/?][?.]/`, ""},
+		{`^//[^/]+/(?:DavWWWRoot/)?([a-z])\$(?:/|$)`, "$1:/"},
+		{`^(?:/proc)?(?:/cygdrive|/mnt)?/([a-z])(?:/|$)`, "$1:/"}, // of Git Bash, Cygwin and WSL
+	} {
+		forms = append(forms, form{regexp.MustCompile("(?i)" + row[0]), row[1]})
+	}
+	return forms
 })
 
 func hasDrive(path string) bool {
 	return len(path) >= 2 && path[1] == ':' && (path[0]|0x20) >= 'a' && (path[0]|0x20) <= 'z'
-}
-
-func cutFold(text, prefix string) (rest string, ok bool) {
-	if len(text) < len(prefix) || !strings.EqualFold(text[:len(prefix)], prefix) {
-		return text, false
-	}
-	return text[len(prefix):], true
 }

@@ -17,6 +17,10 @@ func Resolve(path string) string {
 			return target
 		}
 	}
+	return resolve(path)
+}
+
+func resolve(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real
 	}
@@ -37,7 +41,7 @@ func resolveParent(path string) string {
 	if parent == path {
 		return path
 	}
-	return filepath.Join(Resolve(parent), filepath.Base(path))
+	return filepath.Join(resolve(parent), filepath.Base(path))
 }
 
 // maxLinks bounds how many links are followed, as file systems do.

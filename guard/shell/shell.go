@@ -71,9 +71,14 @@ func ProgramOf(words []string) (name string, args []string) {
 	return "", nil
 }
 
-// BaseName returns the name of a program without its directory and .exe, in lower case.
+// BaseName returns the name of a program without its directory and its extension on Windows,
+// in lower case.
 func BaseName(word string) string {
-	return strings.TrimSuffix(strings.ToLower(path.Base(Slashed(word))), ".exe")
+	name := strings.ToLower(path.Base(Slashed(word)))
+	if extension := path.Ext(name); slices.Contains([]string{".exe", ".cmd", ".bat", ".ps1"}, extension) { // npm makes a .cmd and a .ps1
+		return strings.TrimSuffix(name, extension)
+	}
+	return name
 }
 
 // isDuration reports whether a word may be the number after timeout or nice.

@@ -11,7 +11,7 @@ import (
 // returns the first reason for denying one, or "". It splits any text into words, even one
 // with syntax errors.
 func (r Reader) Windows(text string, cmd bool) (reason string) {
-	reader := &windowsReader{Reader: r, text: text, cmd: cmd, variables: map[string]string{}}
+	reader := &windowsReader{Reader: r, text: strings.ReplaceAll(text, "\r\n", "\n"), cmd: cmd, variables: map[string]string{}}
 	return reader.read()
 }
 
@@ -30,6 +30,10 @@ type windowsReader struct {
 	joins    bool   // the word continues the last one: 'a' + 'b'
 	quoted   bool   // the word's last part is a string or a variable
 	assigned string // name of the variable that the next word is assigned to
+
+	computed bool     // the command begins with a string or a variable
+	outer    []string // the words before the ( in which the command stands
+	piped    []string // the string before the | after which the command stands
 }
 
 func (r *windowsReader) rest() string { return r.text[r.at:] }
@@ -43,14 +47,19 @@ func (r *windowsReader) read() (reason string) {
 			reason = r.doubleQuotes()
 		case c == '\'' && r.singleQuotes():
 		case c == '^' && r.cmd || c == '`' && !r.cmd:
-			if r.at < len(r.text) && r.text[r.at] != '\n' && r.text[r.at] != '\r' {
+			if r.at < len(r.text) && r.text[r.at] != '\n' {
 				r.add(r.text[r.at : r.at+1])
 			}
 			r.at = min(len(r.text), r.at+1)
-		case c == ' ' || c == '\t' || c == '\r' || c == ';' && r.cmd:
+		case strings.IndexByte(" \t\r,", c) >= 0 || c == ';' && r.cmd:
 			r.endWord()
 		case strings.IndexByte("\n;|&(){}", c) >= 0:
-			reason = r.endCommand()
+			reason = r.endCommand(c)
+			if c == ')' && !r.cmd { // what is in parentheses has a value, perhaps of a member: (x).Path
+				r.begin()
+				r.add(Unknown)
+				r.at += len(memberOfValue().FindString(r.rest()))
+			}
 		case c == '>' || c == '<':
 			if strings.Trim(r.word.String(), "0123456789*") == "" {
 				r.word.Reset()
@@ -73,14 +82,14 @@ func (r *windowsReader) read() (reason string) {
 		case c == '$' || c == '%' || c == '!':
 			r.variable(c)
 		default:
-			r.add(string(c))
+			r.add(r.text[r.at-1 : r.at])
 			r.quoted = false
 		}
 	}
 	if reason != "" {
 		return reason
 	}
-	return r.endCommand()
+	return r.endCommand('\n')
 }
 
 func (r *windowsReader) add(text string) {
@@ -96,20 +105,34 @@ func (r *windowsReader) singleQuotes() bool {
 	if end < 0 || r.inWord && !r.quoted && strings.IndexByte("=,:+", r.text[max(0, r.at-2)]) < 0 || r.cmd && strings.ContainsAny(r.rest()[:end], "&|<>") {
 		return false
 	}
-	r.add(r.rest()[:end])
-	r.at += end + 1
+	r.begin()
+	for end += r.at; r.at < end; {
+		c := r.text[r.at]
+		r.at++
+		if r.cmd && (c == '%' || c == '!') {
+			r.variable(c)
+		} else {
+			r.add(r.text[r.at-1 : r.at])
+		}
+	}
+	r.at++
 	r.quoted = true
 	return true
 }
 
+// begin begins a string or a variable.
+func (r *windowsReader) begin() {
+	r.computed = r.computed || !r.inWord && len(r.command.Words) == 0
+	r.inWord, r.quoted = true, true
+}
+
 func (r *windowsReader) doubleQuotes() (reason string) {
-	r.inWord = true
+	r.begin()
 	for r.at < len(r.text) && reason == "" {
 		c := r.text[r.at]
 		r.at++
 		switch {
 		case c == '"':
-			r.quoted = true
 			return ""
 		case c == '`' && !r.cmd && r.at < len(r.text):
 			r.add(r.text[r.at : r.at+1])
@@ -119,7 +142,7 @@ func (r *windowsReader) doubleQuotes() (reason string) {
 		case c == '$' || c == '%' || c == '!':
 			r.variable(c)
 		default:
-			r.add(string(c))
+			r.add(r.text[r.at-1 : r.at])
 		}
 	}
 	return reason
@@ -127,8 +150,8 @@ func (r *windowsReader) doubleQuotes() (reason string) {
 
 // substitution judges the text in $( ), and adds Unknown for its output.
 func (r *windowsReader) substitution() string {
+	r.begin()
 	r.add(Unknown)
-	r.quoted = true
 	start, open := r.at+1, 0
 	for r.at < len(r.text) {
 		r.at++
@@ -153,11 +176,24 @@ var windowsVariable = sync.OnceValue(func() map[byte]*regexp.Regexp {
 	}
 })
 
+// loopVariable matches the variable of a loop of cmd after its first %, such as %f or %%~nxf.
+var loopVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^%?(?:~[a-z$:]*)?[a-z]\b`) })
+
 // variable reads $x, ${x}, $env:x, %x% or !x!, and adds its value to the word. If $x begins an
 // assignment, the next word becomes its value.
 func (r *windowsReader) variable(mark byte) {
 	match := windowsVariable()[mark].FindStringSubmatch(r.rest())
-	if match == nil {
+	loop := ""
+	if r.cmd && mark == '%' && match == nil && strings.Contains(strings.ToLower(r.text), "for ") {
+		loop = loopVariable().FindString(r.rest())
+	}
+	switch {
+	case loop != "":
+		r.begin()
+		r.add(Unknown)
+		r.at += len(loop)
+		return
+	case match == nil:
 		r.add(string(mark))
 		return
 	}
@@ -169,8 +205,8 @@ func (r *windowsReader) variable(mark byte) {
 		r.at = len(r.text) - len(after) + 1
 		return
 	}
+	r.begin()
 	r.add(r.value(name))
-	r.quoted = true
 }
 
 // value returns the value of a variable, or [Unknown].
@@ -182,7 +218,7 @@ func (r *windowsReader) value(name string) string {
 	if text, set := r.variables[plain]; set {
 		return text
 	}
-	if text, set := r.Lookup(plain); set {
+	if text, set := r.Lookup(plain); set && (r.cmd || plain != name || name == "home" || name == "pwd") {
 		return text
 	}
 	return Unknown
@@ -207,11 +243,12 @@ func (r *windowsReader) endWord() {
 	r.joins = false
 }
 
-func (r *windowsReader) endCommand() string {
+// endCommand judges the command that ends before one of the bytes \n ; | & ( ) { and }.
+func (r *windowsReader) endCommand(end byte) string {
 	r.endWord()
 	r.isTarget = false
-	c := r.command
-	r.command = Command{}
+	c, computed, outer, piped := r.command, r.computed, r.outer, r.piped
+	r.command, r.computed, r.piped = Command{}, false, nil
 	if r.assigned != "" && len(c.Words) > 0 {
 		r.variables[strings.TrimPrefix(r.assigned, "env:")] = c.Words[0]
 	}
@@ -219,19 +256,33 @@ func (r *windowsReader) endCommand() string {
 	if len(c.Words)+len(c.Targets) == 0 {
 		return ""
 	}
+	r.outer = nil
+	switch {
+	case end == '(':
+		r.outer = c.Words
+	case end == '|' && computed && len(c.Words) == 1:
+		r.piped = c.Words
+	}
+	if computed {
+		c.Words = append(outer, c.Words...)
+	}
+	if r.cmd {
+		c.Words = internalOfCmd(c.Words)
+	}
+	c.Input = piped
 	c.Directory = r.Directory
 	c.Lookup = r.Lookup
 	name, args := ProgramOf(c.Words)
-	switch name {
-	case "join-path":
-		c.Words = append(c.Words, strings.Join(slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !IsOperand(arg) }), "/"))
-	case "set":
+	if name == "join-path" || strings.HasSuffix(name, "::combine") {
+		joined := strings.Join(slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !IsOperand(arg) }), "/")
+		c.Words = slices.Concat(outer, c.Words, []string{joined})
+	}
+	if i := slices.IndexFunc(c.Words, isPowerShell); i >= 0 && slices.ContainsFunc(c.Words[i:], isEncodedCommand) {
+		return "opencode-oci-oidc cannot judge an encoded command. Write it out."
+	}
+	if name == "set" {
 		if variable, value, ok := strings.Cut(strings.Join(args, " "), "="); ok {
 			r.variables[strings.ToLower(variable)] = value
-		}
-	case "powershell", "pwsh":
-		if slices.ContainsFunc(args, isEncodedCommand) {
-			return "opencode-oci-oidc cannot judge an encoded command. Write it out."
 		}
 	}
 	if reason := r.Judge(c); reason != "" {
@@ -246,9 +297,32 @@ func (r *windowsReader) endCommand() string {
 	return ""
 }
 
+var memberOfValue = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:\.[A-Za-z_]\w*)+`) })
+
+// internalOfCmd returns the words of a command with a space after its first word's name,
+// which the internal commands of cmd do without: cd.., type\x.
+func internalOfCmd(words []string) []string {
+	if len(words) == 0 {
+		return nil
+	}
+	match := internalCommand().FindStringSubmatch(words[0])
+	if match == nil {
+		return words
+	}
+	return append(match[1:], words[1:]...)
+}
+
+var internalCommand = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^@*(cd|chdir|copy|del|dir|erase|move|pushd|ren|type)([.\\/].*)$`)
+})
+
+func isPowerShell(word string) bool {
+	return slices.Contains([]string{"powershell", "powershell_ise", "pwsh"}, BaseName(word))
+}
+
 // isEncodedCommand reports whether an argument is -EncodedCommand of PowerShell, or one of the
 // abbreviations that PowerShell accepts.
 func isEncodedCommand(arg string) bool {
-	option := strings.ToLower(strings.TrimLeft(arg, "-/"))
+	option, _, _ := strings.Cut(strings.ToLower(strings.TrimLeft(arg, "-–—―/")), ":")
 	return option != arg && len(option) > 0 && (strings.HasPrefix("encodedcommand", option) || option == "ec")
 }
