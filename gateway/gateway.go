@@ -299,10 +299,7 @@ func (a *authorized) note(resp *http.Response, token secret.Text) {
 // result is [endpoint.OtherRefused] also for a success.
 func (a *authorized) means(resp *http.Response, token secret.Text) endpoint.Meaning {
 	a.note(resp, token)
-	switch {
-	case resp.StatusCode == http.StatusForbidden && endpoint.InvalidToken(resp.Header):
-		return endpoint.TokenRefused
-	case resp.StatusCode != http.StatusUnauthorized:
+	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusForbidden {
 		return endpoint.OtherRefused
 	}
 	begun, err := io.ReadAll(io.LimitReader(resp.Body, maxReason))
@@ -315,7 +312,7 @@ func (a *authorized) means(resp *http.Response, token secret.Text) endpoint.Mean
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(begun), rest), rest}
 	last := a.served.Load()
-	return endpoint.Means(resp.Header, string(begun), last != nil && last.token == token && time.Since(last.at) <= endpoint.JustServed)
+	return endpoint.Means(resp.StatusCode, resp.Header, string(begun), last != nil && last.token == token && time.Since(last.at) <= endpoint.JustServed)
 }
 
 func (a *authorized) send(req *http.Request, token secret.Text) (*http.Response, error) {

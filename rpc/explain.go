@@ -92,14 +92,14 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, e con
 		header.Set(name, value)
 	}
 	body := s.clean(session, p.Body)
-	challenged := endpoint.InvalidToken(header)
+	meaning := endpoint.Means(status, header, body, justServed(session, p))
 	switch {
 	case status == 0 || slices.Contains([]int{301, 302, 303, 307, 308}, status):
 		return explainResult{}, opencode.Redirected(c, e, header.Get("Location"))
 	case status == http.StatusProxyAuthRequired:
 		return explainResult{}, opencode.ProxyRefused(e)
-	case status == http.StatusUnauthorized, status == http.StatusForbidden && challenged:
-		return s.explainRefusal(ctx, session, e, p, header, body)
+	case status == http.StatusUnauthorized, status == http.StatusForbidden && meaning == endpoint.TokenRefused:
+		return s.explainRefusal(ctx, session, e, p, meaning, endpoint.Reason(header, body))
 	case status >= 400 && status < 500 && status != http.StatusForbidden && status != http.StatusTooManyRequests && opencode.AsksForPlaceholder(p.Request):
 		return explainResult{}, opencode.NoModels(e)
 	}
@@ -116,9 +116,8 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, e con
 // explainRefusal handles a request that the endpoint did not authorize. If the token may be
 // the reason, it answers with a new token, and otherwise with the endpoint's own words. It
 // ends the session only if the token is certain to be the reason.
-func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e config.Endpoint, p explainParams, header http.Header, body string) (explainResult, *problem.Problem) {
-	c, reason := session.Config(), endpoint.Reason(header, body)
-	meaning := endpoint.Means(header, body, justServed(session, p))
+func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e config.Endpoint, p explainParams, meaning endpoint.Meaning, reason string) (explainResult, *problem.Problem) {
+	c := session.Config()
 	refused := "the request (%d)"
 	switch {
 	case p.Repeated && meaning == endpoint.TokenRefused:

@@ -98,6 +98,7 @@ func TestExplainRefusals(t *testing.T) {
 	}{
 		{"revoked", invalid, "", 401, true, true, "", "a renewed one as well (401)"},
 		{"revoked, of a 403", invalid, "", 403, true, true, "", "(403)"},
+		{"expired, of a 403", "", `{"message":"The incoming token has expired"}`, 403, true, true, "", "It says: The incoming token has expired"},
 		{"unauthorized", "", `{"error":"Unauthorized"}`, 401, true, true, "", "It says: Unauthorized"},
 		{"the model", "", `{"type":"error","error":{"message":"Model is disabled"}}`, 401, true, true, "", "It says: Model is disabled"},
 		{"revoked, and no refresh token", invalid, "", 401, false, false, "You are not signed in", ""},

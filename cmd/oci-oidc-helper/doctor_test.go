@@ -250,6 +250,16 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		}, failure, "Endpoint, reachable", "leads elsewhere: to https://new.example.com."},
 		{"wrong path of the endpoint", func(c *computer) { c.keys["llm_base_url"] = strings.TrimSuffix(c.server.LLMBaseURL, "/v1") }, warning, "Endpoint, reachable", "has no list of models"},
 		{"wrong audience", func(c *computer) { c.keys["scope"] = "openid offline_access"; c.connect = true }, failure, "Endpoint, token accepted", "meant for another audience"},
+		{"a 403 about the token", func(c *computer) {
+			expired := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("WWW-Authenticate", "Token "+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = io.WriteString(w, `{"message":"The incoming token has expired"}`)
+			}))
+			c.Cleanup(expired.Close)
+			c.keys["llm_base_url"] = expired.URL + "/v1"
+			c.connect = true
+		}, failure, "Endpoint, token accepted", "rejects a valid token (403)."},
 		{"a refusal that is not about the token", func(c *computer) {
 			disabled := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")

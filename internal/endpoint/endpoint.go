@@ -85,7 +85,7 @@ func (e Endpoint) list(ctx context.Context, address string) (list, int, error) {
 	return list, status, nil
 }
 
-// get sends a GET request. It returns an error for any status but 200.
+// get sends a GET request. It returns an error for any status but those of success.
 func (e Endpoint) get(ctx context.Context, address string) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -98,7 +98,7 @@ func (e Endpoint) get(ctx context.Context, address string) (status int, body []b
 		return 0, nil, e.unreachable(req, err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode/100 != 2 {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorSize))
 		p := e.refusal(resp.StatusCode)
 		if reason := Reason(resp.Header, secret.Redact(string(body))); reason != "" {

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"regexp"
@@ -50,11 +51,12 @@ type Limit struct {
 // list is an endpoint's list of models, in its order.
 type list []entry
 
-// An entry is one model in a list. Only id is common to all servers; the other members are
-// those of vLLM, LiteLLM, OpenRouter, Mistral, Groq and LM Studio.
+// An entry is one model in a list. Only id is common to most servers; the other members are
+// those of vLLM, LiteLLM, OpenRouter, Mistral, Groq, LM Studio and Ollama.
 type entry struct {
 	ID     text `json:"id"`
 	Model  text `json:"model_name"` // LiteLLM's /model/info, whose id is not the model's name
+	Tag    text `json:"model"`      // Ollama, which has no id
 	Name   text `json:"name"`
 	Shown  text `json:"display_name"`
 	Parent text `json:"parent"` // vLLM: the model that this one adapts
@@ -114,8 +116,9 @@ func (f *flag) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// parseList parses {"data": [...]}, or the array alone, which some servers send. A null list
-// is empty: some languages encode empty lists that way.
+// parseList parses {"data": [...]}, {"models": [...]} as of Ollama, or the array alone, which
+// some servers send. The models may be objects or only their names. A null list is empty: some
+// languages encode empty lists that way. What follows the JSON is ignored.
 func parseList(body []byte) (list, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	data := json.RawMessage(body)
@@ -123,17 +126,21 @@ func parseList(body []byte) (list, error) {
 		var whole struct {
 			Object text            `json:"object"`
 			Data   json.RawMessage `json:"data"`
+			Models json.RawMessage `json:"models"`
 		}
-		if err := json.Unmarshal(body, &whole); err != nil {
+		if err := json.NewDecoder(bytes.NewReader(body)).Decode(&whole); err != nil {
 			return nil, err
 		}
-		if data = whole.Data; data == nil && whole.Object != "list" {
+		if data = whole.Data; data == nil {
+			data = whole.Models
+		}
+		if data == nil && whole.Object != "list" {
 			return nil, errors.New("no data")
 		}
 	}
 	var all []json.RawMessage
 	if data != nil {
-		if err := json.Unmarshal(data, &all); err != nil {
+		if err := json.NewDecoder(bytes.NewReader(data)).Decode(&all); err != nil {
 			return nil, err
 		}
 	}
@@ -143,7 +150,8 @@ func parseList(body []byte) (list, error) {
 	)
 	for _, raw := range all {
 		var e entry
-		_ = json.Unmarshal(raw, &e) // an entry that is not an object has no ID, and is skipped
+		_ = json.Unmarshal(raw, &e)    // an entry that is neither an object nor a name has no ID,
+		_ = json.Unmarshal(raw, &e.ID) // and is skipped
 		if !usableID(e.id()) {
 			continue
 		}
@@ -157,10 +165,7 @@ func parseList(body []byte) (list, error) {
 }
 
 func (e entry) id() string {
-	if e.Model != "" {
-		return string(e.Model)
-	}
-	return string(e.ID)
+	return string(cmp.Or(e.Model, e.ID, e.Tag))
 }
 
 // usableID reports whether an ID can be shown and typed. It refuses LiteLLM's wildcards, and

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"encoding/json"
+	"html"
 	"mime"
 	"net/http"
 	"regexp"
@@ -17,17 +18,21 @@ const maxReason = 200
 // Reason returns the human-readable text of an error response in one line, or "". It knows
 // the formats of OpenAI ({"error": {"message": …}}), vLLM and SGLang ({"error": "…"}),
 // FastAPI ({"detail": "…"} or a list), OAuth ({"error_description": …}), the Bearer challenge
-// (RFC 6750, 3), and the plain text of Envoy and Istio. For HTML it returns "".
+// (RFC 6750, 3), the XML of AWS, Azure and SOAP, and the plain text of Envoy and Istio. For
+// HTML it returns "".
 func Reason(header http.Header, body string) string {
 	body = strings.TrimPrefix(strings.TrimPrefix(body, "\ufeff"), "data: ") // an event of a stream (SSE)
 	var value any
 	if json.Unmarshal([]byte(body), &value) == nil {
-		if said := line(said(value, 3)); said != "" {
+		if said := line(said(value, 5)); said != "" {
 			return said
 		}
 	}
 	if said := line(challenge(header, "error_description")); said != "" {
 		return said
+	}
+	if found := inXML().FindStringSubmatch(body); found != nil {
+		return line(html.UnescapeString(found[1]))
 	}
 	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	if value == nil && (kind == "text/plain" || kind == "") && !strings.HasPrefix(strings.TrimSpace(body), "<") {
@@ -37,12 +42,13 @@ func Reason(header http.Header, body string) string {
 }
 
 // challenge returns a parameter of the WWW-Authenticate challenges (RFC 9110, 11.6.1), or "".
-// There may be several header fields, and values may be quoted or not.
+// There may be several header fields, and values may be quoted or not, also with ', which is
+// against the standard.
 func challenge(header http.Header, parameter string) string {
 	all := strings.Join(header.Values("WWW-Authenticate"), ", ")
 	for _, match := range parameters().FindAllStringSubmatch(all, -1) {
 		if strings.EqualFold(match[1], parameter) {
-			return escapedPair().ReplaceAllString(match[2], "$1") + match[3]
+			return escapedPair().ReplaceAllString(match[2], "$1") + match[3] + match[4]
 		}
 	}
 	return ""
@@ -56,19 +62,23 @@ func InvalidToken(header http.Header) bool {
 
 var (
 	parameters = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([\w.~+/-]+))`)
+		return regexp.MustCompile(`([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([\w.~+/-]+))`)
+	})
+	inXML = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?is)^\s*<(?:\?xml|Error|\w+:Envelope|fault|am:fault|response)\b.*?<(?:\w+:)?(?:message|faultstring|description|text|error_description)\b[^>]*>([^<]+)<`)
 	})
 	escapedPair = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\(.)`) })
 )
 
 // wordsForPeople are the names, in lower case, of JSON members with a human-readable text, the
-// best first. The last ones are those of Okta, Apigee and Java frameworks.
+// best first. The last ones are those of Okta, Apigee, APISIX, Java frameworks and others.
 var wordsForPeople = []string{
-	"message", "msg", "error_description", "detail", "description", "title", "error", "errors",
-	"errorsummary", "errormessage", "errormessages", "fault", "faultstring", "reason",
+	"message", "msg", "error_description", "faultstring", "detail", "description", "title", "error", "errors",
+	"errorsummary", "errormessage", "errormessages", "error_message", "error_msg", "errmsg", "fault", "reason", "response", "code",
 }
 
-// said returns the first human-readable text in a JSON value, or "".
+// said returns the first human-readable text in a JSON value, or "". An object may also have
+// a single member of any name, as in Kong's {"exp": "token expired"}.
 func said(value any, depth int) string {
 	if depth < 0 {
 		return ""
@@ -90,6 +100,11 @@ func said(value any, depth int) string {
 		for _, name := range wordsForPeople {
 			if text := said(byName[name], depth-1); text != "" {
 				return text
+			}
+		}
+		if len(value) == 1 {
+			for _, one := range value {
+				return said(one, depth-1)
 			}
 		}
 	}
@@ -142,14 +157,19 @@ const JustServed = time.Minute
 // Means guesses the cause of a response with status 401 or 403 from its challenge (RFC 6750,
 // 3.1), from its text, and from served: whether another request of the session succeeded
 // within [JustServed]. If the response gives no reason, or only "unauthorized", the cause is
-// the token, unless served is true.
-func Means(header http.Header, body string, served bool) Meaning {
+// the token, unless served is true. A 403 is about the token only if it says so.
+func Means(status int, header http.Header, body string, served bool) Meaning {
 	if InvalidToken(header) {
 		return TokenRefused
 	}
-	reason := Reason(header, body)
+	reason := asWords(Reason(header, body))
 	other := otherWords().MatchString(reason)
 	switch {
+	case status == http.StatusForbidden:
+		if !other && endedToken().MatchString(reason) {
+			return TokenRefused
+		}
+		return OtherRefused
 	case !other && tokenWords().MatchString(reason):
 		return TokenRefused
 	case reason == "" || !other && refusalWords().MatchString(reason):
@@ -164,9 +184,18 @@ func Means(header http.Header, body string, served bool) Meaning {
 	}
 }
 
+// asWords separates the words of identifiers such as invalid_token and ExpiredToken.
+func asWords(text string) string {
+	return humps().ReplaceAllString(strings.ReplaceAll(text, "_", " "), "$1 $2")
+}
+
 var (
+	humps      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([a-z])([A-Z])`) })
 	tokenWords = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)\b(tokens?|jwts?|expired|credentials?|signature|audience|issuer)\b`)
+	})
+	endedToken = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b(tokens?|jwts?)\b.*\b(expired|revoked)\b|\b(expired|revoked)\b.*\b(tokens?|jwts?)\b`)
 	})
 	refusalWords = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)\b(unauthori[sz]ed|unauthenticated|not ?authenticated|authentication)\b`)

@@ -37,6 +37,35 @@ func TestReason(t *testing.T) {
 		{"Apigee", "application/json", "", `{"fault":{"faultstring":"Access Token expired","detail":{"errorcode":"x"}}}`, "Access Token expired", TokenRefused, TokenRefused},
 		{"keys of Envoy", "text/plain", "", "Jwks remote fetch is failed", "Jwks remote fetch is failed", Unclear, OtherRefused},
 		{"a model of Kubernetes", "application/json", "", `{"kind":"Status","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}`, "Unauthorized", TokenRefused, Unclear},
+		{"vLLM behind Envoy, one word", "application/json", "", `{"error":"invalid_token"}`, "invalid_token", TokenRefused, TokenRefused},
+		{"a code alone", "application/json", "", `{"error":{"code":"token_expired","type":"auth"}}`, "token_expired", TokenRefused, TokenRefused},
+		{"a code in camel case", "application/json", "", `{"code":"ExpiredToken"}`, "ExpiredToken", TokenRefused, TokenRefused},
+		{"Kong", "application/json", "", `{"exp":"token expired"}`, "token expired", TokenRefused, TokenRefused},
+		{"Kong, of a key", "application/json", "", `{"message":"No credentials found for given 'iss'"}`, "No credentials found for given 'iss'", TokenRefused, TokenRefused},
+		{"APISIX", "application/json", "", `{"error_msg":"failed to verify jwt"}`, "failed to verify jwt", TokenRefused, TokenRefused},
+		{"WeChat", "application/json", "", `{"errcode":40001,"errmsg":"invalid credential"}`, "invalid credential", TokenRefused, TokenRefused},
+		{"Rails", "application/json", "", `{"errors":{"token":["is expired"]}}`, "is expired", TokenRefused, TokenRefused},
+		{"languages", "application/json", "", `{"message":{"en":"Token revoked"}}`, "Token revoked", TokenRefused, TokenRefused},
+		{"Google, in a list", "application/json", "", `[{"error":{"code":401,"message":"Request had invalid authentication credentials.","status":"UNAUTHENTICATED"}}]`, "Request had invalid authentication credentials.", TokenRefused, TokenRefused},
+		{"Google, deep", "application/json", "", `{"error":{"errors":[{"reason":"authError","message":"Invalid Credentials"}]}}`, "Invalid Credentials", TokenRefused, TokenRefused},
+		{"Azure API Management", "application/json", "", `{"statusCode":401,"message":"Unauthorized. Access token is missing, invalid, audience is incorrect, or have expired."}`, "Unauthorized. Access token is missing, invalid, audience is incorrect, or have expired.", TokenRefused, TokenRefused},
+		{"Azure, of a subscription", "application/json", "", `{"statusCode":401,"message":"Access denied due to invalid subscription key."}`, "Access denied due to invalid subscription key.", Unclear, OtherRefused},
+		{"OCI, in full", "application/json", "", `{"code":"NotAuthenticated","message":"The required information to complete authentication was not provided or was incorrect."}`, "The required information to complete authentication was not provided or was incorrect.", TokenRefused, Unclear},
+		{"Cloudflare", "application/json", "", `{"success":false,"errors":[{"code":9109,"message":"Invalid access token"}],"messages":[],"result":null}`, "Invalid access token", TokenRefused, TokenRefused},
+		{"gRPC", "application/json", "", `{"code":16,"message":"Jwt is missing","details":[]}`, "Jwt is missing", TokenRefused, TokenRefused},
+		{".NET", "application/problem+json", "", `{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.2","title":"Unauthorized","status":401,"traceId":"00-1"}`, "Unauthorized", TokenRefused, Unclear},
+		{"XML of AWS", "application/xml", "", "<?xml version=\"1.0\"?>\n<Error><Code>ExpiredToken</Code><Message>The provided token has expired &amp; more</Message></Error>", "The provided token has expired & more", TokenRefused, TokenRefused},
+		{"SOAP", "text/xml", "", `<soap:Envelope xmlns:soap="x"><soap:Body><soap:Fault><faultcode>c</faultcode><faultstring>Invalid token</faultstring></soap:Fault></soap:Body></soap:Envelope>`, "Invalid token", TokenRefused, TokenRefused},
+		{"WSO2", "application/xml", "", `<am:fault xmlns:am="x"><am:code>900901</am:code><am:message>Invalid Credentials</am:message><am:description>d</am:description></am:fault>`, "Invalid Credentials", TokenRefused, TokenRefused},
+		{"HTML with a message", "text/html", "", "<html><message>x</message></html>", "", TokenRefused, Unclear},
+		{"llama.cpp", "application/json", "", `{"error":{"code":401,"message":"Invalid API Key","type":"authentication_error"}}`, "Invalid API Key", Unclear, OtherRefused},
+		{"LiteLLM, of a model", "application/json", "", `{"error":{"message":"team not allowed to access model. This team can only access models=[a]","type":"team_model_access_denied"}}`, "team not allowed to access model. This team can only access models=[a]", Unclear, OtherRefused},
+		{"a challenge with single quotes", "", "Bearer error='invalid_token', error_description='The token expired'", "", "The token expired", TokenRefused, TokenRefused},
+		{"a challenge without a scheme", "", `error="invalid_token"`, "", "", TokenRefused, TokenRefused},
+		{"a challenge without commas", "", `Bearer realm="x" error="invalid_token" error_description="It is over"`, "", "It is over", TokenRefused, TokenRefused},
+		{"a challenge for DPoP beside", "", `DPoP algs="ES256", Bearer error="invalid_token"`, "", "", TokenRefused, TokenRefused},
+		{"a challenge that says expired", "", `Bearer error="invalid_request", error_description="The access token expired"`, "", "The access token expired", TokenRefused, TokenRefused},
+		{"a challenge for another sign-in", "", `Bearer error="insufficient_user_authentication", error_description="A different level is required", max_age="5"`, "", "A different level is required", Unclear, OtherRefused},
 		{"nothing", "", "", "", "", TokenRefused, Unclear},
 		{"a list", "application/json", "", `{"errors":[{"detail":"No such key"}]}`, "No such key", Unclear, OtherRefused},
 		{"several lines, and what cannot be seen", "text/plain", "", "one\n\ttwo\u202e\u2060\x1b[2Jthree", "one two [2Jthree", Unclear, OtherRefused},
@@ -48,8 +77,30 @@ func TestReason(t *testing.T) {
 			t.Errorf("%s: %q, want %q", row.name, got, row.reason)
 		}
 		for served, meaning := range map[bool]Meaning{false: row.meaning, true: row.served} {
-			if got := Means(header, row.body, served); got != meaning {
+			if got := Means(http.StatusUnauthorized, header, row.body, served); got != meaning {
 				t.Errorf("%s, served %v: means %v, want %v", row.name, served, got, meaning)
+			}
+		}
+	}
+}
+
+// A 403 costs a refresh only if it says that the token has ended.
+func TestForbidden(t *testing.T) {
+	for body, want := range map[string]Meaning{
+		`{"message":"The incoming token has expired"}`:                      TokenRefused, // API Gateway of AWS
+		`{"error":"expired_token"}`:                                         TokenRefused,
+		"Jwt is expired":                                                    TokenRefused,
+		`{"detail":"This access token was revoked."}`:                       TokenRefused,
+		`{"message":"Missing Authentication Token"}`:                        OtherRefused, // also AWS, of a wrong path
+		`{"error":"insufficient_scope"}`:                                    OtherRefused,
+		`{"message":"Your subscription expired; this token has no budget"}`: OtherRefused,
+		"RBAC: access denied":                                               OtherRefused,
+		"":                                                                  OtherRefused,
+		`{"error":"Unauthorized"}`:                                          OtherRefused,
+	} {
+		for _, served := range []bool{false, true} {
+			if got := Means(http.StatusForbidden, http.Header{}, body, served); got != want {
+				t.Errorf("%s, served %v: means %v, want %v", body, served, got, want)
 			}
 		}
 	}
@@ -67,6 +118,6 @@ func FuzzReason(f *testing.F) {
 		if len([]rune(reason)) > maxReason+1 || strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r) }) {
 			t.Errorf("%q", reason)
 		}
-		Means(header, body, false)
+		Means(http.StatusForbidden, header, body, false)
 	})
 }

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
 )
 
 // checkEndpoint requests the endpoint's models without a token, which the endpoint should
@@ -65,20 +67,22 @@ func checkToken(ctx context.Context, p *patient) Finding {
 		return w.trouble()
 	}
 	said := w.said()
+	rejected := fmt.Sprintf("The endpoint rejects the token (%d)", w.status)
+	refused := w.status == http.StatusUnauthorized || w.status == http.StatusForbidden && w.tokenMeant
 	switch {
-	case w.status == http.StatusOK:
+	case w.status/100 == 2:
 		return ok("the endpoint accepts the token", p.audience()...)
-	case w.status == http.StatusUnauthorized && p.skew.Abs() >= skewFailure:
-		return fail(problem.Config, "The endpoint rejects the token (401), perhaps because of this machine's clock.", "Set the clock first.", said...)
-	case w.status == http.StatusUnauthorized && !w.tokenMeant:
+	case refused && p.skew.Abs() >= skewFailure:
+		return fail(problem.Config, rejected+", perhaps because of this machine's clock.", "Set the clock first.", said...)
+	case refused && !w.tokenMeant:
 		return fail(problem.Config, fmt.Sprintf("The endpoint refuses the request (401), but not because of the token: %s.", strings.TrimSuffix(w.reason, ".")),
 			"Ask who runs the endpoint.", append(p.audience(), said...)...)
-	case w.status == http.StatusUnauthorized && !p.meantForEndpoint():
-		return fail(problem.Config, "The endpoint rejects the token (401): it is meant for another audience.",
+	case refused && !p.meantForEndpoint():
+		return fail(problem.Config, rejected+": it is meant for another audience.",
 			"Add the scope of the endpoint's resource application to "+p.config.ScopeKey()+", audience and scope name written together, then sign in again.",
 			append(p.audience(), said...)...)
-	case w.status == http.StatusUnauthorized:
-		return fail(problem.Config, "The endpoint rejects a valid token (401).",
+	case refused:
+		return fail(problem.Config, fmt.Sprintf("The endpoint rejects a valid token (%d).", w.status),
 			"Compare its audience with what the endpoint expects: "+p.config.ScopeKey()+` must name the endpoint's own resource application. A revoked token is exchanged by "oci-oidc-helper refresh".`,
 			append(p.audience(), said...)...)
 	case w.status == http.StatusForbidden:
@@ -96,7 +100,7 @@ func checkToken(ctx context.Context, p *patient) Finding {
 func (w *way) said() []string {
 	var said []string
 	if challenge := w.header.Get("WWW-Authenticate"); challenge != "" {
-		said = append(said, "the endpoint's reason: "+challenge)
+		said = append(said, "the endpoint's reason: "+endpoint.Visible(logging.Redact(challenge)))
 	}
 	if w.reason != "" {
 		said = append(said, "it says: "+w.reason)
@@ -106,7 +110,7 @@ func (w *way) said() []string {
 
 // audience describes the token's audience and scope.
 func (p *patient) audience() []string {
-	facts, ok := domain.DescribeToken(p.token.Access)
+	facts, ok := idtoken.Describe(p.token.Access)
 	if !ok {
 		return []string{"the token does not tell its audience"}
 	}
@@ -116,7 +120,7 @@ func (p *patient) audience() []string {
 // meantForEndpoint reports whether the token has an audience other than the domain itself.
 // Which audience the endpoint expects is unknown.
 func (p *patient) meantForEndpoint() bool {
-	facts, ok := domain.DescribeToken(p.token.Access)
+	facts, ok := idtoken.Describe(p.token.Access)
 	if !ok {
 		return true
 	}

@@ -74,7 +74,7 @@ func travel(ctx context.Context, settings network.Settings, address string, head
 	if w.status >= 400 {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 		w.reason = endpoint.Reason(w.header, logging.Redact(string(body)))
-		w.tokenMeant = endpoint.Means(w.header, string(body), false) == endpoint.TokenRefused
+		w.tokenMeant = endpoint.Means(w.status, w.header, string(body), false) == endpoint.TokenRefused
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
