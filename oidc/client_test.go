@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -277,7 +277,7 @@ func TestMoreParameters(t *testing.T) {
 	for _, request := range w.Requests(domaintest.Token) {
 		check(request.Form, map[string]string{"resource": "https://llm.example.com", "audience": "", "tenant": "", "login_hint": ""})
 	}
-	facts, ok := domain.DescribeToken(w.mustToken(s, "").Access)
+	facts, ok := idtoken.Describe(w.mustToken(s, "").Access)
 	if !ok || !slices.Equal(facts.Audience, []string{"https://llm.example.com"}) {
 		t.Errorf("audience %v", facts.Audience)
 	}

@@ -113,7 +113,7 @@ func TestAHostileDomainIsHarmless(t *testing.T) {
 		{"a token of another type", domaintest.Token, signin.Device, 200, `{"access_token":"a","token_type":"DPoP"}`, "not Bearer"},
 		{"a token of a type that harms", domaintest.Token, signin.Device, 200, `{"access_token":"a","token_type":` + quote(hostileWords) + `}`, "not Bearer"},
 		{"no token", domaintest.Token, signin.Browser, 200, `{}`, "without a token"},
-		{"a form instead of JSON", domaintest.Token, signin.Browser, 200, `access_token=a&token_type=Bearer`, "not an identity domain's"},
+		{"a form instead of JSON", domaintest.Token, signin.Browser, 200, `access_token=a&token_type=Bearer`, "there is none, although scope asks for openid"},
 		{"an error with success", domaintest.Token, signin.Device, 200, `{"error":"access_denied","access_token":"a"}`, "refused"},
 		{"no ID token", domaintest.Token, signin.Browser, 200, `{"access_token":"a","token_type":"Bearer"}`, "there is none"},
 		{"an ID token without the nonce", domaintest.Token, signin.Browser, 200, id("{" + good + "}"), "another sign-in"},

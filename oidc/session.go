@@ -15,6 +15,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -378,7 +379,7 @@ func (s *Session) loginRequired(now cached) *problem.Problem {
 // endpoint rejects a token that the domain …".
 func (s *Session) rejectedAgain(now cached, issued string) *problem.Problem {
 	hint := "Check " + s.config.ScopeKey() + ": it must name the scope of the endpoint's own resource application, audience and scope name written together."
-	if facts, ok := domain.DescribeToken(now.Access); ok && len(facts.Audience) > 0 {
+	if facts, ok := idtoken.Describe(now.Access); ok && len(facts.Audience) > 0 {
 		hint += fmt.Sprintf(" The token's audience is %s.", lenient.Printable(fmt.Sprint(facts.Audience), 200))
 	}
 	if skew := s.domain.ClockSkew(); skew.Abs() > 2*time.Minute {

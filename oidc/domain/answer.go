@@ -58,9 +58,9 @@ var errNoTokens = errors.New("no access token")
 // it returns an error, the answer may still hold tokens: after a refresh the old refresh
 // token is used up, and those are the only ones left.
 func (d *Domain) readAnswer(x *exchange.Exchange) (answer, error) {
-	m, malformed := lenient.Read(x.Body)
+	m, malformed := lenient.ReadAnswer(x.Body)
 	a := answer{
-		Access: m.Text("access_token"), Refresh: m.Text("refresh_token"), ID: m.Text("id_token"), Type: m.Text("token_type"),
+		Access: m.Trimmed("access_token"), Refresh: m.Trimmed("refresh_token"), ID: m.Trimmed("id_token"), Type: m.Trimmed("token_type"),
 		Lifetime: m.Seconds("expires_in", longestLifetime),
 	}
 	refused := refusalOf(m)

@@ -67,6 +67,20 @@ func TestOddAnswers(t *testing.T) {
 		"deep behind":                 {body: member(`"expires_in":3600,`)[:len(member(`"expires_in":3600,`))-1] + `,"x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + "}", lifetime: hour, odd: true, refused: true},
 		"a comma too many":            {body: strings.Replace(member(`"expires_in":3600,`), "}", ",}", 1), lifetime: hour, odd: true, refused: true},
 		"a text that is no UTF-8":     {body: member(`"expires_in":3600,"x":"` + "\xff" + `",`), lifetime: hour},
+		"a token in white space":      {body: strings.NewReplacer(`"brought"`, `"brought\n"`, `"successor"`, `" successor "`, `"Bearer"`, `" bearer "`).Replace(member(`"expires_in":3600,`)), lifetime: hour},
+		"a loop before":               {body: "for(;;);" + member(`"expires_in":3600,`), lifetime: hour},
+		"a callback":                  {body: "/**/callback(" + member(`"expires_in":3600,`) + ");", lifetime: hour},
+		"a warning before":            {body: "\nNotice: Undefined index: x in y.php on line 7\n" + member(`"expires_in":3600,`), lifetime: hour},
+		"a zero byte before":          {body: "\x00" + member(`"expires_in":3600,`), lifetime: hour},
+		"a line break in a text":      {body: member("\"expires_in\":3600,\"x\":\"a\n\tb\","), lifetime: hour},
+		"a list of one":               {body: "[" + member(`"expires_in":3600,`) + "]", lifetime: hour},
+		"two":                         {body: member(`"expires_in":3600,`) + member(`"expires_in":60,`), lifetime: hour},
+		"a form":                      {body: "access_token=brought&token_type=bearer&expires_in=3600&refresh_token=successor&scope=", lifetime: hour, odd: true},
+		"a unit":                      {body: member(`"expires_in":"3600s",`), lifetime: silent, odd: true},
+		"a date":                      {body: member(`"expires_in":"2026-01-01T00:00:00Z",`), lifetime: silent, odd: true},
+		"a time":                      {body: member(`"expires_in":1893456000,`), lifetime: silent, odd: true},
+		"white space around a number": {body: member(`"expires_in":" 3600 ",`), lifetime: hour, odd: true},
+		"another's names":             {body: member(`"expires_on":"946688400","expires_at":946688400,`), lifetime: silent, odd: true},
 		"a byte order mark":           {body: "\xef\xbb\xbf" + member(`"expires_in":3600,`), lifetime: hour},
 		"garbage behind":              {body: member(`"expires_in":3600,`) + "<!-- proxy -->", lifetime: hour},
 		"cut behind the tokens":       {body: `{"access_token":"brought","refresh_token":"successor","expires_in":36`, lifetime: silent, odd: true, refused: true},
@@ -123,7 +137,7 @@ func TestOddAnswers(t *testing.T) {
 			})
 		})
 	}
-	for _, body := range []string{`access_token=brought&token_type=Bearer`, `[{"access_token":"brought"}]`, `"access_token"`, `{"access_token":"br`, ``} {
+	for _, body := range []string{`"access_token"`, `"{\"access_token\":\"brought\"}"`, `<br>{"access_token":"brought"}`, `{"access_token":"br`, `null`, ``} {
 		d := saysDomain(t, 0, "", body)
 		tok, outcome, err := d.Refresh(t.Context(), tokens.Tokens{Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}})
 		if err == nil || !tok.Empty() || !outcome.Unknown {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
@@ -113,7 +114,7 @@ func (d *Domain) readDeviceAnswer(x *exchange.Exchange) (*DeviceRequest, error) 
 	if x.Err != nil {
 		return nil, x.Err
 	}
-	m, malformed := lenient.Read(x.Body)
+	m, malformed := lenient.ReadAnswer(x.Body)
 	const years = 100 * 366 * 24 * time.Hour // a larger number is not believed at all
 	lifetime, interval := m.Seconds("expires_in", years), m.Seconds("interval", years)
 	r := &DeviceRequest{
@@ -143,7 +144,7 @@ func Secured(address string) string {
 		return ""
 	}
 	if u.Scheme == "http" && !network.Loopback(u.Hostname()) {
-		u.Scheme = "https"
+		u.Scheme, u.Host = "https", strings.TrimSuffix(u.Host, ":80")
 	}
 	return u.String()
 }

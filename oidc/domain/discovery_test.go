@@ -22,14 +22,22 @@ func TestDiscovery(t *testing.T) {
 		{"Oracle's own", "", `{"openid-configuration":{"token_endpoint":"BASE/t"}}`, "", "/t"},
 		{"none at all", "", "", "", "/oauth2/v1/token"},
 		{"nothing in it", `{}`, "", "", "/oauth2/v1/token"},
-		{"an endpoint in the clear", `{"token_endpoint":"http://idcs.example/t"}`, "", "neither https nor on this machine", ""},
+		{"an endpoint in the clear, elsewhere", `{"token_endpoint":"http://idcs.example/t"}`, "", "another host, idcs.example", ""},
+		{"a path", `{"token_endpoint":"/t"}`, "", "", "/t"},
+		{"white space around it", `{"token_endpoint":" BASE/t\n"}`, "", "", "/t"},
+		{"an address without a scheme", `{"token_endpoint":"//idcs.example/t"}`, "", "another host, idcs.example", ""},
+		{"a placeholder", `{"token_endpoint":"https://{tenant}.example/t"}`, "", "not the https address of a host", ""},
+		{"a user name", `{"token_endpoint":"https://ada:4711@idcs.example/t"}`, "", "or has a user name in it", ""},
+		{"a name that is not ASCII", `{"token_endpoint":"https://müller.example/t"}`, "", "not the https address of a host", ""},
 		{"an endpoint of another kind", `{"authorization_endpoint":"file:///etc/passwd"}`, "", "authorization_endpoint", ""},
 		{"a text for a list", `{"token_endpoint":"BASE/t","scopes_supported":"openid","token_endpoint_auth_methods_supported":"client_secret_post"}`, "", "", "/t"},
 		{"wrong types everywhere", `{"token_endpoint":{"x":1},"issuer":7,"authorization_endpoint":["BASE/a"],"mtls_endpoint_aliases":"none","jwks_uri":null,"authorization_response_iss_parameter_supported":"true","device_authorization_endpoint":[1,2]}`, "", "", "/oauth2/v1/token"},
 		{"a number for an endpoint", `{"token_endpoint":7,"issuer":[7]}`, "", "", "/oauth2/v1/token"},
 		{"a list of one", `{"token_endpoint":["BASE/t"]}`, "", "", "/t"},
 		{"Oracle's own that is a text", `{"token_endpoint":"BASE/t","openid-configuration":"none"}`, "", "", "/t"},
-		{"a list for the whole", `[{"token_endpoint":"BASE/t"}]`, "", "not an identity domain's", ""},
+		{"a list for the whole", `[{"token_endpoint":"BASE/t"}]`, "", "", "/t"},
+		{"null", `null`, "", "not an identity domain's", ""},
+		{"a byte order mark", "\ufeff" + `{"token_endpoint":"BASE/t"}`, "", "", "/t"},
 		{"cut off", `{"token_endpoint":"BASE/t","issuer":"x`, "", "not an identity domain's", ""},
 		{"not JSON", `<html>`, "", "not an identity domain's", ""},
 	} {
@@ -53,6 +61,34 @@ func TestDiscovery(t *testing.T) {
 				t.Errorf("token endpoint %s", m.Token)
 			}
 		})
+	}
+}
+
+// A domain behind a proxy that ends TLS may name its endpoints with http, or a path alone. No
+// address is used without https, unless it is on this machine.
+func TestAddressesOfADomain(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://idcs.example/t":           "https://idcs.example/t",
+		"http://idcs.example/t":            "https://idcs.example/t",
+		"HTTP://idcs.example:80/t":         "https://idcs.example/t",
+		"http://idcs.example:8080/t":       "https://idcs.example:8080/t",
+		" https://idcs.example/t ":         "https://idcs.example/t",
+		"/t?x=1":                           "https://idcs.example/t?x=1",
+		"//idcs.example/t":                 "https://idcs.example/t",
+		"http://evil.example/t":            "",
+		"//evil.example/t":                 "",
+		`/\evil.example/t`:                 "https://idcs.example/%5Cevil.example/t",
+		"t":                                "",
+		"javascript:alert(1)":              "",
+		"http:/t":                          "",
+		"http://ada:4711@idcs.example/t":   "",
+		"http://idcs.example@evil.example": "",
+	} {
+		d := newDomain(t, config.Config{DomainURL: "https://idcs.example"})
+		m, err := d.complete(&metadata{Token: address})
+		if (err == nil) != (want != "") || err == nil && m.Token != want {
+			t.Errorf("%q: %+v, %v", address, m, err)
+		}
 	}
 }
 

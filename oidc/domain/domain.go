@@ -3,7 +3,7 @@
 // meaning of error responses. It does not decide when to refresh, and saves nothing.
 //
 // Texts from the domain are made safe to show and to log. The package refuses an endpoint
-// that is neither https nor on this machine, and one at another host than the domain's.
+// that is neither https nor on this machine (http elsewhere is taken for https), and one at another host than the domain's.
 // Where Oracle's domains deviate from a specification, a comment says so.
 package domain
 
@@ -76,7 +76,7 @@ type metadata struct {
 // readMetadata reads a discovery document. Members of a wrong type count as missing; odd
 // has their names.
 func readMetadata(text []byte) (m metadata, odd []string, err error) {
-	document, err := lenient.Read(text)
+	document, err := lenient.ReadAnswer(text)
 	if err != nil {
 		return metadata{}, nil, err
 	}
@@ -201,9 +201,13 @@ func (d *Domain) complete(m *metadata) (*metadata, error) {
 		if *endpoint.url == "" {
 			*endpoint.url = d.url.String() + endpoint.path
 		}
+		named := *endpoint.url
+		if *endpoint.url = d.absolute(named); *endpoint.url != named {
+			d.log.Warn("the domain's discovery document is odd", "members", []string{endpoint.name})
+		}
 		if !SecureURL(*endpoint.url) {
 			return nil, problem.New(problem.Domain,
-				fmt.Sprintf("The domain %s names a %s that is neither https nor on this machine.", d.url.Host, endpoint.name),
+				fmt.Sprintf("The domain %s names a %s that is not the https address of a host, or has a user name in it.", d.url.Host, endpoint.name),
 				"Check domain_url; if it is right, ask your administrator.")
 		}
 		if !d.owns(*endpoint.url) && endpoint.url != &m.Keys {
@@ -214,6 +218,17 @@ func (d *Domain) complete(m *metadata) (*metadata, error) {
 		}
 	}
 	return m, nil
+}
+
+// absolute returns the URL that an address in the discovery document stands for: a path is
+// at the domain itself, and http is a mistake for https, made by servers behind a proxy.
+func (d *Domain) absolute(address string) string {
+	address = strings.TrimSpace(address)
+	at, err := d.url.Parse(address)
+	if err != nil || !strings.HasPrefix(address, "/") && !strings.HasPrefix(strings.ToLower(address), "http:") {
+		return address
+	}
+	return Secured(at.String())
 }
 
 // owns reports whether the URL is at the domain's own host. Codes, secrets and tokens are

@@ -37,7 +37,7 @@ func (d *Domain) fault(step string, x *exchange.Exchange, err error) *problem.Pr
 	case x.Err != nil:
 		return d.unreachable(step, x, err)
 	default:
-		return d.notFromDomain(step, fmt.Sprintf("status %d", x.Status), err)
+		return d.notFromDomain(step, fmt.Sprintf("status %d", x.Status)+x.Oddness(), err)
 	}
 }
 
@@ -112,7 +112,7 @@ func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *p
 	case refused.code == "" && isJSON && x.Status >= 400: // an error in JSON, but not in the form of OAuth
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain refused (status %d)%s.", could, x.Status, said), "Ask your administrator, with this message.").Because(cause)
 	case refused.code == "":
-		return d.notFromDomain(step, fmt.Sprintf("status %d%s", x.Status, exchange.Quoted(description)), cause)
+		return d.notFromDomain(step, fmt.Sprintf("status %d%s%s", x.Status, x.Oddness(), exchange.Quoted(description)), cause)
 	}
 	return codeProblem(refused.code, could, said).Because(errors.Join(codeCause(refused.code), cause))
 }
@@ -121,7 +121,7 @@ func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *p
 // other members say. isJSON reports whether the body is JSON.
 func errorText(x *exchange.Exchange, refused *refusal) (code, description string, isJSON bool) {
 	code, description = refused.code, refused.description
-	m, malformed := lenient.Read(x.Body)
+	m, malformed := lenient.ReadAnswer(x.Body)
 	isJSON = malformed == nil || json.Valid(x.Body)
 	if code == "" && isJSON {
 		inner := m.Object("error")

@@ -54,7 +54,7 @@ func TestErrorResponsesAreQuoted(t *testing.T) {
 		"Envoy":                      {403, "text/plain", "RBAC: access denied", []string{"not an identity domain's (status 403, \"RBAC: access denied\")"}, problem.Domain, true},
 		"Envoy in trouble":           {503, "text/plain", "no healthy upstream", []string{"a fault of its own (status 503)", "no healthy upstream"}, problem.Domain, true},
 		"HTML":                       {403, "text/html", "<html>Blocked</html>", []string{"not an identity domain's (status 403)"}, problem.Domain, true},
-		"empty":                      {400, "", "", []string{"not an identity domain's (status 400)"}, problem.Domain, true},
+		"empty":                      {400, "", "", []string{"not an identity domain's (status 400, empty)"}, problem.Domain, true},
 		"half an object":             {400, "application/json", `{"code":"inv`, []string{"not an identity domain's (status 400)"}, problem.Domain, true},
 		"a list of one":              {400, "application/json", `{"error":["invalid_scope"]}`, []string{"does not know the scope"}, problem.Config, false},
 		"in capitals":                {400, "application/json", `{"error":"INVALID_SCOPE "}`, []string{"does not know the scope"}, problem.Config, false},

@@ -166,7 +166,7 @@ func FuzzClaims(f *testing.F) {
 		if err == nil && (notJWT != nil || c.Issuer != "i" || c.Nonce != "n" || subject == "") {
 			t.Errorf("taken: %+v", c)
 		}
-		DescribeToken(secret.New(token))
+		idtoken.Describe(secret.New(token))
 		if len([]rune(c.Person())) > 201 {
 			t.Errorf("a name of %d bytes", len(c.Person()))
 		}

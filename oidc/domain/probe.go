@@ -6,14 +6,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 )
 
 // Probes find out what is configured wrongly at a domain, without a person and without
@@ -118,26 +114,4 @@ func (d *Domain) ProbeDevice(ctx context.Context) error {
 	}
 	_, err = d.requestDevice(ctx, client, m.Device)
 	return err
-}
-
-// TokenFacts are claims of an access token that is a JWT. They are not verified, but safe
-// to show.
-type TokenFacts struct {
-	Issuer    string
-	Audience  []string
-	Scope     string
-	ExpiresAt time.Time // by the domain's clock
-}
-
-// DescribeToken returns the claims of an access token; ok is false if it is not a JWT.
-func DescribeToken(access secret.Text) (facts TokenFacts, ok bool) {
-	c, err := idtoken.Parse(access.Reveal())
-	if err != nil {
-		return TokenFacts{}, false
-	}
-	facts = TokenFacts{Issuer: lenient.Printable(c.Issuer, 200), Scope: lenient.Printable(c.Scope, 500), ExpiresAt: c.Expiry.Time()}
-	for _, one := range c.Audience {
-		facts.Audience = append(facts.Audience, lenient.Printable(one, 200))
-	}
-	return facts, true
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -83,9 +84,9 @@ func RememberAsked(header http.Header, form url.Values) {
 
 // rememberAnswered registers the secrets of an answer for redaction.
 func rememberAnswered(body []byte) {
-	answer, _ := lenient.Read(body)
+	answer, _ := lenient.ReadAnswer(body)
 	for _, name := range []string{"access_token", "refresh_token", "id_token", "device_code"} {
-		secret.Remember(answer.Text(name))
+		secret.Remember(answer.Trimmed(name))
 	}
 }
 
@@ -97,6 +98,19 @@ func (x *Exchange) Unknown() bool {
 		return x.Sent.Load()
 	}
 	return x.Status < 300 || x.Status == http.StatusBadGateway || x.Status == http.StatusGatewayTimeout
+}
+
+// Oddness says, for the end of a list, that the answer is empty or compressed in a way that
+// cannot be read, or "".
+func (x *Exchange) Oddness() string {
+	switch encoding := strings.ToLower(x.Header.Get("Content-Encoding")); {
+	case len(x.Body) == 0:
+		return ", empty"
+	case !slices.Contains([]string{"", "identity", "gzip", "x-gzip", "deflate"}, encoding):
+		return ", compressed with " + lenient.Printable(encoding, 20) + ", which was not asked for"
+	default:
+		return ""
+	}
 }
 
 // SupportID returns the ECID of the answer, by which Oracle's support finds the request, or

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,14 +29,40 @@ type Object struct {
 
 var errNotObject = errors.New("not a JSON object")
 
+// maxPreamble is how much of an answer is skipped before its object, in bytes.
+const maxPreamble = 100
+
+// ReadAnswer is [Read] for the body of an answer. It skips what some servers put before the
+// object: a byte order mark, a prefix against cross-site script inclusion, the name of a
+// callback (JSONP), a warning, the bracket of a list. Control characters count as white
+// space, also in strings, where JSON does not allow them. ReadAnswer also reads the form
+// encoding in which some servers answer a token request whatever they are asked for.
+func ReadAnswer(body []byte) (*Object, error) {
+	body = bytes.TrimSpace(bytes.Map(func(r rune) rune {
+		if r < ' ' || r == '\ufeff' {
+			return ' '
+		}
+		return r
+	}, body))
+	switch begin := bytes.IndexByte(body, '{'); {
+	case 0 < begin && begin <= maxPreamble && !bytes.ContainsAny(body[:begin], `<"`):
+		body = body[begin:]
+	case begin < 0:
+		if form, err := url.ParseQuery(string(body)); err == nil && (form.Has("access_token") || form.Has("error")) {
+			m := &Object{Raw: map[string]json.RawMessage{}}
+			for name := range form {
+				m.Raw[name], _ = json.Marshal(form.Get(name))
+			}
+			return m, nil
+		}
+	}
+	return Read(body)
+}
+
 // Read reads an object. If it is cut off or malformed, Read returns an error and also the
 // members before that place; the Object is never nil.
 func Read(text []byte) (*Object, error) {
 	m := &Object{Raw: map[string]json.RawMessage{}}
-	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
-	if after, ok := bytes.CutPrefix(text, []byte(")]}'")); ok { // a prefix against cross-site script inclusion
-		text = bytes.TrimLeft(after, ", \t\r\n")
-	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if first, err := decoder.Token(); err != nil || first != json.Delim('{') {
 		return m, errNotObject
@@ -76,6 +103,9 @@ func (m *Object) Text(name string) string {
 	}
 	return text
 }
+
+// Trimmed is Text without the white space around it.
+func (m *Object) Trimmed(name string) string { return strings.TrimSpace(m.Text(name)) }
 
 // Single returns a member that is a string or a list of one string, or "".
 func (m *Object) Single(name string) string {
