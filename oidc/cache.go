@@ -44,7 +44,7 @@ type file interface {
 	Stamp() tokens.Stamp
 	Load() (tokens.Tokens, tokens.Stamp, error)
 	TryLock() (unlock func(), ok bool, err error)
-	Reserve() (room, error)
+	Reserve(signIn bool) (room, error)
 	Save(tokens.Tokens) (tokens.Stamp, error)
 	Erase() error
 }
@@ -58,8 +58,8 @@ type room interface {
 // tokensFile makes a [tokens.File] implement file.
 type tokensFile struct{ *tokens.File }
 
-func (f tokensFile) Reserve() (room, error) {
-	r, err := f.File.Reserve()
+func (f tokensFile) Reserve(signIn bool) (room, error) {
+	r, err := f.File.Reserve(signIn)
 	if err != nil {
 		return nil, err // r would be a non-nil room that holds a nil pointer
 	}
@@ -193,8 +193,8 @@ type writer struct {
 }
 
 // reserve makes certain that the next save will succeed: see [tokens.File.Reserve].
-func (w *writer) reserve() (err error) {
-	w.room, err = w.cache.file.Reserve()
+func (w *writer) reserve(signIn bool) (err error) {
+	w.room, err = w.cache.file.Reserve(signIn)
 	return err
 }
 

@@ -64,7 +64,7 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 		return now.problem
 	}
 	// Do not let a person sign in whose tokens could not be saved.
-	room, err := s.cache.file.Reserve()
+	room, err := s.cache.file.Reserve(true)
 	if err == nil {
 		room.Release()
 	} else if !o.InMemory || tokens.KeyringFault(err) {
@@ -162,6 +162,7 @@ func (s *Session) begin(ctx context.Context, fresh tokens.Tokens, inMemory bool)
 		if now.withheld && tokens.Newer(now.problem) {
 			return now.problem
 		}
+		_ = w.reserve(true) // save returns the error
 		if err := w.save(fresh); err != nil && !inMemory {
 			return err
 		}

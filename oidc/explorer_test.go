@@ -159,7 +159,7 @@ func newExplorer(t *testing.T) *explorer {
 	sealed.TokenStore = config.KeyringStore
 	keyring.MockInitWithError(errors.New("gone"))
 	defer keyring.MockInit()
-	if _, e.keyring = tokens.Open(e.places, sealed).Reserve(); !tokens.KeyringFault(e.keyring) {
+	if _, e.keyring = tokens.Open(e.places, sealed).Reserve(false); !tokens.KeyringFault(e.keyring) {
 		t.Fatalf("no fault of the keyring: %v", e.keyring)
 	}
 	return e
@@ -812,7 +812,7 @@ func (f modelFile) TryLock() (unlock func(), ok bool, err error) {
 	}
 }
 
-func (f modelFile) Reserve() (room, error) {
+func (f modelFile) Reserve(bool) (room, error) {
 	switch f.want("reserves", "", tokens.Tokens{}) {
 	case good:
 		return f, nil

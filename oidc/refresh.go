@@ -117,7 +117,7 @@ func (s *Session) refresh(replaced string) error {
 // depends on it.
 func (s *Session) sendRefresh(now cached, w *writer) error {
 	old := now.Tokens
-	if err := w.reserve(); err != nil && !old.Refresh.Empty() && !now.onlyInMemory(s.cache.file) {
+	if err := w.reserve(false); err != nil && !old.Refresh.Empty() && !now.onlyInMemory(s.cache.file) {
 		p := problem.From(err)
 		p.Message += " The session was not refreshed, because the new tokens would be lost."
 		p.Hint = "Make room on the disk, the directory writable, or the keyring available; your session is kept until then."

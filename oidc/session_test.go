@@ -813,9 +813,12 @@ type badRoom struct {
 	disk *badDisk
 }
 
-func (d *badDisk) Reserve() (room, error) {
-	r, err := d.file.Reserve()
-	return badRoom{r, d}, err
+func (d *badDisk) Reserve(signIn bool) (room, error) {
+	r, err := d.file.Reserve(signIn)
+	if err != nil {
+		return nil, err
+	}
+	return badRoom{r, d}, nil
 }
 
 func (d *badDisk) Save(t tokens.Tokens) (tokens.Stamp, error) { return d.save(t, d.file.Save) }

@@ -451,7 +451,7 @@ func (n *newConfig) askAuthorization() error {
 
 func (n *newConfig) askTokenStore() error {
 	return n.settle(func() error {
-		return n.question("token_store", "Save the tokens in a file that only you can read, or encrypted by the system's keyring: file or keyring")
+		return n.question("token_store", "Save the tokens in a file that only you can read, encrypted by the system's keyring, or so only where there is one: file, keyring or auto")
 	}, n.values["token_store"] != "", func(context.Context, *domain.Domain) error {
 		if n.values["token_store"] != string(config.KeyringStore) {
 			return nil

@@ -459,6 +459,60 @@ func TestKeyringGoneInTheMiddle(t *testing.T) {
 	}
 }
 
+// With token_store auto a sign-in without a keyring saves the tokens in the file, where they
+// stay until the next sign-in although a keyring appears. A sign-in with a keyring encrypts
+// them, and when the keyring goes away, every process says so and changes nothing. status and
+// doctor say which it is and why.
+func TestTheSignInDecidesAboutTheKeyring(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.mustRun("logout")
+	d.store("auto")
+	says := func(wanted string) {
+		t.Helper()
+		for _, command := range []string{"status", "doctor"} {
+			if said, more, _ := d.run(command); !strings.Contains(said+more, wanted) {
+				t.Errorf("%s does not say %q: %s%s", command, wanted, said, more)
+			}
+		}
+	}
+	const missing = "no program in this D-Bus session keeps one"
+	if said, _, _ := d.run("doctor"); !strings.Contains(said, "the next sign-in saves the tokens in the file") || !strings.Contains(said, missing) {
+		t.Error(said)
+	}
+	d.mustRun("connect")
+	says("The keyring could not be used at the sign-in: " + missing)
+	other := d.converse()
+	token, _ := other("getToken")
+	d.Unlock()
+	d.mustRun("refresh")
+	d.isEncrypted(false)
+	d.holdsKeys(0)
+	says("The keyring could not be used at the sign-in: " + missing)
+	d.mustRun("connect")
+	d.isEncrypted(true)
+	d.holdsKeys(1)
+	says("encrypted")
+	if now, fault := other("getToken"); now == token || fault != "" {
+		t.Errorf("another process has not noticed the sign-in: %s", fault)
+	}
+	before, _ := d.saved()
+	d.Stop()
+	for _, args := range [][]string{{"token"}, {"refresh"}, {"connect"}, {"doctor"}} {
+		if said, more, code := d.run(args...); code == 0 || !strings.Contains(said+more, missing) {
+			t.Errorf("%v without the keyring: exit code %d: %s%s", args, code, said, more)
+		}
+	}
+	if after, _ := d.saved(); after != before {
+		t.Error("the saved tokens were changed without the keyring")
+	}
+	d.Unlock()
+	d.mustRun("refresh")
+	d.isEncrypted(true)
+	d.mustRun("logout")
+	d.holdsKeys(0)
+}
+
 // A helper for which the bus was silent uses it as soon as it speaks.
 func TestKeyringThatWakesUp(t *testing.T) {
 	t.Parallel()

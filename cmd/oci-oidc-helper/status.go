@@ -42,7 +42,7 @@ The exit code is 4 if nobody is signed in; with --json it is 0.`,
 			if err == nil {
 				defer sessions.Close()
 				tokens := tokens.Open(a.places, sessions.For("").Config())
-				status.TokensPath, status.TokensEncrypted = tokens.Path(), tokens.Encrypted()
+				status.TokensPath, status.TokensEncrypted, status.TokensPlain = tokens.Path(), tokens.Encrypted(), tokens.WhyPlain()
 				if err := tokens.CheckWritable(); err != nil {
 					status.Unsavable = problem.From(err).Message
 				}
@@ -77,6 +77,7 @@ type statusReport struct {
 	rpc.StatusResult
 	TokensPath      string `json:"tokensPath,omitempty"`
 	TokensEncrypted bool   `json:"tokensEncrypted,omitempty"` // with a key in the system's keyring
+	TokensPlain     string `json:"tokensPlain,omitempty"`     // why they are not encrypted although token_store is auto
 	Unsavable       string `json:"unsavable,omitempty"`       // why new tokens cannot be saved
 	Platform        string `json:"platform"`
 	Clock           string `json:"clock"`
@@ -128,6 +129,7 @@ func showStatus(w io.Writer, s statusReport) {
 		saved += ", encrypted; its key is in the system's keyring"
 	}
 	row("Tokens", saved)
+	row("", s.TokensPlain)
 	row("", s.Unsavable)
 	row("Log", s.LogPath)
 	row("Clocks", clocks(s))

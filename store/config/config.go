@@ -231,7 +231,7 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 		LogLevel:      check.LogLevel(file.LogLevel),
 		LogFile:       logFile,
 		AgentToken:    file.AgentToken,
-		TokenStore:    tokenStore(check, file.TokenStore),
+		TokenStore:    TokenStore(check.OneOf("token_store", file.TokenStore, tokenStores)),
 		Network: network.Settings{
 			CAFile:     networkFile(p, check, "ca_file", file.CAFile),
 			ClientCert: networkFile(p, check, "tls_client_cert", file.TLSCert),
@@ -259,10 +259,6 @@ func networkFile(p store.Places, c *check.File, key, value string) string {
 		c.Add(key, fmt.Sprintf("is %q, but is the path of a file, without {file:}", value))
 	}
 	return p.Expand(value, c.Dir(key))
-}
-
-func tokenStore(c *check.File, value string) TokenStore {
-	return TokenStore(c.OneOf("token_store", value, tokenStores))
 }
 
 // managedPath returns the path of the administrator's configuration, or "".

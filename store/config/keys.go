@@ -164,7 +164,7 @@ var Keys = []Key{
 		Example: "~/.secrets/oci-client.key"},
 	{Name: "token_store", Trust: TrustValue, Default: string(FileStore), Values: tokenStores,
 		About: "How the tokens are saved: in a file that only you can read, or (keyring) in that file encrypted, " +
-			"with a key in the keyring of your operating system."},
+			"with a key in the keyring of your operating system. With auto, each sign-in decides: keyring if it answers, otherwise file."},
 	{Name: "log_level", Trust: TrustHarmless, Default: DefaultLogLevel, Values: logging.Levels,
 		About: "How much is logged. NONE writes nothing, VERBOSE most."},
 	{Name: "log_file", Trust: TrustWritten,

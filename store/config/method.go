@@ -36,6 +36,7 @@ type TokenStore string
 const (
 	FileStore    TokenStore = "file"    // in a file that only its owner can read
 	KeyringStore TokenStore = "keyring" // in the same file, encrypted with a key in the system's keyring
+	AutoStore    TokenStore = "auto"    // encrypted if the keyring can be used at the sign-in, and otherwise not
 )
 
 // signIns are the values of sign_in, which are the flows of package signin.
@@ -44,7 +45,7 @@ var signIns = []string{"browser", "device", "paste"}
 // personKeys only apply if a person signs in.
 var personKeys = []string{"sign_in", "login_hint", "prompt", "max_age", "strict_id_token"}
 
-var tokenStores = []string{string(FileStore), string(KeyringStore)}
+var tokenStores = []string{string(FileStore), string(KeyringStore), string(AutoStore)}
 
 func authMethod(c *check.File, value string) AuthMethod {
 	if c.OneOf("auth_method", value, methodNames); !slices.Contains(methodNames, value) {

@@ -84,7 +84,7 @@ func CheckValue(p store.Places, key, value string) error {
 	case "auth_method":
 		authMethod(check, value)
 	case "token_store":
-		tokenStore(check, value)
+		check.OneOf(key, value, tokenStores)
 	case "sign_in":
 		check.OneOf(key, value, signIns)
 	case "client_secret", "client_key":

@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
@@ -41,25 +43,51 @@ func (f *File) newKeyName() string {
 	return f.keyPrefix() + hex.EncodeToString(random)
 }
 
-// seals reports whether to encrypt the file at the next write. keyName is the name of the
-// key that the present file is encrypted with, or "": a project's configuration cannot turn
-// encryption off.
-func (f *File) seals(keyName string) bool {
-	return f.store == config.KeyringStore || keyName != "" && !f.own
+// A form is how the present file is saved, which is what the sign-in decided if token_store
+// is auto. The zero form is that of a missing file.
+type form struct {
+	keyName    string // the name of the key that the file is encrypted with; "" if it is not
+	plain      bool   // with token_store auto: it is a plain file
+	plainCause string // with token_store auto: see tokensFile
+	err        error  // with token_store auto: why its form is unknown although it is there; or nil
 }
 
-// keyName reads from the file the name of the key that it is encrypted with; "" if it is
-// plain or missing.
-func (f *File) keyName() string {
+// seals reports whether to encrypt the file at the next write. A project's configuration
+// cannot turn encryption off.
+func (f *File) seals(present form) bool {
+	return f.store == config.KeyringStore || present.keyName != "" && (f.store == config.AutoStore || !f.own)
+}
+
+// undecided reports whether the next save decides if the file will be encrypted: token_store
+// is auto, and the file is missing or a sign-in replaces a plain one. An encrypted file stays
+// encrypted until a sign-out removes it, even if the keyring goes away.
+func (f *File) undecided(present form, signIn bool) bool {
+	return f.store == config.AutoStore && present.keyName == "" && (signIn || !present.plain)
+}
+
+// form reads the form of the present file.
+func (f *File) form() form {
 	text, err := regular.Read(f.path, maxTokensSize)
-	if err != nil {
-		return ""
+	if file, err := f.parseSealed(text); err == nil {
+		return form{keyName: file.Key}
 	}
-	file, err := f.parseSealed(text)
-	if err != nil {
-		return ""
+	if f.store != config.AutoStore {
+		return form{}
 	}
-	return file.Key
+	for _, draft := range store.Drafts(f.path) { // the sign-in's, if it could not replace the file
+		text, _ := regular.Read(draft, maxTokensSize)
+		if file, err := f.parseSealed(text); err == nil {
+			return form{keyName: file.Key}
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return form{}
+	}
+	var file tokensFile
+	if err == nil && (json.Unmarshal(text, &file) != nil || file.Version != tokensVersion) {
+		err = errDamaged
+	}
+	return form{plain: err == nil, plainCause: file.PlainCause, err: err}
 }
 
 // parseSealed parses an encrypted token file. Its errors quote nothing of the text.
@@ -161,8 +189,9 @@ const (
 // CheckKeyring calls the keyring if this file uses it. If the keyring cannot be used, the
 // error is a problem of kind Store.
 func (f *File) CheckKeyring() (KeyringState, error) {
-	name := f.keyName()
-	if name == "" && !f.seals(name) {
+	present := f.form()
+	name := present.keyName
+	if !f.seals(present) && !f.undecided(present, false) {
 		return KeyringUnused, nil
 	}
 	if name == "" {
@@ -178,15 +207,17 @@ func (f *File) CheckKeyring() (KeyringState, error) {
 	}
 }
 
-// CheckKeyringToSave returns the error of [File.CheckKeyring] if the next Save needs the
-// keyring, and otherwise nil.
-func (f *File) CheckKeyringToSave() error {
-	if !f.seals(f.keyName()) {
-		return nil
-	}
-	_, err := f.CheckKeyring()
-	return err
-}
-
 // Encrypted reports whether the file on the disk is encrypted.
-func (f *File) Encrypted() bool { return f.keyName() != "" }
+func (f *File) Encrypted() bool { return f.form().keyName != "" }
+
+// WhyPlain returns a sentence on why the file is plain although token_store is auto, or "".
+func (f *File) WhyPlain() string {
+	switch present := f.form(); {
+	case f.store != config.AutoStore || !present.plain:
+		return ""
+	case present.plainCause == "":
+		return "The tokens were saved before token_store was auto; the next sign-in asks the keyring."
+	default:
+		return "The keyring could not be used at the sign-in: " + present.plainCause + ". The next sign-in asks it again."
+	}
+}

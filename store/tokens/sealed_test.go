@@ -78,7 +78,7 @@ func TestSealedTokensComeBack(t *testing.T) {
 	if !project.Encrypted() {
 		t.Error("a project's configuration has taken the encryption away")
 	}
-	name := inFile.keyName()
+	name := inFile.form().keyName
 	inFile.roundTrip(t, want)
 	inKeyring.holds(t, want, true)
 	if _, err := keyring.Get(keyringService, name); inFile.Encrypted() || !errors.Is(err, keyring.ErrNotFound) {
@@ -93,7 +93,7 @@ func TestSealedTokensComeBack(t *testing.T) {
 func TestEraseRemovesTheKey(t *testing.T) {
 	_, inKeyring, inFile, _ := sealedFiles(t)
 	inKeyring.roundTrip(t, testTokens())
-	name := inKeyring.keyName()
+	name := inKeyring.form().keyName
 	storetest.WriteFile(t, inKeyring.Path()+".KILLED.new", "half-written")
 	if err := inFile.Erase(); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestEraseRemovesTheKey(t *testing.T) {
 func TestLostKey(t *testing.T) {
 	_, inKeyring, _, _ := sealedFiles(t)
 	inKeyring.roundTrip(t, testTokens())
-	lost := inKeyring.keyName()
+	lost := inKeyring.form().keyName
 	keyring.MockInit()
 	before := readFile(t, inKeyring.Path())
 	forget()
@@ -131,7 +131,7 @@ func TestLostKey(t *testing.T) {
 		t.Error("the file was changed")
 	}
 	inKeyring.roundTrip(t, testTokens())
-	if inKeyring.keyName() == lost {
+	if inKeyring.form().keyName == lost {
 		t.Error("a lost key's name is used again")
 	}
 	forget()
@@ -168,6 +168,80 @@ func TestUnusableKeyring(t *testing.T) {
 		_, _, err := f.Load()
 		if p := problem.From(err); p.Kind != problem.Store || !KeyringFault(err) || !strings.Contains(p.Hint, `"token_store": "file"`) {
 			t.Errorf("%s: loaded: %v", name, err)
+		}
+	}
+}
+
+// With token_store auto a sign-in decides whether the file is encrypted. Later saves keep to
+// that, in each process: a keyring that goes away is an error, and one that appears is used
+// by the next sign-in only.
+func TestAutoKeepsWhatTheSignInDecided(t *testing.T) {
+	away, there := func() { keyring.MockInitWithError(errors.New("no")) }, func() {}
+	const refused = true
+	type step struct {
+		keyring func() // before the save, in a new process
+		signIn  bool
+		refused bool
+		sealed  bool // afterwards
+	}
+	for name, steps := range map[string][]step{
+		"a keyring":                              {{there, true, false, true}, {there, false, false, true}, {there, true, false, true}},
+		"no keyring":                             {{away, true, false, false}, {away, false, false, false}, {away, true, false, false}},
+		"goes away":                              {{there, true, false, true}, {away, false, refused, true}, {away, true, refused, true}},
+		"appears":                                {{away, true, false, false}, {keyring.MockInit, false, false, false}, {there, true, false, true}, {away, false, refused, true}},
+		"an application, which does not sign in": {{there, false, false, true}, {away, false, refused, true}},
+		"an application, without a keyring":      {{away, false, false, false}, {keyring.MockInit, false, false, false}},
+		"loses the key":                          {{there, true, false, true}, {keyring.MockInit, true, false, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _, _, _ := sealedFiles(t)
+			for i, step := range steps {
+				forget()
+				step.keyring()
+				auto := Open(p, config.Config{DomainURL: "https://idcs", TokenStore: config.AutoStore})
+				room, err := auto.Reserve(step.signIn)
+				if (err != nil) != step.refused || err != nil && !KeyringFault(err) {
+					t.Fatalf("step %d: %v", i, err)
+				}
+				if err == nil {
+					if _, err := room.Save(testTokens()); err != nil {
+						t.Fatal(err)
+					}
+					auto.holds(t, testTokens(), false)
+				}
+				why := auto.WhyPlain()
+				if auto.Encrypted() != step.sealed || strings.Contains(why, "could not be used at the sign-in: ") == step.sealed || strings.Contains(why, "before token_store") {
+					t.Errorf("step %d: encrypted %v, %q", i, auto.Encrypted(), why)
+				}
+			}
+		})
+	}
+}
+
+// auto takes a file as it is, plain or encrypted, when token_store becomes auto, and does not
+// write a plain one while it is unknown whether the present one is encrypted.
+func TestAutoNeverTakesEncryptionAway(t *testing.T) {
+	_, inKeyring, inFile, _ := sealedFiles(t)
+	auto := &File{path: inKeyring.path, domain: inKeyring.domain, clientID: inKeyring.clientID, store: config.AutoStore, own: true}
+	inFile.roundTrip(t, testTokens())
+	auto.roundTrip(t, testTokens())
+	if auto.Encrypted() || !strings.Contains(auto.WhyPlain(), "before token_store was auto") {
+		t.Errorf("encrypted %v, %q", auto.Encrypted(), auto.WhyPlain())
+	}
+	inKeyring.roundTrip(t, testTokens())
+	auto.roundTrip(t, testTokens())
+	sealed := readFile(t, auto.Path())
+	for what, spoil := range map[string]func(){
+		"encrypted":                 func() {},
+		"damaged":                   func() { storetest.WriteFile(t, auto.Path(), sealed[:len(sealed)/2]) },
+		"plain, with a newer draft": func() { inFile.roundTrip(t, testTokens()); storetest.WriteFile(t, auto.Path()+".KILLED.new", sealed) },
+	} {
+		keyring.MockInit()
+		forget()
+		spoil()
+		keyring.MockInitWithError(errors.New("no"))
+		if _, err := auto.Reserve(false); !KeyringFault(err) {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
@@ -307,7 +381,7 @@ func TestSecretsOfSealedTokens(t *testing.T) {
 	p, inKeyring, _, _ := sealedFiles(t)
 	inKeyring.roundTrip(t, testTokens())
 	forget()
-	key, err := keyring.Get(keyringService, inKeyring.keyName())
+	key, err := keyring.Get(keyringService, inKeyring.form().keyName)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 func TestTokensLastThroughAPowerCut(t *testing.T) {
 	const stateDir = "STATE_DIR_OF_TEST_TOKENS"
 	if dir := os.Getenv(stateDir); dir != "" {
-		room, err := Open(store.Places{StateDir: dir}, config.Config{DomainURL: "https://idcs", ClientID: "c"}).Reserve()
+		room, err := Open(store.Places{StateDir: dir}, config.Config{DomainURL: "https://idcs", ClientID: "c"}).Reserve(false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -77,7 +77,8 @@ type tokensFile struct {
 	ExpiresAt     time.Time `json:"expiresAt"`
 	RefreshSentAt time.Time `json:"refreshSentAt,omitzero"`
 	RetryAt       time.Time `json:"retryAt,omitzero"`
-	SavedAt       time.Time `json:"savedAt,omitzero"` // missing in files of early releases
+	SavedAt       time.Time `json:"savedAt,omitzero"`     // missing in files of early releases
+	PlainCause    string    `json:"plainCause,omitempty"` // with token_store auto: what was wrong with the keyring at the sign-in
 	Endpoints     Endpoints `json:"endpoints"`
 }
 
@@ -116,7 +117,7 @@ func (f *File) Load() (Tokens, Stamp, error) {
 	if err != nil {
 		return Tokens{}, stamp, f.describe(err)
 	}
-	stamp.other = f.seals(keyName) != (keyName != "")
+	stamp.other = f.seals(form{keyName: keyName}) != (keyName != "")
 	return tokens, stamp, nil
 }
 
@@ -267,7 +268,7 @@ func (f *File) TryLock() (unlock func(), ok bool, err error) {
 // Save writes the tokens, plain or encrypted as the configuration asks. The caller holds the
 // lock. Its error is a problem of kind Store.
 func (f *File) Save(t Tokens) (Stamp, error) {
-	room, err := f.reserve(0)
+	room, err := f.reserve(0, false)
 	if err != nil {
 		return Stamp{}, err
 	}
@@ -282,6 +283,8 @@ type Room struct {
 	draft  *store.Draft
 	before string     // name of the present file's key, or ""
 	key    sealingKey // zero if the file will be plain
+
+	plainCause string // see tokensFile
 }
 
 // smallestRoom is the least space that is reserved, in bytes.
@@ -289,29 +292,35 @@ const smallestRoom = 16 << 10
 
 // Reserve makes certain that a following [Room.Save] succeeds, before a one-time refresh
 // token is sent: it writes and syncs a draft of twice the size of the present file (at least
-// 16 KiB), and gets the key from the keyring. Its error is a problem of kind Store.
-func (f *File) Reserve() (*Room, error) {
+// 16 KiB), and gets the key from the keyring. If token_store is auto, a sign-in decides
+// whether the file will be encrypted, and later saves keep to that; see undecided.
+// Its error is a problem of kind Store.
+func (f *File) Reserve(signIn bool) (*Room, error) {
 	size := int64(smallestRoom)
 	if info, err := os.Stat(f.path); err == nil {
 		size = max(size, 2*info.Size())
 	}
-	return f.reserve(int(size))
+	return f.reserve(int(size), signIn)
 }
 
-func (f *File) reserve(size int) (*Room, error) {
-	r := &Room{file: f, before: f.keyName()}
-	if f.seals(r.before) {
-		var err error
-		if r.key, err = f.sealingKey(r.before); err != nil {
-			if !KeyringFault(err) {
-				return nil, f.cannotSave(err)
-			}
-			p := keyringProblem(err)
-			p.Message = "The tokens could not be saved. " + p.Message
-			return nil, p
-		}
-	}
+func (f *File) reserve(size int, signIn bool) (*Room, error) {
+	present := f.form()
+	r := &Room{file: f, before: present.keyName, plainCause: present.plainCause}
+	undecided := f.undecided(present, signIn)
 	var err error
+	if undecided || f.seals(present) {
+		r.key, err = f.sealingKey(r.before)
+	}
+	switch fault := (*keyringFault)(nil); {
+	case errors.As(err, &fault) && undecided && (signIn || present.err == nil):
+		r.key, r.plainCause = sealingKey{}, fault.why
+	case KeyringFault(err):
+		p := keyringProblem(err)
+		p.Message = "The tokens could not be saved. " + p.Message
+		return nil, p
+	case err != nil:
+		return nil, f.cannotSave(err)
+	}
 	if r.draft, err = store.NewDraft(f.path, size); err != nil {
 		r.Release()
 		return nil, f.cannotSave(err)
@@ -348,7 +357,7 @@ func (r *Room) Save(t Tokens) (Stamp, error) {
 	if before, _, err := f.Load(); err == nil && !t.SavedAt.After(before.SavedAt) {
 		t.SavedAt = before.SavedAt.Add(1)
 	}
-	text, err := f.format(t)
+	text, err := f.format(t, r.plainCause)
 	if err == nil && r.key.name != "" {
 		text, err = f.encrypt(text, r.key.name, r.key.key)
 	}
@@ -396,7 +405,7 @@ func (f *File) removeOldDrafts() {
 }
 
 // format returns the text of a plain token file.
-func (f *File) format(t Tokens) ([]byte, error) {
+func (f *File) format(t Tokens, plainCause string) ([]byte, error) {
 	return json.MarshalIndent(tokensFile{
 		Version:      tokensVersion,
 		Domain:       f.domain,
@@ -412,6 +421,7 @@ func (f *File) format(t Tokens) ([]byte, error) {
 		RefreshSentAt: t.RefreshSentAt.UTC(),
 		RetryAt:       t.RetryAt.UTC(),
 		SavedAt:       t.SavedAt.UTC(),
+		PlainCause:    plainCause,
 	}, "", "  ")
 }
 
@@ -422,7 +432,7 @@ func (f *File) CheckWritable() error {
 	if f.path == "" {
 		return problem.New(problem.Store, "There is no place to save tokens: there is no home directory.", hint)
 	}
-	room, err := f.Reserve()
+	room, err := f.Reserve(false)
 	if err == nil {
 		room.Release()
 	}
@@ -433,7 +443,7 @@ func (f *File) CheckWritable() error {
 // holds the lock. Its error is a problem of kind Store. If it is a [KeyringFault], only the
 // key could not be removed.
 func (f *File) Erase() error {
-	keyName := f.keyName()
+	keyName := f.form().keyName
 	store.RemoveDrafts(f.path)
 	if err := disk.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return problem.New(problem.Store,

@@ -188,7 +188,7 @@ func TestTokensThatWereNotPutInPlace(t *testing.T) {
 			if test.before != nil {
 				test.before(&old)
 			}
-			text, err := f.format(old)
+			text, err := f.format(old, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -235,7 +235,7 @@ func TestTokensThatCannotBePutInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	fresh.Refresh = secret.New("successor")
-	room, err := f.Reserve()
+	room, err := f.Reserve(false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestReserveMakesRoom(t *testing.T) {
 		if _, err := f.Save(tok); err != nil {
 			t.Fatal(err)
 		}
-		room, err := f.Reserve()
+		room, err := f.Reserve(false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
@@ -79,11 +80,17 @@ func checkKeyring(_ context.Context, p *patient) Finding {
 		return skip(noConfiguration)
 	}
 	began := time.Now()
-	state, err := tokens.Open(p.Places, *p.config).CheckKeyring()
+	file := tokens.Open(p.Places, *p.config)
+	state, err := file.CheckKeyring()
 	took := time.Since(began).Round(time.Millisecond)
+	auto := p.config.TokenStore == config.AutoStore
 	switch {
+	case err != nil && auto && !file.Encrypted():
+		return ok("token_store is auto: the next sign-in saves the tokens in the file, if the keyring is not there then. " + problem.From(err).Message)
 	case err != nil:
 		return failWith(p, err)
+	case state == tokens.KeyringUnused && auto:
+		return ok("not used: token_store is auto. " + file.WhyPlain())
 	case state == tokens.KeyringUnused:
 		return ok("not used: token_store is file")
 	case state == tokens.KeyringHasKey:
