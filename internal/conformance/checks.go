@@ -138,7 +138,7 @@ var checks = []check{
 	{"an answer's time", "oidc/domain/exchange/exchange.go", `context.WithTimeout(ctx, Timeout)`, `context.WithCancel(ctx)`, "TestUnreachable"},
 	{"a refresh token is kept", "oidc/domain/answer.go", `tok := old`, `tok := tokens.Tokens{}`, "TestTheOldRefreshTokenStaysWhereNoneCame"},
 	{"one refresh for all", "oidc/refresh.go", `func(now cached) bool { return s.replacedByOther(now, replaced) }`, `nil`, "TestOneRefreshForAll"},
-	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(); err != nil && !old`, `if err := w.reserve(); err != nil && old.Access.Empty() && !old`, "TestNoRefreshIfTokensCannotBeSaved"},
+	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(false); err != nil && !old`, `if err := w.reserve(false); err != nil && old.Access.Empty() && !old`, "TestNoRefreshIfTokensCannotBeSaved"},
 	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !now.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
 	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestASessionInMemory"},
 	{"a sign-out elsewhere counts", "oidc/cache.go", `!c.Empty() && noSignOut`, `(noSignOut || c.unsaved())`, "TestASignOutElsewhereCounts"},
