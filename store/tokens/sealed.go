@@ -17,6 +17,11 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
+// tokensVersion is the version of a plain token file. It has not changed since the first
+// release, so that every release can read plain files. A file with a version above
+// [sealedVersion] is not touched.
+const tokensVersion = 1
+
 // sealedVersion is the version of an encrypted token file. Releases without encryption take
 // it for a newer format and do not touch it.
 const sealedVersion = 2
@@ -48,7 +53,7 @@ func (f *File) newKeyName() string {
 type form struct {
 	keyName    string // the name of the key that the file is encrypted with; "" if it is not
 	plain      bool   // with token_store auto: it is a plain file
-	plainCause string // with token_store auto: see tokensFile
+	plainCause string // with token_store auto: what was wrong with the keyring at the sign-in; "" if it was not asked
 	err        error  // with token_store auto: why its form is unknown although it is there; or nil
 }
 
@@ -83,7 +88,10 @@ func (f *File) form() form {
 	if errors.Is(err, fs.ErrNotExist) {
 		return form{}
 	}
-	var file tokensFile
+	var file struct {
+		Version    int    `json:"version"`
+		PlainCause string `json:"plainCause"`
+	}
 	if err == nil && (json.Unmarshal(text, &file) != nil || file.Version != tokensVersion) {
 		err = errDamaged
 	}

@@ -59,11 +59,6 @@ type Endpoints struct {
 // Empty reports whether there is neither an access token nor a refresh token.
 func (t Tokens) Empty() bool { return t.Access.Empty() && t.Refresh.Empty() }
 
-// tokensVersion is the version of a plain token file. It has not changed since the first
-// release, so that every release can read plain files. A file with a version above
-// [sealedVersion] is not touched.
-const tokensVersion = 1
-
 // tokensFile is the JSON of a plain token file.
 type tokensFile struct {
 	Version       int       `json:"version"`
@@ -78,7 +73,7 @@ type tokensFile struct {
 	RefreshSentAt time.Time `json:"refreshSentAt,omitzero"`
 	RetryAt       time.Time `json:"retryAt,omitzero"`
 	SavedAt       time.Time `json:"savedAt,omitzero"`     // missing in files of early releases
-	PlainCause    string    `json:"plainCause,omitempty"` // with token_store auto: what was wrong with the keyring at the sign-in
+	PlainCause    string    `json:"plainCause,omitempty"` // see form
 	Endpoints     Endpoints `json:"endpoints"`
 }
 
@@ -284,7 +279,7 @@ type Room struct {
 	before string     // name of the present file's key, or ""
 	key    sealingKey // zero if the file will be plain
 
-	plainCause string // see tokensFile
+	plainCause string // see form
 }
 
 // smallestRoom is the least space that is reserved, in bytes.
