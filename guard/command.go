@@ -219,7 +219,7 @@ func (g *Guard) denyWriteBelow(directory place, words []string) string {
 		named := slices.ContainsFunc(words, func(word string) bool {
 			return matchName(path.Base(shell.Slashed(word)), filepath.Base(file.path))
 		})
-		if named && directory.is(placeOf(filepath.Dir(file.path))) {
+		if named && directory.is(g.placeOf(filepath.Dir(file.path))) {
 			return g.denyWrite(file)
 		}
 	}
@@ -386,7 +386,7 @@ var personsCommands = []string{"token", "refresh", "connect", "logout", "init", 
 func (g *Guard) denyHelper(c shell.Command, named bool) string {
 	for i, word := range c.Words {
 		base := shell.BaseName(word)
-		if base != "oci-oidc-helper" && !strings.HasPrefix(base, "oci-oi~") && !isOurselves(word) && !(named && word == shell.Unknown && i+1 < len(c.Words)) {
+		if base != "oci-oidc-helper" && !strings.HasPrefix(base, "oci-oi~") && !g.isOurselves(word) && !(named && word == shell.Unknown && i+1 < len(c.Words)) {
 			continue
 		}
 		args := slices.DeleteFunc(slices.Clone(c.Words[i+1:]), func(arg string) bool { return arg == "config" })
@@ -411,9 +411,9 @@ func (g *Guard) denyHelper(c shell.Command, named bool) string {
 }
 
 // isOurselves reports whether a word is the absolute path of this program.
-func isOurselves(word string) bool {
+func (g *Guard) isOurselves(word string) bool {
 	own, err := os.Executable()
-	return err == nil && filepath.IsAbs(word) && store.SamePath(word, own)
+	return err == nil && filepath.IsAbs(word) && !g.remote(word) && store.SamePath(word, own)
 }
 
 // denyRecursion judges programs that read all files in a directory, such as grep -r or tar.
@@ -478,11 +478,11 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 		if g.windows { // findstr and xcopy take a pattern
 			arg = cmp.Or(strings.TrimRight(shell.Slashed(arg), "*./"), ".")
 		}
-		if path := g.absoluteIn(arg, directory); shell.IsOperand(arg) && (g.windows && !strings.Contains(arg, shell.Unknown) || isDirectory(path)) {
+		if path := g.absoluteIn(arg, directory); shell.IsOperand(arg) && (g.windows && !strings.Contains(arg, shell.Unknown) || g.isDirectory(path)) {
 			from = append(from, path)
 		}
 	}
-	if here && !slices.ContainsFunc(from, isDirectory) { // on Windows, from may also have the text to search for
+	if here && !slices.ContainsFunc(from, g.isDirectory) { // on Windows, from may also have the text to search for
 		from = append(from, directory)
 	}
 	matches := func(patterns []string, file string) bool {
@@ -492,7 +492,7 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 	}
 	for _, root := range from {
 		reason := g.denyDescent(root, func(file string) bool {
-			rel, err := filepath.Rel(store.Resolve(root), file)
+			rel, err := filepath.Rel(g.resolve(root), file)
 			isHidden := err == nil && (strings.HasPrefix(rel, ".") || strings.Contains(shell.Slashed(rel), "/."))
 			return (hidden || !isHidden) && (names == nil || matches(names, file)) && !matches(leftOut, file)
 		}, "an option")
@@ -501,9 +501,4 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 		}
 	}
 	return ""
-}
-
-func isDirectory(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }

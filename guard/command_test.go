@@ -100,12 +100,12 @@ func onWindows() *Guard {
 	g := &Guard{windows: true, directory: "C:/Users/Maria/project"}
 	g.places.Home = "C:/Users/Maria"
 	for _, path := range []string{"C:/Users/Maria/.secrets", "C:/Users/Maria/AppData/Local/opencode-oci-oidc", "C:/Users/Maria/elsewhere/oci.txt", "C:/Users/Maria/Schlüssel/größe.txt"} {
-		g.kept = append(g.kept, placeOf(path))
+		g.kept = append(g.kept, g.placeOf(path))
 	}
 	for _, path := range []string{"C:/Users/Maria/.secrets/other", "C:/Users/Maria/AppData/Local/opencode-oci-oidc/a.json", "C:/Users/Maria/elsewhere/oci.txt"} {
-		g.inside = append(g.inside, placeOf(path))
+		g.inside = append(g.inside, g.placeOf(path))
 	}
-	g.readOnly = append(g.readOnly, placeOf("C:/Users/Maria/.config/opencode/oci-auth.config.jsonc"))
+	g.readOnly = append(g.readOnly, g.placeOf("C:/Users/Maria/.config/opencode/oci-auth.config.jsonc"))
 	return g
 }
 

@@ -43,10 +43,10 @@ func New(p store.Places, directory string) *Guard {
 	c, err := config.Load(p, directory)
 	g := &Guard{places: p, directory: directory, windows: runtime.GOOS == "windows", allowed: err == nil && c.AgentToken}
 	for _, path := range append(protected.Trees, protected.Files...) {
-		g.kept = append(g.kept, placeOf(path))
+		g.kept = append(g.kept, g.placeOf(path))
 	}
 	for _, path := range protected.ReadOnly {
-		g.readOnly = append(g.readOnly, placeOf(path))
+		g.readOnly = append(g.readOnly, g.placeOf(path))
 	}
 	for _, root := range g.kept {
 		_ = filepath.WalkDir(root.path, func(path string, entry fs.DirEntry, err error) error {
@@ -95,7 +95,7 @@ func (g *Guard) denyPath(path string, write bool) string {
 func (g *Guard) look(path string) []place {
 	places, known := g.looked[path]
 	if !known {
-		places = placeOf(path).parents()
+		places = g.parents(g.placeOf(path))
 		if g.looked != nil {
 			g.looked[path] = places
 		}
@@ -152,9 +152,9 @@ func (g *Guard) denyGrep(include, from string) string {
 // denyDescent judges a program that reads the files below a directory for which reads is
 // true. option is what can exclude files from it, for the hint.
 func (g *Guard) denyDescent(from string, reads func(file string) bool, option string) string {
-	root := placeOf(from)
+	root := g.placeOf(from)
 	for _, file := range g.inside {
-		if slices.ContainsFunc(file.parents(), root.is) && reads(file.path) {
+		if slices.ContainsFunc(g.parents(file), root.is) && reads(file.path) {
 			return fmt.Sprintf("%s Search a directory that does not contain it, or leave it out with %s.", reasonFor(file.path), option)
 		}
 	}
@@ -190,10 +190,10 @@ func literalPrefix(pattern string) string {
 func (g *Guard) resolvePattern(pattern string) string {
 	prefix := literalPrefix(pattern)
 	if len(prefix) == len(pattern) {
-		return store.Resolve(pattern)
+		return g.resolve(pattern)
 	}
 	directory := filepath.Dir(prefix + "x")
-	return filepath.Join(store.Resolve(directory), pattern[min(len(pattern), len(directory)):])
+	return filepath.Join(g.resolve(directory), pattern[min(len(pattern), len(directory)):])
 }
 
 // matchName reports whether a file's name matches an include pattern, such as *.go,
