@@ -14,6 +14,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard/shell"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -101,6 +102,50 @@ func (g *Guard) look(path string) []place {
 		}
 	}
 	return places
+}
+
+func (g *Guard) placeOf(path string) place {
+	path = g.resolve(path)
+	return place{path, g.stat(path)}
+}
+
+// parents returns a place and all directories above it, innermost first.
+func (g *Guard) parents(p place) []place {
+	all := []place{p}
+	for dir := filepath.Dir(p.path); dir != all[len(all)-1].path; dir = filepath.Dir(dir) {
+		all = append(all, place{dir, g.stat(dir)})
+	}
+	return all
+}
+
+// remote reports whether a path is on another machine. There the guard looks at nothing,
+// because on Windows that can hand over the person's credentials before the host has asked
+// the person whether the tool may run. A home or a project on another machine is in use anyway.
+func (g *Guard) remote(path string) bool {
+	return disk.OverNetwork(path) && !store.Within(path, g.places.Home) && !store.Within(path, g.directory)
+}
+
+func (g *Guard) resolve(path string) string {
+	if g.remote(path) {
+		return path
+	}
+	return store.Resolve(path)
+}
+
+func (g *Guard) stat(path string) os.FileInfo {
+	if g.remote(path) {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+func (g *Guard) isDirectory(path string) bool {
+	info := g.stat(path)
+	return info != nil && info.IsDir()
 }
 
 // denyWrite judges a file that a tool may change.
