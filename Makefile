@@ -262,6 +262,7 @@ release-snapshot:
 release-npm:
 	$(call step,npm packages into dist/npm/)
 	@node npm-shim/packaging/pack.js dist
+	@cd dist && sha256sum oci-oidc-helper_*/oci-oidc-helper* > programs.txt
 
 # Two releases for this platform alone, which e2e publishes on loopback: packed like
 # others, but built without goreleaser, of whose notes the packing reads these two.
