@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -26,29 +27,17 @@ func memory(b *bench) error {
 		b.skip("Memory", "this system has no /proc")
 		return nil
 	}
-	fresh, err := b.machine.StartHelper(b.helper)
+	fresh, atStart, err := b.startedHelper()
 	if err != nil {
 		return err
 	}
 	defer fresh.Kill()
-	if _, err := fresh.GetToken(); err != nil {
-		return err
-	}
-	atStart, err := resident(fresh)
-	if err != nil {
-		return err
-	}
 	// A week of hourly refreshes; the half of it first, to see whether it grows.
 	var after [2]footprint
 	for half := range after {
 		for range weekHours / 2 {
-			if _, err := fresh.Call("refresh"); err != nil {
+			if err := anHour(fresh); err != nil {
 				return err
-			}
-			for range callsPerHour {
-				if _, err := fresh.GetToken(); err != nil {
-					return err
-				}
 			}
 		}
 		if after[half], err = resident(fresh); err != nil {
@@ -57,18 +46,11 @@ func memory(b *bench) error {
 	}
 	together := 0.0
 	for range directories {
-		one, err := b.machine.StartHelper(b.helper)
+		one, size, err := b.startedHelper()
 		if err != nil {
 			return err
 		}
 		defer one.Kill()
-		if _, err := one.GetToken(); err != nil {
-			return err
-		}
-		size, err := resident(one)
-		if err != nil {
-			return err
-		}
 		together += size.own
 	}
 	own := func(f footprint) string {
@@ -84,6 +66,34 @@ func memory(b *bench) error {
 			{Name: fmt.Sprintf("%d directories together", directories), Value: mega(together), Note: "their own"},
 		},
 	})
+	return nil
+}
+
+// startedHelper starts a helper and returns its memory after its first token.
+func (b *bench) startedHelper() (*machine.Helper, footprint, error) {
+	helper, err := b.machine.StartHelper(b.helper)
+	if err != nil {
+		return nil, footprint{}, err
+	}
+	_, err = helper.GetToken()
+	f, memoryErr := resident(helper)
+	if err := errors.Join(err, memoryErr); err != nil {
+		helper.Kill()
+		return nil, f, err
+	}
+	return helper, f, nil
+}
+
+// anHour makes the calls of an hour's work.
+func anHour(helper *machine.Helper) error {
+	if _, err := helper.Call("refresh"); err != nil {
+		return err
+	}
+	for range callsPerHour {
+		if _, err := helper.GetToken(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

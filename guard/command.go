@@ -419,42 +419,77 @@ func (g *Guard) isOurselves(word string) bool {
 // denyRecursion judges programs that read all files in a directory, such as grep -r or tar.
 // feeds is as in denyCommand.
 func (g *Guard) denyRecursion(name string, args []string, directory string, feeds bool) string {
+	descends, here, hidden := recursion(name, args, feeds)
+	if !descends {
+		return ""
+	}
+	var roots []string
+	for _, arg := range args {
+		if g.windows { // findstr and xcopy take a pattern
+			arg = cmp.Or(strings.TrimRight(shell.Slashed(arg), "*./"), ".")
+		}
+		if path := g.absoluteIn(arg, directory); shell.IsOperand(arg) && (g.windows && !strings.Contains(arg, shell.Unknown) || g.isDirectory(path)) {
+			roots = append(roots, path)
+		}
+	}
+	if here && !slices.ContainsFunc(roots, g.isDirectory) { // on Windows, roots may also have the text to search for
+		roots = append(roots, directory)
+	}
+	included := fileFilter(args)
+	for _, root := range roots {
+		reason := g.denyDescent(root, func(file string) bool {
+			rel, err := filepath.Rel(g.resolve(root), file)
+			isHidden := err == nil && (strings.HasPrefix(rel, ".") || strings.Contains(shell.Slashed(rel), "/."))
+			return (hidden || !isHidden) && included(file)
+		}, "an option")
+		if reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+// recursion reports whether a program reads all files in a directory, whether that is the
+// current directory if its arguments name none, and whether hidden files are among them.
+func recursion(name string, args []string, feeds bool) (descends, here, hidden bool) {
 	has := func(short string, long ...string) bool {
 		return slices.ContainsFunc(args, func(arg string) bool {
 			return slices.Contains(long, arg) ||
 				len(arg) > 1 && arg[0] == '-' && arg[1] != '-' && strings.ContainsAny(arg[1:], short)
 		})
 	}
-	descends, here, hidden := false, true, true
 	switch name {
 	case "grep", "egrep", "fgrep", "zgrep":
-		descends = has("rR", "--recursive", "--dereference-recursive")
+		return has("rR", "--recursive", "--dereference-recursive"), true, true
 	case "rg", "ag", "ack", "ugrep":
-		descends, hidden = true, has("u.", "--hidden", "--no-ignore", "--unrestricted")
+		return true, true, has("u.", "--hidden", "--no-ignore", "--unrestricted")
 	case "find", "fd", "fdfind":
-		descends = feeds || slices.ContainsFunc(args, func(arg string) bool {
-			return slices.Contains([]string{"-exec", "-execdir", "-ok", "-okdir", "-x", "-X", "--exec", "--exec-batch"}, arg)
-		})
+		runs := []string{"-exec", "-execdir", "-ok", "-okdir", "-x", "-X", "--exec", "--exec-batch"}
+		return feeds || slices.ContainsFunc(args, func(arg string) bool { return slices.Contains(runs, arg) }), true, true
 	case "cp", "scp", "rsync", "diff":
-		descends, here = has("arR", "--recursive", "--archive"), false
+		return has("arR", "--recursive", "--archive"), false, true
 	case "robocopy", "xcopy", "findstr":
-		descends, here = has("", "/s", "/e", "/mir", "/S", "/E", "/MIR"), false
+		return has("", "/s", "/e", "/mir", "/S", "/E", "/MIR"), false, true
 	case "copy-item", "cpi", "copy":
-		descends, here = has("rR"), false
+		return has("rR"), false, true
 	case "forfiles":
-		descends = true
+		return true, true, true
 	case "for": // of cmd
-		descends = feeds && has("", "/r", "/R")
+		return feeds && has("", "/r", "/R"), true, true
 	case "dir", "ls", "gci", "get-childitem":
-		descends = feeds && has("rRs", "/s", "/S")
+		return feeds && has("rRs", "/s", "/S"), true, true
 	case "tar", "bsdtar", "zip", "7z", "mv", "cpio", "pax", "ditto", "compress-archive", "move", "move-item", "mi",
 		"subst", "mklink", "new-psdrive", "ndr": // which give a directory another name
-		descends, here = true, false
+		return true, false, true
+	default:
+		return false, false, false
 	}
-	if !descends {
-		return ""
-	}
-	var names, leftOut []string // patterns of the options that include and exclude files
+}
+
+// fileFilter returns whether a program reads a file, by the options that include and exclude
+// files.
+func fileFilter(args []string) func(file string) bool {
+	var included, excluded []string // patterns
 	for i, arg := range args {
 		option, value, glued := strings.Cut(arg, "=")
 		if !glued && i+1 < len(args) {
@@ -462,43 +497,21 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 		}
 		switch option {
 		case "--include", "-name", "-iname", "--name", "/m", "/M":
-			names = append(names, value)
+			included = append(included, value)
 		case "--exclude", "--exclude-dir":
-			leftOut = append(leftOut, value)
+			excluded = append(excluded, value)
 		case "-g", "--glob":
 			if rest, negated := strings.CutPrefix(value, "!"); negated {
-				leftOut = append(leftOut, rest)
+				excluded = append(excluded, rest)
 			} else {
-				names = append(names, value)
+				included = append(included, value)
 			}
 		}
 	}
-	from := []string{}
-	for _, arg := range args {
-		if g.windows { // findstr and xcopy take a pattern
-			arg = cmp.Or(strings.TrimRight(shell.Slashed(arg), "*./"), ".")
-		}
-		if path := g.absoluteIn(arg, directory); shell.IsOperand(arg) && (g.windows && !strings.Contains(arg, shell.Unknown) || g.isDirectory(path)) {
-			from = append(from, path)
-		}
-	}
-	if here && !slices.ContainsFunc(from, g.isDirectory) { // on Windows, from may also have the text to search for
-		from = append(from, directory)
-	}
-	matches := func(patterns []string, file string) bool {
-		return slices.ContainsFunc(patterns, func(pattern string) bool {
+	return func(file string) bool {
+		matches := func(pattern string) bool {
 			return matchName(pattern, filepath.Base(file)) || matchName(pattern, filepath.Base(filepath.Dir(file)))
-		})
-	}
-	for _, root := range from {
-		reason := g.denyDescent(root, func(file string) bool {
-			rel, err := filepath.Rel(g.resolve(root), file)
-			isHidden := err == nil && (strings.HasPrefix(rel, ".") || strings.Contains(shell.Slashed(rel), "/."))
-			return (hidden || !isHidden) && (names == nil || matches(names, file)) && !matches(leftOut, file)
-		}, "an option")
-		if reason != "" {
-			return reason
 		}
+		return (included == nil || slices.ContainsFunc(included, matches)) && !slices.ContainsFunc(excluded, matches)
 	}
-	return ""
 }

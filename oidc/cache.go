@@ -105,12 +105,12 @@ func (c *cache) read(fresh bool) cached {
 			c.log.Warn("the saved tokens are not used", "problem", p)
 		}
 	}
-	now := c.memory
+	current := c.memory
 	c.mu.Unlock()
-	if now.fingerprint != before.fingerprint {
+	if current.fingerprint != before.fingerprint {
 		c.changed()
 	}
-	return now
+	return current
 }
 
 // merged returns what is in memory after the file was read, with the result of
@@ -165,25 +165,25 @@ func tokensOf(t tokens.Tokens, stamp tokens.Stamp) cached {
 // update is the only way to write tokens: it takes the lock, reads the file again and
 // calls decide with the result. If enough is not nil, update returns nil without calling
 // decide as soon as enough is true of the tokens, even while it waits for the lock.
-func (c *cache) update(ctx context.Context, enough func(cached) bool, decide func(now cached, w *writer) error) error {
+func (c *cache) update(ctx context.Context, enough func(cached) bool, decide func(current cached, w *writer) error) error {
 	unlock, done, err := c.lock(ctx, enough)
 	if err != nil || done {
 		return err
 	}
 	defer unlock()
-	now := c.read(true)
-	if enough != nil && enough(now) {
+	current := c.read(true)
+	if enough != nil && enough(current) {
 		return nil
 	}
 	w := &writer{cache: c}
 	defer w.release()
-	return decide(now, w)
+	return decide(current, w)
 }
 
 // gone reports whether the file of saved tokens has vanished without a sign-out: see
 // [tokens.Stamp.Gone]. The caller must then not take the lock unless somebody signs in or
 // out, because the lock's file would make it look like a sign-out to other processes.
-func (c *cache) gone(now cached) bool { return !now.unsaved() && c.file.Stamp().Gone() }
+func (c *cache) gone(current cached) bool { return !current.unsaved() && c.file.Stamp().Gone() }
 
 // A writer saves or erases tokens during an [cache.update]. It is valid until decide
 // returns.

@@ -60,8 +60,8 @@ func (s *Session) Connect(ctx context.Context, o ConnectOptions) (Status, error)
 func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) error {
 	shared := s.file.SignIn(string(o.Flow))
 	tokens.LetKeyringAsk()
-	if now := s.cache.latest(); now.withheld && tokens.Newer(now.problem) {
-		return now.problem
+	if current := s.cache.latest(); current.withheld && tokens.Newer(current.problem) {
+		return current.problem
 	}
 	// Do not let a person sign in whose tokens could not be saved.
 	room, err := s.cache.file.Reserve(true)
@@ -132,19 +132,19 @@ func (s *Session) Answer(ctx context.Context, redirect string) error {
 // if they are in a file of a newer version.
 func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 	s.cancelAttempt(problem.New(problem.Cancelled, "The session was signed out.", "Sign in again."))
-	err = s.cache.update(ctx, nil, func(now cached, w *writer) error {
-		if now.withheld && tokens.Newer(now.problem) {
-			return now.problem
+	err = s.cache.update(ctx, nil, func(current cached, w *writer) error {
+		if current.withheld && tokens.Newer(current.problem) {
+			return current.problem
 		}
-		if !now.Refresh.Empty() {
-			if err := s.domain.Revoke(ctx, now.Tokens); err != nil {
+		if !current.Refresh.Empty() {
+			if err := s.domain.Revoke(ctx, current.Tokens); err != nil {
 				s.log.Warn("the domain did not confirm the sign-out", "problem", problem.From(err))
 			} else {
 				revoked = true
 			}
 		}
 		err := w.erase()
-		if tokens.KeyringFault(err) && now.Refresh.Empty() {
+		if tokens.KeyringFault(err) && current.Refresh.Empty() {
 			problem.From(err).Hint += " The session was not ended at the domain, because nobody could read its refresh token."
 		}
 		if s.cache.get().Empty() {
@@ -158,9 +158,9 @@ func (s *Session) Disconnect(ctx context.Context) (revoked bool, err error) {
 // begin saves the tokens of a new sign-in. It does not overwrite a file of a newer
 // version.
 func (s *Session) begin(ctx context.Context, fresh tokens.Tokens, inMemory bool) error {
-	return s.cache.update(ctx, nil, func(now cached, w *writer) error {
-		if now.withheld && tokens.Newer(now.problem) {
-			return now.problem
+	return s.cache.update(ctx, nil, func(current cached, w *writer) error {
+		if current.withheld && tokens.Newer(current.problem) {
+			return current.problem
 		}
 		_ = w.reserve(true) // save returns the error
 		if err := w.save(fresh); err != nil && !inMemory {

@@ -259,8 +259,8 @@ type silence struct {
 	token string // fingerprint of the access token
 }
 
-func (q silence) broken(now cached) bool {
-	return time.Now().Before(q.until) && q.token == now.fingerprint
+func (q silence) broken(current cached) bool {
+	return time.Now().Before(q.until) && q.token == current.fingerprint
 }
 
 // A modelDisk holds one file of tokens. What is not synced may be gone after a power cut.
@@ -460,8 +460,8 @@ func (w *explored) damage() {
 // upToDate reports whether no process has other tokens than the file.
 func (w *explored) upToDate() bool {
 	return w.disk.file != nil && !w.disk.file.damaged && !slices.ContainsFunc(w.all(), func(p *proc) bool {
-		now := p.session.cache.get()
-		return !now.Empty() && !same(now.Tokens, w.disk.file.tokens)
+		current := p.session.cache.get()
+		return !current.Empty() && !same(current.Tokens, w.disk.file.tokens)
 	})
 }
 
@@ -1040,13 +1040,13 @@ func (w *explored) holds() bool {
 }
 
 func (w *explored) checkSent(s *step) {
-	p, now := s.p, s.p.session.cache.get()
+	p, current := s.p, s.p.session.cache.get()
 	switch {
 	case p.ended[s.detail] || w.settled[s.detail]:
 		w.fail("process %d sends %s again, though its first use was answered", p.number, s.detail)
-	case p.doubt == s.detail && now.usable(time.Now()):
+	case p.doubt == s.detail && current.usable(time.Now()):
 		w.fail("process %d sends %s, which may be used up, while its access token is valid", p.number, s.detail)
-	case p.alone.broken(now) || w.alone.broken(now):
+	case p.alone.broken(current) || w.alone.broken(current):
 		w.fail("process %d sends %s, though the domain wants to be left alone", p.number, s.detail)
 	}
 }
@@ -1096,15 +1096,15 @@ func (p *proc) checkToken(token Token, err error) {
 
 func (p *proc) checkStatus() {
 	w := p.w
-	status, now := p.session.Status(), p.session.cache.get()
+	status, current := p.session.Status(), p.session.cache.get()
 	onDisk, _ := w.disk.load()
-	same := same(onDisk, now.Tokens)
+	same := same(onDisk, current.Tokens)
 	switch {
 	case status.Unsaved && same:
 		w.fail("process %d says that its tokens are not saved, but they are", p.number)
 	case !status.Unsaved && !same && w.settledDisk():
 		w.fail("process %d has %s/%s, says that they are saved, but the disk has %s/%s", p.number,
-			now.Access.Reveal(), now.Refresh.Reveal(), onDisk.Access.Reveal(), onDisk.Refresh.Reveal())
+			current.Access.Reveal(), current.Refresh.Reveal(), onDisk.Access.Reveal(), onDisk.Refresh.Reveal())
 	case status.SignedIn && w.signedOut:
 		w.fail("process %d says that it is signed in after a sign-out", p.number)
 	case !status.SignedIn && !onDisk.Refresh.Empty() && !p.ended[onDisk.Refresh.Reveal()] && w.settledDisk():
@@ -1211,14 +1211,14 @@ func (s *saved) state(b []byte) []byte {
 // state is what a session knows.
 func (p *proc) state(b []byte) []byte {
 	s := p.session
-	now := s.cache.get()
-	b = append(append(append(b, now.Access.Reveal()...), now.Refresh.Reveal()...), '|')
-	b = appendAge(appendAge(b, now.ExpiresAt), now.RetryAt)
-	for _, one := range []bool{now.RefreshSentAt.IsZero(), now.Tokens == now.saved, now.withheld, now.stamp.OtherForm(),
-		now.stamp.Same(modelFile{p}.Stamp()), now.problem == nil, s.lastProblem == nil, s.lastUse.IsZero()} {
+	current := s.cache.get()
+	b = append(append(append(b, current.Access.Reveal()...), current.Refresh.Reveal()...), '|')
+	b = appendAge(appendAge(b, current.ExpiresAt), current.RetryAt)
+	for _, one := range []bool{current.RefreshSentAt.IsZero(), current.Tokens == current.saved, current.withheld, current.stamp.OtherForm(),
+		current.stamp.Same(modelFile{p}.Stamp()), current.problem == nil, s.lastProblem == nil, s.lastUse.IsZero()} {
 		b = strconv.AppendBool(b, one)
 	}
-	b = append(append(append(b, now.saved.Access.Reveal()...), now.saved.Refresh.Reveal()...), '|')
+	b = append(append(append(b, current.saved.Access.Reveal()...), current.saved.Refresh.Reveal()...), '|')
 	b = append(append(b, s.lastProblemToken...), '|')
 	b = append(append(b, s.pause.replacing...), '|')
 	b = appendAge(b, s.pause.until)

@@ -18,18 +18,18 @@ func (s *Session) TokenFor(ctx context.Context, life time.Duration) (Token, erro
 	if err != nil {
 		return token, err
 	}
-	now := s.cache.get()
-	token = now.token()
-	switch wanted := min(life, now.ExpiresAt.Sub(now.IssuedAt)/2); {
+	current := s.cache.get()
+	token = current.token()
+	switch wanted := min(life, current.ExpiresAt.Sub(current.IssuedAt)/2); {
 	case time.Until(token.ExpiresAt) >= wanted:
 		return token, nil
-	case !s.refreshable(now):
+	case !s.refreshable(current):
 		return token, problem.New(problem.LoginRequired, "There is no refresh token to get another one.", RefreshSwitches)
-	case !now.RefreshSentAt.IsZero(): // the refresh token may be used up: see due
+	case !current.RefreshSentAt.IsZero(): // the refresh token may be used up: see due
 		return token, problem.New(problem.Network, "An earlier refresh had no answer, and is tried again when the token has expired.",
 			"Check the way to the domain: oci-oidc-helper doctor").Passing()
 	}
-	if err := s.refreshNow(ctx, now.fingerprint); err != nil {
+	if err := s.refreshNow(ctx, current.fingerprint); err != nil {
 		return token, err
 	}
 	if fresh, _, _ := s.replaced(""); !fresh.Access.Empty() {

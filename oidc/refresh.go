@@ -59,15 +59,15 @@ func (s *Session) refreshInBackground(replaced string) <-chan error {
 }
 
 // setRefreshTimer sets the timer for the refresh before the expiry. The caller holds s.mu.
-func (s *Session) setRefreshTimer(now cached) {
+func (s *Session) setRefreshTimer(current cached) {
 	if s.refreshTimer != nil {
 		s.refreshTimer.Stop()
 		s.refreshTimer = nil
 	}
-	if !s.refreshable(now) || s.lastUse.IsZero() || s.untilClose.Err() != nil {
+	if !s.refreshable(current) || s.lastUse.IsZero() || s.untilClose.Err() != nil {
 		return
 	}
-	wait := time.Until(now.ExpiresAt.Add(-now.margin))
+	wait := time.Until(current.ExpiresAt.Add(-current.margin))
 	if wait <= 0 {
 		return // the next call of Token or Ready starts the refresh
 	}
@@ -77,12 +77,12 @@ func (s *Session) setRefreshTimer(now cached) {
 // refreshAhead refreshes the token before it expires, if a caller has asked for a token
 // recently.
 func (s *Session) refreshAhead() {
-	now, clock := s.cache.latest(), time.Now()
+	current, now := s.cache.latest(), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lately := max(3*now.margin, 2*time.Minute)
-	if s.untilClose.Err() == nil && s.due(now, clock) && clock.Sub(s.lastUse) < lately {
-		s.refreshInBackground(now.fingerprint)
+	lately := max(3*current.margin, 2*time.Minute)
+	if s.untilClose.Err() == nil && s.due(current, now) && now.Sub(s.lastUse) < lately {
+		s.refreshInBackground(current.fingerprint)
 	}
 }
 
@@ -90,24 +90,24 @@ func (s *Session) refreshAhead() {
 // replaced it. New tokens are on the disk before the lock is released and before anyone
 // uses them.
 func (s *Session) refresh(replaced string) error {
-	if now := s.cache.get(); s.cache.gone(now) && !s.config.AuthMethod.Unattended() {
-		if now.Refresh.Empty() {
-			return s.loginRequired(now)
+	if current := s.cache.get(); s.cache.gone(current) && !s.config.AuthMethod.Unattended() {
+		if current.Refresh.Empty() {
+			return s.loginRequired(current)
 		}
 		p := problem.New(problem.Store,
 			fmt.Sprintf("The saved tokens %s are gone, together with their directory. The session was not refreshed.", s.file.Path()),
 			`If they are on a disk that is not there now, such as a server's, bring it back. Otherwise sign in again: /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)
-		s.startPause(now, p, domain.Outcome{})
+		s.startPause(current, p, domain.Outcome{})
 		return p
 	}
-	return s.cache.update(s.untilClose, func(now cached) bool { return s.replacedByOther(now, replaced) }, func(now cached, w *writer) error {
-		if p := s.pausingNow(now); p != nil {
+	return s.cache.update(s.untilClose, func(current cached) bool { return s.replacedByOther(current, replaced) }, func(current cached, w *writer) error {
+		if p := s.pausingNow(current); p != nil {
 			return p
 		}
-		if now.Refresh.Empty() && !s.config.AuthMethod.Unattended() {
-			return s.loginRequired(now)
+		if current.Refresh.Empty() && !s.config.AuthMethod.Unattended() {
+			return s.loginRequired(current)
 		}
-		return s.sendRefresh(now, w)
+		return s.sendRefresh(current, w)
 	})
 }
 
@@ -115,13 +115,13 @@ func (s *Session) refresh(replaced string) error {
 // refresh token can be used once, so it is not sent before it is certain that the next
 // one can be saved. The exception is a refresh token that is in no file: no other process
 // depends on it.
-func (s *Session) sendRefresh(now cached, w *writer) error {
-	old := now.Tokens
-	if err := w.reserve(false); err != nil && !old.Refresh.Empty() && !now.onlyInMemory(s.cache.file) {
+func (s *Session) sendRefresh(current cached, w *writer) error {
+	old := current.Tokens
+	if err := w.reserve(false); err != nil && !old.Refresh.Empty() && !current.onlyInMemory(s.cache.file) {
 		p := problem.From(err)
 		p.Message += " The session was not refreshed, because the new tokens would be lost."
 		p.Hint = "Make room on the disk, the directory writable, or the keyring available; your session is kept until then."
-		s.startPause(now, p, domain.Outcome{})
+		s.startPause(current, p, domain.Outcome{})
 		return p
 	}
 	if !old.RefreshSentAt.IsZero() {
@@ -135,7 +135,7 @@ func (s *Session) sendRefresh(now cached, w *writer) error {
 		_ = w.save(fresh) // if that fails, the tokens are in memory, and Unsaved returns the error
 		return nil
 	case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():
-		return s.ended(now, w, err)
+		return s.ended(current, w, err)
 	case !fresh.Empty(): // a refresh token without a usable access token
 		_ = w.save(fresh)
 	default:
@@ -158,10 +158,10 @@ func (s *Session) sendRefresh(now cached, w *writer) error {
 
 // ended handles invalid_grant: the session is over, unless another process has used the
 // refresh token and saved new tokens. Then the domain refused only the old one.
-func (s *Session) ended(now cached, w *writer, cause error) error {
+func (s *Session) ended(current cached, w *writer, cause error) error {
 	refreshedByOther := func() bool {
 		saved := s.cache.read(true)
-		return !saved.Refresh.Empty() && saved.Refresh != now.Refresh
+		return !saved.Refresh.Empty() && saved.Refresh != current.Refresh
 	}
 	if refreshedByOther() {
 		return nil
@@ -174,12 +174,12 @@ func (s *Session) ended(now cached, w *writer, cause error) error {
 	}
 	s.log.Warn("the domain ended the session", "problem", problem.From(cause))
 	// The access token stays: it is valid until it expires.
-	old := now.Tokens
+	old := current.Tokens
 	old.Refresh, old.RefreshSentAt = secret.Text{}, time.Time{}
 	_ = w.save(old)
 	p := s.loginRequired(cached{}).Because(cause)
 	s.mu.Lock()
-	s.lastProblem, s.lastProblemToken = p, now.fingerprint
+	s.lastProblem, s.lastProblemToken = p, current.fingerprint
 	s.mu.Unlock()
 	return p
 }
@@ -188,9 +188,9 @@ func (s *Session) ended(now cached, w *writer, cause error) error {
 // file in another form (plain or encrypted) than the configuration asks for. It changes
 // the form once in each process, so that two processes whose configurations differ do not
 // rewrite each other's file for ever. The caller holds s.mu.
-func (s *Session) rewriteInBackground(now cached) {
-	rewritten := now.Tokens == now.saved
-	if rewritten && !now.stamp.OtherForm() || time.Now().Before(s.nextRewrite) {
+func (s *Session) rewriteInBackground(current cached) {
+	rewritten := current.Tokens == current.saved
+	if rewritten && !current.stamp.OtherForm() || time.Now().Before(s.nextRewrite) {
 		return
 	}
 	s.nextRewrite = time.Now().Add(saveRetry)
@@ -205,43 +205,43 @@ func (s *Session) rewrite(ctx context.Context) {
 	if s.cache.gone(s.cache.get()) {
 		return
 	}
-	_ = s.cache.update(ctx, nil, func(now cached, w *writer) error {
-		if now.Tokens != now.saved || now.stamp.OtherForm() {
-			_ = w.save(now.Tokens)
+	_ = s.cache.update(ctx, nil, func(current cached, w *writer) error {
+		if current.Tokens != current.saved || current.stamp.OtherForm() {
+			_ = w.save(current.Tokens)
 		}
 		return nil
 	})
 }
 
-// replacedByOther reports whether now holds a valid token that is not due for a refresh
+// replacedByOther reports whether current is a valid token that is not due for a refresh
 // and whose fingerprint is not replaced.
-func (s *Session) replacedByOther(now cached, replaced string) bool {
+func (s *Session) replacedByOther(current cached, replaced string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clock := time.Now()
-	return now.usable(clock) && now.fingerprint != replaced && !s.due(now, clock)
+	now := time.Now()
+	return current.usable(now) && current.fingerprint != replaced && !s.due(current, now)
 }
 
 // pausingNow is pausing for a caller that does not hold s.mu.
-func (s *Session) pausingNow(now cached) *problem.Problem {
+func (s *Session) pausingNow(current cached) *problem.Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pausing(now)
+	return s.pausing(current)
 }
 
 // pausing returns why no refresh may be sent now, or nil: the problem of this process's
 // last refresh, or the Retry-After that the domain sent to any process. The caller holds
 // s.mu.
-func (s *Session) pausing(now cached) *problem.Problem {
-	clock := time.Now()
-	if s.pause.replacing == now.fingerprint && clock.Before(s.pause.until) {
+func (s *Session) pausing(current cached) *problem.Problem {
+	now := time.Now()
+	if s.pause.replacing == current.fingerprint && now.Before(s.pause.until) {
 		return s.pause.problem
 	}
 	// RetryAt was at most longestRetry ahead when it was saved. If it is further ahead
 	// now, the clock was set back, and RetryAt means nothing.
-	if left := now.RetryAt.Sub(clock); 0 < left && left <= longestRetry {
+	if left := current.RetryAt.Sub(now); 0 < left && left <= longestRetry {
 		return problem.New(problem.Throttled,
-			fmt.Sprintf("%s wants no request for new tokens before %s (Retry-After).", s.domain.Host(), now.RetryAt.Local().Format("15:04:05")),
+			fmt.Sprintf("%s wants no request for new tokens before %s (Retry-After).", s.domain.Host(), current.RetryAt.Local().Format("15:04:05")),
 			"Try again then.").Passing()
 	}
 	return nil
@@ -251,15 +251,15 @@ func (s *Session) pausing(now cached) *problem.Problem {
 // randomised by ±50 %, and lasts at least as long as Retry-After asks. After a problem
 // that the person must correct, the pause is short, and if nothing was sent because of
 // the configuration or the disk, there is none, so that the correction takes effect soon.
-func (s *Session) startPause(now cached, p *problem.Problem, o domain.Outcome) {
+func (s *Session) startPause(current cached, p *problem.Problem, o domain.Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastProblem, s.lastProblemToken = p, now.fingerprint
+	s.lastProblem, s.lastProblemToken = p, current.fingerprint
 	if !o.Sent && (p.Kind == problem.Config || p.Kind == problem.Store) {
 		return
 	}
 	failures := 0
-	if s.pause.replacing == now.fingerprint {
+	if s.pause.replacing == current.fingerprint {
 		failures = s.pause.failures
 	}
 	wait := min(firstPause<<min(failures, 10), longestPause)
@@ -267,7 +267,7 @@ func (s *Session) startPause(now cached, p *problem.Problem, o domain.Outcome) {
 		wait = min(wait, 4*firstPause)
 	}
 	wait = wait/2 + rand.N(wait)
-	s.pause = pause{replacing: now.fingerprint, until: time.Now().Add(max(wait, min(o.RetryAfter, longestRetry))), failures: failures + 1, problem: p}
+	s.pause = pause{replacing: current.fingerprint, until: time.Now().Add(max(wait, min(o.RetryAfter, longestRetry))), failures: failures + 1, problem: p}
 }
 
 // requestTokens requests new tokens without a person: with client credentials or the refresh
@@ -281,6 +281,6 @@ func (s *Session) requestTokens(old tokens.Tokens) (tokens.Tokens, domain.Outcom
 }
 
 // refreshable reports whether new tokens can be requested without a person.
-func (s *Session) refreshable(now cached) bool {
-	return s.config.AuthMethod.Unattended() || !now.Refresh.Empty()
+func (s *Session) refreshable(current cached) bool {
+	return s.config.AuthMethod.Unattended() || !current.Refresh.Empty()
 }

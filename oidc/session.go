@@ -15,8 +15,6 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -34,6 +32,7 @@ type Session struct {
 	cache      *cache
 	log        *slog.Logger
 	onChange   func(Status)
+	rejections rejections
 
 	refreshes  singleflight.Group
 	background sync.WaitGroup  // work that no caller waits for
@@ -43,9 +42,6 @@ type Session struct {
 	mu               sync.Mutex
 	pause            pause
 	nextRewrite      time.Time        // the file is not rewritten in the background before this time
-	rejected         string           // fingerprint of the last token that the endpoint rejected
-	rejectedAt       time.Time        // when the endpoint rejected it
-	replacement      string           // fingerprint of the last token that was fetched because another was rejected or in doubt
 	lastUse          time.Time        // when a caller last asked for a token; zero before the first time
 	refreshTimer     *time.Timer      // starts the refresh before the access token expires; may be nil
 	leasedUntil      time.Time        // when the last lease ends
@@ -95,11 +91,11 @@ func (s *Session) Config() config.Config { return s.config }
 // Secrets returns the tokens in memory that must be redacted from what an agent reads:
 // the refresh token, and the access token unless the configuration sets allow_agent_token.
 func (s *Session) Secrets() []secret.Text {
-	now := s.cache.get()
+	current := s.cache.get()
 	if s.config.AgentToken {
-		return []secret.Text{now.Refresh}
+		return []secret.Text{current.Refresh}
 	}
-	return []secret.Text{now.Access, now.Refresh}
+	return []secret.Text{current.Access, current.Refresh}
 }
 
 // Close cancels a sign-in in progress and waits for background work, because a refresh
@@ -120,7 +116,7 @@ func (s *Session) Close() {
 	if s.cache.get().Empty() {
 		return
 	}
-	if now := s.cache.latest(); now.Tokens != now.saved {
+	if current := s.cache.latest(); current.Tokens != current.saved {
 		ctx, cancel := context.WithTimeout(context.Background(), saveTime)
 		defer cancel()
 		s.rewrite(ctx)
@@ -130,8 +126,8 @@ func (s *Session) Close() {
 // Unsaved returns the reason why the tokens could not be saved, or nil if they are on
 // the disk. Unsaved tokens are lost when this process ends.
 func (s *Session) Unsaved() *problem.Problem {
-	if now := s.cache.get(); now.unsaved() {
-		return now.problem
+	if current := s.cache.get(); current.unsaved() {
+		return current.problem
 	}
 	return nil
 }
@@ -168,72 +164,6 @@ func (s *Session) fresh(ctx context.Context, replaced, rejected string) (token T
 		"Check this machine's clock.")
 }
 
-// replaced returns the token in memory after a refresh, or its fingerprint if it has
-// expired too and must be refreshed again. If it is the rejected token, replaced returns
-// an error: some domains issue the same access token until it expires, and another
-// refresh would not change that.
-func (s *Session) replaced(rejected string) (token Token, replaced string, err error) {
-	now := s.cache.get()
-	if !now.usable(time.Now()) {
-		return Token{}, now.fingerprint, nil
-	}
-	if rejected != "" {
-		s.mu.Lock()
-		s.replacement = now.fingerprint
-		s.mu.Unlock()
-	}
-	if now.fingerprint == rejected {
-		return Token{}, rejected, s.rejectedAgain(now, "hands out again and again until it ends")
-	}
-	return now.token(), "", nil
-}
-
-// Another returns a different token than the one with the fingerprint doubted. A token
-// is in doubt when the endpoint refused a request that used it, but not necessarily
-// because of the token (a 403, say).
-//
-// Another returns the zero Token and no error if it has no different one. The token in
-// doubt stays valid. Another refreshes it once; if the endpoint refuses a request with
-// the new token too, that one is not refreshed.
-func (s *Session) Another(ctx context.Context, doubted string) (Token, error) {
-	now := s.cache.latest()
-	if !now.usable(time.Now()) || now.fingerprint != doubted {
-		return s.Token(ctx, "")
-	}
-	s.mu.Lock()
-	tried := s.replacement == doubted
-	s.mu.Unlock()
-	if tried || !s.refreshable(now) || !now.RefreshSentAt.IsZero() {
-		return Token{}, nil
-	}
-	if err := s.refreshNow(ctx, doubted); err != nil {
-		return Token{}, err
-	}
-	now = s.cache.get()
-	s.mu.Lock()
-	s.replacement = now.fingerprint
-	s.mu.Unlock()
-	if !now.usable(time.Now()) || now.fingerprint == doubted {
-		return Token{}, nil
-	}
-	return now.token(), nil
-}
-
-// Served records that the endpoint accepted the token with this fingerprint at the given
-// time. A rejection before that time no longer counts. Served returns false if the
-// endpoint rejected the token after that time, and true otherwise.
-func (s *Session) Served(fingerprint string, at time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if fingerprint != s.rejected {
-		return true
-	}
-	if at.After(s.rejectedAt) {
-		s.rejected = ""
-	}
-	return s.rejected == ""
-}
-
 // Ready is [Session.Token] for a caller that cannot wait: ok is false if the token must
 // be refreshed first. It costs one stat of the file, and one read if another process
 // changed the file.
@@ -246,28 +176,27 @@ func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
 // given this fingerprint, not the one in memory by then: another caller may have
 // refreshed the token meanwhile, and it would be refreshed twice.
 func (s *Session) ready(rejected string) (token Token, replaced string, err error) {
-	now, clock := s.cache.latest(), time.Now()
+	current, now := s.cache.latest(), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	first := s.lastUse.IsZero()
-	s.lastUse = clock
+	s.lastUse = now
 	if first {
-		s.setRefreshTimer(now)
+		s.setRefreshTimer(current)
 	}
 	switch {
-	case rejected != "" && rejected == now.fingerprint:
-		s.rejected, s.rejectedAt = rejected, clock
-		if rejected == s.replacement && clock.Sub(now.IssuedAt) < justIssued {
-			return Token{}, now.fingerprint, s.rejectedAgain(now, "has just issued")
+	case rejected != "" && rejected == current.fingerprint:
+		if s.rejections.note(current, now) {
+			return Token{}, current.fingerprint, s.rejectedAgain(current, "has just issued")
 		}
-	case now.usable(clock):
-		if s.due(now, clock) {
-			s.refreshInBackground(now.fingerprint)
+	case current.usable(now):
+		if s.due(current, now) {
+			s.refreshInBackground(current.fingerprint)
 		}
-		s.rewriteInBackground(now)
-		return now.token(), now.fingerprint, nil
+		s.rewriteInBackground(current)
+		return current.token(), current.fingerprint, nil
 	}
-	return Token{}, now.fingerprint, nil
+	return Token{}, current.fingerprint, nil
 }
 
 // Refresh requests new tokens now, even if the access token is still valid, unless the
@@ -275,27 +204,21 @@ func (s *Session) ready(rejected string) (token Token, replaced string, err erro
 // access token is valid, Refresh does not send a refresh token that an unanswered
 // request may have used up, but returns a problem.
 func (s *Session) Refresh(ctx context.Context) (Token, error) {
-	now := s.cache.latest()
-	if now.usable(time.Now()) && !s.config.AuthMethod.Unattended() {
-		left := now.ExpiresAt.Local().Format("15:04:05")
+	current := s.cache.latest()
+	if current.usable(time.Now()) && !s.config.AuthMethod.Unattended() {
+		left := current.ExpiresAt.Local().Format("15:04:05")
 		switch {
-		case now.Refresh.Empty():
+		case current.Refresh.Empty():
 			return Token{}, problem.New(problem.LoginRequired,
 				fmt.Sprintf("This session has no refresh token: it ends with its access token at %s.", left),
 				"Sign in again to get another one. "+RefreshSwitches)
-		case !now.RefreshSentAt.IsZero() && now.fingerprint != s.rejectedToken():
+		case !current.RefreshSentAt.IsZero() && !s.rejections.has(current.fingerprint):
 			return Token{}, problem.New(problem.Domain,
 				fmt.Sprintf("An earlier refresh had no answer from %s, so that the refresh token may be used up. It is sent once more when the access token ends at %s.", s.domain.Host(), left),
 				"Use the token until then; it is valid. Or sign in again.")
 		}
 	}
-	return s.fresh(ctx, now.fingerprint, "")
-}
-
-func (s *Session) rejectedToken() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rejected
+	return s.fresh(ctx, current.fingerprint, "")
 }
 
 // Status describes a session without its secrets.
@@ -311,22 +234,22 @@ type Status struct {
 
 // Status returns what memory and disk say about the session. It sends no request.
 func (s *Session) Status() Status {
-	now := s.cache.latest()
+	current := s.cache.latest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lastProblem := s.lastProblem
-	if s.lastProblemToken != now.fingerprint {
+	if s.lastProblemToken != current.fingerprint {
 		lastProblem = nil
 	}
-	valid := now.usable(time.Now()) && now.fingerprint != s.rejected
+	valid := current.usable(time.Now()) && !s.rejections.has(current.fingerprint)
 	status := Status{
-		SignedIn:    valid || !now.Refresh.Empty() || s.config.AuthMethod.Unattended() && lastProblem == nil,
-		Subject:     now.Subject,
-		ExpiresAt:   now.ExpiresAt,
-		Refreshable: s.refreshable(now),
-		Unsaved:     now.unsaved(),
+		SignedIn:    valid || !current.Refresh.Empty() || s.config.AuthMethod.Unattended() && lastProblem == nil,
+		Subject:     current.Subject,
+		ExpiresAt:   current.ExpiresAt,
+		Refreshable: s.refreshable(current),
+		Unsaved:     current.unsaved(),
 		ClockSkew:   s.domain.ClockSkew(),
-		Problem:     cmp.Or(now.problem, lastProblem),
+		Problem:     cmp.Or(current.problem, lastProblem),
 	}
 	if status.Subject == "" && s.config.AuthMethod.Unattended() {
 		status.Subject = s.config.ClientID
@@ -339,9 +262,9 @@ func (s *Session) Status() Status {
 
 // tokensChanged is called by the cache after the tokens changed.
 func (s *Session) tokensChanged() {
-	now := s.cache.get()
+	current := s.cache.get()
 	s.mu.Lock()
-	s.setRefreshTimer(now)
+	s.setRefreshTimer(current)
 	s.mu.Unlock()
 	s.onChange(s.Status())
 }
@@ -350,41 +273,22 @@ func (s *Session) tokensChanged() {
 // token that an unanswered request may have used up is not sent before the access token
 // has expired. If this machine's clock was set back, the token's expiry is unknown, and
 // the refresh is due at once. The caller holds s.mu.
-func (s *Session) due(now cached, clock time.Time) bool {
-	late := !clock.Before(now.ExpiresAt.Add(-now.margin)) || now.fromFuture(clock)
-	return late && s.refreshable(now) && now.RefreshSentAt.IsZero() && s.pausing(now) == nil
+func (s *Session) due(current cached, now time.Time) bool {
+	late := !now.Before(current.ExpiresAt.Add(-current.margin)) || current.fromFuture(now)
+	return late && s.refreshable(current) && current.RefreshSentAt.IsZero() && s.pausing(current) == nil
 }
 
-// justIssued is the age below which a token that replaced a rejected one is not refreshed
-// when the endpoint rejects it, too: another refresh would not help.
-const justIssued = time.Minute
-
 // loginRequired is the problem when only a sign-in can bring tokens.
-func (s *Session) loginRequired(now cached) *problem.Problem {
-	if now.withheld {
-		return now.problem
+func (s *Session) loginRequired(current cached) *problem.Problem {
+	if current.withheld {
+		return current.problem
 	}
 	what, flag := "You are not signed in, or your session has ended.", ""
 	if id := s.config.Session; id != "" {
 		what, flag = "You are not signed in for "+endpoint.Named(s.config.Others)+", or that session has ended.", " --endpoint "+id
 	}
-	if p := now.problem; p != nil && tokens.Damaged(p) {
+	if p := current.problem; p != nil && tokens.Damaged(p) {
 		what = p.Message
 	}
 	return problem.New(problem.LoginRequired, what, fmt.Sprintf(`Run /connect in OpenCode, or "oci-oidc-helper connect%s" at a prompt.`, flag))
-}
-
-// rejectedAgain is the problem when the endpoint rejects even the token that replaced a
-// rejected one, so that another refresh would not help. issued ends its sentence "The
-// endpoint rejects a token that the domain …".
-func (s *Session) rejectedAgain(now cached, issued string) *problem.Problem {
-	hint := "Check " + s.config.ScopeKey() + ": it must name the scope of the endpoint's own resource application, audience and scope name written together."
-	if facts, ok := idtoken.Describe(now.Access); ok && len(facts.Audience) > 0 {
-		hint += fmt.Sprintf(" The token's audience is %s.", lenient.Printable(fmt.Sprint(facts.Audience), 200))
-	}
-	if skew := s.domain.ClockSkew(); skew.Abs() > 2*time.Minute {
-		hint = fmt.Sprintf("This machine's clock differs from the domain's by %s; correct it.", skew.Abs().Round(time.Second))
-	}
-	return problem.New(problem.Config, fmt.Sprintf("The endpoint %s rejects a token that %s %s.",
-		s.config.BaseURL, s.domain.Host(), issued), hint)
 }

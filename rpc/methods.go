@@ -156,7 +156,7 @@ func (s *server) refresh(ctx context.Context, _ noParams) (any, error) {
 func (s *server) status(context.Context, noParams) (any, error) {
 	sessions, err := s.open()
 	status := NewStatusResult(sessions, err, s.Log.Path(), s.Version)
-	shown := hostStatus{StatusResult: status, Title: s.statusTitle(status), Text: s.statusText(status)}
+	shown := hostStatus{StatusResult: status, Title: status.title(), Text: s.statusText(status)}
 	if err == nil {
 		shown.Item = opencode.ItemFor(sessions, time.Now())
 	}

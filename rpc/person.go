@@ -1,16 +1,11 @@
 package rpc
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
-	"time"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 )
@@ -30,7 +25,7 @@ func (s *server) tool(ctx context.Context, p nameParams) (any, error) {
 	if p.Name == opencode.StatusTool {
 		sessions, err := s.open()
 		status := NewStatusResult(sessions, err, s.Log.Path(), s.Version)
-		return toolResult{s.statusTitle(status), s.statusText(status)}, nil
+		return toolResult{status.title(), s.statusText(status)}, nil
 	}
 	renewed, err := s.renew(ctx)
 	if err != nil {
@@ -77,69 +72,21 @@ func (s *server) command(ctx context.Context, p nameParams) (any, error) {
 	}
 }
 
-func (s *server) statusTitle(r StatusResult) string {
-	switch {
-	case !r.SignedIn:
-		return "Not signed in"
-	case r.ExpiresAt == nil:
-		return strings.TrimSuffix("Signed in as "+r.Subject, " as ")
-	default:
-		return fmt.Sprintf("Signed in as %s, token %s", r.Subject, words.Valid(*r.ExpiresAt, time.Now()))
-	}
-}
-
-// statusText formats the status as a table.
+// statusText formats the status for the host's screens and its models.
 func (s *server) statusText(r StatusResult) string {
-	var b bytes.Buffer
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	row := func(name, value string) {
-		for i, line := range strings.Split(value, "\n") {
-			if value == "" {
-				return
-			}
-			if i > 0 {
-				name = ""
-			}
-			fmt.Fprintf(table, "%s\t%s\n", name, line)
-		}
-	}
-	signedIn, token, refresh, next := "no", "", "", fmt.Sprintf("run /connect and choose %q", opencode.ProviderName)
-	if r.SignedIn {
-		signedIn = strings.TrimSuffix("yes, as "+r.Subject, ", as ")
-		refresh, next = "by itself", "nothing to do"
-		if !r.Refreshable {
-			refresh, next = "not possible: there is no refresh token", "sign in again with /connect when the token has expired"
-		}
-	}
-	if r.ExpiresAt != nil {
-		token = words.Valid(*r.ExpiresAt, time.Now()) + " (local time)"
-	}
 	s.mu.Lock()
 	client := s.client
 	s.mu.Unlock()
-	row("Signed in", signedIn)
-	row("Token", token)
-	row("Refresh", refresh)
-	for _, other := range r.Sessions {
-		row("Endpoint "+other.Endpoints, strings.Join(other.Lines(time.Now()), "\n"))
-	}
-	row("Domain", r.Domain)
-	row("Endpoint", strings.Join(endpoint.Lines(r.Endpoint, r.Endpoints), "\n"))
-	row("Method", r.AuthMethod)
-	row("Configuration", r.ConfigPath)
-	row("", strings.Join(r.Managed.Text(r.ConfigPath), "\n"))
-	row("Log", r.LogPath)
-	row("Versions", fmt.Sprintf("%s %s, helper %s", client.Name, client.Version, r.Version))
-	if r.Problem != nil {
-		row("Problem", r.Problem.Message)
+	next := fmt.Sprintf("run /connect and choose %q", opencode.ProviderName)
+	switch {
+	case r.Problem != nil:
 		next = r.Problem.Hint
+	case r.SignedIn && r.Refreshable:
+		next = "nothing to do"
+	case r.SignedIn:
+		next = "sign in again with /connect when the token has expired"
 	}
-	if failed := r.LastFailure; failed != nil {
-		row("Last failure", "at "+words.Clock(failed.At, time.Now())+", of a request of OpenCode:\n"+strings.TrimSpace(failed.Message+"\n"+failed.Hint))
-	}
-	row("Next step", next)
-	_ = table.Flush()
-	return strings.TrimSuffix(b.String(), "\n")
+	return r.Text(StatusView{Version: fmt.Sprintf("%s %s, helper %s", client.Name, client.Version, r.Version), NextStep: next})
 }
 
 // forRequest returns the problem with which a request of OpenCode fails. If a sign-in is

@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"runtime"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
@@ -57,7 +54,9 @@ The exit code is 4 if nobody is signed in; with --json it is 0.`,
 			if err != nil {
 				return err
 			}
-			showStatus(cmd.OutOrStdout(), status)
+			fmt.Fprintln(cmd.OutOrStdout(), status.Text(rpc.StatusView{
+				Tokens: tokensText(status), Clocks: clocks(status), Version: status.Version + " " + status.Platform,
+			}))
 			if !status.SignedIn {
 				p := problem.New(problem.LoginRequired, "You are not signed in.", `Run "oci-oidc-helper connect".`)
 				if status.Problem != nil { // its hint has been shown
@@ -98,60 +97,13 @@ func (a *app) domainClock(ctx context.Context, config config.Config) string {
 	return wireTime(time.Now().Add(domain.ClockSkew()))
 }
 
-func showStatus(w io.Writer, s statusReport) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(table, "%s\t%s\n", name, value)
-		}
-	}
-	row("Signed in", signedIn(s.StatusResult))
-	if s.ExpiresAt != nil {
-		row("Token", words.Valid(*s.ExpiresAt, time.Now()))
-	}
-	row("Refresh", refreshing(s.StatusResult))
-	for _, other := range s.Sessions {
-		for i, line := range other.Lines(time.Now()) {
-			row([]string{"Endpoint " + other.Endpoints, ""}[min(i, 1)], line)
-		}
-	}
-	row("Domain", s.Domain)
-	for i, line := range endpoint.Lines(s.Endpoint, s.Endpoints) {
-		row([]string{"Endpoint", ""}[min(i, 1)], line)
-	}
-	row("Method", s.AuthMethod)
-	row("Configuration", s.ConfigPath)
-	for _, line := range s.Managed.Text(s.ConfigPath) {
-		row("", line)
-	}
+// tokensText says where the tokens are saved, or why they cannot be.
+func tokensText(s statusReport) string {
 	saved := s.TokensPath
 	if s.TokensEncrypted {
 		saved += ", encrypted; its key is in the system's keyring"
 	}
-	row("Tokens", saved)
-	row("", s.TokensPlain)
-	row("", s.Unsavable)
-	row("Log", s.LogPath)
-	row("Clocks", clocks(s))
-	row("Version", s.Version+" "+s.Platform)
-	if s.Problem != nil {
-		row("Problem", s.Problem.Message)
-		row("", s.Problem.Hint)
-	}
-	if failed := s.LastFailure; failed != nil {
-		row("Last failure", "at "+words.Clock(failed.At, time.Now())+", of a request of OpenCode:")
-		for line := range strings.Lines(failed.Message + "\n" + failed.Hint) {
-			row("", strings.TrimSpace(line))
-		}
-	}
-	_ = table.Flush()
-}
-
-func signedIn(s rpc.StatusResult) string {
-	if !s.SignedIn {
-		return "no"
-	}
-	return "yes, as " + s.Subject
+	return strings.Join([]string{saved, s.TokensPlain, s.Unsavable}, "\n")
 }
 
 // clocks compares this machine's clock with the domain's; a sign-in needs them to agree.
@@ -165,16 +117,5 @@ func clocks(s statusReport) string {
 		return "here and at the domain " + here.Format(time.TimeOnly) + " UTC"
 	default:
 		return fmt.Sprintf("here %s, at the domain %s UTC: %s apart", here.Format(time.TimeOnly), domain.Format(time.TimeOnly), words.Duration(apart.Abs()))
-	}
-}
-
-func refreshing(s rpc.StatusResult) string {
-	switch {
-	case !s.SignedIn:
-		return ""
-	case s.Refreshable:
-		return "by itself"
-	default:
-		return "not possible: there is no refresh token"
 	}
 }

@@ -16,12 +16,7 @@ import (
 )
 
 func (a *app) tokenCommand() *cobra.Command {
-	var (
-		format   string
-		connect  bool
-		minLife  time.Duration
-		endpoint string
-	)
+	var o tokenOptions
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Print a valid access token, for other programs",
@@ -48,42 +43,51 @@ Formats:
   eval "$(oci-oidc-helper token --format env)"
   oci-oidc-helper token --format json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if minLife < 0 {
-				return problem.New(problem.Config, fmt.Sprintf("--min-life is %s, which is less than none.", minLife), "Write a duration such as 90s or 10m.")
-			}
-			show, ok := tokenFormats[format]
-			if !ok {
-				return problem.New(problem.Config, fmt.Sprintf("There is no format called %q.", format),
-					"Use raw, header, json, env or exec-credential.")
-			}
-			session, e, err := a.session(cmd, endpoint)
-			if err != nil {
-				return err
-			}
-			defer session.Close()
-			token, err := session.TokenFor(cmd.Context(), minLife)
-			if connect && token.Access.Empty() && problem.Is(err, problem.LoginRequired) {
-				token, err = a.connectForToken(cmd, session)
-			}
-			if token.Access.Empty() || cmd.Context().Err() != nil && err != nil {
-				return err
-			}
-			if err != nil {
-				p := problem.From(err)
-				fmt.Fprintf(cmd.ErrOrStderr(), "The token is valid for %s only. %s\n→ %s\n", words.Duration(time.Until(token.ExpiresAt)), p.Message, p.Hint)
-			}
-			if err := show(cmd.OutOrStdout(), e.BaseURL, token); err != nil {
-				return err
-			}
-			return unsaved(session)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.printToken(cmd, o) },
 	}
-	cmd.Flags().StringVar(&format, "format", "raw", "raw, header, json, env or exec-credential")
-	cmd.Flags().DurationVar(&minLife, "min-life", 5*time.Minute, "how long the token is to be valid at least")
-	cmd.Flags().BoolVar(&connect, "connect", false, "sign in where there is no session")
-	endpointFlag(cmd, &endpoint, firstEndpoint)
+	cmd.Flags().StringVar(&o.format, "format", "raw", "raw, header, json, env or exec-credential")
+	cmd.Flags().DurationVar(&o.minLife, "min-life", 5*time.Minute, "how long the token is to be valid at least")
+	cmd.Flags().BoolVar(&o.connect, "connect", false, "sign in where there is no session")
+	endpointFlag(cmd, &o.endpoint, firstEndpoint)
 	return cmd
+}
+
+// tokenOptions are the flags of the command.
+type tokenOptions struct {
+	format, endpoint string
+	minLife          time.Duration
+	connect          bool
+}
+
+func (a *app) printToken(cmd *cobra.Command, o tokenOptions) error {
+	if o.minLife < 0 {
+		return problem.New(problem.Config, fmt.Sprintf("--min-life is %s, which is less than none.", o.minLife), "Write a duration such as 90s or 10m.")
+	}
+	show, ok := tokenFormats[o.format]
+	if !ok {
+		return problem.New(problem.Config, fmt.Sprintf("There is no format called %q.", o.format),
+			"Use raw, header, json, env or exec-credential.")
+	}
+	session, e, err := a.session(cmd, o.endpoint)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	token, err := session.TokenFor(cmd.Context(), o.minLife)
+	if o.connect && token.Access.Empty() && problem.Is(err, problem.LoginRequired) {
+		token, err = a.connectForToken(cmd, session)
+	}
+	if token.Access.Empty() || cmd.Context().Err() != nil && err != nil {
+		return err
+	}
+	if err != nil {
+		p := problem.From(err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "The token is valid for %s only. %s\n→ %s\n", words.Duration(time.Until(token.ExpiresAt)), p.Message, p.Hint)
+	}
+	if err := show(cmd.OutOrStdout(), e.BaseURL, token); err != nil {
+		return err
+	}
+	return unsaved(session)
 }
 
 // connectForToken signs in and returns the token. It writes nothing to standard output,

@@ -137,54 +137,54 @@ var checks = []check{
 	{"an answer's size", "oidc/domain/exchange/exchange.go", `io.LimitReader(resp.Body, maxAnswerSize+1)`, `resp.Body`, "TestLimitsOnWhatTheDomainAnswers"},
 	{"an answer's time", "oidc/domain/exchange/exchange.go", `context.WithTimeout(ctx, Timeout)`, `context.WithCancel(ctx)`, "TestUnreachable"},
 	{"a refresh token is kept", "oidc/domain/answer.go", `tok := old`, `tok := tokens.Tokens{}`, "TestTheOldRefreshTokenStaysWhereNoneCame"},
-	{"one refresh for all", "oidc/refresh.go", `func(now cached) bool { return s.replacedByOther(now, replaced) }`, `nil`, "TestOneRefreshForAll"},
+	{"one refresh for all", "oidc/refresh.go", `func(current cached) bool { return s.replacedByOther(current, replaced) }`, `nil`, "TestOneRefreshForAll"},
 	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(false); err != nil && !old`, `if err := w.reserve(false); err != nil && old.Access.Empty() && !old`, "TestNoRefreshIfTokensCannotBeSaved"},
-	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !now.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
+	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !current.onlyInMemory(s.cache.file)`, ``, "TestASessionInMemory"},
 	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestASessionInMemory"},
 	{"a sign-out elsewhere counts", "oidc/cache.go", `!c.Empty() && noSignOut`, `(noSignOut || c.unsaved())`, "TestASignOutElsewhereCounts"},
 	{"unsaved tokens give way to newer ones", "oidc/cache.go", ` && c.isSuccessorOf(t) {`, ` {`, "TestUnsavedTokensGiveWay"},
 	{"unsaved tokens are not lost", "oidc/cache.go", `!t.Empty() && c.unsaved() && c.isSuccessorOf(t) {`, `!t.Empty() && c.Empty() && c.isSuccessorOf(t) {`, "TestUnsavedTokensGiveWay"},
 	{"a directory that is gone is no sign-out", "store/tokens/file.go", `gone: errors.Is(err, fs.ErrNotExist)}`, `gone: false}`, "TestADirectoryThatIsGoneIsNoSignOut"},
-	{"a lock is not made for tokens that are gone", "oidc/refresh.go", `s.cache.gone(now) && !s`, `now.withheld && !s`, "TestADirectoryThatIsRemoved"},
+	{"a lock is not made for tokens that are gone", "oidc/refresh.go", `s.cache.gone(current) && !s`, `current.withheld && !s`, "TestADirectoryThatIsRemoved"},
 	{"a note of another process is not forgotten", "oidc/cache.go", `later(t.RetryAt, c.RetryAt)`, `c.RetryAt`, "TestRefreshTimesThatAreNotSaved"},
-	{"the file is read again under the lock", "oidc/cache.go", `	now := c.read(true)
+	{"the file is read again under the lock", "oidc/cache.go", `	current := c.read(true)
 `, `	now := c.get()
 `, "TestAFormChangeKeepsNewerTokens"},
-	{"waiting for a lock ends with the session", "oidc/refresh.go", `s.cache.update(s.untilClose, func(now cached)`, `s.cache.update(context.WithoutCancel(s.untilClose), func(now cached)`, "TestWaitingForALockEndsWithTheSession"},
-	{"refresh honours Retry-After", "oidc/refresh.go", `		if p := s.pausingNow(now); p != nil {
+	{"waiting for a lock ends with the session", "oidc/refresh.go", `s.cache.update(s.untilClose, func(current cached)`, `s.cache.update(context.WithoutCancel(s.untilClose), func(current cached)`, "TestWaitingForALockEndsWithTheSession"},
+	{"refresh honours Retry-After", "oidc/refresh.go", `		if p := s.pausingNow(current); p != nil {
 			return p
 		}
 `, ``, "TestRefreshesAreLimited"},
 	{"Retry-After holds for every process", "oidc/refresh.go", `noted.RetryAt = `, `_ = `, "TestRefreshesAreLimited"},
 	{"Retry-After ends where the clock was set back", "oidc/refresh.go", ` && left <= longestRetry`, ``, "TestRefreshesAreLimited"},
 	{"Retry-After ends with the tokens", "oidc/domain/answer.go", `tok.RefreshSentAt, tok.RetryAt = endpoints, time.Time{}, time.Time{}`, `tok.RefreshSentAt = endpoints, time.Time{}`, "TestRefreshesAreLimited"},
-	{"a new token is still valid after it was saved", "oidc/session.go", `	return s.fresh(ctx, now.fingerprint, "")
-`, `	err := s.refreshNow(ctx, now.fingerprint)
+	{"a new token is still valid after it was saved", "oidc/session.go", `	return s.fresh(ctx, current.fingerprint, "")
+`, `	err := s.refreshNow(ctx, current.fingerprint)
 	return s.cache.get().token(), err
 `, "TestASlowDisk"},
 	{"what is noted of tokens is no token", "oidc/cache.go", `return !same(c.Tokens, c.saved)`, `return c.Tokens != c.saved`, "TestRefreshTimesThatAreNotSaved"},
 	{"what is noted of tokens is not forgotten", "oidc/cache.go", `same(t, c.Tokens) && c.Tokens != c.saved {`, `same(t, c.Tokens) && c.unsaved() {`, "TestRefreshTimesThatAreNotSaved"},
-	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestRefreshesAreLimited"},
+	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !current.RefreshSentAt.IsZero() && !s`, `case current.RefreshSentAt.IsZero() && !s`, "TestRefreshesAreLimited"},
 	// Checks whose removal the explorer in oidc finds, too, although it tests none of them by name.
 	{"a refresh token without an access token is found lost", "oidc/domain/domain.go", `if err != nil && answer.Access+answer.Refresh == "" {`, `if err != nil {`, "TestEveryBranch"},
 	{"an odd type is found to lose no tokens", "oidc/domain/answer.go", `		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
 `, `		return tokens.Tokens{}, unusable("its type is odd")
 `, "TestEveryBranch"},
-	{"tokens of another process are found overwritten", "oidc/cache.go", `	now := c.read(true)
+	{"tokens of another process are found overwritten", "oidc/cache.go", `	current := c.read(true)
 `, `	now := c.get()
 `, "TestEveryBranch"},
 	{"tokens are found written after a sign-out elsewhere", "oidc/cache.go", `!c.Empty() && noSignOut`, `(noSignOut || c.unsaved())`, "TestEveryBranch"},
-	{"a brake is found not to hold", "oidc/refresh.go", `		if p := s.pausingNow(now); p != nil {
+	{"a brake is found not to hold", "oidc/refresh.go", `		if p := s.pausingNow(current); p != nil {
 			return p
 		}
 `, ``, "TestEveryBranch"},
 	{"Retry-After is found unknown to another process", "oidc/refresh.go", `noted.RetryAt = `, `_ = `, "TestEveryBranch"},
-	{"a token in doubt is found risked", "oidc/session.go", `case !now.RefreshSentAt.IsZero() && now`, `case now.RefreshSentAt.IsZero() && now`, "TestEveryBranch"},
+	{"a token in doubt is found risked", "oidc/session.go", `case !current.RefreshSentAt.IsZero() && !s`, `case current.RefreshSentAt.IsZero() && !s`, "TestEveryBranch"},
 	{"a process that ends is found not to save", "oidc/session.go", `		s.rewrite(ctx)
 `, `		_ = ctx
 `, "TestEveryBranch"},
 	{"a damaged file is found to end a session", "oidc/cache.go", `		c.saved = tokens.Tokens{} // the`, `		c = tokensOf(tokens.Tokens{}, stamp) // the`, "TestEveryBranch"},
-	{"a process that ends looks at the file", "oidc/session.go", `if now := s.cache.latest(); now.Tokens != now.saved {`, `if now := s.cache.get(); now.Tokens != now.saved {`, "TestAFileDamagedUnderALivingSession"},
+	{"a process that ends looks at the file", "oidc/session.go", `if current := s.cache.latest(); current.Tokens != current.saved {`, `if current := s.cache.get(); current.Tokens != current.saved {`, "TestAFileDamagedUnderALivingSession"},
 	{"times are of the wall clock", "oidc/domain/answer.go", `now := time.Now().Round(0)`, `now := time.Now()`, "TestTimesAreOfTheWallClock"},
 	{"a doubt is of the wall clock", "oidc/refresh.go", `started := time.Now().Round(0)`, `started := time.Now()`, "TestTimesAreOfTheWallClock"},
 	{"Retry-After is of the wall clock", "oidc/refresh.go", `noted.RetryAt = time.Now().Round(0)`, `noted.RetryAt = time.Now()`, "TestTimesAreOfTheWallClock"},
@@ -218,8 +218,8 @@ var checks = []check{
 	{"room is made", "store/tokens/tokens.go", `size = max(size, 2*info.Size())`, `_ = info`, "TestReserveMakesRoom"},
 	{"only invalid_grant ends a session", "oidc/refresh.go", `case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():`, `case err != nil || errors.Is(err, domain.ErrInvalidGrant):`, "TestFaults"},
 	{"invalid_grant ends it", "oidc/refresh.go", `case errors.Is(err, domain.ErrInvalidGrant) && !old.Refresh.Empty():`, `case errors.Is(err, domain.ErrInvalidGrant) && old.Refresh.Empty():`, "TestTheDomainEndsTheSession"},
-	{"signing out revokes", "oidc/connect.go", `if !now.Refresh.Empty() {
-			if err := s.domain.Revoke`, `if now.Refresh.Empty() {
+	{"signing out revokes", "oidc/connect.go", `if !current.Refresh.Empty() {
+			if err := s.domain.Revoke`, `if current.Refresh.Empty() {
 			if err := s.domain.Revoke`, "TestDisconnect"},
 
 	// The conversation with the shim.

@@ -45,24 +45,19 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 		dns         *net.DNSError
 		timeout     net.Error
 		op          *net.OpError
-		failed      *failure
+		failed      = &failure{handshake: new(handshake)}
 		broken      *notHTTP
-		seen        handshake
 		host        = to.Host
 		proxy, _    = Proxy(to)
 		atProxy     = errors.As(err, &op) && op.Op == "proxyconnect" // the connection to the proxy itself failed
+		viaProxy    = ""
 	)
-	if errors.As(err, &failed) {
-		seen.connected.Store(failed.connected.Load())
-		seen.asked.Store(failed.asked.Load())
-		seen.begun.Store(failed.begun.Load())
-		seen.ended.Store(failed.ended.Load())
-	}
-	if atProxy && proxy != nil {
+	errors.As(err, &failed)
+	switch {
+	case proxy != nil && atProxy:
 		host = "the proxy " + proxy.Host
-	}
-	passing := func(message, hint string) *problem.Problem {
-		return problem.New(problem.Network, message, hint).Passing()
+	case proxy != nil:
+		viaProxy = ", through the proxy " + proxy.Host
 	}
 	alert, alerted := alertOf(err)
 	switch {
@@ -75,35 +70,49 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return problem.New(problem.TLS, host+" does not speak TLS.", "Check the address and its port; a page of the network may be in between.")
 	case alerted:
-		return s.refusedByServer(host, alert, seen.asked.Load())
+		return s.refusedByServer(host, alert, failed.asked.Load())
 	case errors.As(err, &dns):
 		return passing(lookUp(dns, to, proxy))
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return passing(host+" did not answer in time"+through(proxy, atProxy)+".", checkNetwork)
+		return passing(host+" did not answer in time"+viaProxy+".", checkNetwork)
 	case isOne(err, errRefused) && atProxy:
 		return passing("nothing is listening at "+host+".", "Correct HTTPS_PROXY, or start the proxy.")
 	case isOne(err, errRefused):
 		return passing("nothing is listening at "+host+".", "Check the address and its port; the server may be down.")
-	case isCut(err) && seen.asked.Load() && s.ClientCert == "":
-		return problem.New(problem.TLS, host+" asked for a client certificate, got none and cut the connection.", nameClientCertificate)
-	case isCut(err) && seen.asked.Load():
-		return problem.New(problem.TLS, fmt.Sprintf("%s cut the connection when it had the client certificate %s: it may not accept it.", host, s.ClientCert), checkClientCertificate)
-	case isCut(err) && seen.begun.Load() && !seen.ended.Load():
-		return passing(host+" cut the connection in the TLS handshake"+through(proxy, atProxy)+".", "A firewall may be in between, or the server wants another version of TLS; check the network, VPN and proxy, then try again.")
 	case isCut(err):
-		return passing(host+" cut the connection"+through(proxy, atProxy)+".", "A firewall may be in between; check the network, VPN and proxy, then try again.")
+		return s.cutConnection(host, viaProxy, failed.handshake)
 	}
-	if said, ok := ownTLS(host, err); ok && !errors.As(err, &broken) {
+	damaged := errors.As(err, &broken)
+	if said, ok := ownTLS(host, err); ok && !damaged {
 		return said
 	}
-	if errors.As(err, &broken) || seen.connected.Load() {
-		if proxy != nil && to.Scheme == "https" && !seen.begun.Load() {
+	if damaged || failed.connected.Load() {
+		if proxy != nil && to.Scheme == "https" && !failed.begun.Load() {
 			host = "the proxy " + proxy.Host
 		}
 		return passing(host+" gave an answer that is not HTTP, or is damaged.",
 			"Check the address and its port; a proxy or firewall in between may damage what is sent. Then try again.")
 	}
-	return passing("no connection to "+host+through(proxy, atProxy)+".", checkNetwork)
+	return passing("no connection to "+host+viaProxy+".", checkNetwork)
+}
+
+func passing(message, hint string) *problem.Problem {
+	return problem.New(problem.Network, message, hint).Passing()
+}
+
+// cutConnection is the problem of a connection that was cut. viaProxy is ", through the proxy …",
+// or "".
+func (s Settings) cutConnection(host, viaProxy string, seen *handshake) *problem.Problem {
+	switch {
+	case seen.asked.Load() && s.ClientCert == "":
+		return problem.New(problem.TLS, host+" asked for a client certificate, got none and cut the connection.", nameClientCertificate)
+	case seen.asked.Load():
+		return problem.New(problem.TLS, fmt.Sprintf("%s cut the connection when it had the client certificate %s: it may not accept it.", host, s.ClientCert), checkClientCertificate)
+	case seen.begun.Load() && !seen.ended.Load():
+		return passing(host+" cut the connection in the TLS handshake"+viaProxy+".", "A firewall may be in between, or the server wants another version of TLS; check the network, VPN and proxy, then try again.")
+	default:
+		return passing(host+" cut the connection"+viaProxy+".", "A firewall may be in between; check the network, VPN and proxy, then try again.")
+	}
 }
 
 // lookUp explains why resolving a host name failed.
@@ -123,13 +132,6 @@ func lookUp(err *net.DNSError, to, proxy *url.URL) (message, hint string) {
 	default: // SERVFAIL, for example
 		return name + " was not looked up: the name server is in trouble.", resolver
 	}
-}
-
-func through(proxy *url.URL, atProxy bool) string {
-	if proxy == nil || atProxy {
-		return ""
-	}
-	return ", through the proxy " + proxy.Host
 }
 
 // problem returns the problem of a proxy that refuses to connect to a host.

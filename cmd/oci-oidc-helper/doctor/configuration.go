@@ -18,21 +18,21 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-func checkConfiguration(ctx context.Context, p *patient) Finding {
-	config, err := config.Load(p.Places, p.Directory)
+func checkConfiguration(ctx context.Context, sys *system) Finding {
+	config, err := config.Load(sys.Places, sys.Directory)
 	if err != nil {
-		return failWith(p, err)
+		return failWith(sys, err)
 	}
-	p.config = &config
-	if p.domain, err = domain.New(config, p.Log); err != nil {
-		return failWith(p, err)
+	sys.config = &config
+	if sys.domain, err = domain.New(config, sys.Log); err != nil {
+		return failWith(sys, err)
 	}
 	for _, own := range config.Sessions()[1:] {
-		domain, err := domain.New(own, p.Log)
+		domain, err := domain.New(own, sys.Log)
 		if err != nil {
-			return failWith(p, err)
+			return failWith(sys, err)
 		}
-		p.sessions = append(p.sessions, &examination{config: &own, domain: domain})
+		sys.sessions = append(sys.sessions, &examination{config: &own, domain: domain})
 	}
 	details := []string{"domain " + config.DomainURL}
 	for _, e := range config.Endpoints() {
@@ -51,7 +51,7 @@ func checkConfiguration(ctx context.Context, p *patient) Finding {
 	if config.From == "" {
 		return ok(config.Path, details...)
 	}
-	switch outdated, err := config.Outdated(ctx, p.Places); {
+	switch outdated, err := config.Outdated(ctx, sys.Places); {
 	case err != nil:
 		return warn("The published configuration could not be compared: "+problem.From(err).Message, problem.From(err).Hint, details...)
 	case len(outdated) > 0:
@@ -63,24 +63,24 @@ func checkConfiguration(ctx context.Context, p *patient) Finding {
 
 // checkSecret checks the file that holds the client secret or key, which is the
 // configuration itself if the secret is written there.
-func checkSecret(_ context.Context, p *patient) Finding {
+func checkSecret(_ context.Context, sys *system) Finding {
 	switch {
-	case p.config == nil:
+	case sys.config == nil:
 		return skip(noConfiguration)
-	case p.config.Proof().None():
+	case sys.config.Proof().None():
 		return ok("there is none")
 	}
-	proof := p.config.Proof()
+	proof := sys.config.Proof()
 	text, err := proof.Read()
 	if err != nil {
-		return failWith(p, err)
+		return failWith(sys, err)
 	}
 	if proof.Env() != "" {
 		return ok("in the environment variable " + proof.Env())
 	}
-	path := p.secretPath()
+	path := sys.secretPath()
 	stands := proof.File() == ""
-	if !stands && proof == p.config.ClientSecret {
+	if !stands && proof == sys.config.ClientSecret {
 		if strings.ContainsAny(text.Reveal(), " \t") {
 			return fail(problem.Config, fmt.Sprintf("The client secret's file %s holds white space in the secret.", path),
 				"Write the file anew as plain text, with the secret alone in it.")
@@ -98,35 +98,35 @@ func checkSecret(_ context.Context, p *patient) Finding {
 	if known {
 		found.Message += ", readable by you alone"
 	}
-	if raw, _ := regular.Read(path, maxOpenCodeSize); proof == p.config.ClientSecret && strings.HasSuffix(string(raw), "\n") {
+	if raw, _ := regular.Read(path, maxOpenCodeSize); proof == sys.config.ClientSecret && strings.HasSuffix(string(raw), "\n") {
 		found.Details = []string{"The line break at its end is not taken for a part of the secret."}
 	}
 	return found
 }
 
 // secretPath returns the file that holds the client secret or key.
-func (p *patient) secretPath() string {
-	if file := p.config.Proof().File(); file != "" {
+func (sys *system) secretPath() string {
+	if file := sys.config.Proof().File(); file != "" {
 		return file
 	}
-	return p.config.Source(p.config.Proof().Key())
+	return sys.config.Source(sys.config.Proof().Key())
 }
 
 // checkGit checks that the client secret or key is not in a git repository.
-func checkGit(ctx context.Context, p *patient) Finding {
+func checkGit(ctx context.Context, sys *system) Finding {
 	switch {
-	case p.config == nil:
+	case sys.config == nil:
 		return skip(noConfiguration)
-	case p.config.Proof().None(), p.config.Proof().Env() != "":
+	case sys.config.Proof().None(), sys.config.Proof().Env() != "":
 		return ok("there is no secret to commit")
 	}
-	path := p.secretPath()
-	tracked, err := trackedByGit(ctx, path, p.config.Environ())
+	path := sys.secretPath()
+	tracked, err := trackedByGit(ctx, path, sys.config.Environ())
 	switch {
 	case err != nil:
 		return skip("not checked without git")
 	case tracked:
-		return fail(problem.Config, path+" holds the "+p.config.Proof().Name()+" and is in a git repository.",
+		return fail(problem.Config, path+" holds the "+sys.config.Proof().Name()+" and is in a git repository.",
 			"Have the secret renewed in the OCI console, then take the file out of the repository (git rm --cached) and ignore it.")
 	}
 	return ok("the secret is in no git repository")
@@ -147,11 +147,11 @@ func trackedByGit(ctx context.Context, path string, environ []string) (bool, err
 const expirySoon = 14 * 24 * time.Hour
 
 // checkCertificates checks the files of ca_file, tls_client_cert and tls_client_key.
-func checkCertificates(_ context.Context, p *patient) Finding {
-	if p.config == nil {
+func checkCertificates(_ context.Context, sys *system) Finding {
+	if sys.config == nil {
 		return skip(noConfiguration)
 	}
-	files := p.config.Network
+	files := sys.config.Network
 	var details []string
 	if files.CAFile != "" {
 		found, unused, err := network.ReadCertificates(files.CAFile)
@@ -167,7 +167,7 @@ func checkCertificates(_ context.Context, p *patient) Finding {
 	if files.ClientCert != "" {
 		certificate, err := files.ReadClientCertificate()
 		if err != nil {
-			return failWith(p, err, details...)
+			return failWith(sys, err, details...)
 		}
 		leaf := certificate.Leaf
 		details = append(details, fmt.Sprintf("client certificate of %s, until %s", leaf.Subject, leaf.NotAfter.Format(time.DateTime)))

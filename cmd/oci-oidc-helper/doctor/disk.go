@@ -17,9 +17,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-func checkStateDir(_ context.Context, p *patient) Finding {
+func checkStateDir(_ context.Context, sys *system) Finding {
 	const inMemory = "Name a directory that you can write to in XDG_STATE_HOME; until then each process has a session of its own, in memory."
-	dir := p.Places.StateDir
+	dir := sys.Places.StateDir
 	if dir == "" {
 		return warn("There is no home directory, so that no tokens can be saved.", inMemory)
 	}
@@ -40,9 +40,9 @@ func checkStateDir(_ context.Context, p *patient) Finding {
 	if others != "" {
 		return warn(fmt.Sprintf("The tokens' directory %s is open to others (%s).", dir, others), "Run: "+store.MakePrivate(dir))
 	}
-	if p.config != nil {
+	if sys.config != nil {
 		// A disk that takes an empty file may still have no room for tokens.
-		if err := tokens.Open(p.Places, *p.config).CheckWritable(); err != nil && !tokens.KeyringFault(err) {
+		if err := tokens.Open(sys.Places, *sys.config).CheckWritable(); err != nil && !tokens.KeyringFault(err) {
 			full := problem.From(err)
 			return warn(full.Message, full.Hint)
 		}
@@ -53,16 +53,16 @@ func checkStateDir(_ context.Context, p *patient) Finding {
 	return ok(dir + ", yours alone")
 }
 
-func checkSavedTokens(_ context.Context, p *patient) Finding {
-	if p.config == nil {
+func checkSavedTokens(_ context.Context, sys *system) Finding {
+	if sys.config == nil {
 		return skip(noConfiguration)
 	}
-	file := tokens.Open(p.Places, *p.config)
+	file := tokens.Open(sys.Places, *sys.config)
 	tokens, _, err := file.Load()
 	if err != nil {
-		return failWith(p, err)
+		return failWith(sys, err)
 	}
-	p.saved = tokens
+	sys.saved = tokens
 	if tokens.Empty() {
 		return ok("none are saved for this domain, client, scope and method")
 	}
@@ -75,20 +75,20 @@ func checkSavedTokens(_ context.Context, p *patient) Finding {
 	return ok(file.Path())
 }
 
-func checkKeyring(_ context.Context, p *patient) Finding {
-	if p.config == nil {
+func checkKeyring(_ context.Context, sys *system) Finding {
+	if sys.config == nil {
 		return skip(noConfiguration)
 	}
 	began := time.Now()
-	file := tokens.Open(p.Places, *p.config)
+	file := tokens.Open(sys.Places, *sys.config)
 	state, err := file.CheckKeyring()
 	took := time.Since(began).Round(time.Millisecond)
-	auto := p.config.TokenStore == config.AutoStore
+	auto := sys.config.TokenStore == config.AutoStore
 	switch {
 	case err != nil && auto && !file.Encrypted():
 		return ok("token_store is auto: the next sign-in saves the tokens in the file, if the keyring is not there then. " + problem.From(err).Message)
 	case err != nil:
-		return failWith(p, err)
+		return failWith(sys, err)
 	case state == tokens.KeyringUnused && auto:
 		return ok("not used: token_store is auto. " + file.WhyPlain())
 	case state == tokens.KeyringUnused:
@@ -100,19 +100,19 @@ func checkKeyring(_ context.Context, p *patient) Finding {
 	}
 }
 
-func checkLock(_ context.Context, p *patient) Finding {
+func checkLock(_ context.Context, sys *system) Finding {
 	switch {
-	case p.config == nil:
+	case sys.config == nil:
 		return skip(noConfiguration)
-	case store.Writable(p.Places.StateDir) != nil:
+	case store.Writable(sys.Places.StateDir) != nil:
 		return skip("none, since no tokens can be saved")
-	case tokens.Open(p.Places, *p.config).Stamp().Gone():
+	case tokens.Open(sys.Places, *sys.config).Stamp().Gone():
 		return ok("is made at the first sign-in")
 	}
-	unlock, free, err := tokens.Open(p.Places, *p.config).TryLock()
+	unlock, free, err := tokens.Open(sys.Places, *sys.config).TryLock()
 	switch {
 	case err != nil:
-		return failWith(p, err)
+		return failWith(sys, err)
 	case !free:
 		return warn("Another process holds the lock of the session just now.",
 			"If that stays so, a helper hangs: end OpenCode's windows, or the process oci-oidc-helper.")
@@ -124,10 +124,10 @@ func checkLock(_ context.Context, p *patient) Finding {
 // logDetails is how many warnings and errors of the log are shown.
 const logDetails = 3
 
-func checkLog(_ context.Context, p *patient) Finding {
-	path := p.Places.LogFile
-	if p.config != nil {
-		path = p.config.LogFile
+func checkLog(_ context.Context, sys *system) Finding {
+	path := sys.Places.LogFile
+	if sys.config != nil {
+		path = sys.config.LogFile
 	}
 	if path == "" {
 		return warn("There is no log, since there is no home directory.", "Name a place for it with log_file.")

@@ -2,7 +2,7 @@
 // endpoint in one run, and says what to do about each problem.
 //
 // A check is a function that returns one [Finding]. They run in the order of [checks] and
-// pass on what they have found out in the patient. A check whose precondition failed is
+// pass on what they have found out in a [system]. A check whose precondition failed is
 // skipped and says so.
 //
 // The checks need no person and change nothing, except that an expired access token is
@@ -34,7 +34,7 @@ const checkTimeout = 15 * time.Second
 
 type check struct {
 	group, name string
-	run         func(context.Context, *patient) Finding
+	run         func(context.Context, *system) Finding
 }
 
 var checks = []check{
@@ -51,7 +51,7 @@ var checks = []check{
 	{"Disk", "saved tokens", checkSavedTokens},
 	{"Disk", "lock", checkLock},
 	{"Disk", "log", checkLog},
-	{"Domain", "way", checkWay},
+	{"Domain", "way", checkConnection},
 	{"Domain", "discovery", checkDiscovery},
 	{"Domain", "clocks", checkClocks},
 	{"Domain", "application", checkApplication},
@@ -74,15 +74,15 @@ var eachSession = []string{"saved tokens", "redirect and scope", "refresh", "sig
 // Run runs all checks.
 func Run(ctx context.Context, o Options) Report {
 	report := Report{Time: time.Now().UTC().Truncate(time.Second), Version: o.Version, Platform: runtime.GOOS + "-" + runtime.GOARCH}
-	p := &patient{Options: o, sessions: []*examination{{}}}
+	sys := &system{Options: o, sessions: []*examination{{}}}
 	for _, c := range checks {
-		for _, e := range p.endpointsOf(c) {
+		for _, e := range sys.endpointsOf(c) {
 			if ctx.Err() != nil {
 				return report
 			}
-			p.endpoint, p.examination = e, p.sessionOf(e)
+			sys.endpoint, sys.examination = e, sys.sessionOf(e)
 			limited, cancel := context.WithTimeout(ctx, checkTimeout)
-			finding := c.run(limited, p)
+			finding := c.run(limited, sys)
 			cancel()
 			finding.Group, finding.Check = c.group, strings.TrimSpace(e.ID+" "+c.name)
 			finding = finding.redacted()
@@ -99,15 +99,15 @@ func Run(ctx context.Context, o Options) Report {
 // endpointsOf returns the endpoints to run a check for: all of them for a check of
 // endpointGroup, the first one of each session for a check of eachSession, otherwise that
 // of llm_base_url.
-func (p *patient) endpointsOf(c check) (all []config.Endpoint) {
-	whole := p.sessions[0].config
+func (sys *system) endpointsOf(c check) (all []config.Endpoint) {
+	whole := sys.sessions[0].config
 	switch {
 	case whole == nil:
 		return []config.Endpoint{{}}
 	case c.group == endpointGroup:
 		return whole.Endpoints()
 	}
-	for i, session := range p.sessions {
+	for i, session := range sys.sessions {
 		if i == 0 || slices.Contains(eachSession, c.name) {
 			all = append(all, session.config.Endpoints()[0])
 		}
@@ -116,13 +116,13 @@ func (p *patient) endpointsOf(c check) (all []config.Endpoint) {
 }
 
 // sessionOf returns the session whose token goes to an endpoint.
-func (p *patient) sessionOf(e config.Endpoint) *examination {
-	for _, session := range p.sessions[1:] {
+func (sys *system) sessionOf(e config.Endpoint) *examination {
+	for _, session := range sys.sessions[1:] {
 		if _, ok := session.config.Endpoint(e.Provider()); ok {
 			return session
 		}
 	}
-	return p.sessions[0]
+	return sys.sessions[0]
 }
 
 // endpointGroup is the group of the checks that run once for each endpoint.

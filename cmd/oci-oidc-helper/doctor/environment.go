@@ -15,8 +15,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-func checkPlatform(_ context.Context, p *patient) Finding {
-	message := fmt.Sprintf("oci-oidc-helper %s on %s-%s", p.Version, runtime.GOOS, runtime.GOARCH)
+func checkPlatform(_ context.Context, sys *system) Finding {
+	message := fmt.Sprintf("oci-oidc-helper %s on %s-%s", sys.Version, runtime.GOOS, runtime.GOARCH)
 	places := surroundings()
 	if len(places) == 0 {
 		return ok(message)
@@ -43,18 +43,18 @@ func surroundings() []string {
 }
 
 // checkDirectories checks the variables that say where the person's own files are.
-func checkDirectories(_ context.Context, p *patient) Finding {
-	if ignored := p.Places.Ignored(); len(ignored) > 0 {
+func checkDirectories(_ context.Context, sys *system) Finding {
+	if ignored := sys.Places.Ignored(); len(ignored) > 0 {
 		return warn(strings.Join(ignored, " and ")+" does not name a directory by its whole path and is ignored: it would be another one in each project.",
-			"Write the whole path, such as "+filepath.Join(cmp.Or(p.Places.Home, "/home/you"), ".config")+", or unset it.")
+			"Write the whole path, such as "+filepath.Join(cmp.Or(sys.Places.Home, "/home/you"), ".config")+", or unset it.")
 	}
-	if p.Places.Home == "" {
+	if sys.Places.Home == "" {
 		return warn("There is no home directory.", "Set HOME to the whole path of yours.")
 	}
-	return ok("your own configuration is below " + strings.Join(p.Places.ConfigDirs, " or "))
+	return ok("your own configuration is below " + strings.Join(sys.Places.ConfigDirs, " or "))
 }
 
-func checkProxyVariables(_ context.Context, _ *patient) Finding {
+func checkProxyVariables(_ context.Context, _ *system) Finding {
 	var set []string
 	for _, capitals := range network.ProxyVariables {
 		for _, name := range []string{capitals, strings.ToLower(capitals)} {
@@ -104,7 +104,7 @@ func dividedOverProxy() (message, hint string) {
 
 // checkCAVariables checks the variables that name a company's own CA for the helper and for
 // OpenCode.
-func checkCAVariables(_ context.Context, _ *patient) Finding {
+func checkCAVariables(_ context.Context, _ *system) Finding {
 	var set []string
 	for _, name := range network.CAVariables {
 		path := os.Getenv(name)

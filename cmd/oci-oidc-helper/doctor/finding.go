@@ -45,8 +45,8 @@ type Options struct {
 	Found     func(Finding) // called after each check; may be nil
 }
 
-// patient holds what the checks examine, and what they have found out so far.
-type patient struct {
+// A system is what the checks examine, with what they have found out so far.
+type system struct {
 	Options
 	openCode int             // OpenCode's major version; 0 if it is unknown
 	facts    *domain.Facts   // nil unless the domain answered
@@ -93,9 +93,9 @@ func fail(kind problem.Kind, message, hint string, details ...string) Finding {
 func skip(why string) Finding { return Finding{State: Skipped, Message: why} }
 
 // failWith turns an error into a failure. The error's cause is only logged.
-func failWith(p *patient, err error, details ...string) Finding {
+func failWith(sys *system, err error, details ...string) Finding {
 	said := problem.From(err)
-	p.Log.Info("a check failed", "problem", said)
+	sys.Log.Info("a check failed", "problem", said)
 	message, more, _ := strings.Cut(said.Message, "\n")
 	if more != "" {
 		details = append(strings.Split(more, "\n"), details...)

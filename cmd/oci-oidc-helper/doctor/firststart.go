@@ -20,16 +20,16 @@ import (
 // plugin. The start waits for the installation, and a start after a failed one tries again.
 const openCodePackage = "@opencode-ai/plugin"
 
-func checkFirstStart(_ context.Context, p *patient) Finding {
-	if p.openCode == 2 {
+func checkFirstStart(_ context.Context, sys *system) Finding {
+	if sys.openCode == 2 {
 		return skip("OpenCode 2 installs nothing beside the configuration")
 	}
-	if !slices.ContainsFunc(p.files, func(f *openCodeFile) bool { return len(f.Plugin) > 0 }) {
+	if !slices.ContainsFunc(sys.files, func(f *openCodeFile) bool { return len(f.Plugin) > 0 }) {
 		return skip("not checked without a plugin")
 	}
 	var missing []string
-	for _, dir := range p.openCodeDirs() {
-		if !hasOpenCodePackage(dir) && store.Writable(dir) == nil && !p.givesUpSoon(dir) {
+	for _, dir := range sys.openCodeDirs() {
+		if !hasOpenCodePackage(dir) && store.Writable(dir) == nil && !sys.givesUpSoon(dir) {
 			missing = append(missing, dir)
 		}
 	}
@@ -45,16 +45,16 @@ func checkFirstStart(_ context.Context, p *patient) Finding {
 }
 
 // openCodeDirs are the directories in which OpenCode installs the package.
-func (p *patient) openCodeDirs() (dirs []string) {
-	if len(p.Places.ConfigDirs) > 0 {
-		dirs = append(dirs, p.Places.ConfigDirs[0])
+func (sys *system) openCodeDirs() (dirs []string) {
+	if len(sys.Places.ConfigDirs) > 0 {
+		dirs = append(dirs, sys.Places.ConfigDirs[0])
 	}
 	var optional []string
-	for _, dir := range p.projectDirs() {
+	for _, dir := range sys.projectDirs() {
 		optional = append(optional, filepath.Join(dir, ".opencode"))
 	}
-	if p.Places.Home != "" {
-		optional = append(optional, filepath.Join(p.Places.Home, ".opencode"))
+	if sys.Places.Home != "" {
+		optional = append(optional, filepath.Join(sys.Places.Home, ".opencode"))
 	}
 	if named := os.Getenv("OPENCODE_CONFIG_DIR"); named != "" {
 		optional = append(optional, named)
@@ -94,14 +94,14 @@ func hasOpenCodePackage(dir string) bool {
 
 // givesUpSoon reports whether npm is set to give up at once when a connection is refused. By
 // default it tries again after 10 and after 60 seconds.
-func (p *patient) givesUpSoon(dir string) bool {
+func (sys *system) givesUpSoon(dir string) bool {
 	var settings strings.Builder
 	for _, variable := range os.Environ() {
 		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(strings.ToLower(name), "npm_config_") {
 			fmt.Fprintf(&settings, "%s=%s\n", strings.ReplaceAll(strings.ToLower(name[len("npm_config_"):]), "_", "-"), value)
 		}
 	}
-	for _, in := range []string{npmDir(dir), p.Places.Home} {
+	for _, in := range []string{npmDir(dir), sys.Places.Home} {
 		text, _ := regular.Read(filepath.Join(in, ".npmrc"), maxOpenCodeSize)
 		fmt.Fprintf(&settings, "%s\n", text)
 	}

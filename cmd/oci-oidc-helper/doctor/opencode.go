@@ -51,23 +51,23 @@ func (f *openCodeFile) entries(major int) []pluginEntry {
 	return f.Plugin
 }
 
-func checkOpenCode(ctx context.Context, p *patient) Finding {
+func checkOpenCode(ctx context.Context, sys *system) Finding {
 	program, err := exec.LookPath("opencode")
 	if err != nil {
 		return warn("There is no opencode on the PATH.", "If you use OpenCode, see that its program can be found.")
 	}
 	command := exec.CommandContext(ctx, program, "--version")
-	if p.config != nil {
-		command.Env = p.config.Environ()
+	if sys.config != nil {
+		command.Env = sys.config.Environ()
 	}
 	output, err := command.Output()
 	version := strings.TrimSpace(string(output))
 	if err != nil || !semver().MatchString(version) {
 		return warn(program+" does not tell its version.", "Try: opencode --version")
 	}
-	p.openCode = 1
+	sys.openCode = 1
 	if rest, isSecond := strings.CutPrefix(version, "2."); isSecond {
-		p.openCode = 2
+		sys.openCode = 2
 		if slices.ContainsFunc([]string{"0.0", "0.1", "0.2", "0.3"}, func(old string) bool {
 			return rest == old || strings.HasPrefix(rest, old+"-")
 		}) {
@@ -87,23 +87,23 @@ func checkOpenCode(ctx context.Context, p *patient) Finding {
 // compile it.
 var semver = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d+\.\d+\.\d+[\w.+-]*$`) })
 
-func checkPlugin(_ context.Context, p *patient) Finding {
-	files, err := p.readOpenCodeFiles()
+func checkPlugin(_ context.Context, sys *system) Finding {
+	files, err := sys.readOpenCodeFiles()
 	if err != nil {
-		return failWith(p, err)
+		return failWith(sys, err)
 	}
-	p.files = files
+	sys.files = files
 	for _, file := range files {
-		for _, entry := range file.entries(p.openCode) {
-			if found, ours := p.judgePlugin(file, string(entry)); ours {
+		for _, entry := range file.entries(sys.openCode) {
+			if found, ours := sys.judgePlugin(file, string(entry)); ours {
 				return found
 			}
 		}
 	}
-	hint := "Run: opencode plugin " + pluginName + "@" + p.pin() + " -g"
+	hint := "Run: opencode plugin " + pluginName + "@" + sys.pin() + " -g"
 	key := "plugin"
-	if p.openCode == 2 {
-		hint = "Run: opencode plugin add " + pluginName + "@" + p.pin()
+	if sys.openCode == 2 {
+		hint = "Run: opencode plugin add " + pluginName + "@" + sys.pin()
 		key = "plugins"
 	}
 	if len(files) == 0 {
@@ -122,10 +122,10 @@ func PluginVersion(helper string) string {
 }
 
 // pin returns the version to write after the plugin's name.
-func (p *patient) pin() string { return cmp.Or(PluginVersion(p.Version), "VERSION") }
+func (sys *system) pin() string { return cmp.Or(PluginVersion(sys.Version), "VERSION") }
 
 // judgePlugin checks an entry of the list of plugins, if it names this plugin.
-func (p *patient) judgePlugin(file *openCodeFile, entry string) (found Finding, ours bool) {
+func (sys *system) judgePlugin(file *openCodeFile, entry string) (found Finding, ours bool) {
 	name, version, _ := strings.Cut(strings.TrimPrefix(entry, "npm:"), "@")
 	switch path, isFile := pluginPath(file, entry); {
 	case isFile && strings.Contains(path, pluginName) && !exists(path):
@@ -135,21 +135,21 @@ func (p *patient) judgePlugin(file *openCodeFile, entry string) (found Finding, 
 		if !ok || installed.Name != pluginName {
 			return Finding{}, false
 		}
-		return p.judgeVersion(file, entry, installed.Version), true
+		return sys.judgeVersion(file, entry, installed.Version), true
 	case name != pluginName:
 		return Finding{}, false
 	case !semver().MatchString(version):
 		return warn(fmt.Sprintf("%s names %q without a version: OpenCode never looks for a newer one.", file.path, entry),
-			fmt.Sprintf("Write %q.", pluginName+"@"+p.pin())), true
+			fmt.Sprintf("Write %q.", pluginName+"@"+sys.pin())), true
 	}
-	return p.judgeVersion(file, entry, version), true
+	return sys.judgeVersion(file, entry, version), true
 }
 
 // judgeVersion compares the plugin's version with the helper's.
-func (p *patient) judgeVersion(file *openCodeFile, entry, version string) Finding {
-	if own := PluginVersion(p.Version); own != "" && own != version {
-		return warn(fmt.Sprintf("The plugin is %s, this helper %s.", version, p.pin()),
-			"Use the helper that came with the plugin, or write "+pluginName+"@"+p.pin()+" under \"plugin\".", "entry "+entry+" in "+file.path)
+func (sys *system) judgeVersion(file *openCodeFile, entry, version string) Finding {
+	if own := PluginVersion(sys.Version); own != "" && own != version {
+		return warn(fmt.Sprintf("The plugin is %s, this helper %s.", version, sys.pin()),
+			"Use the helper that came with the plugin, or write "+pluginName+"@"+sys.pin()+" under \"plugin\".", "entry "+entry+" in "+file.path)
 	}
 	return ok(fmt.Sprintf("%s in %s", entry, file.path))
 }
@@ -190,8 +190,8 @@ func manifest(path string) (m npmManifest, ok bool) {
 	return m, false
 }
 
-func checkModels(_ context.Context, p *patient) Finding {
-	if len(p.files) == 0 {
+func checkModels(_ context.Context, sys *system) Finding {
+	if len(sys.files) == 0 {
 		return skip("not checked without a configuration of OpenCode")
 	}
 	var (
@@ -199,11 +199,11 @@ func checkModels(_ context.Context, p *patient) Finding {
 		own               = map[string]string{} // base URLs in OpenCode's configuration, by provider
 		wanted            string
 	)
-	for _, file := range p.files {
+	for _, file := range sys.files {
 		all := maps.Clone(file.Provider)
-		if p.openCode == 2 && all == nil {
+		if sys.openCode == 2 && all == nil {
 			all = file.Providers
-		} else if p.openCode == 2 {
+		} else if sys.openCode == 2 {
 			maps.Copy(all, file.Providers)
 		}
 		for id, provider := range all {
@@ -218,8 +218,8 @@ func checkModels(_ context.Context, p *patient) Finding {
 			wanted = model
 		}
 	}
-	if p.config != nil {
-		for _, e := range p.config.Endpoints() {
+	if sys.config != nil {
+		for _, e := range sys.config.Endpoints() {
 			if written := own[e.Provider()]; written != "" && !sameOrigin(written, e.BaseURL) {
 				return fail(problem.Config, fmt.Sprintf("OpenCode's baseURL %s is at another origin than %s %s.", written, e.Key(), e.BaseURL),
 					fmt.Sprintf("Remove options.baseURL of the provider %s: the plugin fills it in.", e.Provider()))
@@ -228,13 +228,13 @@ func checkModels(_ context.Context, p *patient) Finding {
 	}
 	hint := fmt.Sprintf(`Name at least one: "provider": {"%s": {"models": {"your-model": {"name": "Your model"}}}}`, providerID)
 	switch {
-	case len(models) == 0 && p.openCode == 2:
+	case len(models) == 0 && sys.openCode == 2:
 		return ok("those that the endpoint lists")
 	case len(models) == 0 && len(providers) > 0:
 		slices.Sort(providers)
-		return warn(fmt.Sprintf("OpenCode's configuration has no models for the provider %q, only for %s.", providerID, strings.Join(slices.Compact(providers), ", ")), hint, paths(p.files)...)
+		return warn(fmt.Sprintf("OpenCode's configuration has no models for the provider %q, only for %s.", providerID, strings.Join(slices.Compact(providers), ", ")), hint, paths(sys.files)...)
 	case len(models) == 0:
-		return warn(fmt.Sprintf("OpenCode's configuration has no models for the provider %q.", providerID), hint, paths(p.files)...)
+		return warn(fmt.Sprintf("OpenCode's configuration has no models for the provider %q.", providerID), hint, paths(sys.files)...)
 	case wanted != "" && !slices.Contains(models, wanted):
 		return fail(problem.Config, fmt.Sprintf("OpenCode's model %s/%s is not among the provider's models.", providerID, wanted),
 			"Correct \"model\", or add it under \"models\".", "models "+strings.Join(models, ", "))
@@ -249,15 +249,15 @@ func sameOrigin(a, b string) bool {
 }
 
 // readOpenCodeFiles reads OpenCode's configuration files, the project's first.
-func (p *patient) readOpenCodeFiles() ([]*openCodeFile, error) {
+func (sys *system) readOpenCodeFiles() ([]*openCodeFile, error) {
 	var candidates []string
 	if named := os.Getenv("OPENCODE_CONFIG"); named != "" {
 		candidates = append(candidates, named)
 	}
-	for _, dir := range p.projectDirs() {
+	for _, dir := range sys.projectDirs() {
 		candidates = append(candidates, filepath.Join(dir, "opencode.jsonc"), filepath.Join(dir, "opencode.json"))
 	}
-	for _, dir := range p.Places.ConfigDirs {
+	for _, dir := range sys.Places.ConfigDirs {
 		for _, name := range []string{"opencode.jsonc", "opencode.json", "config.json"} {
 			candidates = append(candidates, filepath.Join(dir, name))
 		}
@@ -279,8 +279,8 @@ func (p *patient) readOpenCodeFiles() ([]*openCodeFile, error) {
 
 // projectDirs returns the project directory and those above it up to the root of its git
 // repository, in which OpenCode looks for its configuration.
-func (p *patient) projectDirs() (dirs []string) {
-	for dir := p.Directory; ; dir = filepath.Dir(dir) {
+func (sys *system) projectDirs() (dirs []string) {
+	for dir := sys.Directory; ; dir = filepath.Dir(dir) {
 		dirs = append(dirs, dir)
 		if exists(filepath.Join(dir, ".git")) || dir == filepath.Dir(dir) {
 			return dirs

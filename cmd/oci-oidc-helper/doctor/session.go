@@ -16,15 +16,15 @@ import (
 
 // checkRedirectPort tries to listen on the ports of the redirect URLs. If they are taken, it
 // names the program that listens there.
-func checkRedirectPort(ctx context.Context, p *patient) Finding {
+func checkRedirectPort(ctx context.Context, sys *system) Finding {
 	switch {
-	case p.config == nil:
+	case sys.config == nil:
 		return skip(noConfiguration)
-	case p.config.AuthMethod.Unattended():
+	case sys.config.AuthMethod.Unattended():
 		return skip(nobodySignsIn)
 	}
 	var free, taken []string
-	for _, redirectURI := range p.config.RedirectURIs {
+	for _, redirectURI := range sys.config.RedirectURIs {
 		if signin.CheckListener([]string{redirectURI}) == nil {
 			free = append(free, redirectURI)
 			continue
@@ -40,35 +40,35 @@ func checkRedirectPort(ctx context.Context, p *patient) Finding {
 	if len(free) > 0 {
 		return ok(strings.Join(free, ", ")+" is free", taken...)
 	}
-	found := failWith(p, signin.CheckListener(p.config.RedirectURIs), taken...)
-	if p.config.AuthMethod == config.MobileApp {
+	found := failWith(sys, signin.CheckListener(sys.config.RedirectURIs), taken...)
+	if sys.config.AuthMethod == config.MobileApp {
 		found.State = Warning // a mobile_app signs in with a device code
 	}
 	return found
 }
 
 // checkSession gets a valid token, as a request does.
-func checkSession(ctx context.Context, p *patient) Finding {
-	if p.config == nil {
+func checkSession(ctx context.Context, sys *system) Finding {
+	if sys.config == nil {
 		return skip(noConfiguration)
 	}
-	session, err := oidc.NewSession(*p.config, p.Places, p.Log)
+	session, err := oidc.NewSession(*sys.config, sys.Places, sys.Log)
 	if err != nil {
-		return failWith(p, err)
+		return failWith(sys, err)
 	}
 	defer session.Close()
 	token, err := session.Token(ctx, "")
-	if problem.Is(err, problem.LoginRequired) && p.saved.Empty() && p.config.Session != "" {
-		return warn("You are not signed in for "+endpoint.Named(p.config.Others)+".",
-			fmt.Sprintf(`If you use it, run "oci-oidc-helper connect --endpoint %s", or /connect in OpenCode.`, p.config.Session))
+	if problem.Is(err, problem.LoginRequired) && sys.saved.Empty() && sys.config.Session != "" {
+		return warn("You are not signed in for "+endpoint.Named(sys.config.Others)+".",
+			fmt.Sprintf(`If you use it, run "oci-oidc-helper connect --endpoint %s", or /connect in OpenCode.`, sys.config.Session))
 	}
-	if problem.Is(err, problem.LoginRequired) && p.saved.Empty() {
+	if problem.Is(err, problem.LoginRequired) && sys.saved.Empty() {
 		return fail(problem.LoginRequired, "You are not signed in.", `Run "oci-oidc-helper connect", or /connect in OpenCode.`)
 	}
 	if err != nil {
-		return failWith(p, err)
+		return failWith(sys, err)
 	}
-	p.token = &token
+	sys.token = &token
 	status := session.Status()
 	message := "signed in"
 	if status.Subject != "" {

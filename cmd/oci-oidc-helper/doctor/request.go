@@ -21,8 +21,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 )
 
-// A way is one request on a new connection, with a record of its steps.
-type way struct {
+// A request is one GET request on a new connection, with a record of its steps.
+type request struct {
 	settings network.Settings
 	url      *url.URL
 	host     string // as in the URL, with the port
@@ -34,82 +34,84 @@ type way struct {
 	err        error
 
 	mu        sync.Mutex // several addresses may be dialled at once, and may outlive the request
-	went      []string   // the steps that succeeded, with their durations
+	done      []string   // the steps that succeeded, with their durations
 	resolving time.Time  // when the steps began
 	dialing   map[string]time.Time
 	shaking   time.Time
 }
 
-func (w *way) note(format string, args ...any) { w.went = append(w.went, fmt.Sprintf(format, args...)) }
-
-// steps returns the steps that succeeded.
-func (w *way) steps() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.went)
+func (r *request) note(format string, args ...any) {
+	r.done = append(r.done, fmt.Sprintf(format, args...))
 }
 
-// travel makes a GET request. It does not follow redirects.
-func travel(ctx context.Context, settings network.Settings, address string, header http.Header) *way {
-	began, w := time.Now(), &way{settings: settings, dialing: map[string]time.Time{}}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, w.trace()), http.MethodGet, address, nil)
+// steps returns the steps that succeeded.
+func (r *request) steps() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.done)
+}
+
+// get makes a GET request. It does not follow redirects.
+func get(ctx context.Context, settings network.Settings, address string, header http.Header) *request {
+	began, r := time.Now(), &request{settings: settings, dialing: map[string]time.Time{}}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, r.trace()), http.MethodGet, address, nil)
 	if err != nil {
-		w.err = err
-		return w
+		r.err = err
+		return r
 	}
-	w.url, w.host = req.URL, req.URL.Host
+	r.url, r.host = req.URL, req.URL.Host
 	if header != nil {
 		req.Header = header
 	}
 	if proxy, _ := network.Proxy(req.URL); proxy != nil {
-		w.note("through the proxy %s", network.Shown(proxy))
+		r.note("through the proxy %s", network.Shown(proxy))
 	}
 	resp, err := settings.RoundTrip(req)
 	if err != nil {
-		w.err = err
-		return w
+		r.err = err
+		return r
 	}
 	defer resp.Body.Close()
-	w.status, w.header = resp.StatusCode, resp.Header
-	if w.status >= 400 {
+	r.status, r.header = resp.StatusCode, resp.Header
+	if r.status >= 400 {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		w.reason = endpoint.Reason(w.header, logging.Redact(string(body)))
-		w.tokenMeant = endpoint.Means(w.status, w.header, string(body), false) == endpoint.TokenRefused
+		r.reason = endpoint.Reason(r.header, logging.Redact(string(body)))
+		r.tokenMeant = endpoint.Means(r.status, r.header, string(body), false) == endpoint.TokenRefused
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.note("HTTP %d, %s in all", w.status, took(began))
-	return w
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note("HTTP %d, %s in all", r.status, took(began))
+	return r
 }
 
-func (w *way) trace() *httptrace.ClientTrace {
+func (r *request) trace() *httptrace.ClientTrace {
 	locked := func(f func()) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		f()
 	}
 	return &httptrace.ClientTrace{
-		DNSStart: func(httptrace.DNSStartInfo) { locked(func() { w.resolving = time.Now() }) },
+		DNSStart: func(httptrace.DNSStartInfo) { locked(func() { r.resolving = time.Now() }) },
 		DNSDone: func(info httptrace.DNSDoneInfo) {
 			locked(func() {
 				if info.Err == nil {
-					w.note("DNS %s: %s", took(w.resolving), addresses(info.Addrs))
+					r.note("DNS %s: %s", took(r.resolving), addresses(info.Addrs))
 				}
 			})
 		},
-		ConnectStart: func(_, address string) { locked(func() { w.dialing[address] = time.Now() }) },
+		ConnectStart: func(_, address string) { locked(func() { r.dialing[address] = time.Now() }) },
 		ConnectDone: func(_, address string, err error) {
 			locked(func() {
 				if err == nil {
-					w.note("TCP %s to %s", took(w.dialing[address]), address)
+					r.note("TCP %s to %s", took(r.dialing[address]), address)
 				}
 			})
 		},
-		TLSHandshakeStart: func() { locked(func() { w.shaking = time.Now() }) },
+		TLSHandshakeStart: func() { locked(func() { r.shaking = time.Now() }) },
 		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
 			locked(func() {
 				if err == nil {
-					w.note("%s %s, certificate of %s until %s", tls.VersionName(state.Version), took(w.shaking),
+					r.note("%s %s, certificate of %s until %s", tls.VersionName(state.Version), took(r.shaking),
 						issuerOf(state.PeerCertificates[0]), state.PeerCertificates[0].NotAfter.Format(time.DateOnly))
 				}
 			})
@@ -134,18 +136,18 @@ func issuerOf(c *x509.Certificate) string {
 	return c.Issuer.String()
 }
 
-// trouble returns the failure of a request that got no answer. If a certificate was not
+// failure returns the failure of a request that got no answer. If a certificate was not
 // accepted, it shows the certificate chain.
-func (w *way) trouble() Finding {
-	details := w.steps()
+func (r *request) failure() Finding {
+	details := r.steps()
 	var certificate *tls.CertificateVerificationError
-	if errors.As(w.err, &certificate) {
+	if errors.As(r.err, &certificate) {
 		for i, c := range certificate.UnverifiedCertificates {
 			details = append(details, fmt.Sprintf("certificate %d: %s, issued by %s, valid %s to %s", i+1,
 				c.Subject, c.Issuer, c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly)))
 		}
 	}
-	said := w.settings.Diagnose(w.err, w.url)
+	said := r.settings.Diagnose(r.err, r.url)
 	return fail(said.Kind, sentence(said.Message), said.Hint, details...)
 }
 
