@@ -13,16 +13,43 @@ const POST = {
 }
 
 /**
+ * An endpoint, and a helper that lends T1 for it and answers explain as given. The answer
+ * 'T2' is that token for the endpoint, lent for five minutes.
  * @param {import('node:test').TestContext} t
- * @param {(origin: string) => object} actions
  * @param {(token: string, response: import('node:http').ServerResponse) => void} answer
+ * @param {{ explain?: (object | 'T2')[], getToken?: object[], minutes?: number }} [script]
  */
-async function endpoint(t, actions, answer) {
+async function endpoint(t, answer, { explain = [], getToken, minutes } = {}) {
   const server = await serve(t, (request, response) =>
     answer(request.headers.authorization?.replace('Bearer ', '') ?? '', response),
   )
-  const { helper, asked } = scriptedHelper(t, actions(`${server.origin}/v1`))
-  return { ...server, helper, asked, fetch: createFetch(helper, TOLD), url: `${server.origin}/v1/chat/completions` }
+  const baseURL = `${server.origin}/v1`
+  const { helper, asked } = scriptedHelper(t, {
+    getToken: getToken ?? [token('T1', { baseURL, minutes })],
+    explain: explain.map((answer) =>
+      answer === 'T2' ? { result: { token: token('T2', { baseURL, minutes: 5 }).result } } : answer,
+    ),
+  })
+  return { ...server, helper, asked, fetch: createFetch(helper, TOLD), url: `${baseURL}/chat/completions` }
+}
+
+/**
+ * Replaces the fetch of the platform until the test ends. Returns the arguments of its calls.
+ * @param {import('node:test').TestContext} t
+ * @param {(...args: any[]) => Promise<Response>} [answer]
+ */
+function replaceFetch(t, answer = async () => new Response('answer')) {
+  const before = globalThis.fetch
+  t.after(() => {
+    globalThis.fetch = before
+  })
+  /** @type {any[]} */
+  const given = []
+  globalThis.fetch = (...args) => {
+    given.push(args)
+    return answer(...args)
+  }
+  return given
 }
 
 const fingerprint = (/** @type {string} */ text) => createHash('sha256').update(text).digest('hex').slice(0, 16)
@@ -34,8 +61,7 @@ function accept(...good) {
 }
 
 test('the token replaces whatever authorization there was', async (t) => {
-  const actions = (/** @type {string} */ baseURL) => ({ getToken: [token('T1', { baseURL })] })
-  const { fetch, url, requests } = await endpoint(t, actions, accept('T1'))
+  const { fetch, url, requests } = await endpoint(t, accept('T1'))
   const response = await fetch(url, POST)
   assert.equal(await response.text(), 'answer')
   assert.equal(requests[0]?.headers.authorization, 'Bearer T1')
@@ -44,16 +70,7 @@ test('the token replaces whatever authorization there was', async (t) => {
 })
 
 test('the first request is rehearsed, and nothing is sent', async (t) => {
-  const before = globalThis.fetch
-  t.after(() => {
-    globalThis.fetch = before
-  })
-  /** @type {any[]} */
-  const given = []
-  globalThis.fetch = async (...args) => {
-    given.push(args)
-    return before(...args)
-  }
+  const given = replaceFetch(t, globalThis.fetch)
   const anew = '../lib/fetch.js?anew'
   await import(anew)
   await eventually(() => given.length > 0)
@@ -64,16 +81,7 @@ test('the first request is rehearsed, and nothing is sent', async (t) => {
 test('a lent token is sent before anything is waited for', async (t) => {
   const { helper } = scriptedHelper(t, { lend: [token('T1', { minutes: 5 })] })
   await eventually(() => helper.lease() !== undefined)
-  const before = globalThis.fetch
-  t.after(() => {
-    globalThis.fetch = before
-  })
-  /** @type {any[]} */
-  const given = []
-  globalThis.fetch = async (...args) => {
-    given.push(args)
-    return new Response('answer')
-  }
+  const given = replaceFetch(t)
   const response = createFetch(helper, TOLD)(`${TOLD}/chat`, { method: 'POST', body: '{}' })
   assert.equal(given.length, 1)
   const [address, { headers, redirect }] = given[0]
@@ -90,16 +98,7 @@ for (const [what, tls] of /** @type {[string, object | undefined][]} */ ([
 ])) {
   test(`the certificates of the endpoint: ${what}; what else the host set stays`, async (t) => {
     const { helper } = scriptedHelper(t, { getToken: [token('T1', { tls })] })
-    const before = globalThis.fetch
-    t.after(() => {
-      globalThis.fetch = before
-    })
-    /** @type {any} */
-    let given
-    globalThis.fetch = async (_, init) => {
-      given = init
-      return new Response()
-    }
+    const calls = replaceFetch(t)
     const body = new Uint8Array([1, 2])
     const init = /** @type {any} */ ({
       method: 'POST',
@@ -109,6 +108,7 @@ for (const [what, tls] of /** @type {[string, object | undefined][]} */ ([
       tls: { serverName: 'x' },
     })
     await createFetch(helper, TOLD)(`${TOLD}/chat`, init)
+    const given = calls[0][1]
     assert.deepEqual(
       [given.timeout, given.proxy, given.body, given.tls],
       [false, 'http://p', body, { serverName: 'x', ...tls }],
@@ -128,11 +128,7 @@ const forms = [
 ]
 for (const [form, call] of forms) {
   test(`a 401 is repeated once with a renewed token: ${form}`, async (t) => {
-    const actions = (/** @type {string} */ baseURL) => ({
-      getToken: [token('T1', { baseURL })],
-      explain: [{ result: { token: token('T2', { baseURL, minutes: 5 }).result } }],
-    })
-    const { fetch, url, requests, asked, helper } = await endpoint(t, actions, accept('T2'))
+    const { fetch, url, requests, asked, helper } = await endpoint(t, accept('T2'), { explain: ['T2'] })
     const response = await fetch(...call(url))
     assert.equal(response.status, 200)
     const seen = requests.map(({ method, url, headers, body }) => [
@@ -155,17 +151,11 @@ for (const [form, call] of forms) {
 }
 
 test('a refusal comes with when a request was last answered, also the repeated one', async (t) => {
-  const actions = (/** @type {string} */ baseURL) => ({
-    getToken: [token('T1', { baseURL, minutes: 5 })],
-    explain: [
-      { result: {} },
-      { result: { token: token('T2', { baseURL, minutes: 5 }).result } },
-      { result: {} },
-      { result: {} },
-    ],
-  })
   let good = false
-  const { fetch, url, asked } = await endpoint(t, actions, (_, response) => response.writeHead(good ? 200 : 401).end())
+  const { fetch, url, asked } = await endpoint(t, (_, response) => response.writeHead(good ? 200 : 401).end(), {
+    minutes: 5,
+    explain: [{ result: {} }, 'T2', { result: {} }, { result: {} }],
+  })
   for (const status of [401, 200, 401, 401]) {
     good = status === 200
     assert.equal((await fetch(url, POST)).status, status)
@@ -177,11 +167,7 @@ test('a refusal comes with when a request was last answered, also the repeated o
 })
 
 test('a repeat is not repeated, whatever the helper says', async (t) => {
-  const actions = (/** @type {string} */ baseURL) => ({
-    getToken: [token('T1', { baseURL })],
-    explain: [{ result: { token: token('T2', { baseURL }).result } }],
-  })
-  const { fetch, url, requests, asked } = await endpoint(t, actions, accept())
+  const { fetch, url, requests, asked } = await endpoint(t, accept(), { explain: ['T2'] })
   assert.equal((await fetch(url, POST)).status, 401)
   assert.equal(requests.length, 2)
   assert.deepEqual(
@@ -193,11 +179,9 @@ test('a repeat is not repeated, whatever the helper says', async (t) => {
 
 test('the answer is the one that the helper words, with a status that there is', async (t) => {
   const result = { status: 418, headers: { 'retry-after': '7' }, body: 'worded' }
-  const actions = (/** @type {string} */ baseURL) => ({
-    getToken: [token('T1', { baseURL })],
+  const { fetch, url, asked } = await endpoint(t, (_, response) => response.writeHead(500).end('raw'), {
     explain: [{ result }, { result: { status: 999 } }],
   })
-  const { fetch, url, asked } = await endpoint(t, actions, (_, response) => response.writeHead(500).end('raw'))
   const response = await fetch(url, POST)
   assert.deepEqual([response.status, response.headers.get('retry-after'), await response.text()], [418, '7', 'worded'])
   assert.equal(asked('explain')[0].params.request, POST.body)
@@ -206,13 +190,11 @@ test('the answer is the one that the helper words, with a status that there is',
 
 test('a problem of the helper is thrown', async (t) => {
   const trouble = { kind: 'config', message: 'It redirects.', hint: 'Correct it.', brief: 'Short.' }
-  const actions = (/** @type {string} */ baseURL) => ({
-    getToken: [token('T1', { baseURL })],
-    explain: [{ result: { problem: trouble } }],
-  })
   const elsewhere = await serve(t, (_, response) => response.end())
-  const { fetch, url, asked } = await endpoint(t, actions, (_, response) =>
-    response.writeHead(307, { location: elsewhere.origin }).end(),
+  const { fetch, url, asked } = await endpoint(
+    t,
+    (_, response) => response.writeHead(307, { location: elsewhere.origin }).end(),
+    { explain: [{ result: { problem: trouble } }] },
   )
   await assert.rejects(fetch(url, POST), (error) => {
     assert.ok(error instanceof Problem)
@@ -223,24 +205,25 @@ test('a problem of the helper is thrown', async (t) => {
 })
 
 test('without the helper an error answer has its status and nothing that may hold the token', async (t) => {
-  const actions = (/** @type {string} */ baseURL) => ({ getToken: [token('T1', { baseURL })], explain: [{ exit: 1 }] })
-  const { fetch, url } = await endpoint(t, actions, (given, response) =>
-    response.writeHead(429, { 'x-echo': given }).end(given),
+  const { fetch, url } = await endpoint(
+    t,
+    (given, response) => response.writeHead(429, { 'x-echo': given }).end(given),
+    { explain: [{ exit: 1 }] },
   )
   const response = await fetch(url, POST)
   assert.deepEqual([response.status, response.headers.get('x-echo'), await response.text()], [429, null, ''])
 })
 
 test('of an error without an end the beginning is shown', async (t) => {
-  const actions = (/** @type {string} */ baseURL) => ({
-    getToken: [token('T1', { baseURL })],
-    explain: [{ result: { status: 400, body: 'x' } }],
-  })
-  const { fetch, url, asked } = await endpoint(t, actions, (_, response) => {
-    response.writeHead(400)
-    const more = setInterval(() => response.write('x'.repeat(10_000)), 1)
-    response.on('close', () => clearInterval(more))
-  })
+  const { fetch, url, asked } = await endpoint(
+    t,
+    (_, response) => {
+      response.writeHead(400)
+      const more = setInterval(() => response.write('x'.repeat(10_000)), 1)
+      response.on('close', () => clearInterval(more))
+    },
+    { explain: [{ result: { status: 400, body: 'x' } }] },
+  )
   assert.equal((await fetch(url, POST)).status, 400)
   const { length } = asked('explain')[0].params.body
   assert.ok(length >= 64 << 10 && length < 1 << 20, String(length))
@@ -249,11 +232,7 @@ test('of an error without an end the beginning is shown', async (t) => {
 test('the token goes to the origin of the lease and nowhere else', async (t) => {
   const elsewhere = await serve(t, (_, response) => response.end())
   const trouble = { kind: 'config', message: 'Elsewhere.' }
-  const actions = (/** @type {string} */ baseURL) => ({
-    getToken: [token('T1', { baseURL })],
-    explain: [{ result: { problem: trouble } }, { exit: 1 }],
-  })
-  const { fetch, asked } = await endpoint(t, actions, accept('T1'))
+  const { fetch, asked } = await endpoint(t, accept('T1'), { explain: [{ result: { problem: trouble } }, { exit: 1 }] })
   await assert.rejects(fetch(`${elsewhere.origin}/v1/chat/completions`, POST), /Elsewhere/)
   assert.deepEqual(asked('explain')[0].params, { provider: 'oci-oidc', address: elsewhere.origin })
   await assert.rejects(fetch(`${elsewhere.origin}/v1/chat/completions`, POST), /another origin/)
@@ -312,13 +291,13 @@ test('a fault of the network is shown to the helper; without a word of it the er
 
 test('a problem is one question, and no request', async (t) => {
   const trouble = problem('login_required', 'You are not signed in.', { hint: 'Run /connect.' })
-  const { fetch, url, requests, asked } = await endpoint(t, () => ({ getToken: [trouble] }), accept('T1'))
+  const { fetch, url, requests, asked } = await endpoint(t, accept('T1'), { getToken: [trouble] })
   await assert.rejects(fetch(url, POST), { kind: 'login_required', message: 'You are not signed in.' })
   assert.deepEqual([asked('getToken').length, requests.length], [1, 0])
 })
 
 test('an abort while waiting for the token cancels the question', async (t) => {
-  const { fetch, url, requests, asked } = await endpoint(t, () => ({ getToken: [{}] }), accept('T1'))
+  const { fetch, url, requests, asked } = await endpoint(t, accept('T1'), { getToken: [{}] })
   const abort = new AbortController()
   const call = fetch(url, { ...POST, signal: abort.signal })
   await eventually(() => asked('getToken').length === 1)
@@ -330,8 +309,7 @@ test('an abort while waiting for the token cancels the question', async (t) => {
 
 test('an abort while the endpoint answers reaches the endpoint, and nobody is asked about it', async (t) => {
   const abort = new AbortController()
-  const actions = (/** @type {string} */ baseURL) => ({ getToken: [token('T1', { baseURL })] })
-  const { fetch, url, asked } = await endpoint(t, actions, () => abort.abort())
+  const { fetch, url, asked } = await endpoint(t, () => abort.abort())
   await assert.rejects(fetch(url, { ...POST, signal: abort.signal }), { name: 'AbortError' })
   assert.equal(asked('explain').length, 0)
 })
