@@ -52,9 +52,9 @@ const firstToken = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"pro
 {"jsonrpc":"2.0","id":2,"method":"getToken"}
 `
 
-// TestTheCostOfAStart counts what makes a start slow and does not depend on the
-// machine. What has to be more has a reason, which belongs into the commit.
-func TestTheCostOfAStart(t *testing.T) {
+// Counts what makes a start slow and does not depend on the machine. If you raise a limit, say
+// why in the commit.
+func TestCostOfAStart(t *testing.T) {
 	helper, m := builtHelper(t)
 	environment := m.Environ()
 
@@ -162,9 +162,9 @@ func TestTheCostOfAStart(t *testing.T) {
 	}
 }
 
-// TestTheFloorLinksWhatTheHelperLinks: a start is compared with a program that links the
-// packages that the helper is given, so it must be the same packages.
-func TestTheFloorLinksWhatTheHelperLinks(t *testing.T) {
+// A start is compared with a program that links the same packages as the helper; this checks
+// that they are the same.
+func TestFloorLinksThePackagesOfTheHelper(t *testing.T) {
 	linked := func(program string) (packages []string) {
 		output, err := exec.Command("go", "list", "-deps", "-tags", "nethttpomithttp2", "-f", "{{if .Module}}{{.ImportPath}}{{end}}", program).Output()
 		if err != nil {

@@ -101,7 +101,7 @@ func (b *bench) storm(o storm.Options, naive bool) (report.Row, error) {
 // belongs to one.
 func fleet(b *bench) error {
 	table := filepath.Join(b.machine.Home, "fleet.json")
-	if _, err := goTest("./bench/fleet", "-run=TestDay", "-timeout=30m", "-count=1",
+	if _, err := goTest("./bench/fleet", "-run=TestWorkingDay", "-timeout=30m", "-count=1",
 		"-table="+table, "-people="+strconv.Itoa(int(people*min(b.scale, 1)))); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func written(t *testing.T, tell func(*transcript)) string {
 	return string(text)
 }
 
-func TestFileGetsPlainText(t *testing.T) {
+func TestTranscriptInAFileIsPlain(t *testing.T) {
 	text := written(t, func(say *transcript) {
 		say.step("First", "why")
 		say.command("opencode", "run", "who am I?")
@@ -36,7 +36,7 @@ func TestFileGetsPlainText(t *testing.T) {
 	}
 }
 
-func TestQuotationShowsWhatATerminalShowsInTheEnd(t *testing.T) {
+func TestQuotationShowsOverwrittenLinesOnce(t *testing.T) {
 	var heard []string
 	text := written(t, func(say *transcript) {
 		quote := say.quote(func(line string) error { heard = append(heard, line); return nil })
@@ -55,7 +55,7 @@ func TestQuotationShowsWhatATerminalShowsInTheEnd(t *testing.T) {
 	}
 }
 
-func TestQuotationKeepsTheFirstErrorAndGoesOn(t *testing.T) {
+func TestQuotationContinuesAfterAnError(t *testing.T) {
 	text := written(t, func(say *transcript) {
 		first := errors.New("first")
 		quote := say.quote(func(line string) error { return errors.Join(first, errors.New(line)) })

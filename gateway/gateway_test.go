@@ -76,7 +76,7 @@ func withKey(key string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+key) }
 }
 
-func TestWhoIsAnswered(t *testing.T) {
+func TestOnlyLocalRequestsWithTheKeyAreAnswered(t *testing.T) {
 	var served atomic.Int32
 	gateway, key := opened(t, func(w http.ResponseWriter, r *http.Request) {
 		served.Add(1)
@@ -187,8 +187,8 @@ func TestRejectedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
-// A refusal that is about a model or a budget is the endpoint's word: no other token is
-// asked for, and the caller reads it, each time.
+// If the endpoint refuses a model or a budget, no other token is requested, and the caller
+// gets the endpoint's answer each time.
 func TestRefusalsThatAreNotAboutTheToken(t *testing.T) {
 	const disabled = `{"error":{"message":"Model is disabled"}}`
 	const unauthorized = `{"error":"Unauthorized"}`
@@ -222,9 +222,9 @@ func TestRefusalsThatAreNotAboutTheToken(t *testing.T) {
 	}
 }
 
-// Where it is unclear what a refusal is about, the request is sent once more if there is
-// another token, and the endpoint's first words are passed on if there is none.
-func TestDoubtedTokenIsReplacedWhereThereIsAnother(t *testing.T) {
+// If it is unclear what a refusal is about, the request is repeated once if there is another
+// token; otherwise the caller gets the endpoint's first answer.
+func TestTokenInDoubtIsReplacedIfThereIsAnother(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/served") || r.Header.Get("Authorization") == "Bearer token-2" {
 			return
@@ -361,7 +361,7 @@ func TestStreamArrivesAsItComesAndEndsWithItsCaller(t *testing.T) {
 	<-left
 }
 
-func TestManyStreamsAtOnceAndNoMoreThanItTakes(t *testing.T) {
+func TestNumberOfStreamsIsLimited(t *testing.T) {
 	arrived, release := make(chan struct{}, maxRequests), make(chan struct{})
 	gateway, key := opened(t, func(http.ResponseWriter, *http.Request) {
 		arrived <- struct{}{}
@@ -400,7 +400,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// Each endpoint has a path of its own, and its requests go nowhere else.
+// Each endpoint has its own path. Requests to that path go to no other endpoint.
 func TestEachEndpointHasAPath(t *testing.T) {
 	var asked []string // one request at a time
 	var endpoints []Endpoint

@@ -13,6 +13,7 @@ import (
 // Paths as people have them: each service must start the very program.
 const oddProgram = `/home/o'neil & "co"/100% $HOME\bin/oci-oidc-helper`
 
+// The service starts the right program, whatever characters its path has.
 func TestServiceStartsTheProgram(t *testing.T) {
 	for goos, starts := range map[string]string{
 		"linux":   `ExecStart="/home/o'neil & \"co\"/100%% $$HOME\\bin/oci-oidc-helper" gateway`,
@@ -35,7 +36,7 @@ func TestServiceStartsTheProgram(t *testing.T) {
 	}
 }
 
-func TestLaunchdsFileIsXML(t *testing.T) {
+func TestLaunchdFileIsXML(t *testing.T) {
 	service, _ := ServiceFor("darwin", "/Users/me", oddProgram, "501")
 	for decoder := xml.NewDecoder(strings.NewReader(service.Text)); ; {
 		if _, err := decoder.Token(); err == io.EOF {

@@ -16,7 +16,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func TestSettingsStay(t *testing.T) {
+func TestSettingsAreKept(t *testing.T) {
 	places := store.Places{StateDir: filepath.Join(t.TempDir(), "state")}
 	if s, err := LoadSettings(places); err != nil || s != (Settings{}) {
 		t.Errorf("before the first start: %+v, %v", s, err)
@@ -36,7 +36,7 @@ func TestSettingsStay(t *testing.T) {
 	}
 }
 
-func TestSettingsThatCannotBeUsedAreTold(t *testing.T) {
+func TestUnusableSettingsAreReported(t *testing.T) {
 	damaged := store.Places{StateDir: t.TempDir()}
 	write(t, settingsPath(damaged), `{"port": "x"`)
 	for name, places := range map[string]store.Places{"damaged": damaged, "no home": {}} {
@@ -49,7 +49,7 @@ func TestSettingsThatCannotBeUsedAreTold(t *testing.T) {
 	}
 }
 
-func TestTakenPortIsTold(t *testing.T) {
+func TestTakenPortIsReported(t *testing.T) {
 	listeners, port, err := Listen(0)
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 }
 
 // If a command cannot be judged, the reason says why, and what to do.
-func TestGuardSaysWhyItCannotJudge(t *testing.T) {
+func TestReasonSaysWhyACommandCannotBeJudged(t *testing.T) {
 	forPOSIX(t)
 	p, project := guarded(t)
 	g := New(p, project)

@@ -254,14 +254,14 @@ func TestGuardOfOtherTools(t *testing.T) {
 	}
 }
 
-func TestGuardReadsWhatItCan(t *testing.T) {
+func TestGuardJudgesTheRestOfOddArguments(t *testing.T) {
 	g := New(storetest.Places(t), t.TempDir())
 	if g.Deny("read", json.RawMessage(`{"filePath":"~/.secrets/x","path":1}`)) == "" {
 		t.Error("an argument of another type opens the door")
 	}
 }
 
-func TestGuardKeepsAProjectsOwnSecretFromSearches(t *testing.T) {
+func TestGuardKeepsProjectSecretFromSearches(t *testing.T) {
 	p, project := storetest.Places(t), t.TempDir()
 	storetest.WriteFile(t, filepath.Join(project, config.Name), `{"client_secret": "plain"}`)
 	storetest.WriteFile(t, filepath.Join(project, "src", "x"), "")
@@ -297,7 +297,7 @@ func TestGuardKeepsAProjectsOwnSecretFromSearches(t *testing.T) {
 	}
 }
 
-func TestGuardLetsAgentsHaveTokensWhereThePersonSaysSo(t *testing.T) {
+func TestGuardAllowsTokensIfConfigured(t *testing.T) {
 	p, project := storetest.Places(t), t.TempDir()
 	storetest.WriteFile(t, filepath.Join(p.ConfigDirs[0], config.Name), `{"domain_url": "https://idcs-1.identity.oraclecloud.com", "client_id": "c",
 		"auth_method": "mobile_app", "llm_base_url": "https://llm.example.com/v1", "allow_agent_token": true}`)
@@ -312,7 +312,7 @@ func TestGuardLetsAgentsHaveTokensWhereThePersonSaysSo(t *testing.T) {
 	}
 }
 
-func TestGuardNamesWhatItKeepsAndWhatToDo(t *testing.T) {
+func TestReasonNamesPathAndNextStep(t *testing.T) {
 	p, project := guarded(t)
 	g := New(p, project)
 	for _, test := range []struct {

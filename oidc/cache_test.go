@@ -10,7 +10,7 @@ import (
 
 // A free lock is taken even if the context has ended: Close must not stop background work
 // that needs no waiting.
-func TestAFreeLockIsTakenAfterCancellation(t *testing.T) {
+func TestCancelledCallerTakesFreeLock(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
 	ended, end := context.WithCancel(t.Context())

@@ -85,8 +85,8 @@ func (w *world) signsIn(s *Session, flow signin.Flow) error {
 	return <-ended
 }
 
-// A key instead of a secret, at every request that proves the application, and
-// never the same assertion twice.
+// With a private key instead of a client secret, each request that authenticates the client
+// has a new assertion.
 func TestPrivateKeyJWT(t *testing.T) {
 	for _, flow := range []signin.Flow{signin.Browser, signin.Device} {
 		t.Run(string(flow), func(t *testing.T) {
@@ -137,8 +137,8 @@ func TestPublicApp(t *testing.T) {
 	}
 }
 
-// With client credentials no person is needed: the first call requests a token, all
-// processes share it, it is refreshed before it expires, and failures are followed by pauses.
+// Client credentials need no person: the first call requests a token, all processes share it,
+// it is refreshed before it expires, and refreshes pause after a failure.
 func TestClientCredentials(t *testing.T) {
 	for _, proof := range []map[string]any{nil, {"client_key": true}} {
 		w := newClientWorld(t, domaintest.Options{}, config.ClientCredentials, proof)
@@ -172,7 +172,7 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
-func TestClientCredentialsInTime(t *testing.T) {
+func TestClientCredentialsAreRefreshedAhead(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{ExpiresIn: 600}, config.ClientCredentials, nil)
 	w.bubble(func(t *testing.T) {
 		s := w.session()
@@ -192,7 +192,7 @@ func TestClientCredentialsInTime(t *testing.T) {
 	})
 }
 
-func TestClientCredentialsThatAreRefused(t *testing.T) {
+func TestRefusedClientCredentials(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{}, config.ClientCredentials, map[string]any{"client_secret": "wrong"})
 	s := w.session()
 	for range 3 { // the last two are spared the domain
@@ -208,7 +208,7 @@ func TestClientCredentialsThatAreRefused(t *testing.T) {
 	}
 }
 
-// The first redirect whose port is free, and no other.
+// Of several redirect URIs, the first one whose port is free is used.
 func TestRedirectList(t *testing.T) {
 	registered := []string{domaintest.FreeRedirect(), domaintest.FreeRedirect()}
 	w := newClientWorld(t, domaintest.Options{AutoApprove: true}, config.PublicApp, map[string]any{"redirect_uri": registered})
@@ -242,7 +242,7 @@ func TestRedirectList(t *testing.T) {
 	}
 }
 
-func TestMoreParameters(t *testing.T) {
+func TestExtraParameters(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true, ResourceIndicators: true}, config.PublicApp, map[string]any{
 		"login_hint": "maria & co", "prompt": "login", "max_age": 60, "audience": "a b", "resource": "https://llm.example.com",
 		"extra_params": map[string]string{"ui_locales": "de", "tenant": "t/1"},
@@ -283,7 +283,8 @@ func TestMoreParameters(t *testing.T) {
 	}
 }
 
-// The domain may not have asked for the password again, whatever it was told.
+// A domain that ignores max_age, and signs the person in without asking for the password
+// again, is noticed.
 func TestMaxAge(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{AutoApprove: true, PasswordAge: 3600}, config.PublicApp, map[string]any{"max_age": 7200})
 	s := w.session()
@@ -334,8 +335,8 @@ func TestStrictIDToken(t *testing.T) {
 	}
 }
 
-// A key file that changes or goes away is noticed at the next request.
-func TestKeyFileGoesAway(t *testing.T) {
+// If the key file changes or is removed, the next request notices it.
+func TestKeyFileChangesOrIsRemoved(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{}, config.ClientCredentials, map[string]any{"client_key": true})
 	if err := os.Remove(filepath.Join(w.places.Home, "key.pem")); err != nil {
 		t.Fatal(err)
@@ -346,8 +347,8 @@ func TestKeyFileGoesAway(t *testing.T) {
 	}
 }
 
-// A confidential client proves itself at the device endpoint only where it must.
-func TestDeviceEndpointThatWantsProof(t *testing.T) {
+// A confidential client authenticates at the device endpoint only if the domain requires it.
+func TestDeviceEndpointRequiresAuthentication(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{AutoApproveDevices: true}, config.ConfidentialApp, nil)
 	s := w.session()
 	network := w.config.Network

@@ -209,9 +209,9 @@ func mustURL(t testing.TB, text string) *url.URL {
 	return u
 }
 
-// TestStrayRequests sends requests to the listener that must not change anything. The
+// TestStrayRequestsChangeNothing sends requests to the listener that must not change anything. The
 // sign-in then continues.
-func TestStrayRequests(t *testing.T) {
+func TestStrayRequestsChangeNothing(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
 	prompt, ended := connecting(t, s, signin.Browser)
@@ -329,7 +329,7 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-func TestANewSignInEndsTheOneBefore(t *testing.T) {
+func TestNewSignInEndsThePreviousOne(t *testing.T) {
 	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
 	s := w.session()
 	_, first := connecting(t, s, signin.Browser)
@@ -372,7 +372,7 @@ func TestTwoWindowsSignInAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheOtherWindowGivesUp(t *testing.T) {
+func TestOtherWindowCancelsTheSignIn(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	here, there := w.session(), w.session()
 	_, ended := connecting(t, here, signin.Browser)
@@ -389,7 +389,7 @@ func TestTheOtherWindowGivesUp(t *testing.T) {
 	}
 }
 
-func TestACallerCanGiveUp(t *testing.T) {
+func TestCallerCancels(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	for _, flow := range allFlows {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -416,7 +416,7 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
-func TestANewerFileIsNotReplaced(t *testing.T) {
+func TestNewerFileFormatIsNotReplaced(t *testing.T) {
 	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
 	w.signedIn()
 	path := tokens.Open(w.places, w.config).Path()
@@ -437,8 +437,9 @@ func TestANewerFileIsNotReplaced(t *testing.T) {
 	}
 }
 
-// TestAWindowThatHangs: a process that hangs keeps its lock; others stop waiting for it.
-func TestAWindowThatHangs(t *testing.T) {
+// If another process hangs during a sign-in, it keeps its lock. This process stops waiting for
+// it.
+func TestOtherWindowHangsDuringSignIn(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	unlock, ok, err := tokens.Open(w.places, w.config).SignIn(string(signin.Browser)).TryLock()
 	if err != nil || !ok {
@@ -469,7 +470,7 @@ func TestPastedDenialEndsTheSignIn(t *testing.T) {
 	}
 }
 
-func TestNobodyReadsAPasteDuringTheDeviceFlow(t *testing.T) {
+func TestDeviceFlowTakesNoPaste(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
 	_, ended := connecting(t, s, signin.Device)
@@ -480,9 +481,9 @@ func TestNobodyReadsAPasteDuringTheDeviceFlow(t *testing.T) {
 	<-ended
 }
 
-// TestTheBrowserGetsNoSecret: it has the environment of this process, but for the
-// variable that holds the client secret.
-func TestTheBrowserGetsNoSecret(t *testing.T) {
+// The browser gets the environment of this process without the variable that holds the client
+// secret.
+func TestBrowserEnvironmentHasNoSecret(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a shell script is no program on Windows")
 	}
@@ -552,7 +553,7 @@ func TestFlowsSuitTheApplicationAndTheMachine(t *testing.T) {
 }
 
 // In CI no flow begins, because nobody could sign in.
-func TestNobodyIsAskedInCI(t *testing.T) {
+func TestNoSignInInCI(t *testing.T) {
 	t.Setenv("CI", "true")
 	for _, flow := range append(allFlows, "") {
 		s := newWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, config.ConfidentialApp).session()

@@ -80,10 +80,10 @@ func TestEndpointsElsewhere(t *testing.T) {
 // hostileWords is a text that would do harm if it were shown as it is.
 const hostileWords = "\x1b]0;owned\x07\x1b[2J\u202e\u2028<script>alert(1)</script>\r\nSet-Cookie: x"
 
-// TestAHostileDomainIsHarmless has a row for each harmful answer during a sign-in. Each
+// TestHostileDomainIsHarmless has a row for each harmful answer during a sign-in. Each
 // ends the sign-in with a problem that is safe to show. No tokens are saved, and the
 // existing ones stay.
-func TestAHostileDomainIsHarmless(t *testing.T) {
+func TestHostileDomainIsHarmless(t *testing.T) {
 	id := func(claims string) string {
 		return `{"access_token":"a","token_type":"Bearer","expires_in":3600,"id_token":"` + jwt(claims) + `"}`
 	}
@@ -280,9 +280,9 @@ func TestSecretsOfARequestAreNotQuoted(t *testing.T) {
 	}
 }
 
-// TestWhatTheDomainEchoesIsNotLogged: a domain answers with invalid HTTP that repeats the
-// request's and its own secrets, so that an error of net/http quotes them.
-func TestWhatTheDomainEchoesIsNotLogged(t *testing.T) {
+// The domain answers with invalid HTTP that repeats its own secrets and those of the request,
+// so that an error of net/http quotes them. The log has none of them.
+func TestEchoedSecretsAreNotLogged(t *testing.T) {
 	const deviceCode = "2f6c0a1e-77f5-4d5b-9f0e-8a51d4c2b7e9"
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	var mu sync.Mutex
@@ -355,9 +355,8 @@ func TestWhatTheDomainEchoesIsNotLogged(t *testing.T) {
 	}
 }
 
-// TestLimitsOnWhatTheDomainAnswers: a refresh gets endless answers, and the session
-// continues afterwards.
-func TestLimitsOnWhatTheDomainAnswers(t *testing.T) {
+// A refresh gets answers that are too large or never end. The session continues afterwards.
+func TestOversizedAnswers(t *testing.T) {
 	elsewhere := 0
 	for name, answer := range map[string]http.HandlerFunc{
 		"a bomb": func(w http.ResponseWriter, _ *http.Request) {
@@ -421,9 +420,9 @@ func TestLimitsOnWhatTheDomainAnswers(t *testing.T) {
 	}
 }
 
-// TestARefreshKeepsThePerson: a refresh whose ID token names another person fails, and the
+// TestRefreshForAnotherPersonFails: a refresh whose ID token names another person fails, and the
 // tokens of the person who signed in are kept.
-func TestARefreshKeepsThePerson(t *testing.T) {
+func TestRefreshForAnotherPersonFails(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	old := w.expired()
 	w.replaceIn(domaintest.Token, `"id_token":"`, `"id_token":"`+jwt(`{"sub":"mallory@example.com"}`)+`","was":"`)

@@ -72,9 +72,9 @@ func TestOnlyTheCurrentTokenIsLent(t *testing.T) {
 	}
 }
 
-// TestALentTokenIsTakenBack: a lease ends when another process signs out. The file is not
+// TestLeaseEndsWithASignOutElsewhere: a lease ends when another process signs out. The file is not
 // polled while there is no lease.
-func TestALentTokenIsTakenBack(t *testing.T) {
+func TestLeaseEndsWithASignOutElsewhere(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		w.signedIn()

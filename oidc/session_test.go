@@ -22,7 +22,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-func TestNoSession(t *testing.T) {
+func TestNotSignedIn(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	s := w.session()
 	for range 3 {
@@ -36,7 +36,7 @@ func TestNoSession(t *testing.T) {
 	}
 }
 
-func TestOneRefreshForAll(t *testing.T) {
+func TestOneRefreshForAllCallers(t *testing.T) {
 	w := newWorld(t, domaintest.Options{TokenLatency: 50 * time.Millisecond}, config.ConfidentialApp)
 	old := w.expired()
 	sessions := make([]*Session, 10) // as many processes
@@ -70,7 +70,7 @@ func TestOneRefreshForAll(t *testing.T) {
 	}
 }
 
-func TestTheOldRefreshTokenStaysWhereNoneCame(t *testing.T) {
+func TestRefreshTokenIsKeptIfNoneIsReturned(t *testing.T) {
 	w := newWorld(t, domaintest.Options{Rotation: domaintest.Omit}, config.ConfidentialApp)
 	old := w.expired()
 	w.mustToken(w.session(), "")
@@ -79,7 +79,7 @@ func TestTheOldRefreshTokenStaysWhereNoneCame(t *testing.T) {
 	}
 }
 
-func TestOtherWindows(t *testing.T) {
+func TestOtherWindowsSeeChanges(t *testing.T) {
 	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
 	here, there := w.session(), w.session()
 	var changes []Status
@@ -153,10 +153,9 @@ func TestRejectedByTheEndpoint(t *testing.T) {
 	}
 }
 
-// TestADomainThatHandsOutOneToken has a domain issue the same access token until it
-// expires. If the endpoint rejects the token, it is refreshed once only, and the problem
-// does not blame the clock.
-func TestADomainThatHandsOutOneToken(t *testing.T) {
+// The domain issues the same access token until it expires. If the endpoint rejects that
+// token, it is refreshed only once, and the problem does not blame the clock.
+func TestDomainReissuesTheRejectedToken(t *testing.T) {
 	w := newWorld(t, domaintest.Options{SameAccessToken: true}, config.ConfidentialApp)
 	w.signedIn()
 	s := w.session()
@@ -176,9 +175,8 @@ func TestADomainThatHandsOutOneToken(t *testing.T) {
 	}
 }
 
-// TestADoubtedTokenIsRefreshedOnce also checks that the token is still lent if the
-// refresh returns the same one.
-func TestADoubtedTokenIsRefreshedOnce(t *testing.T) {
+// A token in doubt is refreshed once. If the refresh returns the same token, it is still lent.
+func TestTokenInDoubtIsRefreshedOnce(t *testing.T) {
 	for name, same := range map[string]bool{"another token": false, "the same token": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, domaintest.Options{SameAccessToken: same}, config.ConfidentialApp)
@@ -238,8 +236,8 @@ func TestSkewedClocksAreNamed(t *testing.T) {
 	}
 }
 
-// TestADayOfRequests asks every 30 s for 24 hours: nobody ever waits.
-func TestADayOfRequests(t *testing.T) {
+// For 24 hours, a caller asks for the token every 30 s and never waits.
+func TestNoRequestWaitsDuringADay(t *testing.T) {
 	for _, expiresIn := range []int{60, 3600, 27261} {
 		w := newWorld(t, domaintest.Options{ExpiresIn: expiresIn}, config.ConfidentialApp)
 		w.bubble(func(t *testing.T) {
@@ -260,8 +258,8 @@ func TestADayOfRequests(t *testing.T) {
 	}
 }
 
-// TestAnUnusedSessionIsNotRefreshed: the background refresh stops if no caller asks for a token.
-func TestAnUnusedSessionIsNotRefreshed(t *testing.T) {
+// TestUnusedSessionIsNotRefreshed: the background refresh stops if no caller asks for a token.
+func TestUnusedSessionIsNotRefreshed(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		w.signedIn()
@@ -275,7 +273,7 @@ func TestAnUnusedSessionIsNotRefreshed(t *testing.T) {
 	})
 }
 
-func TestAClockThatIsSetBack(t *testing.T) {
+func TestClockSetBack(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	tokens := w.signedIn()
 	tokens.IssuedAt = tokens.IssuedAt.Add(2 * time.Hour)
@@ -291,10 +289,10 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	}
 }
 
-// TestFaults has a row for each way in which a refresh fails: the error that a caller
+// TestFailedRefreshes has a row for each way in which a refresh fails: the error that a caller
 // gets when no valid token is left, and whether the session survives. While the old
 // token is valid, callers get no error.
-func TestFaults(t *testing.T) {
+func TestFailedRefreshes(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		fault     domaintest.FaultKind
@@ -369,9 +367,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestATokenResponseThatIsCutOff cuts the token response off after the access token, which is used. The
-// old refresh token may be used up, so it is not sent until the access token has expired.
-func TestATokenResponseThatIsCutOff(t *testing.T) {
+// The token response ends after the access token, which is used. The old refresh token may be
+// used up, so it is not sent until the access token has expired.
+func TestTruncatedTokenResponse(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		old := w.expired()
@@ -395,9 +393,9 @@ func TestATokenResponseThatIsCutOff(t *testing.T) {
 	})
 }
 
-// TestARefreshTokenAlone has the domain answer with a refresh token and no access token.
-// The refresh token is saved before the caller gets the error, and the next refresh uses it.
-func TestARefreshTokenAlone(t *testing.T) {
+// The domain answers with a refresh token and no access token. The refresh token is saved
+// before the caller gets the error, and the next refresh uses it.
+func TestResponseWithOnlyARefreshToken(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		old := w.expired()
@@ -455,7 +453,7 @@ func TestTheDomainEndsTheSession(t *testing.T) {
 	}
 }
 
-func TestAnotherProcessWonTheRace(t *testing.T) {
+func TestRefreshLosesToAnotherProcess(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	tok := w.expired()
 	s := w.session()
@@ -504,7 +502,7 @@ func TestAnotherProcessRefreshedFirst(t *testing.T) {
 	}
 }
 
-func TestConfigurationChangedAtTheDomain(t *testing.T) {
+func TestSecretChangedAtTheDomain(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	tokens := w.expired()
 	w.Change(func(o *domaintest.Options) { o.Clients[0].Secret = "renewed" })
@@ -597,10 +595,10 @@ func TestNoRefreshIfTokensCannotBeSaved(t *testing.T) {
 	}
 }
 
-// TestASessionInMemory: without a state directory, a process that keeps running signs in
+// TestSessionInMemory: without a state directory, a process that keeps running signs in
 // and refreshes, and reports its tokens as unsaved; a command that ends after the sign-in
 // does not begin one.
-func TestASessionInMemory(t *testing.T) {
+func TestSessionInMemory(t *testing.T) {
 	w := newWorld(t, domaintest.Options{AutoApproveDevices: true}, config.ConfidentialApp)
 	w.places.StateDir = filepath.Join(w.places.Home, "state")
 	writeFile(t, filepath.Join(w.places.Home, "in the way"), "")
@@ -623,9 +621,9 @@ func TestASessionInMemory(t *testing.T) {
 	})
 }
 
-// TestASignOutElsewhereCounts: tokens that could not be saved do not come back after
+// TestSignOutElsewhereDropsUnsavedTokens: tokens that could not be saved do not come back after
 // somebody has signed out.
-func TestASignOutElsewhereCounts(t *testing.T) {
+func TestSignOutElsewhereDropsUnsavedTokens(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		w.signedIn()
@@ -647,9 +645,9 @@ func TestASignOutElsewhereCounts(t *testing.T) {
 	})
 }
 
-// TestUnsavedTokensGiveWay: tokens that could not be saved are saved as soon as that is
+// TestUnsavedTokensYieldToNewerOnes: tokens that could not be saved are saved as soon as that is
 // possible, unless another process has saved other tokens since, whatever their times say.
-func TestUnsavedTokensGiveWay(t *testing.T) {
+func TestUnsavedTokensYieldToNewerOnes(t *testing.T) {
 	for _, ahead := range []time.Duration{-time.Hour, 0, 30 * time.Second} {
 		w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 		w.bubble(func(t *testing.T) {
@@ -685,9 +683,9 @@ func TestUnsavedTokensGiveWay(t *testing.T) {
 	}
 }
 
-// TestWaitingForALockEndsWithTheSession: Close cancels a refresh that waits for the lock,
+// TestCloseStopsWaitingForTheLock: Close cancels a refresh that waits for the lock,
 // since it has not sent the refresh token.
-func TestWaitingForALockEndsWithTheSession(t *testing.T) {
+func TestCloseStopsWaitingForTheLock(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	unlock, ok, err := tokens.Open(w.places, w.config).TryLock()
 	if err != nil || !ok {
@@ -838,8 +836,8 @@ func (d *badDisk) save(t tokens.Tokens, save func(tokens.Tokens) (tokens.Stamp, 
 	return save(t)
 }
 
-// TestASlowDisk: a token that expires while it is saved is not returned.
-func TestASlowDisk(t *testing.T) {
+// A token that expired while a slow disk saved it is not returned.
+func TestTokenExpiresWhileItIsSaved(t *testing.T) {
 	for name, get := range map[string]func(context.Context, *Session) (Token, error){
 		"Token":    func(ctx context.Context, s *Session) (Token, error) { return s.Token(ctx, "") },
 		"TokenFor": func(ctx context.Context, s *Session) (Token, error) { return s.TokenFor(ctx, time.Hour) },
@@ -864,9 +862,9 @@ func TestASlowDisk(t *testing.T) {
 	}
 }
 
-// TestRefreshTimesThatAreNotSaved: if only RefreshSentAt or RetryAt could not be saved, the tokens
+// TestUnsavedRefreshTimes: if only RefreshSentAt or RetryAt could not be saved, the tokens
 // do not count as unsaved, and the process respects those times until they are saved.
-func TestRefreshTimesThatAreNotSaved(t *testing.T) {
+func TestUnsavedRefreshTimes(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault domaintest.Fault
 		noted func(tokens.Tokens) bool
@@ -904,11 +902,11 @@ func TestRefreshTimesThatAreNotSaved(t *testing.T) {
 	}
 }
 
-// TestADirectoryThatIsRemoved: a process that has tokens in memory goes on using them when
+// TestStateDirectoryRemoved: a process that has tokens in memory goes on using them when
 // their directory is removed, as when the disk is taken away, and also when something else
 // makes the directory anew. It sends no refresh token and makes no lock, which would make it
 // a sign-out for others. When the directory is back, the session goes on.
-func TestADirectoryThatIsRemoved(t *testing.T) {
+func TestStateDirectoryRemoved(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		if err := w.session().begin(t.Context(), w.signedIn(), false); err != nil {
@@ -944,9 +942,9 @@ func TestADirectoryThatIsRemoved(t *testing.T) {
 	})
 }
 
-// TestTimesAreOfTheWallClock: a monotonic clock stands still while the machine sleeps, and
-// a token would seem to live on.
-func TestTimesAreOfTheWallClock(t *testing.T) {
+// Times have no monotonic clock reading: that clock stands still while the machine sleeps, so
+// an expired token would seem valid.
+func TestTimesUseTheWallClock(t *testing.T) {
 	for name, test := range map[string]struct {
 		method config.AuthMethod
 		fault  domaintest.Fault
@@ -1027,8 +1025,8 @@ func TestCloseSavesTokens(t *testing.T) {
 	}
 }
 
-// TestPausesGrow: after each failure in a row the next try comes later, up to a minute.
-func TestPausesGrow(t *testing.T) {
+// After each failure in a row the pause before the next refresh is longer, up to a minute.
+func TestPausesGrowWithEachFailure(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.bubble(func(t *testing.T) {
 		w.expired()
@@ -1082,9 +1080,9 @@ func TestTokenFor(t *testing.T) {
 	}
 }
 
-// TestAFileDamagedUnderALivingSession: the tokens in memory are kept and overwrite the
+// TestFileDamagedWhileTokensAreInMemory: the tokens in memory are kept and overwrite the
 // damaged file.
-func TestAFileDamagedUnderALivingSession(t *testing.T) {
+func TestFileDamagedWhileTokensAreInMemory(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	s := w.session()
@@ -1110,9 +1108,9 @@ func TestAFileDamagedUnderALivingSession(t *testing.T) {
 	}
 }
 
-// TestAFileThatCannotBeRead: a temporary read error does not end the session, and a process
-// that has only just started does not call it a sign-out.
-func TestAFileThatCannotBeRead(t *testing.T) {
+// A temporary read error does not end the session, and a process that has only just started
+// does not report it as a sign-out.
+func TestTemporaryReadErrorIsNoSignOut(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.signedIn()
 	s := w.session()
@@ -1142,7 +1140,7 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestTheLockIsNotWaitedForWithoutEnd(t *testing.T) {
+func TestWaitingForTheLockTimesOut(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	unlock, ok, err := tokens.Open(w.places, w.config).TryLock()
 	if err != nil || !ok {
@@ -1159,7 +1157,7 @@ func TestTheLockIsNotWaitedForWithoutEnd(t *testing.T) {
 	})
 }
 
-func TestACorrectionIsNoticedAtOnce(t *testing.T) {
+func TestCorrectedConfigurationWorksAtOnce(t *testing.T) {
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
 	w.expired()
 	path := filepath.Join(w.places.Home, "secret")
@@ -1202,7 +1200,7 @@ func TestDamagedFile(t *testing.T) {
 // Two processes share a session, and their configurations ask for different forms (plain
 // and encrypted). Each process rewrites the file in its own form once, and after that only
 // when it saves new tokens.
-func TestTwoTokenStoresDoNotAlternate(t *testing.T) {
+func TestProcessesDoNotRewriteEachOthersFile(t *testing.T) {
 	keyring.MockInit()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none") // is not asked
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
@@ -1237,8 +1235,8 @@ func TestTwoTokenStoresDoNotAlternate(t *testing.T) {
 	}
 }
 
-// Putting the file into another form does not bring old tokens back.
-func TestAFormChangeKeepsNewerTokens(t *testing.T) {
+// Rewriting the file in another form (plain or encrypted) does not bring old tokens back.
+func TestChangeOfEncryptionKeepsNewerTokens(t *testing.T) {
 	keyring.MockInit()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
 	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
@@ -1265,7 +1263,7 @@ func TestAFormChangeKeepsNewerTokens(t *testing.T) {
 
 // Without its keyring a session reports that problem, not that nobody is signed in, and
 // does not begin a sign-in whose tokens could not be saved.
-func TestAKeyringThatIsNotThere(t *testing.T) {
+func TestKeyringUnavailable(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
 	w := newWorld(t, domaintest.Options{AutoApprove: true}, config.ConfidentialApp)
 	w.config.TokenStore = config.KeyringStore

@@ -27,8 +27,8 @@ func BenchmarkGetToken(b *testing.B) {
 	}
 }
 
-// TestTheCostOfGetToken counts what does not depend on the machine.
-func TestTheCostOfGetToken(t *testing.T) {
+// Allocations are counted because, unlike times, they do not depend on the machine.
+func TestAllocationsOfGetToken(t *testing.T) {
 	ask := newAsker(t)
 	if n := testing.AllocsPerRun(500, func() { ask() }); n > 60 {
 		t.Errorf("%v allocations a call, more than 60", n)

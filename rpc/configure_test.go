@@ -10,7 +10,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-func TestWhatThePersonWroteWins(t *testing.T) {
+func TestConfigurationOfThePersonWins(t *testing.T) {
 	own := `{"name":"Ours","npm":"@ai-sdk/openai","options":{"baseURL":"https://other.example.com","headers":{"x-team":"a"},"timeout":false},"models":{"m":{"name":"M","limit":{"context":1}}}}`
 	p := converse(t, emptyPlaces(t))
 	m := p.call("configure", fmt.Sprintf(`{"providers":{"oci-oidc":%s}}`, own), nil)
@@ -29,7 +29,7 @@ func TestWhatThePersonWroteWins(t *testing.T) {
 	}
 }
 
-// TestToolsAndCommands answer in words, also when something is wrong.
+// The tools and commands answer with a text, also if something is wrong.
 func TestToolsAndCommands(t *testing.T) {
 	p := converse(t, emptyPlaces(t))
 	for method, names := range map[string][]string{"tool": {opencode.StatusTool, opencode.RefreshTool}, "command": {opencode.StatusCommand, opencode.RefreshCommand}} {

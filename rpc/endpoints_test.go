@@ -18,8 +18,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// Each endpoint is a provider of its own, with its own models and its own address beside
-// the session's one token.
+// Each endpoint is a provider with its own models and address. All of them use the same token.
 func TestEachEndpointHasAProvider(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	var mu sync.Mutex
@@ -111,9 +110,9 @@ func TestEachEndpointHasAProvider(t *testing.T) {
 	}
 }
 
-// Before the endpoints are known, OpenCode has the providers that its own configuration
-// names, so that a request says what is wrong.
-func TestProvidersOfNoConfiguration(t *testing.T) {
+// Without a configuration, OpenCode keeps the providers that its own configuration names, so
+// that a request can report the problem.
+func TestProvidersWithoutAConfiguration(t *testing.T) {
 	p := converse(t, emptyPlaces(t))
 	m := p.call("configure", `{"model":"oci-oidc-llama/m","providers":{"oci-oidc-qwen":{"models":{"q":{}}},"openai":{}}}`, nil)
 	all, _ := m.Result["providers"].(map[string]any)
@@ -122,8 +121,9 @@ func TestProvidersOfNoConfiguration(t *testing.T) {
 	}
 }
 
-// Two scopes are two sessions: each provider's requests have the token of its own scope, also
-// at once, each is signed in by itself, and when one ends, the other's requests go on.
+// Two scopes are two sessions: each provider's requests get the token of its own scope, also
+// if they run at the same time. Each session is signed in separately, and if one ends, the
+// other's requests continue.
 func TestTwoScopesAreTwoSessions(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true, Resources: []domaintest.Resource{
 		{Audience: "https://llm.example.com", Scopes: []string{"/chat"}}, {Audience: "https://qwen.example.com", Scopes: []string{"/chat"}},

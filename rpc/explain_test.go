@@ -84,8 +84,8 @@ func TestExplainAnswers(t *testing.T) {
 	}
 }
 
-// TestExplainRefusals: a refused token is replaced where that may help; otherwise the
-// endpoint's own words are told, and the session lasts.
+// A refused token is replaced if that may help; otherwise the endpoint's own text is shown,
+// and the session continues.
 func TestExplainRefusals(t *testing.T) {
 	const invalid = `Bearer error="invalid_token"`
 	for _, row := range []struct {
@@ -156,10 +156,9 @@ func withoutRefreshToken(t *testing.T, places store.Places) {
 	}
 }
 
-// TestARefusedModelLeavesTheSession: while one model is refused and others answer with the
-// same token, the endpoint's words are told each time, at most one refresh is tried, and
-// the token is lent as before.
-func TestARefusedModelLeavesTheSession(t *testing.T) {
+// One model is refused while others answer with the same token. The endpoint's text is shown
+// each time, at most one refresh is tried, and the token is lent as before.
+func TestRefusedModelEndsNoSession(t *testing.T) {
 	for _, row := range []struct {
 		name, challenge, body string
 		says                  string
@@ -225,8 +224,9 @@ func TestARefusedModelLeavesTheSession(t *testing.T) {
 	}
 }
 
-// TestATokenThatServesIsNotRejected, although a refusal without a reason came before.
-func TestATokenThatServesIsNotRejected(t *testing.T) {
+// A token that the endpoint accepts does not count as rejected, although the endpoint refused
+// it before without a reason.
+func TestAcceptedTokenIsNotRejected(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	places := configured(t, server)
 	withoutRefreshToken(t, places)
@@ -259,9 +259,9 @@ func TestATokenThatServesIsNotRejected(t *testing.T) {
 	}
 }
 
-// TestWhereATokenMayGo: what the environment of OpenCode makes of a request is known
-// before a token is given.
-func TestWhereATokenMayGo(t *testing.T) {
+// Before a token is given out, the helper checks what the environment of OpenCode (proxies,
+// certificates) would do to a request.
+func TestEnvironmentIsCheckedBeforeATokenIsGiven(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	places := configured(t, server)
 	p := converse(t, places)
@@ -315,8 +315,8 @@ func TestWhereATokenMayGo(t *testing.T) {
 	}
 }
 
-// TestAnotherVersionIsNamed, not guessed at, and answered nothing else.
-func TestAnotherVersionIsNamed(t *testing.T) {
+// A shim of another version gets an error that names both versions, and no other answer.
+func TestShimOfAnotherVersion(t *testing.T) {
 	for client, fits := range map[string]bool{
 		`{"protocol":1,"client":{"name":"shim","version":"1.2.3"}}`:      true,
 		`{"protocol":1,"client":{"name":"shim","version":"1.2.4"}}`:      false,

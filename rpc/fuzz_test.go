@@ -10,7 +10,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 )
 
-// FuzzLine holds a whole conversation: whatever a line says, the next is answered.
+// FuzzLine has a conversation with arbitrary lines: after each of them, the next request is
+// answered.
 func FuzzLine(f *testing.F) {
 	for _, line := range []string{`{"jsonrpc":"2.0","id":1,"method":"status"}`, `{"jsonrpc":"2.0","id":-1.5e3,"method":"nope","params":[]}`, `[`, "\x00", `{"jsonrpc":"2.0","id":"\ud800","method":"\ud800"}`} {
 		f.Add([]byte(line))

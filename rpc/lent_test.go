@@ -16,10 +16,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// TestNothingIsLentForAConfigurationThatIsGone: whatever becomes of the configuration,
-// the next getToken is answered by what it is now, and a lease that is out is voided
-// although nobody asks.
-func TestNothingIsLentForAConfigurationThatIsGone(t *testing.T) {
+// However the configuration changes, the next getToken uses the new one, and a lease under the
+// old one ends even if nobody calls.
+func TestChangedConfigurationEndsLeases(t *testing.T) {
 	for name, c := range map[string]struct {
 		project bool
 		change  func(t *testing.T, places store.Places, path string)
@@ -87,9 +86,8 @@ func TestNothingIsLentForAConfigurationThatIsGone(t *testing.T) {
 	}
 }
 
-// TestAnUnconfirmedConfigurationEndsItsSession: nothing goes on in the background for a
-// configuration that is no longer confirmed.
-func TestAnUnconfirmedConfigurationEndsItsSession(t *testing.T) {
+// If a configuration is no longer confirmed, its background work stops.
+func TestUnconfirmedConfigurationEndsItsSession(t *testing.T) {
 	domain := domaintest.New(t, domaintest.Options{AutoApproveDevices: true})
 	places := configured(t, domain)
 	p := converse(t, places)

@@ -68,7 +68,7 @@ func kept(t *testing.T, places store.Places) tokens.ModelsFile {
 	return tokens.OpenModels(places, config, config.Endpoints()[0])
 }
 
-func TestModelsAreThereAfterTheSignIn(t *testing.T) {
+func TestModelsAreListedAfterTheSignIn(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true, Catalogue: domaintest.VLLM})
 	places := configured(t, server)
 	p := converse(t, places)
@@ -91,8 +91,7 @@ func TestModelsAreThereAfterTheSignIn(t *testing.T) {
 	}
 }
 
-// TestNothingWaitsForTheModels: the endpoint does not answer, and initialize does, and
-// the conversation ends.
+// While the endpoint does not answer, initialize is answered and the conversation can end.
 func TestNothingWaitsForTheModels(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Stall})
@@ -117,7 +116,7 @@ func TestNothingWaitsForTheModels(t *testing.T) {
 	p.hangUp()
 }
 
-func TestOldModelsServeUntilThereAreNewOnes(t *testing.T) {
+func TestSavedModelsAreUsedUntilRefreshed(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	places := configured(t, server)
 	p := converse(t, places)
@@ -145,7 +144,7 @@ func TestOldModelsServeUntilThereAreNewOnes(t *testing.T) {
 	await(t, func() bool { return p.models() == `{"stand-in-model":{}}` })
 }
 
-func TestADamagedListIsAskedForAnew(t *testing.T) {
+func TestDamagedModelListIsFetchedAgain(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	places := configured(t, server)
 	p := converse(t, places)

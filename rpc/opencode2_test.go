@@ -9,9 +9,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 )
 
-// TestOpenCode2IsToldEverythingInItsForm, before and after a sign-in; its command to sign
+// OpenCode 2 gets everything in its own form, before and after a sign-in. Its command to sign
 // in is another one, too.
-func TestOpenCode2IsToldEverythingInItsForm(t *testing.T) {
+func TestFormsOfOpenCode2(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	p := converse(t, configured(t, server))
 	p.call("initialize", `{"protocol":1,"client":{"name":"x","version":"0","host":"opencode-2","runtime":"node"}}`, nil)

@@ -159,8 +159,8 @@ func configured(t testing.TB, server *domaintest.Server) store.Places {
 	return places
 }
 
-// TestBadLines has a line a row, and what it is answered; after each of them the
-// conversation goes on.
+// Each row is a line with the answer that it gets. After each of them the conversation
+// continues.
 func TestBadLines(t *testing.T) {
 	p := converse(t, emptyPlaces(t))
 	for _, test := range []struct{ name, line, id, want string }{
@@ -211,7 +211,7 @@ func TestBadLines(t *testing.T) {
 	}
 }
 
-func TestAPanicIsAnswered(t *testing.T) {
+func TestPanicIsAnsweredWithAnError(t *testing.T) {
 	const value = "b7c1f0d2-5e5a-4a0c-8f5e-3d2a9c61e47b"
 	methods["test/panic"] = func(*server, context.Context, json.RawMessage) (any, error) {
 		panic("a private thing: " + secret.New(value).Reveal())
@@ -230,7 +230,7 @@ func TestAPanicIsAnswered(t *testing.T) {
 	}
 }
 
-func TestTheLastLineNeedsNoEnd(t *testing.T) {
+func TestLastLineNeedsNoLineBreak(t *testing.T) {
 	var out bytes.Buffer
 	places := emptyPlaces(t)
 	log := logging.Open(places.LogFile)
@@ -241,9 +241,9 @@ func TestTheLastLineNeedsNoEnd(t *testing.T) {
 	}
 }
 
-// TestAWholeSession goes the way of a user: no configuration, then one, a sign-in,
-// tokens, a refresh, signing out.
-func TestAWholeSession(t *testing.T) {
+// First there is no configuration, then there is one; then come a sign-in, tokens, a refresh
+// and a sign-out.
+func TestWholeSession(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	places := configured(t, server)
 	project := t.TempDir()
@@ -319,7 +319,7 @@ func TestAWholeSession(t *testing.T) {
 	}
 }
 
-func TestConfigurationThatComesLater(t *testing.T) {
+func TestConfigurationWrittenLater(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	places := configured(t, server)
 	path := filepath.Join(places.ConfigDirs[0], config.Name)
@@ -346,9 +346,9 @@ func TestConfigurationThatComesLater(t *testing.T) {
 	}
 }
 
-// TestATokenComesWithItsEndpoint: whatever makes the helper read another configuration,
-// the token of one session is never sent together with the endpoint of another.
-func TestATokenComesWithItsEndpoint(t *testing.T) {
+// Whenever the helper reads another configuration, the token of one session is never sent with
+// the endpoint of another.
+func TestTokenComesWithItsEndpoint(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	places := configured(t, server)
 	path := filepath.Join(places.ConfigDirs[0], config.Name)
@@ -405,8 +405,8 @@ func TestATokenComesWithItsEndpoint(t *testing.T) {
 	}
 }
 
-// TestAnotherConfigurationTakesBack what was lent under the one before.
-func TestAnotherConfigurationTakesBack(t *testing.T) {
+// If the configuration changes, session/changed tells the shim that its lease has ended.
+func TestChangedConfigurationIsNotified(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	places := configured(t, server)
 	p := converse(t, places)
@@ -442,8 +442,8 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestTheEndOfInput cancels a sign-in and ends the conversation.
-func TestTheEndOfInput(t *testing.T) {
+// The end of input cancels a sign-in and ends the conversation.
+func TestEndOfInput(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	p := converse(t, configured(t, server))
 	p.send(`{"jsonrpc":"2.0","id":1,"method":"connect","params":{"openBrowser":false}}`)
@@ -455,8 +455,9 @@ func TestTheEndOfInput(t *testing.T) {
 	<-p.done
 }
 
-// TestThePipelinesOrder: what follows initialize is about its directory.
-func TestThePipelinesOrder(t *testing.T) {
+// Requests that are sent directly after initialize, without waiting for its answer, use its
+// directory.
+func TestRequestsAfterInitializeUseItsDirectory(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	places := configured(t, server)
 	project := t.TempDir()
@@ -471,8 +472,8 @@ func TestThePipelinesOrder(t *testing.T) {
 	}
 }
 
-// TestTheEndOfInputEndsEverySignIn, also one that nobody can name.
-func TestTheEndOfInputEndsEverySignIn(t *testing.T) {
+// The end of input also cancels a sign-in whose request has no ID.
+func TestEndOfInputEndsEverySignIn(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	p := converse(t, configured(t, server))
 	p.send(`{"jsonrpc":"2.0","method":"connect","params":{"openBrowser":false}}`)

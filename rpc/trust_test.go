@@ -14,9 +14,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// TestAProjectsConfiguration: a signed-in person's session is of no use to a
-// configuration that comes into the project, until they say yes to what they saw.
-func TestAProjectsConfiguration(t *testing.T) {
+// A configuration that appears in a project gets nothing from the session of a signed-in
+// person until they confirm what they were shown.
+func TestProjectConfigurationNeedsConfirmation(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApproveDevices: true})
 	places := configured(t, server)
 	project := t.TempDir()

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// TestNotAdministrators: who can change a file or a directory is seen in its owner and
-// its access list, as Windows and device management make them.
-func TestNotAdministrators(t *testing.T) {
+// Who can change a file or directory is read from its owner and its access list, for the lists
+// that Windows and device management make.
+func TestFilesThatOthersCanChange(t *testing.T) {
 	me, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {
 		t.Fatal(err)

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestReaders: what others may read is seen, on Windows in the access list, of which
-// wine makes a mode.
-func TestReaders(t *testing.T) {
+// Whether others can read a file is found out, on Windows from the access list (Wine
+// translates the list to a mode).
+func TestOthersCanRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)

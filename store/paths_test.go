@@ -8,8 +8,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk/disktest"
 )
 
-// TestLinksToAnotherMachineAreNotFollowed: what such a link leads to is never looked at.
-// The names of Windows are ordinary ones here, so that a file may have one.
+// The target of a link to another machine is never opened. Windows names are ordinary file
+// names on this system, so that a file can have such a name.
 func TestLinksToAnotherMachineAreNotFollowed(t *testing.T) {
 	dir := t.TempDir()
 	for name, target := range map[string]string{

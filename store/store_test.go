@@ -11,8 +11,8 @@ import (
 	"github.com/adrg/xdg"
 )
 
-// The directories that count as the person's own are named by whole paths, whatever the
-// environment says and wherever the program is started.
+// The person's own directories have absolute paths, whatever the environment says and wherever
+// the program is started.
 func TestFindPlaces(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the paths are those of a Unix")

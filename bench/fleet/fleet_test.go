@@ -57,7 +57,7 @@ type result struct {
 	calls, waited, failed, signIns int
 }
 
-func TestDay(t *testing.T) {
+func TestWorkingDay(t *testing.T) {
 	var ours, naive result
 	t.Run("ours", func(t *testing.T) {
 		ours = simulate(t, newReal)

@@ -39,7 +39,7 @@ func begin(t *testing.T, o Options) *Storm {
 	return s
 }
 
-// TestOneRefresh: 50 processes, or 100 calls in one, and one request to the domain.
+// Fifty processes, or 100 calls in one process, send one request to the domain.
 func TestOneRefresh(t *testing.T) {
 	for _, o := range []Options{{Processes: 50, Calls: 1}, {Processes: 1, Calls: 100}} {
 		s := begin(t, o)
@@ -55,9 +55,8 @@ func TestOneRefresh(t *testing.T) {
 	}
 }
 
-// TestKills: processes that are killed take no session with them, unless it was in the
-// middle of a refresh.
-func TestKills(t *testing.T) {
+// A killed process ends no session, unless it was killed during a refresh.
+func TestKilledProcesses(t *testing.T) {
 	s := begin(t, Options{Processes: 10, Calls: 1, Kill: 3})
 	for range 10 {
 		round, err := s.Round()

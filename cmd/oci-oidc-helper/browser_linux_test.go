@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// The browser that a helper opens ends with its window and its terminal, as one that the
-// person opened: it ignores no signal because the helper does.
-func TestTheBrowserIgnoresNothing(t *testing.T) {
+// The helper ignores some signals. The browser that it opens does not inherit that, and ends
+// with its window and terminal like one that the person opened.
+func TestBrowserIgnoresNoSignals(t *testing.T) {
 	inheritNothing(t)
 	for _, how := range []string{"connect", "--stdio"} {
 		t.Run(how, func(t *testing.T) {

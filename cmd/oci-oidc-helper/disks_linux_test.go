@@ -70,9 +70,8 @@ var badDisks = []badDisk{
 	}},
 }
 
-// TestBadDisks: a refresh token works only once, so it is not sent
-// where its successor would be lost. The person reads why, and what to do; when that is
-// done, the session goes on.
+// A refresh token works only once, so it is not sent if the next one could not be saved. The
+// person is told why and what to do; when that is done, the session continues.
 func TestBadDisks(t *testing.T) {
 	for _, trouble := range badDisks {
 		for _, row := range []struct {

@@ -38,10 +38,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// TestDoctorNamesTheCause breaks a computer on which all is well in one way a row,
-// for real, and runs the doctor as a person does. The first failure must be the one
-// that was made, or, where the row says warning, the first warning. A row's name is part of
-// a path, and has no comma where OpenCode is asked something: cmd ends a program's path there.
+// Each row breaks a working computer in one real way, and runs doctor as a person does. The
+// first failure (or, if the row says so, the first warning) must name that cause. The name of
+// a row becomes part of a path; rows that run OpenCode have no comma in it, because cmd would
+// end the path of a program there.
 func TestDoctorNamesTheCause(t *testing.T) {
 	const warning, failure = doctor.Warning, doctor.Failure
 	for _, row := range []struct {
@@ -349,7 +349,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 	}
 }
 
-// Where all is well the doctor has nothing to say, in either kind of application.
+// If everything works, doctor reports no problem, for either kind of application.
 func TestDoctorOfAHealthyComputer(t *testing.T) {
 	for _, method := range []config.AuthMethod{config.ConfidentialApp, config.MobileApp} {
 		c := newComputer(t)
@@ -383,8 +383,9 @@ func TestDoctorOfAHealthyComputer(t *testing.T) {
 	}
 }
 
-// What makes a start short, or OpenCode install nothing, needs no warning.
-func TestDoctorOfAShortStart(t *testing.T) {
+// If OpenCode starts quickly or has nothing to install, doctor does not warn about the first
+// start.
+func TestDoctorDoesNotWarnOfAShortStart(t *testing.T) {
 	for name, spoil := range map[string]func(*computer){
 		"retries off beside the configuration": func(c *computer) { c.write(".config/opencode/.npmrc", "fetch-timeout=10000\nfetch-retries = 0\n") },
 		"retries off in the home":              func(c *computer) { c.write(".npmrc", "fetch-retries=0") },
@@ -801,7 +802,7 @@ func (c *computer) examine() (report doctor.Report, code int) {
 	return report, code
 }
 
-func TestHolderOfThePort(t *testing.T) {
+func TestDoctorNamesTheProgramAtThePort(t *testing.T) {
 	c := newComputer(t)
 	c.takePort()
 	stdout, _, _ := c.run("doctor")

@@ -36,8 +36,7 @@ func documents(t *testing.T) map[string]string {
 
 var jsonBlock = regexp.MustCompile("(?ms)^ *```jsonc?\n(.*?)^ *```$")
 
-// TestConfigurationsInDocuments has the helper check each configuration that a document
-// shows. Other JSON must at least be JSON.
+// The helper checks each configuration in the documents. Other JSON must be valid JSON.
 func TestConfigurationsInDocuments(t *testing.T) {
 	c := newComputer(t)
 	c.write(".secrets/oci-client-secret", "a secret\n")
@@ -69,8 +68,8 @@ func TestConfigurationsInDocuments(t *testing.T) {
 
 var inlineCommand = regexp.MustCompile("`oci-oidc-helper ([^`]+)`")
 
-// TestCommandsInDocuments parses each command that stands inside a sentence. Those in
-// blocks are run by the tests in e2e.
+// Each command inside a sentence of the documents can be parsed. Those in code blocks are run
+// by the tests in e2e.
 func TestCommandsInDocuments(t *testing.T) {
 	commands := 0
 	for path, text := range documents(t) {

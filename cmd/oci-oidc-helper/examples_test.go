@@ -39,8 +39,8 @@ var completions = []string{
 	"oci-oidc-helper completion fish", "oci-oidc-helper completion powershell", "oci-oidc-helper completion zsh",
 }
 
-// TestExamplesWork runs every example of every command's help in a shell, on the
-// computer of a person who is signed in.
+// Every example in the help of every command runs in a shell on the computer of a person who
+// is signed in.
 func TestExamplesWork(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the examples are for a POSIX shell")

@@ -46,10 +46,10 @@ func (p *publisher) has(keys map[string]string, more ...string) {
 	p.text.Store(&text)
 }
 
-// A colleague pastes one command, and has what the company publishes: shown, checked
-// against the domain, and written only where that takes nothing away. doctor says when
-// something else is published.
-func TestInitFromWhatACompanyPublishes(t *testing.T) {
+// With one pasted command, a person gets the configuration that the company publishes. It is
+// shown, checked against the domain, and replaces nothing of theirs without asking. doctor
+// warns if a newer one is published.
+func TestInitFromAPublishedConfiguration(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)
 	company := newPublisher(t)
@@ -110,9 +110,9 @@ func TestInitFromWhatACompanyPublishes(t *testing.T) {
 	}
 }
 
-// A secret that is published, or that the person has to get, lies in its own file and is
-// never shown.
-func TestInitFromKeepsTheSecret(t *testing.T) {
+// A published secret, or one that the person must enter, is saved in its own file and never
+// shown.
+func TestInitFromPutsTheSecretIntoItsOwnFile(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)
 	company := newPublisher(t)
@@ -149,9 +149,9 @@ func TestInitFromKeepsTheSecret(t *testing.T) {
 	}
 }
 
-// A person at a terminal is not asked what the administrator manages, nor what the company
-// publishes; what is managed is not written into their file.
-func TestInitAsksNobodyElsesDecisions(t *testing.T) {
+// At a terminal, init does not ask for what the administrator manages or the company
+// publishes, and does not write what is managed into the person's file.
+func TestInitAsksOnlyWhatIsUndecided(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("on Windows a managed configuration has to belong to the administrators, and a test's file belongs to its user")
@@ -223,8 +223,9 @@ func TestInitAsksNobodyElsesDecisions(t *testing.T) {
 	}
 }
 
-// Without an answer from the domain there is nothing more to ask about what is managed.
-func TestInitEndsWhereNothingCanBeAsked(t *testing.T) {
+// If the domain of a published configuration does not answer, init asks once whether to keep
+// the configuration.
+func TestInitFromAnUnreachableDomain(t *testing.T) {
 	t.Parallel()
 	company := newPublisher(t)
 	company.has(map[string]string{"domain_url": "http://127.0.0.1:1", "client_id": "x", "auth_method": "mobile_app", "llm_base_url": "http://127.0.0.1:1/v1"})

@@ -119,8 +119,9 @@ func TestKeyringFromSignInToSignOut(t *testing.T) {
 	d.holdsKeys(0)
 }
 
-// The tokens stay what they are, in the other form, and nobody is asked to sign in.
-func TestTokensMoveIntoTheKeyringAndBack(t *testing.T) {
+// If the configuration turns encryption on or off, the same tokens are saved in the other
+// form, and nobody has to sign in.
+func TestTokensAreEncryptedAndDecrypted(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
 	d.Unlock()
@@ -140,9 +141,9 @@ func TestTokensMoveIntoTheKeyringAndBack(t *testing.T) {
 	}
 }
 
-// A process that is killed at any of the system calls by which it changes something
-// loses nothing: the next one has the token, and puts it into its form.
-func TestKilledWhileTokensMove(t *testing.T) {
+// A process is killed at each system call by which it changes something. Nothing is lost: the
+// next process has the token and saves it in the form of its configuration.
+func TestKilledDuringChangeOfEncryption(t *testing.T) {
 	t.Parallel()
 	if said, err := exec.Command("strace", "-qq", "-o", "/dev/null", "true").CombinedOutput(); err != nil {
 		t.Skipf("there is no strace that works, to kill a process at a given call (e2e/install-tools installs it): %v %s", err, said)
@@ -186,7 +187,7 @@ func TestKilledWhileTokensMove(t *testing.T) {
 	}
 }
 
-// Of many processes that come at once one makes the key.
+// Of many processes that start at the same time, only one makes a key.
 func TestManyProcessesMakeOneKey(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
@@ -248,9 +249,8 @@ func TestKeyringLosesTheKey(t *testing.T) {
 	d.mustRun("token")
 }
 
-// A keyring that cannot be used is named wherever a person meets it, and costs nothing
-// of what is saved.
-func TestKeyringThatCannotBeUsed(t *testing.T) {
+// If the keyring cannot be used, every command says so, and no saved tokens are lost.
+func TestUnusableKeyring(t *testing.T) {
 	for _, row := range []struct {
 		name, says string
 		spoil      func(*desktop)
@@ -335,10 +335,10 @@ func (d *desktop) converse() (ask func(method string) (token, fault string)) {
 	}
 }
 
-// Who closes the window that asks for the keyring's password does not get it again with
-// every request, but when they sign in, and in another process. (GNOME Keyring says that
-// it would ask; nobody is there to show the window.)
-func TestALockedKeyringAsksOnce(t *testing.T) {
+// A person who closes the keyring's password window is not asked again at every request, but
+// when they sign in, and by another process. (GNOME Keyring reports that it would ask; there
+// is nobody to show the window to.)
+func TestLockedKeyringAsksOnce(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
 	d.Unlock()
@@ -360,9 +360,9 @@ func TestALockedKeyringAsksOnce(t *testing.T) {
 	}
 }
 
-// Where the keyring is gone for good, a sign-in that does not want it works, and takes the
-// place of the tokens that nobody can read.
-func TestASignInWithoutTheKeyring(t *testing.T) {
+// If the keyring is gone for good, a sign-in that does not need it works, and replaces the
+// tokens that nobody can read.
+func TestSignInWithoutTheKeyring(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
 	d.Unlock()
@@ -415,10 +415,10 @@ func (d *desktop) silence() {
 	d.env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=" + d.path("run/silent")
 }
 
-// A keyring that goes away between the sending of a refresh token, or of a code, and the
-// saving of what comes takes no session along. A first sign-in, whose key it cannot take
-// any more, says so.
-func TestKeyringGoneInTheMiddle(t *testing.T) {
+// The keyring disappears after a refresh token or a code was sent and before the new tokens
+// are saved. The session is kept. A first sign-in, whose new key the keyring cannot take, says
+// so.
+func TestKeyringLostDuringARequest(t *testing.T) {
 	for _, row := range []struct {
 		args, grant string
 		left        time.Duration // of the access token; 0 where nobody is signed in
@@ -513,8 +513,8 @@ func TestTheSignInDecidesAboutTheKeyring(t *testing.T) {
 	d.holdsKeys(0)
 }
 
-// A helper for which the bus was silent uses it as soon as it speaks.
-func TestKeyringThatWakesUp(t *testing.T) {
+// A helper whose keyring did not answer uses it as soon as it does.
+func TestKeyringAnswersLater(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
 	d.Unlock()
@@ -556,9 +556,9 @@ func TestKeyringThatWakesUp(t *testing.T) {
 	}
 }
 
-// The configuration of a project, even a confirmed one, cannot take away the encryption
-// of a session that the person has.
-func TestAProjectCannotDecrypt(t *testing.T) {
+// A project's configuration, even if confirmed, cannot turn off the encryption of a person's
+// session.
+func TestProjectCannotTurnEncryptionOff(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
 	d.Unlock()
@@ -591,8 +591,8 @@ func TestAProjectCannotDecrypt(t *testing.T) {
 	d.holdsKeys(1)
 }
 
-// init asks the keyring before it writes that tokens are to be kept with it.
-func TestInitAsksTheKeyring(t *testing.T) {
+// init tries the keyring before it writes that tokens are encrypted with it.
+func TestInitTriesTheKeyring(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
 	d.server.AllowRedirect(domaintest.MobileClient, d.keys["redirect_uri"])

@@ -15,8 +15,8 @@ import (
 // spending are the commands that spend a refresh token.
 var spending = [][]string{{"token"}, {"refresh"}, {"--stdio"}}
 
-// TestKilledOnWindows terminates a process, as the Task Manager does, at each step of a
-// refresh. The session is lost only between sending and saving, and what to do is said.
+// A process is terminated at each step of a refresh, as the Task Manager does it. Only between
+// sending and saving is the session lost; the next process says what to do.
 func TestKilledOnWindows(t *testing.T) {
 	const before, waiting, answered, saving = "before sending", "while waiting", "after half of the answer", "while saving"
 	for _, args := range spending {
@@ -66,8 +66,8 @@ func TestKilledOnWindows(t *testing.T) {
 	}
 }
 
-// TestTokensThatAnotherProgramHolds: a file that cannot be read or replaced, as while a
-// virus scanner has it, costs no session and is not called a sign-out.
+// A file that cannot be read or replaced, for example while a virus scanner has it open, does
+// not end the session and is not reported as a sign-out.
 func TestTokensThatAnotherProgramHolds(t *testing.T) {
 	for _, row := range []struct {
 		name    string

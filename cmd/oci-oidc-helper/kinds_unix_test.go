@@ -18,10 +18,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// Every path that a configuration or the environment names, and every kind of thing
-// that may be there: no command waits for it or changes it, and the doctor says what it
-// is.
-func TestWhatAPathMayBe(t *testing.T) {
+// For every path that a configuration or the environment can name, and every kind of file that
+// can be there: no command blocks on it or changes it, and doctor says what it is.
+func TestPathsThatAreNoRegularFile(t *testing.T) {
 	for _, kind := range []struct {
 		name string
 		make func(path string) error

@@ -9,10 +9,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// A token that is handed to another program, which keeps it, lives for a while: in every
-// format, and as long as a flag wants it. Where that is not to be had, the person is told
-// why, and has the token nevertheless.
-func TestTokensLiveForAWhile(t *testing.T) {
+// Another program keeps the token that it is given, so the token is valid for at least
+// --min-life, in every format. If that is impossible, the token is printed all the same, and
+// standard error says why.
+func TestTokenForAnotherProgramHasMinimumLife(t *testing.T) {
 	for _, row := range []struct {
 		name       string
 		life, left time.Duration // of the saved token

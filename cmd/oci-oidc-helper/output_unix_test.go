@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// A command whose result reached nobody says so and fails, but not as one that was
-// called wrongly.
-func TestOutputThatCannotBeWritten(t *testing.T) {
+// A command whose output cannot be written says so and fails, but not with the exit code of
+// wrong usage.
+func TestUnwritableOutput(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)
 	c.mustRun("models")
@@ -71,8 +71,8 @@ func closedPipeEnd(t *testing.T) *os.File {
 	return w
 }
 
-// A configuration that is a link, as people have it who keep theirs in a repository, is
-// changed in the repository.
+// If the configuration is a symbolic link, for example into a repository of dotfiles, init
+// changes the target of the link.
 func TestInitFollowsLinks(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)
@@ -106,7 +106,8 @@ func TestInitFollowsLinks(t *testing.T) {
 	}
 }
 
-// Without a home there is no place for a client secret, and the current directory is none.
+// Without a home directory there is no place for a client secret; the current directory is not
+// used instead.
 func TestInitWithoutAHome(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)
@@ -127,8 +128,8 @@ func TestInitWithoutAHome(t *testing.T) {
 	}
 }
 
-// Where nobody can paste, a sign-in with a pasted address ends at once.
-func TestNobodyPastes(t *testing.T) {
+// If nobody can paste an address, that flow ends at once.
+func TestPasteFlowNeedsATerminal(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)
 	for name, stdin := range map[string]string{"nothing": "", "a wrong line": "http://localhost/callback?code=1&state=2\n", "half a line": "http"} {
@@ -142,8 +143,8 @@ func TestNobodyPastes(t *testing.T) {
 	}
 }
 
-// kubectl takes no other version than the one that it asks for.
-func TestExecCredentialAsKubectlAsks(t *testing.T) {
+// kubectl accepts only the version that it requests.
+func TestExecCredentialHasTheRequestedVersion(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)
 	for _, row := range []struct{ asked, answered, says string }{

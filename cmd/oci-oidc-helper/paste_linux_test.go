@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An address that is longer than a terminal's line is pasted as a whole, and what was
-// typed wrongly before it is taken back. Arrows and the marks that some terminals put
-// around what is pasted are no part of it.
+// An address longer than a terminal's line is read as a whole, and mistyped characters before
+// it can be deleted. Arrow keys, and the marks that some terminals put around pasted text, are
+// left out.
 func TestPasteALongAddress(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)

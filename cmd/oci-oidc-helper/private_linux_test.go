@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// TestNobodyLooksInside: another process of the same user reads neither the helper's
-// environment nor its memory, as it reads those of any other program.
-func TestNobodyLooksInside(t *testing.T) {
+// Another process of the same user can read neither the helper's environment nor its memory,
+// as it can of other programs.
+func TestOtherProcessesCannotReadTheHelper(t *testing.T) {
 	me := &syscall.SysProcAttr{}
 	if os.Geteuid() == 0 { // who may look into everything
 		me.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}

@@ -13,10 +13,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// An endpoint with a scope of its own has a sign-in, a token and an end of its own, which
-// --endpoint chooses. Each endpoint accepts the token of its own scope only, and what happens
-// to one session leaves the other as it is.
-func TestTwoScopesAtThePrompt(t *testing.T) {
+// An endpoint with its own scope has its own sign-in, token and sign-out, which --endpoint
+// chooses. Each endpoint accepts only the token of its own scope, and one session does not
+// affect the other.
+func TestEndpointFlagChoosesTheSession(t *testing.T) {
 	c := newComputer(t)
 	c.server.Change(func(o *domaintest.Options) {
 		o.Resources = append(o.Resources, domaintest.Resource{Audience: "https://qwen.example.com", Scopes: []string{"/chat"}})

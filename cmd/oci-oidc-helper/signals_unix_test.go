@@ -38,9 +38,9 @@ var signalled = []struct {
 
 var ending = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
 
-// TestSignals sends each signal to each command at each moment of a request whose
-// answer can be had only once. The session is kept everywhere, but where a process is
-// killed after it has sent its refresh token and before it has saved the next one.
+// Each signal is sent to each command at each step of a request whose answer comes only once.
+// The session is kept, except if a process is killed after it sent its refresh token and
+// before it saved the next one.
 func TestSignals(t *testing.T) {
 	const before, waiting, answered = "before sending", "while waiting", "after the answer"
 	inheritNothing(t)
@@ -116,8 +116,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// A helper whose OpenCode has gone waits for another process no longer than it is let.
-func TestStdioStopsWaitingAfterItsInput(t *testing.T) {
+// When OpenCode has ended, its helper waits for another process only for a limited time.
+func TestStdioEndsSoonAfterItsInput(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t)
 	c.expire()
@@ -137,8 +137,7 @@ func TestStdioStopsWaitingAfterItsInput(t *testing.T) {
 	c.isKept("ended")
 }
 
-// TestSignalsWhileSaving lets a signal come at each system call by which tokens get to
-// the disk.
+// A signal arrives at each system call by which tokens are saved.
 func TestSignalsWhileSaving(t *testing.T) {
 	needStrace(t)
 	inheritNothing(t)
@@ -203,7 +202,7 @@ func TestSignalsWhileSaving(t *testing.T) {
 }
 
 // A command that got new tokens and could not save them says so and fails.
-func TestTokensThatCouldNotBeSaved(t *testing.T) {
+func TestUnsavedTokensAreReported(t *testing.T) {
 	needStrace(t)
 	for _, args := range []string{"token", "refresh", "connect"} {
 		t.Run(args, func(t *testing.T) {
@@ -251,8 +250,8 @@ func inheritNothing(t *testing.T) {
 	}
 }
 
-// A reader that leaves in the middle of a refresh, as head does, takes no session along.
-func TestReadersThatLeave(t *testing.T) {
+// A program that reads the output, such as head, ends during a refresh. The session is kept.
+func TestReaderLeavesDuringARefresh(t *testing.T) {
 	for _, row := range []struct {
 		args   string
 		closed string // of the outputs

@@ -10,8 +10,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// TestRetryAfterIsForEveryProcess: while the domain wants to be left alone, one process
-// asks, and no other.
+// Until the time in Retry-After, no process sends a request for new tokens.
 func TestRetryAfterIsForEveryProcess(t *testing.T) {
 	for _, row := range []struct {
 		command string
@@ -53,8 +52,8 @@ func TestRetryAfterIsForEveryProcess(t *testing.T) {
 	}
 }
 
-// Fifty programs that want a token at the same moment all get one, from the disk or,
-// where it is over, with a single refresh.
+// Fifty programs that ask for a token at the same time all get one: from the disk or, if it
+// has expired, with a single refresh.
 func TestFiftyTokensAtOnce(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("fifty programs for Windows at once take a minute under wine; e2e has twelve of them")

@@ -13,7 +13,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
-// What a release's build stamps, version says.
+// The command version prints what the build of a release stamps.
 func TestVersionIsStamped(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("there is no go to build it with:", err)

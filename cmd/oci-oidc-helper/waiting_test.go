@@ -25,7 +25,7 @@ func TestCountdown(t *testing.T) {
 	})
 }
 
-// A person sees it at once, and a camera wants a square.
+// A QR code fits into a terminal and is square, as cameras need it.
 func TestQRFitsATerminal(t *testing.T) {
 	var out bytes.Buffer
 	showQR(&out, "https://idcs-0123456789abcdef0123456789abcdef.identity.oraclecloud.com/ui/v1/device")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzReader: whatever a text is, each reader comes to an end and stops at the first reason,
-// and no command that is judged has a byte that a shell could not pass on.
+// Each reader ends for every text, and stops at the first reason to deny. No command that is
+// judged contains a byte that a shell could not pass on.
 func FuzzReader(f *testing.F) {
 	for _, text := range []string{
 		"cat a", "f() { f; }; f", "eval \"eval 'cat $x'\"", "cat <<<a; cat <(b); echo $((1+2))", "a=(b c); ${a[@]}", "alias x=y; x",

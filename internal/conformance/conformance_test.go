@@ -67,8 +67,8 @@ func TestEveryRowNamesATest(t *testing.T) {
 	}
 }
 
-// TestEveryCheckIsThere: what make mutate removes is in the code, once; and every
-// test of oidc and rpc that the table names has a check that is removed for it.
+// Each text that make mutate removes is in the code exactly once, and each test of oidc and
+// rpc in the table of CONFORMANCE.md has a check that make mutate removes for it.
 func TestEveryCheckIsThere(t *testing.T) {
 	removed := map[string]bool{}
 	for _, c := range checks {

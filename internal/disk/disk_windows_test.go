@@ -31,9 +31,9 @@ func hold(t *testing.T, path string, sharing uint32) (release func()) {
 	}
 }
 
-// TestWhatAnotherProgramHoldsIsWaitedFor: operations wait until another program closes the file,
+// TestFileThatAnotherProgramHoldsIsAwaited: operations wait until another program closes the file,
 // and fail if it does not.
-func TestWhatAnotherProgramHoldsIsWaitedFor(t *testing.T) {
+func TestFileThatAnotherProgramHoldsIsAwaited(t *testing.T) {
 	for name, do := range map[string]func(path, other string) error{
 		"read": func(path, _ string) error {
 			return Patiently(ReadPatience, func() error {

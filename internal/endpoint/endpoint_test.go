@@ -88,7 +88,7 @@ func TestModels(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoListIsAProblem(t *testing.T) {
+func TestAnswerWithoutAListIsAProblem(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the token went elsewhere") }))
 	t.Cleanup(elsewhere.Close)
 	for name, c := range map[string]struct {
@@ -134,7 +134,7 @@ func TestWhatIsNoListIsAProblem(t *testing.T) {
 	}
 }
 
-func TestStalledEndpointIsLeftAtTheCallersLimit(t *testing.T) {
+func TestStalledEndpointIsGivenUpWithTheContext(t *testing.T) {
 	stalls := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	e, _ := served(t, "/v1", map[string]http.HandlerFunc{"/v1/models": stalls})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

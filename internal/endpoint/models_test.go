@@ -108,7 +108,7 @@ func TestLiteLLM(t *testing.T) {
 	}
 }
 
-func TestTenThousandModelsAreAThousand(t *testing.T) {
+func TestNumberOfModelsIsLimited(t *testing.T) {
 	var body strings.Builder
 	body.WriteString(`{"data":[{"id":"m"}`)
 	for n := range 10_000 {

@@ -52,7 +52,7 @@ func TestFilesStandInLayers(t *testing.T) {
 	}
 }
 
-// TestRoomsAreSmall: a package is small enough to be read in an hour.
+// A package is small enough to be read in an hour.
 func TestRoomsAreSmall(t *testing.T) {
 	const most = 1500 // lines without tests
 	for _, p := range load(t) {

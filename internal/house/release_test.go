@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestReleasesAreBuiltLikeMake: what the tests try is what goreleaser would build.
+// goreleaser builds the same program as make, so the tests try what is released.
 func TestReleasesAreBuiltLikeMake(t *testing.T) {
 	release, makefile := document(t, "goreleaser.yaml"), document(t, "Makefile")
 	for inRelease, inMakefile := range map[string]string{

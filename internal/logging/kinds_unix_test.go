@@ -16,7 +16,7 @@ import (
 
 // log_file may lead to anything that is not a regular file: the program does not block, does not
 // change it, and Check says what it is.
-func TestWhatALogMayBe(t *testing.T) {
+func TestLogThatIsNoRegularFile(t *testing.T) {
 	dir := t.TempDir()
 	pipe := func(path string) error { return syscall.Mkfifo(path, 0o644) }
 	linkTo := func(target string) func(string) error {
@@ -85,7 +85,7 @@ func TestWhatALogMayBe(t *testing.T) {
 }
 
 // If log_file is a symbolic link, its target is rotated and not the link.
-func TestGrowthBehindALink(t *testing.T) {
+func TestRotationOfALinkedLog(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
 	if err := os.WriteFile(file, make([]byte, maxSize), 0o600); err != nil {

@@ -26,7 +26,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-func TestLevels(t *testing.T) {
+func TestLogLevels(t *testing.T) {
 	records := []string{"", "ERROR", "WARN", "INFO", "DEBUG", "VERBOSE"}
 	for i, name := range Levels {
 		t.Run(name, func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-func TestFileIsTheOwnersOnly(t *testing.T) {
+func TestLogFileMode(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no file modes")
 	}
@@ -84,7 +84,7 @@ func TestFileIsTheOwnersOnly(t *testing.T) {
 	}
 }
 
-func TestConfigureMoves(t *testing.T) {
+func TestConfigureMovesTheLog(t *testing.T) {
 	first, second := filepath.Join(t.TempDir(), "first.log"), filepath.Join(t.TempDir(), "second.log")
 	log := Open(first)
 	log.Info("before the configuration")
@@ -99,7 +99,7 @@ func TestConfigureMoves(t *testing.T) {
 	}
 }
 
-func TestUnwritableLogStopsNothing(t *testing.T) {
+func TestUnwritableLogIsIgnored(t *testing.T) {
 	dir := t.TempDir()
 	log := Open(filepath.Join(dir, "file", "plugin.log"))
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
@@ -109,8 +109,8 @@ func TestUnwritableLogStopsNothing(t *testing.T) {
 	log.Close()
 }
 
-// TestGrowth: two processes write to one log. After it is rotated, both write to the new file.
-func TestGrowth(t *testing.T) {
+// TestRotation: two processes write to one log. After it is rotated, both write to the new file.
+func TestRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plugin.log")
 	first, second := Open(path), Open(path)
 	defer first.Close()
@@ -133,9 +133,9 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// TestALogThatCannotBeMovedAside: if the log cannot be rotated, it continues to grow, and is not
+// TestLogThatCannotBeRotated: if the log cannot be rotated, it continues to grow, and is not
 // reopened for each line.
-func TestALogThatCannotBeMovedAside(t *testing.T) {
+func TestLogThatCannotBeRotated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plugin.log")
 	log := Open(path)
 	defer log.Close()
@@ -158,7 +158,7 @@ func TestALogThatCannotBeMovedAside(t *testing.T) {
 	}
 }
 
-func TestErasedLogIsMadeAnew(t *testing.T) {
+func TestErasedLogIsCreatedAgain(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows lets nobody erase a file that is open")
 	}
@@ -175,7 +175,7 @@ func TestErasedLogIsMadeAnew(t *testing.T) {
 	}
 }
 
-func TestSecretsStayOut(t *testing.T) {
+func TestSecretsAreNotLogged(t *testing.T) {
 	const jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJqYW5lIn0.c2lnbmF0dXJl"
 	var terminal bytes.Buffer
 	path := filepath.Join(t.TempDir(), "plugin.log")
@@ -200,9 +200,9 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 }
 
-// TestKnownSecretsStayOut: a registered secret is redacted even if its type, name and form do
+// TestKnownSecretsAreNotLogged: a registered secret is redacted even if its type, name and form do
 // not show that it is one, and if it was registered after the logger was created.
-func TestKnownSecretsStayOut(t *testing.T) {
+func TestKnownSecretsAreNotLogged(t *testing.T) {
 	var terminal bytes.Buffer
 	path := filepath.Join(t.TempDir(), "plugin.log")
 	log := Open(path)
@@ -225,9 +225,9 @@ func TestKnownSecretsStayOut(t *testing.T) {
 	}
 }
 
-// TestALogStaysWhereItBelongs: if a bound log, or a directory above it, is replaced by a
+// TestBoundLogFollowsNoLink: if a bound log, or a directory above it, is replaced by a
 // symbolic link, nothing is written or rotated through the link, even while the log is open.
-func TestALogStaysWhereItBelongs(t *testing.T) {
+func TestBoundLogFollowsNoLink(t *testing.T) {
 	for _, link := range []string{"logs/plugin.log", "logs"} {
 		outside := t.TempDir()
 		project, err := filepath.EvalSymlinks(t.TempDir())
@@ -267,7 +267,7 @@ func TestALogStaysWhereItBelongs(t *testing.T) {
 }
 
 // If log_file is a directory or a device, it is not changed.
-func TestWhatIsNoFileIsLeftAlone(t *testing.T) {
+func TestDirectoryOrDeviceIsNotChanged(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "mine"), nil, 0o640); err != nil {
 		t.Fatal(err)

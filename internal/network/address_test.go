@@ -59,7 +59,7 @@ func TestParseAddress(t *testing.T) {
 
 // No part of a password appears in an error about the address that contains it, well-formed or
 // not, or in the log.
-func TestNoPieceOfAPasswordIsTold(t *testing.T) {
+func TestNoPartOfAPasswordIsShown(t *testing.T) {
 	const user, first, second = "qzxv", "4711", "Wb7kqvTz"
 	addresses := []string{"%s://%s:%s@%s", "%s://%s:%s@%s/", "%s:%s:%s@%s", "%s:/%s:%s@%s", "%s//%s:%s@%s", "%s://%s:%s@%s:99999", "%s://%s:%s@%s:port"}
 	for _, between := range []string{"", "#", "/", "?", `\`, "@", "%", "%zz", " ", "\t", "\n", "\x00", "[", "]", "<", `"`, "'", "://", "::", "ß", "\xff", ";", ","} {
@@ -140,7 +140,7 @@ func TestProxyVariables(t *testing.T) {
 }
 
 // The problem of a malformed proxy variable says what is wrong, and quotes no part of the value.
-func TestWhatIsNoProxy(t *testing.T) {
+func TestMalformedProxyVariables(t *testing.T) {
 	const (
 		around, word, pac, more = "quotes or white space around it", "is a word and not an address", "names a PAC file", "more than the address of one proxy"
 		scheme, user, web       = "its scheme is none of", `an @ after a /, \, ? or #`, "no host, or characters that no address has"
@@ -197,7 +197,7 @@ func TestWhatIsNoProxy(t *testing.T) {
 }
 
 // If a proxy refuses a connection, the problem names the proxy and the reason.
-func TestProxiesThatMakeNoConnection(t *testing.T) {
+func TestProxiesThatRefuse(t *testing.T) {
 	says := func(words string) func(*net.TCPConn) {
 		return func(conn *net.TCPConn) { hello(conn); _, _ = io.WriteString(conn, words) }
 	}

@@ -32,7 +32,7 @@ func packed(t *testing.T, text string, with func(io.Writer) io.WriteCloser) stri
 
 // Answers in every encoding are read, and an answer that is not HTTP has an error that says so.
 // No error quotes a line of the answer, which may contain a token.
-func TestAnswersInEveryForm(t *testing.T) {
+func TestAnswersInEveryEncoding(t *testing.T) {
 	const (
 		text    = `{"access_token":"opaque-4711-token","expires_in":3600}`
 		notHTTP = "gave an answer that is not HTTP, or is damaged"

@@ -13,7 +13,7 @@ import (
 )
 
 // If a host name cannot be resolved, the problem says so, and why.
-func TestNames(t *testing.T) {
+func TestNameResolutionFails(t *testing.T) {
 	if os.Getenv("WINE_RUNS_THIS") != "" {
 		t.Skip("wine has no UDP for Go")
 	}

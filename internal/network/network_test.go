@@ -276,7 +276,7 @@ func TestIPv6(t *testing.T) {
 }
 
 // A broken file does not matter to a connection without TLS.
-func TestFilesAreReadForTLSAlone(t *testing.T) {
+func TestFilesAreReadOnlyForTLS(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	u, _ := url.Parse(server.URL)

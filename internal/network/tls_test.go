@@ -75,7 +75,7 @@ func hello(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)) }
 func reset(conn *net.TCPConn) { _ = conn.SetLinger(0); _ = conn.Close() }
 
 // Each reason for a failed TLS handshake has its own sentence.
-func TestTLSTroubles(t *testing.T) {
+func TestFailedHandshakes(t *testing.T) {
 	c := newCompany(t)
 	other := newCompany(t)
 	leaf := func() *x509.Certificate { return &x509.Certificate{IPAddresses: loopback} }

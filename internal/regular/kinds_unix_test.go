@@ -11,7 +11,7 @@ import (
 )
 
 // Only regular files are opened, so opening never blocks.
-func TestWhatIsNoFile(t *testing.T) {
+func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	dir := t.TempDir()
 	make := func(name string, f func(string) error) string {
 		path := filepath.Join(dir, name)

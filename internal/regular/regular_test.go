@@ -47,7 +47,7 @@ func TestRead(t *testing.T) {
 }
 
 // Read never returns a mixture of two versions of a file.
-func TestWrittenWhileItIsRead(t *testing.T) {
+func TestFileReplacedWhileItIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	write := func(letter string) {
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestKnown: the latest secrets are redacted. Adding one again keeps it among them.
-func TestKnown(t *testing.T) {
+// TestKnownSecretsAreRedacted: the latest secrets are redacted. Adding one again keeps it among them.
+func TestKnownSecretsAreRedacted(t *testing.T) {
 	var k Known
 	if clean, changed := k.Redact("nothing"); changed || clean != "nothing" {
 		t.Errorf("%q", clean)
@@ -27,8 +27,8 @@ func TestKnown(t *testing.T) {
 	}
 }
 
-// TestEndlessSecrets: only the beginning of a very long secret is remembered and redacted.
-func TestEndlessSecrets(t *testing.T) {
+// TestVeryLongSecrets: only the beginning of a very long secret is remembered and redacted.
+func TestVeryLongSecrets(t *testing.T) {
 	k := Known{Disguised: true}
 	for i := range maxKnown {
 		k.Add(Text{fmt.Sprintf("%02d", i) + strings.Repeat("0123456789abcdef+\"", 1<<16)})

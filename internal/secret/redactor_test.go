@@ -63,7 +63,7 @@ func TestRedactor(t *testing.T) {
 	}
 }
 
-func TestRedactorLeavesEverythingElse(t *testing.T) {
+func TestRedactorKeepsOtherText(t *testing.T) {
 	r := NewRedactor(all(), true)
 	for _, text := range []string{
 		"", "short", header, header + ".e30.", uuid[:15], "-----BEGIN PRIVATE KEY-----", "abc", "p4ss",

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestNothingPrintsTheText(t *testing.T) {
+func TestSecretTextIsNeverPrinted(t *testing.T) {
 	const text = "hunter2"
 	secret := New(text)
 	holder := struct{ Inner Text }{secret}

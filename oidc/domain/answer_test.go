@@ -146,9 +146,9 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
-// TestARefreshTokenWithoutAnAccessToken: Refresh returns both an error and the new refresh
+// TestRefreshReturnsOnlyARefreshToken: Refresh returns both an error and the new refresh
 // token.
-func TestARefreshTokenWithoutAnAccessToken(t *testing.T) {
+func TestRefreshReturnsOnlyARefreshToken(t *testing.T) {
 	for _, access := range []string{``, `"access_token":null,`, `"access_token":"a\r\nX: 1",`, `"access_token":7,`} {
 		d := saysDomain(t, 0, "", `{`+access+`"refresh_token":"successor","token_type":"Bearer"}`)
 		old := tokens.Tokens{Access: secret.New("past"), Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}}
@@ -182,9 +182,9 @@ func TestOddDeviceAnswers(t *testing.T) {
 	}
 }
 
-// TestADeviceCodeThatIsRefused: invalid_grant in answer to a poll is about the device code
-// and does not mean that a session has ended.
-func TestADeviceCodeThatIsRefused(t *testing.T) {
+// If the domain answers a poll with invalid_grant, that is about the device code and ends no
+// session.
+func TestRefusedDeviceCodeEndsNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := saysDomain(t, 0, "", `{"device_code":"d","user_code":"X","verification_uri":"https://idcs.example/d"}`)
 		r, err := d.NewDeviceRequest(t.Context())

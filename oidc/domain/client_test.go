@@ -33,7 +33,7 @@ var testKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-func TestAssertion(t *testing.T) {
+func TestClientAssertion(t *testing.T) {
 	_, config := standIn(t, domaintest.Options{})
 	file := filepath.Join(t.TempDir(), "key.pem")
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(testKey())}), 0o600); err != nil {

@@ -57,7 +57,7 @@ func TestPastedForms(t *testing.T) {
 	}
 }
 
-func TestSecured(t *testing.T) {
+func TestSecureURL(t *testing.T) {
 	for address, want := range map[string]string{
 		"http://idcs.example/ui/v1/device":   "https://idcs.example/ui/v1/device",
 		"https://idcs.example/ui/v1/device":  "https://idcs.example/ui/v1/device",

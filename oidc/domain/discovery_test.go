@@ -92,7 +92,7 @@ func TestAddressesOfADomain(t *testing.T) {
 	}
 }
 
-func TestWhatBelongsToADomain(t *testing.T) {
+func TestHostsOfADomain(t *testing.T) {
 	for _, test := range []struct {
 		domain, address string
 		want            bool
@@ -114,9 +114,9 @@ func TestWhatBelongsToADomain(t *testing.T) {
 	}
 }
 
-// TestACallerNeedNotWaitForTheDiscoveryOfAnother: a caller whose context ends stops waiting
+// TestCallerStopsWaitingForSharedDiscovery: a caller whose context ends stops waiting
 // for another caller's discovery, which continues.
-func TestACallerNeedNotWaitForTheDiscoveryOfAnother(t *testing.T) {
+func TestCallerStopsWaitingForSharedDiscovery(t *testing.T) {
 	server, config := standIn(t, domaintest.Options{})
 	asked := make(chan struct{}, 1)
 	server.Change(func(o *domaintest.Options) {
@@ -146,7 +146,7 @@ func TestACallerNeedNotWaitForTheDiscoveryOfAnother(t *testing.T) {
 }
 
 // If the issuer has a path, the discovery document is requested below that path.
-func TestDiscoveryBelowAnIssuer(t *testing.T) {
+func TestDiscoveryBelowTheIssuersPath(t *testing.T) {
 	d := newDomain(t, config.Config{DomainURL: "https://idcs.example", Issuer: "https://idcs.example/realms/x"})
 	if paths := d.discoveryPaths(); paths[0] != "/realms/x/.well-known/openid-configuration" {
 		t.Errorf("looked for at %v", paths)

@@ -16,9 +16,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// TestWhatTheDomainSaysIsHarmless: a message quotes only the printable part of an error
+// TestErrorTextIsMadePrintable: a message quotes only the printable part of an error
 // response.
-func TestWhatTheDomainSaysIsHarmless(t *testing.T) {
+func TestErrorTextIsMadePrintable(t *testing.T) {
 	got := exchange.Said("x\x1b[31m", "line\nline eyJhbGciOiJSUzI1NiJ9.e30.AAAA "+strings.Repeat("y", 1000), "id")
 	if strings.ContainsAny(got, "\x1b\n") || strings.Contains(got, "eyJ") || len(got) > 400 || !strings.Contains(got, "ECID id") {
 		t.Errorf("%q", got)
@@ -100,7 +100,7 @@ func TestErrorResponsesAreQuoted(t *testing.T) {
 }
 
 // The problem of a redirect names the host that it leads to.
-func TestARedirectNamesItsHost(t *testing.T) {
+func TestProblemOfARedirectNamesItsHost(t *testing.T) {
 	for location, says := range map[string]string{
 		"https://login.example.com/t?code=1": "redirects (status 308) to login.example.com.",
 		"/t/":                                "redirects (status 308) to another address of its own.",
@@ -127,7 +127,7 @@ func TestARedirectNamesItsHost(t *testing.T) {
 }
 
 // The Age of a cached answer is added to its Date, and is not taken for clock skew.
-func TestClocks(t *testing.T) {
+func TestAgeOfACachedAnswerIsNoClockSkew(t *testing.T) {
 	at := func(ago time.Duration) string { return time.Now().Add(-ago).UTC().Format(http.TimeFormat) }
 	for name, row := range map[string]struct {
 		header http.Header
@@ -162,7 +162,7 @@ func (s slowly) Read(p []byte) (int, error) {
 }
 
 // A slow answer is not taken for clock skew.
-func TestTheClockOfASlowAnswer(t *testing.T) {
+func TestSlowAnswerIsNoClockSkew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDomain(t, config.Config{DomainURL: "https://idcs.example", ClientID: "client"})
 		d.UseTransport(way(func(req *http.Request) (*http.Response, error) {

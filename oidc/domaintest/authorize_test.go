@@ -95,7 +95,7 @@ func TestAutoApproveNeedsNoPage(t *testing.T) {
 	}
 }
 
-func TestAllowFollowsAShortAddress(t *testing.T) {
+func TestAllowFollowsAShortenedURL(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	short := httptest.NewServer(http.RedirectHandler(authorizationURL(server), http.StatusFound))
 	defer short.Close()
@@ -137,7 +137,7 @@ func TestSignInPageCannotBeTurnedElsewhere(t *testing.T) {
 	}
 }
 
-func TestNobodyStaysSignedIn(t *testing.T) {
+func TestStandInRemembersNobody(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	callback(t, server, authorizationURL(server))
 	got := get(t, authorizationURL(server, "prompt", "none"))
@@ -146,7 +146,7 @@ func TestNobodyStaysSignedIn(t *testing.T) {
 	}
 }
 
-func TestCodesAreSingleUseShortAndBound(t *testing.T) {
+func TestAuthorizationCodes(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{Clients: []domaintest.Client{
 		{ID: domaintest.MobileClient, RedirectURIs: []string{domaintest.DefaultRedirect, "http://localhost:1/other"}},
 		{ID: domaintest.ConfidentialClient, Secret: domaintest.ConfidentialSecret},

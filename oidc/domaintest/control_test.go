@@ -24,7 +24,7 @@ func controlled(t *testing.T) (*domaintest.Server, func(command string) reply) {
 	}
 }
 
-func TestControlDoesWhatItIsTold(t *testing.T) {
+func TestControlRunsCommands(t *testing.T) {
 	server, command := controlled(t)
 	tokens := issue(t, server, allScopes)
 	started := startDevice(t, server, domaintest.MobileClient)
@@ -81,7 +81,7 @@ func TestControlDoesWhatItIsTold(t *testing.T) {
 	wantError(t, refresh(t, server, token.RefreshToken), http.StatusBadRequest, "invalid_grant")
 }
 
-func TestControlRefusesWhatItDoesNotKnow(t *testing.T) {
+func TestControlRefusesUnknownCommands(t *testing.T) {
 	server, command := controlled(t)
 	for _, text := range []string{
 		`{`, `{"advance":"soon"}`, `{"adnavce":1}`, `{"set":{"expires":60}}`, `{"set":{"rotation":"sometimes"}}`,
@@ -108,7 +108,7 @@ func TestControlIsNotForBrowsers(t *testing.T) {
 	}
 }
 
-func TestControlTellsTheStateAndTheJournal(t *testing.T) {
+func TestControlShowsStateAndJournal(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	control := httptest.NewServer(server.Control())
 	defer control.Close()

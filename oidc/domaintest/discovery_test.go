@@ -69,7 +69,7 @@ func TestIssuerCanBeChanged(t *testing.T) {
 	}
 }
 
-func TestSigningKeysArePublicOnlyByTheSwitch(t *testing.T) {
+func TestSigningKeysArePublicOnlyIfEnabled(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	if got := get(t, server.URL+"/admin/v1/SigningCert/jwk"); got.status != http.StatusUnauthorized {
 		t.Fatalf("%d %s", got.status, got.text)

@@ -233,7 +233,7 @@ func TestChatFuncSeesTheRequest(t *testing.T) {
 	}
 }
 
-func TestChatRefusesWhatIsNoRequest(t *testing.T) {
+func TestChatRefusesInvalidRequests(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{})
 	got := send(t, chatRequest(t, server, issue(t, server, allScopes).AccessToken, `{`))
 	if got.status != http.StatusBadRequest || !strings.Contains(got.text, `"error":{`) {
@@ -241,7 +241,7 @@ func TestChatRefusesWhatIsNoRequest(t *testing.T) {
 	}
 }
 
-func TestEndpointTellsItsModelsAsServersDo(t *testing.T) {
+func TestEndpointListsModels(t *testing.T) {
 	for catalogue, want := range map[domaintest.Catalogue][2]string{
 		domaintest.PlainOpenAI: {`"id":"stand-in-model"`, `Not Found`},
 		domaintest.VLLM:        {`"max_model_len":131072`, `Not Found`},

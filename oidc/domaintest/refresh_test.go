@@ -58,7 +58,7 @@ func TestRefreshTokensServeOnce(t *testing.T) {
 	}
 }
 
-func TestReuseEndsTheFamilyByTheSwitch(t *testing.T) {
+func TestReuseEndsTheFamilyIfEnabled(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{FamilyRevocation: true})
 	first := issue(t, server, allScopes)
 	second := refresh(t, server, first.RefreshToken)

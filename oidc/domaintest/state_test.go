@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestShelfIsBounded(t *testing.T) {
+func TestShelfDropsOldEntries(t *testing.T) {
 	var full shelf[int]
 	now := time.Now()
 	for i := range shelfLimit {

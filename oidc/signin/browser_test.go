@@ -25,7 +25,7 @@ func TestOpenBrowser(t *testing.T) {
 }
 
 // A text browser, which would take over the terminal, must not be started.
-func TestNoBrowserIsTriedWhereNoneCanBe(t *testing.T) {
+func TestTextBrowserIsNotStarted(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"xdg-open", "open", "wslview"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o700); err != nil {
@@ -60,7 +60,7 @@ func browserThatNotes(t *testing.T) func() string {
 	}
 }
 
-// BROWSER is read as other programs read it.
+// The variable BROWSER has the meaning that it has for other programs.
 func TestBrowserVariable(t *testing.T) {
 	t.Setenv("CI", "")
 	opened := browserThatNotes(t)

@@ -18,9 +18,9 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin/pages"
 )
 
-// TestTheAuthorizationRequest: the request has exactly the registered redirect URI, an S256
+// TestAuthorizationRequest: the request has exactly the registered redirect URI, an S256
 // challenge, and a state, nonce and verifier that cannot be guessed.
-func TestTheAuthorizationRequest(t *testing.T) {
+func TestAuthorizationRequest(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	seen := map[string]bool{}
 	for range 3 {
@@ -56,9 +56,9 @@ func TestTheAuthorizationRequest(t *testing.T) {
 	}
 }
 
-// TestOnlyAVisitCounts: embedded and prefetched requests are refused even with the right
+// TestOnlyNavigationIsACallback: embedded and prefetched requests are refused even with the right
 // state. The person's own navigation then succeeds.
-func TestOnlyAVisitCounts(t *testing.T) {
+func TestOnlyNavigationIsACallback(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	redirect, ended := signingIn(t, w, w.person())
 	for _, header := range [][2]string{
@@ -76,9 +76,9 @@ func TestOnlyAVisitCounts(t *testing.T) {
 	endsWell(t, redirect, ended)
 }
 
-// TestOnlyTheRegisteredAddress: host, port, method and path must match exactly, without
+// TestOnlyTheRegisteredRedirectURI: host, port, method and path must match exactly, without
 // normalisation of the path.
-func TestOnlyTheRegisteredAddress(t *testing.T) {
+func TestOnlyTheRegisteredRedirectURI(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	redirect, ended := signingIn(t, w, w.person())
 	for _, path := range []string{"/Callback", "/callback/", "//callback", "/call%62ack", "/x/../callback", "/callback;x"} {
@@ -140,9 +140,9 @@ func TestErrorCallbacksNeedTheState(t *testing.T) {
 	}
 }
 
-// TestTheFirstAnswerCounts: only the first response with the state is used. Later ones get
+// TestFirstCallbackCounts: only the first response with the state is used. Later ones get
 // the result page and change nothing.
-func TestTheFirstAnswerCounts(t *testing.T) {
+func TestFirstCallbackCounts(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	redirect, ended := signingIn(t, w, w.person())
 	u := mustURL(t, redirect)
@@ -220,9 +220,9 @@ func TestEveryPageIsHardened(t *testing.T) {
 	}
 }
 
-// TestOnlyThisMachineCanCall: for localhost the listener is on both loopback addresses, for
+// TestListenerIsOnLoopbackOnly: for localhost the listener is on both loopback addresses, for
 // a literal address only on that one, and always on the registered port.
-func TestOnlyThisMachineCanCall(t *testing.T) {
+func TestListenerIsOnLoopbackOnly(t *testing.T) {
 	for redirect, want := range map[string]string{
 		"http://localhost:8888/callback": "127.0.0.1:8888 [::1]:8888",
 		"http://LOCALHOST:8888/callback": "127.0.0.1:8888 [::1]:8888",
@@ -252,9 +252,9 @@ func TestOnlyThisMachineCanCall(t *testing.T) {
 	endsWell(t, redirect, ended)
 }
 
-// TestAFloodKeepsNobodyOut opens many idle connections, and some with a very long header.
+// TestFloodOfConnections opens many idle connections, and some with a very long header.
 // The person's browser is still served, and the number of connections is bounded.
-func TestAFloodKeepsNobodyOut(t *testing.T) {
+func TestFloodOfConnections(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	redirect, ended := signingIn(t, w, w.person())
 	host := mustURL(t, redirect).Host
@@ -328,9 +328,9 @@ func TestTwoDomainsWithOneIssuer(t *testing.T) {
 	endsWell(t, ofHonest, endedHonest)
 }
 
-// TestAnInjectedCodeIsOfNoUse: a code that an attacker got from the same domain for the same
+// TestInjectedCodeIsRejected: a code that an attacker got from the same domain for the same
 // client does not sign the person in as the attacker (RFC 9700, 4.5).
-func TestAnInjectedCodeIsOfNoUse(t *testing.T) {
+func TestInjectedCodeIsRejected(t *testing.T) {
 	w := newWorld(t, domaintest.Options{})
 	for _, way := range []Flow{Browser, Paste} {
 		// The attacker's own authorization request had the same redirect URI.

@@ -10,9 +10,8 @@ import (
 	"github.com/sourcegraph/jsonrpc2"
 )
 
-// FuzzCodec reads what anybody may write to the helper's stdin: every line is a
-// request that can be answered under its id, or is answered on the spot with one
-// line of JSON.
+// FuzzCodec reads arbitrary input: every line is either a request that can be answered by its
+// ID, or is answered at once with one line of JSON.
 func FuzzCodec(f *testing.F) {
 	for _, seed := range []string{
 		`{"jsonrpc":"2.0","id":1,"method":"status"}`, `{"jsonrpc":"2.0","id":"a","method":"getToken","params":{"rejected":"x"}}`,

@@ -121,8 +121,8 @@ func TestInstructions(t *testing.T) {
 	}
 }
 
-// TestBrief: every kind has a sentence that OpenCode 1 cannot misread, which names the
-// command that shows the rest.
+// Every kind has a fixed sentence that OpenCode 1 does not take for another error and that
+// names the command to see more.
 func TestBrief(t *testing.T) {
 	for _, kind := range []problem.Kind{problem.LoginRequired, problem.LoginDenied, problem.LoginTimeout, problem.Config, problem.Untrusted,
 		problem.Network, problem.TLS, problem.Throttled, problem.Domain, problem.PortInUse, problem.Store, problem.Cancelled, problem.Internal} {
@@ -133,8 +133,8 @@ func TestBrief(t *testing.T) {
 	}
 }
 
-// Whoever has to correct an address is told which file it stands in.
-func TestAManagedEndpointStandsInTheAdministratorsFile(t *testing.T) {
+// A problem with an address names the file to correct.
+func TestProblemNamesTheFileOfAnEndpoint(t *testing.T) {
 	c := config.Config{Path: "/home/c", BaseURL: "https://llm.example.com/v1", Others: []config.Endpoint{{ID: "qwen", BaseURL: "https://q.example.com/v1"}}}
 	c.Managed.Path, c.Managed.Keys = "/etc/c", []string{"endpoints"}
 	all := c.Endpoints()
@@ -152,7 +152,7 @@ func TestAManagedEndpointStandsInTheAdministratorsFile(t *testing.T) {
 	}
 }
 
-// TestFetchFailed: the next step is one that the runtime of OpenCode knows.
+// The next step fits the JavaScript runtime that OpenCode uses.
 func TestFetchFailed(t *testing.T) {
 	for _, row := range []struct{ caFile, runtime, next string }{
 		{"", Node, "as ca_file in "},

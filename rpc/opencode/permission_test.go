@@ -31,7 +31,7 @@ func decide(t *testing.T, permission json.RawMessage, tool, asked string) string
 	return action
 }
 
-func TestTheSecretsAreDenied(t *testing.T) {
+func TestPermissionsDenySecrets(t *testing.T) {
 	const home = "/home/me"
 	rules := denyRulesFor(store.Places{Home: home}, guard.Protected{Trees: []string{home + "/.secrets"}, ReadOnly: []string{home + "/settings.jsonc"}}, home+"/work")
 	denied := [][2]string{

@@ -57,8 +57,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestExample: the file that ships in the package is right but for its placeholders,
-// and says of each of them where it is.
+// The example in the package is valid except for its placeholders, and the errors name the
+// line of each placeholder.
 func TestExample(t *testing.T) {
 	text, err := os.ReadFile("../../npm-shim/oci-auth.config.example.jsonc")
 	if err != nil {
@@ -121,9 +121,9 @@ func TestFindPlacesHonoursTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestRefused has one fault a row: an edit of the minimal file, and what its
-// message must say.
-func TestRefused(t *testing.T) {
+// Each row is an edit that makes the minimal configuration invalid, with what the message must
+// say.
+func TestInvalidConfigurations(t *testing.T) {
 	for _, test := range []struct{ name, old, new, want string }{
 		{"unknown key", `"client_id"`, `"client_idd"`, ":4: client_idd: unknown key, did you mean client_id?"},
 		{"camel case", `"client_id"`, `"clientId"`, "did you mean client_id?"},
@@ -209,7 +209,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestAllFaultsAreToldAtOnce(t *testing.T) {
+func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 	_, err := parseConfig(storetest.Places(t), "/p/c", []byte(`{"domain": "x"}`))
 	for _, key := range []string{"domain: unknown key", "domain_url", "client_id", "llm_base_url", "client_secret"} {
 		if err == nil || !strings.Contains(err.Error(), key) {
@@ -218,7 +218,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	}
 }
 
-func TestAccepted(t *testing.T) {
+func TestValidConfigurations(t *testing.T) {
 	for _, test := range []struct{ name, old, new string }{
 		{"byte order mark", "{\n", "\xef\xbb\xbf{\n"},
 		{"windows lines", "\n", "\r\n"},
@@ -242,8 +242,9 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestMoreWaysToBeAClient reads what the plain cases leave out.
-func TestMoreWaysToBeAClient(t *testing.T) {
+// Client credentials with references to environment variables, a resource and extra
+// parameters.
+func TestReferencesToVariables(t *testing.T) {
 	t.Setenv("OCI_OIDC_TEST_CLIENT", "0a1b2c")
 	t.Setenv("OCI_OIDC_TEST_SECRET", " s3cret\n")
 	c, err := parseConfig(storetest.Places(t), "/p/c", []byte(`{
@@ -273,8 +274,8 @@ func TestMoreWaysToBeAClient(t *testing.T) {
 	}
 }
 
-// TestWhatAPersonWroteIsReadInItsEncoding: by Notepad, or by PowerShell 5.
-func TestWhatAPersonWroteIsReadInItsEncoding(t *testing.T) {
+// A file that Notepad or PowerShell 5 saved in UTF-16, or with a byte order mark, is read.
+func TestEncodingsOfWindowsEditors(t *testing.T) {
 	for name, encoded := range map[string]func(string) []byte{
 		"with a mark": func(text string) []byte { return []byte("\ufeff" + text) },
 		"UTF-16":      func(text string) []byte { return disktest.UTF16(text, binary.LittleEndian) },
@@ -296,7 +297,7 @@ func TestWhatAPersonWroteIsReadInItsEncoding(t *testing.T) {
 
 // The pieces of a password stay out of what is said of the address that it is in, in
 // whichever key.
-func TestNoPieceOfAPasswordIsTold(t *testing.T) {
+func TestNoPartOfAPasswordIsShown(t *testing.T) {
 	const user, first, second = "qzxv", "4711", "Wb7kjgTz"
 	p := storetest.Places(t)
 	for _, key := range []string{"domain_url", "llm_base_url", "issuer", "redirect_uri", "resource"} {

@@ -12,7 +12,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
-func TestEndpointsBesideTheFirst(t *testing.T) {
+func TestFurtherEndpoints(t *testing.T) {
 	p := storetest.Places(t)
 	path := filepath.Join(p.ConfigDirs[0], Name)
 	c, err := Parse(p, path, []byte(withEndpoints(`{"qwen": "https://q.example/v1/", "llama": {"base_url": "http://127.0.0.1:4000", "name": "Llama"}}`)))
@@ -43,8 +43,8 @@ func TestEndpointsBesideTheFirst(t *testing.T) {
 	}
 }
 
-// Each scope has a session of its own, with the endpoints that name it and no others, however
-// the scope is written; all else is the same for all sessions.
+// Each scope, however it is written, has its own session with exactly the endpoints that name
+// that scope. Everything else is the same for all sessions.
 func TestEachScopeHasASession(t *testing.T) {
 	p := storetest.Places(t)
 	path := filepath.Join(p.ConfigDirs[0], Name)
@@ -89,7 +89,7 @@ func TestEachScopeHasASession(t *testing.T) {
 	}
 }
 
-// What is wrong with an endpoint names the line and the endpoint, and quotes no password.
+// The problem of an endpoint names its line and its ID, and quotes no password.
 func TestEndpointMistakes(t *testing.T) {
 	p := storetest.Places(t)
 	for _, test := range []struct{ endpoints, says string }{
@@ -115,9 +115,9 @@ func TestEndpointMistakes(t *testing.T) {
 	}
 }
 
-// A project's endpoints are confirmed like its llm_base_url: all origins are named, and
-// another one is confirmed anew.
-func TestAProjectsEndpointsAreConfirmed(t *testing.T) {
+// A project's endpoints are confirmed like its llm_base_url: the question names all origins,
+// and another origin needs a new confirmation.
+func TestProjectEndpointsNeedConfirmation(t *testing.T) {
 	p, dir := storetest.Places(t), t.TempDir()
 	with := func(endpoints string) string {
 		return strings.Replace(foreignConfig, `"llm_base_url"`, `"endpoints": `+endpoints+`, "llm_base_url"`, 1)

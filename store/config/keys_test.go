@@ -28,7 +28,7 @@ const (
 	keysFile    = "../../docs/configuration.md"
 )
 
-// The shipped schema is made of Keys; "go generate ./store/config" writes it.
+// The schema in the package is generated from Keys by "go generate ./store/config".
 func TestSchemaFile(t *testing.T) {
 	if *update {
 		if err := os.WriteFile(schemaFile, jsonSchema(), 0o644); err != nil {
@@ -40,7 +40,7 @@ func TestSchemaFile(t *testing.T) {
 	}
 }
 
-// TestSchemaURL: the schema that a configuration names is that of the version which wrote it.
+// The schema that a configuration names is that of the major version that wrote it.
 func TestSchemaURL(t *testing.T) {
 	var manifest struct{ Name, Version string }
 	if err := json.Unmarshal([]byte(readFile(t, "../../npm-shim/package.json")), &manifest); err != nil {
@@ -52,8 +52,8 @@ func TestSchemaURL(t *testing.T) {
 	}
 }
 
-// The keys that are described are the keys that are read, with their defaults.
-func TestConfigKeysAreTheStructs(t *testing.T) {
+// Keys describes exactly the keys that are read, with their defaults.
+func TestKeysMatchTheStruct(t *testing.T) {
 	var fields, described []string
 	for name := range check.Fields(&configFile{}) {
 		fields = append(fields, name)
@@ -87,8 +87,7 @@ func TestConfigKeysAreTheStructs(t *testing.T) {
 	}
 }
 
-// What the schema accepts, the helper accepts, and the other way round, as far as
-// a schema can tell.
+// The schema and the helper accept the same configurations, as far as a schema can express it.
 func TestSchemaAndHelperAgree(t *testing.T) {
 	schema := resolvedSchema(t)
 	for _, test := range []struct {
@@ -158,7 +157,8 @@ func TestSchemaAndHelperAgree(t *testing.T) {
 	}
 }
 
-// The example names every key with its default and, once it is filled in, holds.
+// The example names every key with its default, and is valid once its placeholders are filled
+// in.
 func TestExampleNamesEveryKey(t *testing.T) {
 	text := strings.NewReplacer("<", "", ">", "").Replace(readFile(t, exampleFile))
 	if err := validate(t, resolvedSchema(t), text); err != nil {
@@ -183,8 +183,8 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	}
 }
 
-// The table in docs/configuration.md names every key, and the same defaults.
-func TestTableOfKeys(t *testing.T) {
+// The table in docs/configuration.md names every key, with the same default.
+func TestTableOfKeysInTheDocuments(t *testing.T) {
 	rows := regexp.MustCompile("(?m)^\\| `([a-z_$]+)` \\| ([^|]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(readFile(t, keysFile), -1)
 	defaults := map[string]string{}
 	for _, row := range rows {

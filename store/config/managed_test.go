@@ -30,8 +30,8 @@ func managedPlaces(t *testing.T, text string) (p store.Places, path string) {
 	return p, path
 }
 
-// The administrator's file alone is enough, and is the last in the search order.
-func TestTheManagedFileIsTheLastToBeFound(t *testing.T) {
+// The administrator's file is enough by itself. It is the last one in the search order.
+func TestManagedFileIsLastInTheSearchOrder(t *testing.T) {
 	for _, managed := range []string{"", `"managed": true`} {
 		text := wholeConfig("company")
 		if managed != "" {
@@ -55,9 +55,9 @@ func TestTheManagedFileIsTheLastToBeFound(t *testing.T) {
 	}
 }
 
-// Whatever key the administrator sets, neither a person's file nor a project's, confirmed
-// or trusted unseen, changes it, and each way to look says so.
-func TestNobodyChangesAManagedKey(t *testing.T) {
+// No key that the administrator sets can be changed by a person's file or a project's,
+// confirmed or not, and every command that shows the configuration says so.
+func TestManagedKeysCannotBeChanged(t *testing.T) {
 	values := map[string][2]string{ // the administrator's and the other one's
 		"domain_url":        {`"https://company.example.com"`, `"https://other.example.com"`},
 		"client_id":         {`"company"`, `"other"`},
@@ -155,7 +155,7 @@ func TestNobodyChangesAManagedKey(t *testing.T) {
 	}
 }
 
-// An administrator who sets the endpoints, if only to none, has tokens go nowhere else.
+// If the administrator sets the endpoints, even to none, tokens go to no other endpoint.
 func TestManagedEndpointsAreTheOnlyOnes(t *testing.T) {
 	for _, row := range []struct{ managed, want string }{
 		{`{}`, ""},
@@ -177,9 +177,9 @@ func TestManagedEndpointsAreTheOnlyOnes(t *testing.T) {
 	}
 }
 
-// A managed file that somebody else can change is refused, with the reason, also where
-// the person has a configuration: it may say what that one cannot change.
-func TestAManagedFileOfOthersIsRefused(t *testing.T) {
+// A managed file that somebody else can change is refused, with the reason. The person's own
+// configuration does not change that, because the managed file may restrict it.
+func TestManagedFileThatOthersCanWriteIsRefused(t *testing.T) {
 	outside := t.TempDir()
 	storetest.WriteFile(t, filepath.Join(outside, Name), wholeConfig("company"))
 	for _, row := range []struct {
@@ -261,9 +261,9 @@ func TestAManagedFileOfOthersIsRefused(t *testing.T) {
 	}
 }
 
-// A sticky directory further up, such as /tmp, harms nothing: what is not theirs, others
-// cannot rename in it.
-func TestAStickyDirectoryAboveTheManagedOneIsRight(t *testing.T) {
+// A sticky directory above the managed one, such as /tmp, is allowed: in it, nobody can rename
+// files of others.
+func TestManagedFileBelowAStickyDirectory(t *testing.T) {
 	p, _ := managedPlaces(t, wholeConfig("above"))
 	if err := os.Chmod(p.ManagedDir, 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)
@@ -275,8 +275,9 @@ func TestAStickyDirectoryAboveTheManagedOneIsRight(t *testing.T) {
 	}
 }
 
-// What is wrong is told with the file and the line where it stands, whoever wrote it.
-func TestMistakesAreToldWhereTheyStand(t *testing.T) {
+// A mistake is reported with its file and line, whether the person or the administrator made
+// it.
+func TestMistakesNameFileAndLine(t *testing.T) {
 	for _, row := range []struct{ managed, own, want string }{
 		{"{\n\"managed\": true, \"domain_url\": \"http://company.example.com\"}", wholeConfig("maria"), "MANAGED:2: domain_url: is http:"},
 		{"{\n\"managed\": true, \"endpoints\":\n{\"qwen\": \"http://company.example.com\"}}", wholeConfig("maria"), "MANAGED:3: endpoints.qwen: is http:"},
@@ -302,9 +303,10 @@ func TestMistakesAreToldWhereTheyStand(t *testing.T) {
 	}
 }
 
-// A project's file is confirmed for what it decides itself: what the administrator decides
-// changes no confirmation, and a key that they give back asks for a new one.
-func TestAConfirmationIsAboutWhatTheProjectDecides(t *testing.T) {
+// A project's file is confirmed for the keys that it decides itself. A key that the
+// administrator sets does not change the confirmation; if the administrator no longer sets it,
+// a new confirmation is needed.
+func TestConfirmationCoversWhatTheProjectDecides(t *testing.T) {
 	p, path := managedPlaces(t, `{"managed": true, "client_id": "company"}`)
 	dir := t.TempDir()
 	storetest.WriteFile(t, filepath.Join(dir, Name), wholeConfig("project"))
@@ -332,9 +334,9 @@ func TestAConfirmationIsAboutWhatTheProjectDecides(t *testing.T) {
 	}
 }
 
-// Files that the administrator names begin in their directory, and a project's
-// confinement does not concern them.
-func TestManagedFilesAreTheAdministrators(t *testing.T) {
+// Relative paths in the administrator's file begin in its directory, and the restrictions on a
+// project's paths do not apply to them.
+func TestManagedPathsAreRelativeToTheManagedDirectory(t *testing.T) {
 	p, _ := managedPlaces(t, `{"managed": true, "auth_method": "confidential_app", "client_secret": "{file:secret}", "log_file": "log"}`)
 	storetest.WriteFile(t, filepath.Join(p.ManagedDir, "secret"), "s3cret")
 	dir := t.TempDir()
@@ -349,8 +351,8 @@ func TestManagedFilesAreTheAdministrators(t *testing.T) {
 	}
 }
 
-// The environment moves neither the administrator's directory nor who they are.
-func TestTheEnvironmentDoesNotMoveTheManagedDirectory(t *testing.T) {
+// The environment changes neither the managed directory nor who counts as an administrator.
+func TestEnvironmentCannotMoveTheManagedDirectory(t *testing.T) {
 	want := store.FindPlaces()
 	if want.ManagedDir == "" || want.Administrator != 0 {
 		t.Fatalf("%+v", want)
@@ -363,9 +365,9 @@ func TestTheEnvironmentDoesNotMoveTheManagedDirectory(t *testing.T) {
 	}
 }
 
-// What is published now is compared with what a person has, but for their own keys and
-// for what the administrator decides.
-func TestOutdated(t *testing.T) {
+// The published configuration is compared with the person's, except for their own keys and for
+// those that the administrator sets.
+func TestPublishedConfigurationIsNewer(t *testing.T) {
 	p, path := managedPlaces(t, `{"managed": true, "scope": "openid company"}`)
 	own := filepath.Join(p.ConfigDirs[0], Name)
 	text := "{}"

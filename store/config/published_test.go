@@ -20,7 +20,7 @@ func publishes(t *testing.T, text string) string {
 	return server.URL + "/" + Name
 }
 
-// What is published says in the end the same as what a person writes of its values.
+// A published configuration means the same as one that the person writes with the same values.
 func TestPublishedConfiguration(t *testing.T) {
 	p := storetest.Places(t)
 	text := `{ // the company's
@@ -45,8 +45,7 @@ func TestPublishedConfiguration(t *testing.T) {
 	}
 }
 
-// A published configuration can do no more than a project's, and names no file by where
-// it lies.
+// A published configuration can do no more than a project's, and can name no file by a path.
 func TestPublishedConfigurationIsRefused(t *testing.T) {
 	p := storetest.Places(t)
 	for _, row := range []struct{ more, want string }{
@@ -74,8 +73,9 @@ func TestPublishedConfigurationIsRefused(t *testing.T) {
 	}
 }
 
-// A file that no key but ca_file may name is refused whichever key names it.
-func TestPublishedConfigurationNamesNoOtherFiles(t *testing.T) {
+// A published configuration that names a file of the person is refused, whichever key names
+// it.
+func TestPublishedConfigurationNamesNoFilesOfThePerson(t *testing.T) {
 	p := storetest.Places(t)
 	for _, key := range Keys {
 		path := filepath.Join(p.Home, "diary")
@@ -95,9 +95,9 @@ func TestPublishedConfigurationNamesNoOtherFiles(t *testing.T) {
 	}
 }
 
-// A publisher is asked at its own origin, over TLS or on this machine, and for a
-// configuration's size.
-func TestWhereAConfigurationIsPublished(t *testing.T) {
+// A published configuration is fetched from the origin that was named, over TLS or from this
+// machine, and its size is limited.
+func TestAddressOfAPublishedConfiguration(t *testing.T) {
 	p := storetest.Places(t)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("another origin was asked") }))
 	t.Cleanup(elsewhere.Close)

@@ -37,9 +37,9 @@ func loadProject(t *testing.T, p store.Places, dir, text string) (Config, *Uncon
 	return c, AsUnconfirmed(err), err
 }
 
-// TestAProjectsLogStaysThere: once it was confirmed, a pull makes it a link to a file
-// that a shell reads.
-func TestAProjectsLogStaysThere(t *testing.T) {
+// After a project was confirmed, a pull replaces its log file by a link to a file that a shell
+// reads. Nothing is written through the link.
+func TestProjectLogFollowsNoNewLink(t *testing.T) {
 	p, dir := storetest.Places(t), t.TempDir()
 	_, u, err := loadProject(t, p, dir, strings.Replace(foreignConfig, "{", `{"log_file": "plugin.log",`, 1))
 	if u == nil {
@@ -76,7 +76,7 @@ func TestAProjectsLogStaysThere(t *testing.T) {
 	}
 }
 
-func TestAProjectsConfigurationIsConfirmedOnce(t *testing.T) {
+func TestProjectConfigurationIsConfirmedOnce(t *testing.T) {
 	p, dir := storetest.Places(t), t.TempDir()
 	_, u, err := loadProject(t, p, dir, foreignConfig)
 	if u == nil {
@@ -108,8 +108,8 @@ func TestAProjectsConfigurationIsConfirmedOnce(t *testing.T) {
 	}
 }
 
-// Every key is classified, and each that is not harmless changes the digest.
-func TestTheDigestCoversEveryKey(t *testing.T) {
+// Every key has a Trust, and every key that is not harmless changes the digest.
+func TestDigestCoversEveryKey(t *testing.T) {
 	p := storetest.Places(t)
 	path := filepath.Join(t.TempDir(), Name)
 	digest := func(text string) string {
@@ -143,9 +143,9 @@ func TestTheDigestCoversEveryKey(t *testing.T) {
 	}
 }
 
-// TestAProjectsCAsAreTheConfirmedOnes, when they are read as well, and however long
-// their file is.
-func TestAProjectsCAsAreTheConfirmedOnes(t *testing.T) {
+// Only the CAs that were confirmed are used, also if the file changes later, and however long
+// it is.
+func TestProjectCAsAreTheConfirmedOnes(t *testing.T) {
 	p, dir := storetest.Places(t), t.TempDir()
 	ca := filepath.Join(dir, "ca.pem")
 	text := strings.Replace(foreignConfig, "{", `{"ca_file": "ca.pem",`, 1)
@@ -173,7 +173,7 @@ func TestAProjectsCAsAreTheConfirmedOnes(t *testing.T) {
 	}
 }
 
-func TestTheOwnConfigurationNeedsNoConfirmation(t *testing.T) {
+func TestOwnConfigurationNeedsNoConfirmation(t *testing.T) {
 	p, dir := storetest.Places(t), t.TempDir()
 	storetest.WriteFile(t, filepath.Join(p.ConfigDirs[0], Name), strings.Replace(minimal, "~/.secrets/oci", "~/elsewhere", 1))
 	same := strings.Replace(minimal, `"client_id"`, `"log_level": "ERROR", "client_id"`, 1)
@@ -191,7 +191,7 @@ func TestTheOwnConfigurationNeedsNoConfirmation(t *testing.T) {
 	}
 }
 
-func TestAProjectsFilesAreConfined(t *testing.T) {
+func TestProjectPathsAreConfined(t *testing.T) {
 	p, dir := storetest.Places(t), t.TempDir()
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "hunter")
 	t.Setenv("OCI_AUDIENCE", "https://llm.example.com")
@@ -259,7 +259,7 @@ func checkConfined(t *testing.T, p store.Places, dir, key, value string, held bo
 	}
 }
 
-func TestAProjectsLinksAreConfined(t *testing.T) {
+func TestProjectLinksAreConfined(t *testing.T) {
 	p, dir := storetest.Places(t), t.TempDir()
 	for _, file := range []string{".secrets/oci", ".ssh/id_rsa", ".bashrc", "outside/oci"} {
 		storetest.WriteFile(t, filepath.Join(p.Home, file), "x")
@@ -287,7 +287,7 @@ func TestAProjectsLinksAreConfined(t *testing.T) {
 	}
 }
 
-func TestAProjectsSecretIsConfinedWhenItIsRead(t *testing.T) {
+func TestProjectSecretIsCheckedWhenItIsRead(t *testing.T) {
 	p, dir := storetest.Places(t), t.TempDir()
 	p.TrustedProject = dir
 	storetest.WriteFile(t, filepath.Join(p.Home, ".ssh", "id_rsa"), "x")
@@ -308,7 +308,7 @@ func TestAProjectsSecretIsConfinedWhenItIsRead(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentTrustsOneDirectory(t *testing.T) {
+func TestTrustByEnvironmentIsForOneDirectory(t *testing.T) {
 	p, dir := storetest.Places(t), t.TempDir()
 	p.TrustedProject = dir
 	if _, _, err := loadProject(t, p, dir, foreignConfig); err != nil {
@@ -348,7 +348,7 @@ func fileInfo(t *testing.T, path string) os.FileInfo {
 	return info
 }
 
-func TestHostsThatLookLikeOthers(t *testing.T) {
+func TestLookalikeHosts(t *testing.T) {
 	_, err := parseConfig(storetest.Places(t), "/p/"+Name, []byte(strings.Replace(minimal, "llm.example.com", "llm.exаmple.com", 1)))
 	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), "ASCII") {
 		t.Errorf("a Cyrillic а: %v", err)

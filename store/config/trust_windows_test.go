@@ -12,10 +12,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
-// TestAProjectsConfigurationReachesNoOtherMachine, before or after it is confirmed, also
-// not where the guard asks what it names. A pipe stands for the other machine: it notices
-// whoever opens it.
-func TestAProjectsConfigurationReachesNoOtherMachine(t *testing.T) {
+// A project's configuration opens no path on another machine, before or after it is confirmed,
+// and neither does the guard when it judges the paths in it. A named pipe stands for the other
+// machine: it notices who opens it.
+func TestProjectConfigurationOpensNoNetworkPath(t *testing.T) {
 	const name = `\\.\pipe\opencode-oci-oidc-`
 	for i, row := range []struct{ key, prefix, suffix string }{
 		{"ca_file", "", ""},

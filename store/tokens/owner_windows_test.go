@@ -47,9 +47,9 @@ func listOf(t *testing.T, path string) string {
 	return sd.String()
 }
 
-// TestTheTokensAreForTheirOwnerAlone: only the owner can read the tokens, even if the state
+// TestOnlyTheOwnerCanReadTokens: only the owner can read the tokens, even if the state
 // directory existed before or its parent grants access to everybody.
-func TestTheTokensAreForTheirOwnerAlone(t *testing.T) {
+func TestOnlyTheOwnerCanReadTokens(t *testing.T) {
 	needsAccessLists(t)
 	me, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {

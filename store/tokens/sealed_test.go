@@ -55,7 +55,7 @@ func (f *File) holds(t *testing.T, want Tokens, other bool) {
 	}
 }
 
-func TestSealedTokensComeBack(t *testing.T) {
+func TestEncryptedTokensAreLoaded(t *testing.T) {
 	_, inKeyring, inFile, project := sealedFiles(t)
 	want := testTokens()
 	inKeyring.roundTrip(t, want)
@@ -248,7 +248,7 @@ func TestAutoNeverTakesEncryptionAway(t *testing.T) {
 
 // A file cannot be decrypted as another session's, with another key, or under another key
 // name.
-func TestSealedTokensAreBound(t *testing.T) {
+func TestEncryptedTokensAreBoundToTheirSession(t *testing.T) {
 	p, inKeyring, _, _ := sealedFiles(t)
 	inKeyring.roundTrip(t, testTokens())
 	var file sealedFile

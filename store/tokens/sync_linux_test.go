@@ -14,10 +14,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// TestTokensLastThroughAPowerCut checks the system calls of a save: Reserve returns after the
+// TestSaveSyncsBeforeItRenames checks the system calls of a save: Reserve returns after the
 // draft was synced, the draft is synced again before it is renamed, and Save returns after the
 // directory was synced.
-func TestTokensLastThroughAPowerCut(t *testing.T) {
+func TestSaveSyncsBeforeItRenames(t *testing.T) {
 	const stateDir = "STATE_DIR_OF_TEST_TOKENS"
 	if dir := os.Getenv(stateDir); dir != "" {
 		room, err := Open(store.Places{StateDir: dir}, config.Config{DomainURL: "https://idcs", ClientID: "c"}).Reserve(false)

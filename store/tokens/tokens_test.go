@@ -34,10 +34,10 @@ func testFile(t testing.TB) *File {
 	return Open(storetest.Places(t), config.Config{DomainURL: "https://idcs", ClientID: "c", Scope: "a b", AuthMethod: config.MobileApp})
 }
 
-// TestADirectoryThatIsGoneIsNoSignOut: a missing state directory, as when the home is on a
+// TestMissingDirectoryIsNoSignOut: a missing state directory, as when the home is on a
 // server that cannot be reached, does not count as a sign-out, and neither does one that was
 // made anew to keep something besides tokens.
-func TestADirectoryThatIsGoneIsNoSignOut(t *testing.T) {
+func TestMissingDirectoryIsNoSignOut(t *testing.T) {
 	places := storetest.Places(t)
 	c := config.Config{DomainURL: "https://idcs", ClientID: "c", BaseURL: "https://llm"}
 	f := Open(places, c)
@@ -81,7 +81,7 @@ func TestADirectoryThatIsGoneIsNoSignOut(t *testing.T) {
 	}
 }
 
-func TestTokensComeBack(t *testing.T) {
+func TestSavedTokensAreLoaded(t *testing.T) {
 	f := testFile(t)
 	if tokens, stamp, err := f.Load(); err != nil || !tokens.Empty() || !f.Stamp().Same(stamp) {
 		t.Fatalf("without a file: %+v, %v", tokens, err)
@@ -117,7 +117,7 @@ func TestTokensComeBack(t *testing.T) {
 	}
 }
 
-func TestTokensAreTheOwnersOnly(t *testing.T) {
+func TestTokenFileMode(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no file modes")
 	}
@@ -144,10 +144,10 @@ func TestTokensAreTheOwnersOnly(t *testing.T) {
 	}
 }
 
-// TestTokensThatWereNotPutInPlace: tokens in a draft are found if the process was killed
+// TestDraftIsLoadedIfNewer: tokens in a draft are found if the process was killed
 // before it renamed the draft, or could not rename it. Each row differs from the present
 // file in another way.
-func TestTokensThatWereNotPutInPlace(t *testing.T) {
+func TestDraftIsLoadedIfNewer(t *testing.T) {
 	const anHour = time.Hour
 	for name, test := range map[string]struct {
 		before func(*Tokens)            // in place
@@ -227,9 +227,9 @@ func withoutLine(text, word string) string {
 	return strings.Join(slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, word) }), "\n")
 }
 
-// TestTokensThatCannotBePutInPlace: if the draft cannot be renamed, Save leaves it, and Load
+// TestDraftIsKeptIfRenamingFails: if the draft cannot be renamed, Save leaves it, and Load
 // finds it.
-func TestTokensThatCannotBePutInPlace(t *testing.T) {
+func TestDraftIsKeptIfRenamingFails(t *testing.T) {
 	f, fresh := testFile(t), testTokens()
 	if _, err := f.Save(testTokens()); err != nil {
 		t.Fatal(err)
@@ -320,7 +320,7 @@ func TestReserveMakesRoom(t *testing.T) {
 	}
 }
 
-func TestWhatAKilledProcessLeftIsRemoved(t *testing.T) {
+func TestFilesOfKilledProcessesAreRemoved(t *testing.T) {
 	f := testFile(t)
 	storetest.WriteFile(t, f.Path()+".KILLED.new", "half-written")
 	long := time.Now().Add(-time.Hour)

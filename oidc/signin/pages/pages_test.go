@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Whatever a domain says is text on our page.
-func TestEverythingIsEscaped(t *testing.T) {
+// Text of the domain is escaped on our pages.
+func TestPagesEscapeText(t *testing.T) {
 	const evil = `<script>"{{title}}{{next}}'&`
 	for _, p := range []Page{{Title: evil, Text: evil, Next: evil}, Failed(evil, evil), SignedIn} {
 		got := p.HTML(evil)
@@ -17,7 +17,7 @@ func TestEverythingIsEscaped(t *testing.T) {
 }
 
 // Every page says that it can be closed, and what the sign-in was for.
-func TestEveryPageSaysWhatNow(t *testing.T) {
+func TestEveryPageSaysWhatToDo(t *testing.T) {
 	for _, p := range []Page{SignedIn, TimedOut, OtherSignIn, Nothing, Failed("Maria said no.", "Sign in again.")} {
 		got := p.HTML("https://llm.example.com/v1")
 		for _, want := range []string{p.Title, p.Text, p.Next, "You can close this window", "https://llm.example.com/v1"} {

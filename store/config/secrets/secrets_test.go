@@ -33,9 +33,10 @@ func TestSecretFileFaults(t *testing.T) {
 	}
 }
 
-// What stands around a secret in the files of shells and editors is named, and neither
-// sent nor shown: from a file, from a variable and in the configuration itself.
-func TestWhatIsNoSecret(t *testing.T) {
+// Text that shells and editors put around a secret (quotes, "export", a byte order mark) is
+// reported, and neither sent nor shown, whether the secret is in a file, a variable or the
+// configuration.
+func TestMarkupAroundASecret(t *testing.T) {
 	const hidden = "Wb7kjgTz-4711"
 	path := filepath.Join(t.TempDir(), "secret")
 	for _, row := range []struct{ text, want string }{
@@ -103,7 +104,7 @@ func FuzzRef(f *testing.F) {
 	})
 }
 
-func TestSaveSecretKeepsAnother(t *testing.T) {
+func TestSaveSecretKeepsAnExistingOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), ".secrets", "app")
 	for _, step := range []struct {
 		secret  string
