@@ -18,8 +18,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// builtHelper is the program as it is published, and the environment of somebody
-// who is signed in.
+// builtHelper returns the released program and the environment of a person who is signed in.
 func builtHelper(t *testing.T) (path string, m *machine.Machine) {
 	t.Helper()
 	path = os.Getenv("OCI_OIDC_HELPER")
@@ -129,7 +128,7 @@ func TestCostOfAStart(t *testing.T) {
 		args        []string
 		want        []string // base names, in this order
 	}{
-		// A log that cannot be written is told, so it is tried.
+		// The helper reports a log that it cannot write, so it opens the log.
 		{"token", "", []string{"token"}, []string{"oci-auth.config.jsonc", "oci-oidc-debug.log", "tokens"}},
 		{"first token over stdio", firstToken, []string{"--stdio"}, []string{"oci-oidc-debug.log", "oci-auth.config.jsonc", "tokens"}},
 	} {
@@ -150,7 +149,7 @@ func TestCostOfAStart(t *testing.T) {
 				case name == tokens.Open(m.Places, m.Config).Path():
 					opened = append(opened, "tokens")
 				case strings.HasPrefix(name, m.Places.StateDir):
-					// The endpoint's models are looked after behind.
+					// The list of models is refreshed in the background.
 				case strings.HasPrefix(name, m.Home):
 					opened = append(opened, filepath.Base(name))
 				}

@@ -410,7 +410,7 @@ func (w *explored) all() []*proc {
 	return append(w.processes[:len(w.processes):len(w.processes)], w.closing...)
 }
 
-// kill ends a process: it is told of nothing more, and what it does has no effect.
+// kill ends a process: it gets no more answers, and what it does has no effect.
 func (w *explored) kill(p *proc) {
 	w.mu.Lock()
 	p.dead = true
@@ -431,7 +431,7 @@ func (w *explored) kill(p *proc) {
 	synctest.Wait()
 }
 
-// crash ends a process and starts it anew.
+// crash ends a process and starts it again.
 func (w *explored) crash(p *proc) {
 	w.kill(p)
 	p.session.Close()

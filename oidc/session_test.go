@@ -336,7 +336,7 @@ func TestFailedRefreshes(t *testing.T) {
 					t.Errorf("sent again: %v", again)
 				}
 
-				// When it is not: a problem, and the session is kept.
+				// Otherwise: a problem, and the session is kept.
 				time.Sleep(10 * time.Minute)
 				requests := w.Count(domaintest.Token)
 				for range 3 {

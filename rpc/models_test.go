@@ -120,7 +120,7 @@ func TestSavedModelsAreUsedUntilRefreshed(t *testing.T) {
 	server := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	places := configured(t, server)
 	p := converse(t, places)
-	// So that no list comes behind the sign-in and takes the old one's place.
+	// So that no list that is fetched after the sign-in replaces the old one.
 	server.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Unavailable})
 	p.signInAtOnce()
 	file := kept(t, places)
@@ -134,7 +134,7 @@ func TestSavedModelsAreUsedUntilRefreshed(t *testing.T) {
 			if got := p.models(); got != `{"old":{}}` {
 				t.Fatalf("%s: %s", fault, got)
 			}
-			return server.Count(domaintest.Models) > before+1 // so that one is over
+			return server.Count(domaintest.Models) > before+1 // one request has then ended
 		})
 		if models, _ := file.Load(); len(models) != 1 {
 			t.Errorf("%s: %v", fault, models)

@@ -79,7 +79,7 @@ func TestProjectConfigurationNeedsConfirmation(t *testing.T) {
 		t.Errorf("the domain was asked %d times", got)
 	}
 
-	// What was switched in between is not what the person saw.
+	// The file was replaced after the person had seen it.
 	write("https://llm2.evil.example/v1")
 	yes := func(digest string) message {
 		return p.call("connect", fmt.Sprintf(`{"flow":"device","openBrowser":false,"confirm":%q}`, digest), nil)

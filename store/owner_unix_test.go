@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// setReaders lets everybody read a file, or its owner alone.
+// setReaders lets everybody, or only the owner, read a file.
 func setReaders(t *testing.T, path string, everybody bool) {
 	t.Helper()
 	mode := os.FileMode(0o600)

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// setReaders lets everybody read a file, or its owner alone.
+// setReaders lets everybody, or only the owner, read a file.
 func setReaders(t *testing.T, path string, everybody bool) {
 	t.Helper()
 	me, err := windows.GetCurrentProcessToken().GetTokenUser()

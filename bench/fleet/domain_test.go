@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Limits are what one domain accepts of all its people together.
+// Limits are the requests that a domain accepts from all people together.
 type Limits struct{ PerSecond, PerMinute int }
 
 // latency is how long the domain's token endpoint takes.
@@ -33,18 +33,18 @@ type domain struct {
 	counts  counts
 }
 
-// counts are what the domain saw.
+// counts are the requests that the domain has received.
 type counts struct {
 	requests, throttled, refused, failed, peak int
 }
 
-// window counts requests in one stretch of time.
+// window counts the requests in a period of time.
 type window struct {
 	began time.Time
 	count int
 }
 
-// add counts one more and returns how many there are in the stretch that now is in.
+// add counts one request and returns the number of requests in the current period.
 func (w *window) add(now time.Time, length time.Duration) int {
 	if began := now.Truncate(length); !began.Equal(w.began) {
 		*w = window{began: began}

@@ -1,8 +1,8 @@
 // Package fleet simulates a company's working day: many people with five windows
 // each, one domain with Oracle's published limits, a rush at nine and an outage of
 // five minutes. The sessions are the real ones, with their files and locks; time is
-// virtual. Beside them, in the same table, the naive design that most tools have:
-// each window refreshes for itself, at expiry, without a lock.
+// virtual. The same table has the naive design of most tools:
+// each window refreshes at expiry, without a lock.
 package fleet
 
 import (
@@ -40,7 +40,7 @@ const (
 	pace    = 2 * time.Minute // between two requests of a person, on average
 )
 
-// The domain of a large licence, of section 10 of Oracle's limits.
+// The limits of a domain with a large licence (section 10 of Oracle's limits).
 var limits = Limits{PerSecond: 65, PerMinute: 3400}
 
 // A client is what a window asks for a token.
@@ -98,7 +98,7 @@ func writeTable(t *testing.T, ours, naive result) {
 	}
 }
 
-// newClients makes a person's windows, given the directory of their files.
+// newClients returns the windows of a person whose files are in a directory.
 type newClients func(t *testing.T, d *domain, person, dir string) []client
 
 func simulate(t *testing.T, clients newClients) (total result) {
@@ -136,8 +136,8 @@ func simulate(t *testing.T, clients newClients) (total result) {
 	return total
 }
 
-// work is a person's day: mostly one window at a time, now and then an agent in
-// each of them at once.
+// work simulates a person's day: usually one window at a time is used, sometimes an agent works
+// in all of them.
 func work(ctx context.Context, windows []client) (r result) {
 	var mu sync.Mutex
 	ask := func(c client) {
@@ -211,8 +211,8 @@ func (c realClient) token(ctx context.Context) (waited, signedOut bool, err erro
 
 func (c realClient) close() { c.Close() }
 
-// naiveClient is a window that refreshes for itself, at expiry, with the refresh
-// token that stands in the file that all windows share.
+// naiveClient is a window that refreshes at expiry without a lock. All windows of a person
+// share the file with the refresh token.
 type naiveClient struct {
 	d         *domain
 	person    string

@@ -176,9 +176,9 @@ func firstSignInOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 	d.isKept("repaired")
 }
 
-// firstSignInInAHelper: one that stays keeps the new session in its memory, and saves it
-// at its end if that is possible by then. Where the keyring is in trouble, it does not
-// begin.
+// firstSignInInAHelper: a helper that keeps running has the new session in memory, and saves it
+// when it ends, if that is possible by then. If the keyring cannot be used, the sign-in does
+// not begin.
 func firstSignInInAHelper(t *testing.T, d *desktop, trouble badDisk) {
 	const connect = `{"jsonrpc":"2.0","id":2,"method":"connect","params":{"openBrowser":true}}`
 	var (
@@ -223,8 +223,8 @@ func firstSignInInAHelper(t *testing.T, d *desktop, trouble badDisk) {
 	d.isKept("repaired")
 }
 
-// refusedOnABadDisk: the endpoint refuses the token that a helper has in memory. It may
-// have known a key before the keyring went away, which serves on.
+// refusedOnABadDisk: the endpoint refuses the token that a helper has in memory. A key that
+// the helper read before the keyring disappeared still works.
 func refusedOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 	p := d.begin("--stdio")
 	p.answers()
@@ -255,7 +255,7 @@ func refusedOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 	d.isKept("repaired")
 }
 
-// lentOnABadDisk: a helper goes on lending the token that it has while it is valid.
+// lentOnABadDisk: a helper lends the token that it has while it is valid.
 func lentOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 	if trouble.keyring { // it has the key
 		p := d.begin("--stdio")
@@ -282,7 +282,7 @@ func lentOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 	d.isKept("repaired")
 }
 
-// ask asks one that speaks JSON-RPC for a token, in place of one that was refused.
+// ask asks a helper with --stdio for a token to replace a refused one.
 func (p *process) ask(id int, refused string) (token, fault string) {
 	p.c.Helper()
 	_, err := fmt.Fprintf(p.stdin, `{"jsonrpc":"2.0","id":%d,"method":"getToken","params":{"rejected":%q}}`+"\n", id, refused)
@@ -305,7 +305,7 @@ func (p *process) ask(id int, refused string) (token, fault string) {
 	return "", ""
 }
 
-// tells checks that a person is told what is wrong and what to do.
+// tells checks that a text says what is wrong and what to do.
 func (d *desktop) tells(what, text string, trouble badDisk) {
 	d.Helper()
 	if !strings.Contains(text, trouble.says) || !strings.Contains(text, "→ ") {
@@ -313,7 +313,7 @@ func (d *desktop) tells(what, text string, trouble badDisk) {
 	}
 }
 
-// spent checks how often the domain was sent a refresh token that it knew.
+// spent checks how many valid refresh tokens were sent to the domain.
 func (d *desktop) spent(want int) {
 	d.Helper()
 	n := 0
@@ -327,8 +327,7 @@ func (d *desktop) spent(want int) {
 	}
 }
 
-// namespace lets the helpers have mounts of their own. The test is skipped where nobody
-// may make them.
+// namespace lets the helpers make mounts. The test is skipped if that is not permitted.
 func (d *desktop) namespace() {
 	d.Helper()
 	enter := []string{"-m"}
@@ -364,8 +363,9 @@ func (d *desktop) namespace() {
 	d.mkdir("project", 0o700)
 }
 
-// age makes the saved access token one that has so much of an hour left, in the form that
-// the configuration wants. Where nothing is left, nobody is signed in.
+// age replaces the saved access token by one of an hour's lifetime with the given time left, in
+// the form (plain or encrypted) that the configuration asks for. With no time left, nobody is
+// signed in.
 func (d *desktop) age(left time.Duration) {
 	d.Helper()
 	if left == 0 {
@@ -380,11 +380,11 @@ func (d *desktop) age(left time.Duration) {
 	}
 }
 
-// A directory of tokens that is gone costs nothing, and neither does one that was made anew
-// for something else, such as the list of models: the home may be on a server that cannot be
-// reached. A helper that has a valid token in memory goes on lending it, but sends no refresh
-// token that no file holds, and writes no tokens. When the directory is back, the session goes
-// on. The next sign-in makes another session.
+// If the directory of the tokens is missing, or was created again for something else such as
+// the list of models, the session is kept: the home may be on a server that cannot be reached.
+// A helper with a valid token in memory still lends it, but sends no refresh token and writes
+// no tokens. When the directory is back, the session continues. A sign-in in between starts
+// another session.
 func TestDirectoryRemoved(t *testing.T) {
 	t.Parallel()
 	d := &desktop{computer: newComputer(t)}
@@ -419,7 +419,7 @@ func TestDirectoryRemoved(t *testing.T) {
 	if left, _ := filepath.Glob(d.path(state + "/*.json")); len(left) > 0 {
 		t.Errorf("the tokens are back: %v", left)
 	}
-	// An empty directory is what a disk leaves that is taken away.
+	// A disk that was unmounted leaves an empty directory.
 	d.remove(state)
 	d.check(os.Rename(d.path("state/away"), d.path(state)))
 	fresh, fault := p.ask(id, refused)

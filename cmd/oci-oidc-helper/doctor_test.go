@@ -96,7 +96,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"lock held", func(c *computer) { c.holdLock() }, warning, "Disk, lock", "Another process holds the lock"},
 		{"log below a file", func(c *computer) { c.write("file", ""); c.keys["log_file"] = "~/file/log" }, warning, "Disk, log", "cannot be written"},
 
-		// The way to the domain.
+		// The connection to the domain.
 		{"domain down", func(c *computer) { c.keys["domain_url"] = "http://" + closedPort() }, failure, "Domain, way", "Nothing is listening at 127.0.0.1"},
 		{"no such name", func(c *computer) { c.keys["domain_url"] = "https://idcs-none.invalid" }, failure, "Domain, way", "idcs-none.invalid"},
 		{"certificate expired", func(c *computer) { c.intercept(aDayAgo, "127.0.0.1", true) }, failure, "Domain, way", "expired at"},
@@ -196,7 +196,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"wrong client", func(c *computer) { c.keys["client_id"] = "somebody" }, failure, "Domain, application", "does not accept the application"},
 		{"a refusal in the domain's own form", func(c *computer) {
 			c.front(httptest.NewServer, map[string]http.HandlerFunc{
-				// Without endpoints, those of the front are taken.
+				// Without endpoints in the document, those of the front server are used.
 				"/.well-known/openid-configuration": func(w http.ResponseWriter, _ *http.Request) {
 					_, _ = io.WriteString(w, `{"issuer":"https://identity.oraclecloud.com/","token_endpoint":7}`)
 				},
@@ -373,7 +373,7 @@ func TestDoctorOfAHealthyComputer(t *testing.T) {
 				t.Errorf("%s: %+v", method, finding)
 			}
 		}
-		// The session is as it was: nothing was used up.
+		// The session has not changed: no refresh token was used.
 		c.mustRun("refresh")
 		for _, request := range c.server.Requests(domaintest.Token)[before:] {
 			if grant := request.Form.Get("grant_type"); grant != "refresh_token" && request.Status == http.StatusOK {
@@ -414,8 +414,8 @@ func TestDoctorDoesNotWarnOfAShortStart(t *testing.T) {
 	}
 }
 
-// A computer is one on which all is well until a test spoils something. Its files
-// are named by their paths below its home.
+// A computer works until a test breaks something. Files are named by their paths below its
+// home.
 type computer struct {
 	*testing.T
 	home    string
@@ -423,10 +423,10 @@ type computer struct {
 	keys    map[string]string // of the configuration; nil for none
 	raw     string            // the configuration's text instead
 	env     map[string]string
-	connect bool     // sign in anew once it is spoilt
+	connect bool     // sign in again after it was broken
 	wrap    []string // a command that runs the helper
 
-	unconfigured bool // the configuration is no file of the keys
+	unconfigured bool // the configuration is not a file with keys
 }
 
 func newComputer(t *testing.T) *computer {
@@ -440,7 +440,7 @@ func newComputer(t *testing.T) *computer {
 	}}
 	c.server = domaintest.New(t, domaintest.Options{
 		AutoApprove: true, AutoApproveDevices: true,
-		// Clients of its own, which a test may change.
+		// A copy, because a test may change the clients.
 		Clients: []domaintest.Client{
 			{ID: domaintest.ConfidentialClient, Secret: domaintest.ConfidentialSecret},
 			{ID: domaintest.MobileClient},
@@ -464,7 +464,7 @@ func newComputer(t *testing.T) *computer {
 	return c
 }
 
-// signIn saves a session as a sign-in leaves it.
+// signIn saves tokens as a sign-in would.
 func (c *computer) signIn() {
 	issued, err := c.server.Issue(domaintest.ConfidentialClient, c.keys["scope"])
 	c.check(err)
@@ -485,7 +485,7 @@ func helperDir(t *testing.T) string {
 	return filepath.Dir(path)
 }
 
-// withoutOpenCode is a PATH that does not find the OpenCode of whoever runs the tests.
+// withoutOpenCode is a PATH without the OpenCode of the person who runs the tests.
 func withoutOpenCode(path string) string {
 	var dirs []string
 	for _, dir := range filepath.SplitList(path) {
@@ -607,7 +607,7 @@ func (c *computer) holdLock() {
 	c.Cleanup(unlock)
 }
 
-// expire makes the saved access token one that is over.
+// expire replaces the saved access token by an expired one.
 func (c *computer) expire() {
 	file := c.tokenFile()
 	tokens, _, err := file.Load()
@@ -618,7 +618,7 @@ func (c *computer) expire() {
 	c.check(err)
 }
 
-// takePort listens where the sign-in would.
+// takePort listens on the port of the redirect URI.
 func (c *computer) takePort() {
 	u, err := url.Parse(c.keys["redirect_uri"])
 	c.check(err)
@@ -627,10 +627,10 @@ func (c *computer) takePort() {
 	c.Cleanup(func() { _ = listener.Close() })
 }
 
-// closedPort returns a loopback address at which nobody listens.
+// closedPort returns a loopback address where nothing is listening.
 func closedPort() string { return fmt.Sprintf("127.0.0.1:%d", domaintest.FreePort()) }
 
-// front puts a server before the domain, which answers some paths by itself.
+// front puts a server in front of the domain that answers some paths itself.
 func (c *computer) front(start func(http.Handler) *httptest.Server, instead map[string]http.HandlerFunc) {
 	domain, err := url.Parse(c.server.URL)
 	c.check(err)
@@ -646,15 +646,15 @@ func (c *computer) front(start func(http.Handler) *httptest.Server, instead map[
 	c.keys["domain_url"] = server.URL
 }
 
-// Ends of a certificate's life, each of which lasts a day.
+// The ends of two validity periods of a day.
 var (
 	aDayAgo   = time.Now().Add(-24 * time.Hour)
 	tomorrow  = time.Now().Add(24 * time.Hour)
 	inTwoDays = time.Now().Add(48 * time.Hour)
 )
 
-// intercept puts a TLS server before the domain, with a certificate of a company's
-// own CA, which the computer knows or not.
+// intercept puts a TLS server in front of the domain, with a certificate of a company's CA that
+// the computer may or may not trust.
 func (c *computer) intercept(notAfter time.Time, host string, known bool) {
 	leaf := &x509.Certificate{Subject: pkix.Name{CommonName: host}, NotBefore: notAfter.Add(-24 * time.Hour), NotAfter: notAfter,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
@@ -666,12 +666,12 @@ func (c *computer) intercept(notAfter time.Time, host string, known bool) {
 	c.overTLS(leaf, &tls.Config{}, known)
 }
 
-// localLeaf is a certificate in which nothing is wrong.
+// localLeaf is a valid certificate.
 func localLeaf() *x509.Certificate {
 	return &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: aDayAgo, NotAfter: tomorrow}
 }
 
-// overTLS puts a TLS server before the domain.
+// overTLS puts a TLS server in front of the domain.
 func (c *computer) overTLS(leaf *x509.Certificate, config *tls.Config, known bool) {
 	if runtime.GOOS != "linux" && known {
 		c.Skip("only here can a CA be made known by a variable")
@@ -695,7 +695,7 @@ func (c *computer) overTLS(leaf *x509.Certificate, config *tls.Config, known boo
 	}
 }
 
-// certificate signs a certificate: by its own key where there is no parent.
+// certificate signs a certificate, with its own key if there is no parent.
 func certificate(t *testing.T, template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -732,7 +732,7 @@ func (c *computer) proxy(status int) {
 	c.behindProxy(proxy.URL)
 }
 
-// behindProxy makes the domain one that only the proxy reaches.
+// behindProxy makes the domain reachable only through a proxy.
 func (c *computer) behindProxy(address string) {
 	c.keys["domain_url"] = "https://idcs-app.invalid"
 	c.setenv("HTTPS_PROXY", address)

@@ -16,7 +16,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// documents are the texts for people, by path.
+// documents returns the documents by their paths.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	paths, err := filepath.Glob("../../docs/*.md")
@@ -53,7 +53,7 @@ func TestConfigurationsInDocuments(t *testing.T) {
 				continue
 			}
 			configurations++
-			// A person's file may not say that it is the administrator's.
+			// Only the administrator's file may have this key.
 			text := strings.Replace(values.Replace(block[1]), `"managed": true,`, "", 1)
 			c.write(".config/opencode/"+config.Name, text)
 			if stdout, stderr, code := c.run("config", "validate"); code != exitOK {

@@ -18,8 +18,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// refused are the examples that need a terminal or another example that goes on, and how
-// they end in a test.
+// refused are the examples that need a terminal or another running example, with the message
+// that they end with here.
 var refused = map[string]struct {
 	code  int
 	words string
@@ -30,10 +30,11 @@ var refused = map[string]struct {
 	"oci-oidc-helper gateway status":                                                 {exitTrouble, "The gateway is not running"},
 }
 
-// changesTheSystem are the examples that would leave a service on the tester's computer.
+// changesTheSystem are the examples that would install a service on the computer that runs the
+// tests.
 var changesTheSystem = []string{"oci-oidc-helper gateway install", "oci-oidc-helper gateway remove"}
 
-// completions are the examples of cobra's own commands that need no shell's set-up.
+// completions are the examples of cobra's own commands that need no changes to a shell.
 var completions = []string{
 	`oci-oidc-helper completion bash > completion && bash -c "source ./completion"`,
 	"oci-oidc-helper completion fish", "oci-oidc-helper completion powershell", "oci-oidc-helper completion zsh",
@@ -90,8 +91,7 @@ func TestExamplesWork(t *testing.T) {
 	}
 }
 
-// examples are the lines of all examples; those of cobra's own commands are not
-// ours.
+// examples returns the lines of all examples, except for those of cobra's own commands.
 func examples(cmd *cobra.Command) []string {
 	var lines []string
 	for line := range strings.Lines(cmd.Example) {
@@ -105,7 +105,7 @@ func examples(cmd *cobra.Command) []string {
 	return lines
 }
 
-// shell runs a line in a directory of its own. One that goes on is interrupted.
+// shell runs a line in a new directory, and interrupts it if it does not end by itself.
 func (c *computer) shell(line string, goesOn bool) (stdout, stderr string, code int) {
 	c.mkdir("shell", 0o700)
 	ctx, cancel := context.WithTimeout(c.Context(), time.Minute)

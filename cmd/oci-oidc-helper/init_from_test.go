@@ -23,7 +23,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
-// A publisher has a configuration at an address.
+// A publisher serves a configuration.
 type publisher struct {
 	at   string
 	text atomic.Pointer[[]byte]
@@ -203,13 +203,13 @@ func TestInitAsksOnlyWhatIsUndecided(t *testing.T) {
 		}
 	}
 
-	// All of it is managed, whatever a flag says.
+	// The administrator manages everything, so the flags have no effect.
 	said, written, err := run(keys, &newConfig{values: map[string]string{"client_id": "mine"}}, "")
 	if err != nil || !strings.Contains(said, "--client-id has no effect") || len(written) != 1 || slices.ContainsFunc(order, func(key string) bool { return strings.Contains(said, questions[key]) }) {
 		t.Errorf("all is managed: %v, %v\n%s", written, err, said)
 	}
 
-	// What is published is shown, and a no is an answer.
+	// The published configuration is shown, and the person may decline it.
 	company := newPublisher(t)
 	company.has(keys, "audience", "x")
 	for _, answer := range []string{"y", "n"} {

@@ -43,15 +43,15 @@ func (d *desktop) holdsKeys(want int) {
 	}
 }
 
-// store writes the configuration anew, with a way to save tokens.
+// store writes the configuration again with the given token_store.
 func (d *desktop) store(how string) {
 	d.Helper()
 	d.keys["token_store"] = how
 	d.configure()
 }
 
-// saved is the token file's text; encrypted tells whether it is, and that nothing in
-// the tokens' directory is or holds a token if so.
+// saved returns the text of the token file. encrypted reports whether it is encrypted, and if so
+// checks that no file in its directory contains a token.
 func (d *desktop) saved() (text string, encrypted bool) {
 	d.Helper()
 	written, err := os.ReadFile(d.tokenFile().Path())
@@ -74,7 +74,7 @@ func (d *desktop) saved() (text string, encrypted bool) {
 	return string(written), true
 }
 
-// private is what an encrypted file does not show: tokens, and whose they are.
+// private returns what an encrypted file must not show: the tokens and the person's name.
 var private = regexp.MustCompile(`eyJ[\w-]+\.|AQIDBA|` + regexp.QuoteMeta(domaintest.DefaultUser.Name))
 
 func (d *desktop) isEncrypted(want bool) {
@@ -156,7 +156,7 @@ func TestKilledDuringChangeOfEncryption(t *testing.T) {
 	d.mustRun("token")
 	for _, how := range []string{"file", "keyring"} {
 		kills := map[string]int{}
-		// To the bus, to the file, and the file's name.
+		// Writes to the bus and to the file, and the rename of the file.
 		for _, call := range []string{"sendmsg", "write", "fsync", "renameat", "unlinkat"} {
 			for killed := true; killed; kills[call]++ {
 				d.store(how)
@@ -177,7 +177,7 @@ func TestKilledDuringChangeOfEncryption(t *testing.T) {
 			}
 		}
 		t.Logf("runs on the way to %s, the last one whole: %v", how, kills)
-		// How many more there are depends on how the calls fall to the threads.
+		// The number of further calls depends on the scheduling of threads.
 		if min(kills["write"], kills["fsync"], kills["renameat"]) < 2 {
 			t.Errorf("never killed on the way to %s: %v", how, kills)
 		}
@@ -305,7 +305,7 @@ func TestUnusableKeyring(t *testing.T) {
 	}
 }
 
-// converse starts a helper as OpenCode does. The returned function asks it, and waits for
+// converse starts a helper as OpenCode does. The returned function sends a request and waits for
 // the answer.
 func (d *desktop) converse() (ask func(method string) (token, fault string)) {
 	d.Helper()
@@ -396,8 +396,7 @@ func TestSigningOutWithoutTheKeyring(t *testing.T) {
 	}
 }
 
-// silence puts a bus in the place of the session's that takes every connection and
-// says nothing.
+// silence replaces the session bus by one that accepts connections and never answers.
 func (d *desktop) silence() {
 	d.Helper()
 	listener, err := net.Listen("unix", d.path("run/silent"))

@@ -12,7 +12,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// spending are the commands that spend a refresh token.
+// spending are the commands that use a refresh token.
 var spending = [][]string{{"token"}, {"refresh"}, {"--stdio"}}
 
 // A process is terminated at each step of a refresh, as the Task Manager does it. Only between
@@ -111,7 +111,7 @@ func newSpending(t *testing.T) *computer {
 	return c
 }
 
-// hold opens the file with the saved tokens, and shares it with others only as said.
+// hold opens the file with the saved tokens with the given sharing mode.
 func (c *computer) hold(sharing uint32) (release func()) {
 	c.Helper()
 	name, err := windows.UTF16PtrFromString(c.tokenFile().Path())

@@ -134,7 +134,7 @@ func TestPathsThatAreNoRegularFile(t *testing.T) {
 	}
 }
 
-// somebody writes a client certificate, and returns its path.
+// somebody writes a client certificate and returns its path.
 func (c *computer) somebody() string {
 	one, _ := certificate(c.T, &x509.Certificate{Subject: pkix.Name{CommonName: "maria"}, NotBefore: aDayAgo, NotAfter: inTwoDays}, nil, nil)
 	c.write("client.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one.Raw})))

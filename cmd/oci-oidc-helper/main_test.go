@@ -20,8 +20,7 @@ import (
 )
 
 // The tests are the scripts in testdata/script: real processes of the helper
-// against a stand-in domain. Beside it there is a browser, which follows
-// redirects, as BROWSER.
+// against a stand-in domain. BROWSER is a program that follows redirects.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"oci-oidc-helper": main,
@@ -124,7 +123,7 @@ func configure(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(dir, config.Name), text, 0o600))
 }
 
-// expire makes the saved access token one that has expired.
+// expire replaces the saved access token by an expired one.
 func expire(ts *testscript.TestScript, _ bool, _ []string) {
 	files, err := filepath.Glob(filepath.Join(ts.Getenv("XDG_STATE_HOME"), "opencode-oci-oidc", "????????????????????????????????*.json"))
 	ts.Check(err)
@@ -143,7 +142,7 @@ func expire(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
-// domain JSON tells the stand-in what its control handler understands.
+// domain JSON sends a command to the stand-in's control handler.
 func tellDomain(ts *testscript.TestScript, _ bool, args []string) {
 	var command domaintest.Command
 	decoder := json.NewDecoder(strings.NewReader(args[0]))
@@ -152,7 +151,7 @@ func tellDomain(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(server(ts).Do(command))
 }
 
-// counted OPERATION N checks how often the domain was asked.
+// counted OPERATION N checks the number of requests to the domain.
 func counted(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
@@ -161,7 +160,7 @@ func counted(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// no-secrets FILE checks that nothing secret that crossed the wire is in a file.
+// no-secrets FILE checks that a file contains none of the secrets that were sent or received.
 func noSecrets(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[0])
 	if text == "" {

@@ -48,7 +48,7 @@ func TestUnwritableOutput(t *testing.T) {
 			}
 		})
 	}
-	// head and less may leave when they have read enough.
+	// head and less may end before they have read everything.
 	c.keys["log_file"] = c.path("log")
 	c.configure()
 	helper := c.helper("logs", "--lines", "10000")
@@ -59,7 +59,7 @@ func TestUnwritableOutput(t *testing.T) {
 	}
 }
 
-// closedPipeEnd is the writing end of a pipe whose reader has gone.
+// closedPipeEnd returns the writing end of a pipe whose reader is closed.
 func closedPipeEnd(t *testing.T) *os.File {
 	t.Helper()
 	r, w, err := os.Pipe()

@@ -17,8 +17,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// A stopped request is held by the domain: before it is answered, or in the middle of
-// the answer.
+// A stopped request is one that the domain does not answer, or answers only in part.
 type stopped struct {
 	op      domaintest.Operation
 	form    string // a value that it holds; "" for any
@@ -58,7 +57,7 @@ func (s *stopped) tamper(op domaintest.Operation, w http.ResponseWriter, r *http
 	_, _ = w.Write(text[len(text)-1:])
 }
 
-// A process is a helper that runs beside the test.
+// A process is a running helper.
 type process struct {
 	*exec.Cmd
 	c              *computer
@@ -67,7 +66,7 @@ type process struct {
 	done           chan struct{}
 }
 
-// begin starts a helper. One that speaks JSON-RPC is asked for a token.
+// begin starts a helper. With --stdio it is asked for a token.
 func (c *computer) begin(args ...string) *process {
 	c.Helper()
 	return c.beginAs(slices.Concat(c.wrap, []string{filepath.Join(helperDir(c.T), "oci-oidc-helper")}, args)...)
@@ -103,7 +102,7 @@ func (p *process) start() {
 	}
 }
 
-// until waits for what is to happen before the process ends.
+// until waits for an event; the process must not end before it.
 func (p *process) until(happened <-chan struct{}) {
 	p.c.Helper()
 	select {
@@ -120,7 +119,7 @@ func (p *process) says(text string) {
 	p.until(p.stderr.has(text))
 }
 
-// answers waits for the answer of one that speaks JSON-RPC.
+// answers waits for the answer of a helper with --stdio.
 func (p *process) answers() {
 	p.c.Helper()
 	if slices.Contains(p.Args, "--stdio") {
@@ -128,7 +127,7 @@ func (p *process) answers() {
 	}
 }
 
-// finish ends the process's input, and waits for its end.
+// finish closes the input of the process and waits for the process to end.
 func (p *process) finish() {
 	p.c.Helper()
 	_ = p.stdin.Close()
@@ -144,7 +143,7 @@ func (p *process) ends() {
 	}
 }
 
-// A listened output can be waited for.
+// A listened output reports when a text was written to it.
 type listened struct {
 	mu      sync.Mutex
 	written bytes.Buffer
@@ -199,7 +198,7 @@ func (c *computer) lock() (unlock func()) {
 	return unlock
 }
 
-// waitsForLock waits until the process has said in the log that it does.
+// waitsForLock waits until the log says that the process waits for the lock.
 func (p *process) waitsForLock() {
 	p.c.Helper()
 	said := make(chan struct{})
@@ -215,7 +214,7 @@ func (p *process) waitsForLock() {
 	p.until(said)
 }
 
-// refreshTokens are those that the domain was sent.
+// refreshTokens returns the refresh tokens that were sent to the domain.
 func (c *computer) refreshTokens() (all []string) {
 	for _, request := range c.server.Requests(domaintest.Token) {
 		if request.Form.Get("grant_type") == "refresh_token" {
@@ -225,8 +224,8 @@ func (c *computer) refreshTokens() (all []string) {
 	return all
 }
 
-// isKept checks that the session goes on: the refresh token on the disk is the one that
-// the domain expects.
+// isKept checks that the session continues: the refresh token on the disk is the one that the
+// domain expects.
 func (c *computer) isKept(name string) {
 	c.Helper()
 	if _, said, code := c.run("refresh"); code != exitOK {
@@ -234,7 +233,7 @@ func (c *computer) isKept(name string) {
 	}
 }
 
-// isLost checks that a session that may be lost is told to be, with what to do.
+// isLost checks that the helper reports that the session may be lost, and what to do.
 func (c *computer) isLost(name string) {
 	c.Helper()
 	if _, said, code := c.run("token"); code != exitOK && (code != exitSignIn || !strings.Contains(said, `Run /connect in OpenCode, or "oci-oidc-helper connect" at a prompt.`)) {

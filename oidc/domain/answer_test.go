@@ -32,7 +32,7 @@ func TestOddAnswers(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		body     string
-		cut      bool // the connection ends behind the body
+		cut      bool // the connection is cut after the body
 		access   string
 		refresh  string
 		lifetime time.Duration

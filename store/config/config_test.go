@@ -295,8 +295,7 @@ func TestEncodingsOfWindowsEditors(t *testing.T) {
 	}
 }
 
-// The pieces of a password stay out of what is said of the address that it is in, in
-// whichever key.
+// An error about an address quotes no part of a password in it, whichever key has the address.
 func TestNoPartOfAPasswordIsShown(t *testing.T) {
 	const user, first, second = "qzxv", "4711", "Wb7kjgTz"
 	p := storetest.Places(t)

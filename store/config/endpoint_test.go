@@ -32,7 +32,7 @@ func TestFurtherEndpoints(t *testing.T) {
 			t.Errorf("provider %q: %v %v", provider, e, ok)
 		}
 	}
-	// What config show prints says the same.
+	// The output of config show is an equal configuration.
 	var shown struct{ Endpoints json.RawMessage }
 	if err := json.Unmarshal(c.Redacted(), &shown); err != nil {
 		t.Fatal(err)

@@ -19,8 +19,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/storetest"
 )
 
-// managedPlaces are those of a person on a machine whose administrator has put this
-// configuration in place.
+// managedPlaces returns the places of a person on a machine whose administrator has installed
+// this configuration.
 func managedPlaces(t *testing.T, text string) (p store.Places, path string) {
 	t.Helper()
 	p = storetest.Places(t)
@@ -95,7 +95,7 @@ func TestManagedKeysCannotBeChanged(t *testing.T) {
 			t.Errorf("this test has no values for %s", key.Name)
 			continue
 		}
-		// What must stand beside the key for it to be right.
+		// Other keys that this key needs.
 		with := map[string]string{"client_key_id": `"client_key": "{file:key}"`, "tls_client_key": `"tls_client_cert": "a.crt"`}[key.Name]
 		method := map[bool]string{true: "confidential_app", false: "mobile_app"}[slices.Contains([]string{"client_secret", "client_key", "client_key_id"}, key.Name)]
 		base := map[string]string{"auth_method": `"` + method + `"`, "domain_url": values["domain_url"][1], "client_id": values["client_id"][1], "llm_base_url": values["llm_base_url"][1]}
@@ -116,7 +116,7 @@ func TestManagedKeysCannotBeChanged(t *testing.T) {
 		}
 		decided := fmt.Sprintf(`{"managed": true, %q: %s}`, key.Name, value[0])
 		p, path := managedPlaces(t, decided)
-		// What the key decides where the administrator's file says the same as the other one.
+		// What the key changes if both files have the same value.
 		alone, alonePath := managedPlaces(t, text(value[0]))
 		want, err := Load(alone, t.TempDir())
 		if err != nil {

@@ -228,15 +228,15 @@ func TestProjectPathsAreConfined(t *testing.T) {
 		checkConfined(t, p, dir, test.key, test.value, test.held)
 	}
 
-	// Where the home directory is the project, not everything in it is the project's.
+	// If the home directory is the project, not every file in it belongs to the project.
 	_, u, err := loadProject(t, p, p.Home, strings.Replace(minimal, "~/.secrets/oci", "~/.ssh/id_rsa", 1))
 	if u != nil || !problem.Is(err, problem.Config) {
 		t.Errorf("a project in the home directory: %v", err)
 	}
 }
 
-// A link that is set after the configuration was read leads nowhere either.
-// checkConfined checks whether a project's configuration may say value of a key.
+// A link that is made after the configuration was read is not followed either.
+// checkConfined checks whether a project's configuration may set a key to a value.
 func checkConfined(t *testing.T, p store.Places, dir, key, value string, held bool) {
 	t.Helper()
 	said := quoted(key) + ": " + quoted(value)

@@ -47,7 +47,7 @@ func TestProjectConfigurationOpensNoNetworkPath(t *testing.T) {
 			if !unopened(t, path) {
 				t.Errorf("%s %s was opened", row.key, written)
 			}
-			// The person's own may name it. Whether that leads to anything is theirs to know.
+			// The person's own configuration may name it.
 			p.TrustedProject = ""
 			storetest.WriteFile(t, filepath.Join(p.ConfigDirs[0], Name), text)
 			if _, err := Load(p, t.TempDir()); err != nil && strings.Contains(err.Error(), "another machine") {
@@ -57,7 +57,7 @@ func TestProjectConfigurationOpensNoNetworkPath(t *testing.T) {
 	}
 }
 
-// pipe makes a pipe with room for one client.
+// pipe makes a named pipe that accepts one client.
 func pipe(t *testing.T, path string) windows.Handle {
 	t.Helper()
 	name, err := windows.UTF16PtrFromString(path)
@@ -71,7 +71,7 @@ func pipe(t *testing.T, path string) windows.Handle {
 	return server
 }
 
-// unopened reports that nobody was a pipe's client yet, by being it.
+// unopened reports whether a pipe has had no client yet, by connecting to it.
 func unopened(t *testing.T, path string) bool {
 	t.Helper()
 	name, err := windows.UTF16PtrFromString(path)
