@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,11 +99,14 @@ func (a *app) domainClock(ctx context.Context, config config.Config) string {
 
 // tokensText says where the tokens are saved, or why they cannot be.
 func tokensText(s statusReport) string {
-	saved := s.TokensPath
+	saved := cmp.Or(s.TokensPath, "in memory only. "+s.Unsavable)
 	if s.TokensEncrypted {
 		saved += ", encrypted; its key is in the system's keyring"
 	}
-	return strings.Join([]string{saved, s.TokensPlain, s.Unsavable}, "\n")
+	if s.TokensPath != "" {
+		saved += "\n" + s.TokensPlain + "\n" + s.Unsavable
+	}
+	return saved
 }
 
 // clocks compares this machine's clock with the domain's; a sign-in needs them to agree.
