@@ -88,7 +88,7 @@ func (s *server) encodeToken(session *oidc.Session, provider string, token oidc.
 			s.known.Add(session.Secrets()...)
 		}
 		last = sentToken{token, useUntil, to, nil}
-		last.result, _ = json.Marshal(getTokenResult{token.Access.Reveal(), token.Type, *utc(token.ExpiresAt), utc(useUntil), to})
+		last.result, _ = json.Marshal(getTokenResult{token.Access.Reveal(), token.Type, *opencode.UTC(token.ExpiresAt), opencode.UTC(useUntil), to})
 		s.sent[to.Provider] = last
 	}
 	return last.result, nil
@@ -150,7 +150,7 @@ func (s *server) refresh(ctx context.Context, _ noParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return refreshResult{*utc(token.ExpiresAt)}, nil
+	return refreshResult{*opencode.UTC(token.ExpiresAt)}, nil
 }
 
 func (s *server) status(context.Context, noParams) (any, error) {
@@ -207,7 +207,7 @@ func (s *server) connect(ctx context.Context, p connectParams) (any, error) {
 		return nil, err
 	}
 	s.awaitModels(ctx, session, began) // OpenCode asks for its configuration again after this answer
-	return connectResult{"You are signed in.", status.Subject, utc(status.ExpiresAt)}, nil
+	return connectResult{"You are signed in.", status.Subject, opencode.UTC(status.ExpiresAt)}, nil
 }
 
 // confirm records that the person trusts the project's configuration. The digest is that

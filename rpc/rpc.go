@@ -138,12 +138,3 @@ type sessionChanged struct {
 	SignedIn  bool       `json:"signedIn"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }
-
-// utc returns a time as it is sent, in UTC and whole seconds, or nil for the zero time.
-func utc(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC().Truncate(time.Second)
-	return &t
-}

@@ -386,7 +386,7 @@ func (s *server) sessionChanged(session *oidc.Session, status oidc.Status) {
 			s.knownModels(session, e) // refreshes the list, which was impossible without a token
 		}
 	}
-	s.notify("session/changed", sessionChanged{status.SignedIn, utc(status.ExpiresAt)})
+	s.notify("session/changed", sessionChanged{status.SignedIn, opencode.UTC(status.ExpiresAt)})
 	s.tellItem()
 }
 

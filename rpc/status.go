@@ -69,25 +69,22 @@ func NewStatusResult(s *scopes.Sessions, err error, logPath, version string) Sta
 		return r
 	}
 	config, status := s.Config(), s.For("").Status()
-	r.SignedIn, r.Subject, r.Refreshable = status.SignedIn, status.Subject, status.Refreshable
-	r.ExpiresAt = utc(status.ExpiresAt)
+	r.SignedIn, r.Subject, r.ExpiresAt, r.Refreshable = status.SignedIn, status.Subject, opencode.UTC(status.ExpiresAt), status.Refreshable
 	r.Domain, r.Endpoint, r.AuthMethod = config.DomainURL, config.BaseURL, string(config.AuthMethod)
-	r.Endpoints = endpoint.ByProvider(config.Endpoints())
-	r.ConfigPath, r.Managed = config.Path, config.Managed
-	r.Problem = opencode.NewProblemInfo(status.Problem)
-	r.Sessions = opencode.OtherSessions(s)
+	r.Endpoints, r.Sessions = endpoint.ByProvider(config.Endpoints()), opencode.OtherSessions(s)
+	r.ConfigPath, r.Managed, r.Problem = config.Path, config.Managed, opencode.NewProblemInfo(status.Problem)
 	return r
 }
 
 func (r StatusResult) title() string {
-	switch {
-	case !r.SignedIn:
+	if !r.SignedIn {
 		return "Not signed in"
-	case r.ExpiresAt == nil:
-		return strings.TrimSuffix("Signed in as "+r.Subject, " as ")
-	default:
-		return fmt.Sprintf("Signed in as %s, token %s", r.Subject, words.Valid(*r.ExpiresAt, time.Now()))
 	}
+	title := strings.TrimSuffix("Signed in as "+r.Subject, " as ")
+	if r.ExpiresAt != nil {
+		title += ", token " + words.Valid(*r.ExpiresAt, time.Now())
+	}
+	return title
 }
 
 // A StatusView is what a person is shown besides a StatusResult. "" leaves a row out.
@@ -108,12 +105,11 @@ func (r StatusResult) Text(v StatusView) string {
 			name = ""
 		}
 	}
-	switch {
-	case !r.SignedIn:
-		row("Signed in", "no")
-	default:
-		row("Signed in", strings.TrimSuffix("yes, as "+r.Subject, ", as "))
+	signedIn := "no"
+	if r.SignedIn {
+		signedIn = strings.TrimSuffix("yes, as "+r.Subject, ", as ")
 	}
+	row("Signed in", signedIn)
 	if r.ExpiresAt != nil {
 		row("Token", words.Valid(*r.ExpiresAt, time.Now())+" (local time)")
 	}

@@ -64,12 +64,8 @@ func (s SessionStatus) Lines(now time.Time) []string {
 // OtherSessions returns the statuses of the sessions beside that of llm_base_url.
 func OtherSessions(sessions *scopes.Sessions) (all []SessionStatus) {
 	for _, other := range sessions.All()[1:] {
-		s, expiresAt := other.Status(), (*time.Time)(nil)
-		if !s.ExpiresAt.IsZero() {
-			t := s.ExpiresAt.UTC().Truncate(time.Second)
-			expiresAt = &t
-		}
-		all = append(all, SessionStatus{other.Config().Session, endpoint.IDs(other.Config().Others), s.SignedIn, s.Subject, expiresAt, s.Refreshable, NewProblemInfo(s.Problem)})
+		s := other.Status()
+		all = append(all, SessionStatus{other.Config().Session, endpoint.IDs(other.Config().Others), s.SignedIn, s.Subject, UTC(s.ExpiresAt), s.Refreshable, NewProblemInfo(s.Problem)})
 	}
 	return all
 }
@@ -84,4 +80,13 @@ func Renewed(session *oidc.Session, token oidc.Token, err error) string {
 		return fmt.Sprintf("%s was not renewed. %s", which, problem.From(err).Error())
 	}
 	return fmt.Sprintf("%s was renewed and is %s (local time).", which, words.Valid(token.ExpiresAt, time.Now()))
+}
+
+// UTC returns a time as it is sent, in UTC and whole seconds, or nil for the zero time.
+func UTC(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
 }
