@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -208,8 +209,9 @@ func (n *newConfig) take(path string) error {
 		n.say("%s", line)
 	}
 	maps.DeleteFunc(company.Values, n.isManaged)
-	if before, err := regular.ReadText(path, 1<<20); err == nil {
-		n.say("It differs from %s in: %s.", path, cmp.Or(strings.Join(config.Differing(check.Values(before), company.Values), ", "), "nothing"))
+	before, err := regular.ReadText(path, 1<<20)
+	if err == nil {
+		n.keep(path, check.Values(before), company.Values)
 	} else if n.asker != nil && !n.force {
 		yes, err := n.asker.yes("Write it to " + path + "?")
 		if err == nil && !yes {
@@ -227,6 +229,12 @@ func (n *newConfig) take(path string) error {
 		if reference.Stands() || err != nil && company.Values["tls_client_cert"] == "" {
 			delete(company.Values, "client_secret")
 		}
+		if own, wrong := config.Parse(n.places, path, before); wrong == nil && err != nil && !n.secretStdin &&
+			own.DomainURL == company.Config.DomainURL && own.ClientID == company.Config.ClientID {
+			if _, err := own.ClientSecret.Read(); err == nil && !own.ClientSecret.None() {
+				company.Values["client_secret"] = check.Values(before)["client_secret"]
+			}
+		}
 	}
 	if published.At(n.from) {
 		company.Values["$from"] = n.from
@@ -235,6 +243,29 @@ func (n *newConfig) take(path string) error {
 		n.values[key] = cmp.Or(n.values[key], value)
 	}
 	return nil
+}
+
+// publishedTogether are the keys that the published configuration decides together, even those that
+// it leaves out: as which application to sign in, and what the file says about itself.
+var publishedTogether = []string{"auth_method", "client_secret", "client_key", "client_key_id", "tls_client_cert", "tls_client_key", "managed", "$from", "$schema"}
+
+// keep takes over what the person's configuration sets and the published one does not, and
+// shows the differences. The person's comments are not kept.
+func (n *newConfig) keep(path string, own, published map[string]string) {
+	differing, kept := config.Differing(own, published), []string{}
+	for _, key := range config.Keys {
+		value := own[key.Name]
+		if value == "" || published[key.Name] != "" || n.managed[key.Name] != "" || slices.Contains(publishedTogether, key.Name) {
+			continue
+		}
+		n.values[key.Name] = cmp.Or(n.values[key.Name], value)
+		kept = append(kept, key.Name)
+	}
+	differing = slices.DeleteFunc(differing, func(key string) bool { return slices.Contains(kept, key) })
+	n.say("It differs from %s in: %s.", path, cmp.Or(strings.Join(differing, ", "), "nothing"))
+	if len(kept) > 0 {
+		n.say("What else you have set stays as it is: %s.", strings.Join(kept, ", "))
+	}
 }
 
 // target returns the directory to write into.

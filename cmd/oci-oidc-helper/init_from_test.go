@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/pem"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -107,6 +108,50 @@ func TestInitFromAPublishedConfiguration(t *testing.T) {
 	c.run("doctor", "--bundle", c.path("bundle.txt"))
 	if text, err := os.ReadFile(c.path("bundle.txt")); err != nil || !strings.Contains(string(text), "[publisher]") || strings.Contains(string(text), "publisher.invalid") {
 		t.Errorf("the bundle tells the publisher: %v\n%s", err, text)
+	}
+}
+
+// Over a person's own configuration: the published keys replace theirs, those that are not
+// published stay, and so does their secret for the same application. The address may be an
+// https one with a certificate of the company's CA, or a file.
+func TestInitFromKeepsWhatIsNotPublished(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t)
+	company := newPublisher(t)
+	own := c.path(".config/opencode/oci-auth.config.jsonc")
+	from := []string{company.at, c.path("published.jsonc")}
+	if runtime.GOOS == "linux" { // elsewhere Go asks the system alone which CAs it trusts
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(*company.text.Load()) }))
+		t.Cleanup(server.Close)
+		c.write("company-ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+		c.setenv("SSL_CERT_FILE", c.path("company-ca.pem"))
+		from = append(from, server.URL+"/oci-auth.config.jsonc")
+	}
+	mine := maps.Clone(c.keys)
+	mine["log_level"], mine["login_hint"], mine["audience"], mine["client_key_id"] = "DEBUG", "maria@example.com", "mine", ""
+	company.has(c.keys, "client_secret", "{file:~/.secrets/of-the-company}", "audience", "https://llm.example.com")
+	c.write("published.jsonc", string(*company.text.Load()))
+	for _, at := range from {
+		c.write(".config/opencode/oci-auth.config.jsonc", string(config.Format(mine)))
+		_, said, code := c.run("init", "--from", at, "--force")
+		if code != exitOK || !strings.Contains(said, "It differs from "+own+" in: audience.") || !strings.Contains(said, "What else you have set stays as it is: login_hint, log_level.") {
+			t.Errorf("from %s: exit code %d: %s", at, code, said)
+		}
+		text, err := os.ReadFile(own)
+		c.check(err)
+		written := check.Values(text)
+		for key, want := range map[string]string{
+			"log_level": "DEBUG", "login_hint": "maria@example.com", "audience": "https://llm.example.com",
+			"client_secret": c.keys["client_secret"], "$from": strings.TrimPrefix(at, c.path("published.jsonc")),
+		} {
+			if written[key] != want {
+				t.Errorf("from %s: %s is %q, want %q", at, key, written[key], want)
+			}
+		}
+	}
+	company.has(c.keys, "client_secret", "{file:~/.secrets/of-the-company}", "client_id", domaintest.MobileClient)
+	if _, said, code := c.run("init", "--from", company.at, "--force"); code == exitOK || !strings.Contains(said, "missing: --secret-file") {
+		t.Errorf("the secret of another application is kept: exit code %d: %s", code, said)
 	}
 }
 
