@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// written returns what tell has a transcript write into a file.
+// written returns what a transcript into a file contains after tell.
 func written(t *testing.T, tell func(*transcript)) string {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "transcript"))

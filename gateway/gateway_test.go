@@ -19,8 +19,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 )
 
-// opened returns a gateway to an endpoint with this handler, which accepts the tokens
-// token-1, token-2 and so on, whichever is the newest, and the gateway's key.
+// opened returns a gateway and its key. The gateway's endpoint has this handler, and accepts only
+// the newest of the tokens token-1, token-2 and so on.
 func opened(t *testing.T, endpoint http.HandlerFunc) (gateway *httptest.Server, key string) {
 	t.Helper()
 	server := httptest.NewServer(endpoint)

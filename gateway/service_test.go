@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Paths as people have them: each service must start the very program.
+// oddProgram is a path with characters that service files must quote.
 const oddProgram = `/home/o'neil & "co"/100% $HOME\bin/oci-oidc-helper`
 
 // The service starts the right program, whatever characters its path has.

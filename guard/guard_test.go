@@ -257,7 +257,7 @@ func TestGuardOfOtherTools(t *testing.T) {
 func TestGuardJudgesTheRestOfOddArguments(t *testing.T) {
 	g := New(storetest.Places(t), t.TempDir())
 	if g.Deny("read", json.RawMessage(`{"filePath":"~/.secrets/x","path":1}`)) == "" {
-		t.Error("an argument of another type opens the door")
+		t.Error("a call with an argument of the wrong type was allowed")
 	}
 }
 

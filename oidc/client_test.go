@@ -162,7 +162,7 @@ func TestClientCredentials(t *testing.T) {
 		if second := w.mustToken(s, first.Access.Fingerprint()); second.Access == first.Access {
 			t.Error("a refused token is not replaced")
 		}
-		status, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) { t.Error("somebody is asked") }})
+		status, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) { t.Error("a prompt was shown") }})
 		if err != nil || !status.SignedIn {
 			t.Errorf("connect: %+v, %v", status, err)
 		}
@@ -329,7 +329,7 @@ func TestStrictIDToken(t *testing.T) {
 	}
 	// If the domain does not publish its keys, the sign-in fails before the person is asked.
 	w.Change(func(o *domaintest.Options) { o.PublicSigningKeys = false })
-	_, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) { t.Error("somebody is asked") }})
+	_, err := s.Connect(t.Context(), ConnectOptions{Flow: signin.Browser, Prompt: func(signin.Prompt) { t.Error("a prompt was shown") }})
 	if !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), `"Configure client access"`) {
 		t.Errorf("without public keys: %v", err)
 	}

@@ -557,7 +557,7 @@ func TestNoSignInInCI(t *testing.T) {
 	t.Setenv("CI", "true")
 	for _, flow := range append(allFlows, "") {
 		s := newWorld(t, domaintest.Options{AutoApprove: true, AutoApproveDevices: true}, config.ConfidentialApp).session()
-		_, err := s.Connect(t.Context(), ConnectOptions{Flow: flow, OpenBrowser: true, Prompt: func(p signin.Prompt) { t.Errorf("somebody is asked: %+v", p) }})
+		_, err := s.Connect(t.Context(), ConnectOptions{Flow: flow, OpenBrowser: true, Prompt: func(p signin.Prompt) { t.Errorf("a prompt was shown: %+v", p) }})
 		if !problem.Is(err, problem.LoginRequired) || !strings.Contains(err.Error(), "CI") {
 			t.Errorf("flow %q: %v", flow, err)
 		}

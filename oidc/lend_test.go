@@ -103,7 +103,7 @@ func TestLeaseEndsWithASignOutElsewhere(t *testing.T) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.watchTimer != nil {
-			t.Error("it looks at the file for nobody")
+			t.Error("the file is polled without a lease")
 		}
 	})
 }
@@ -143,7 +143,7 @@ func TestHoursOfLending(t *testing.T) {
 				}
 				ask()
 				if overAt(&held.ExpiresAt) {
-					t.Fatal("a token that is over was used")
+					t.Fatal("an expired token was used")
 				}
 				time.Sleep(20 * time.Second)
 				synctest.Wait()

@@ -267,7 +267,7 @@ func TestUnusedSessionIsNotRefreshed(t *testing.T) {
 		w.mustToken(s, "")
 		time.Sleep(24 * time.Hour)
 		if n := w.Count(domaintest.Token); n != 0 {
-			t.Errorf("%d refreshes for nobody", n)
+			t.Errorf("%d refreshes of an unused session", n)
 		}
 		w.mustToken(s, "")
 	})

@@ -17,8 +17,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// BenchmarkGetToken is one getToken after the other over pipes in memory: what the
-// Go side costs, the connection's decoding included.
+// BenchmarkGetToken calls getToken over pipes in memory, which includes the decoding of
+// messages but no process.
 func BenchmarkGetToken(b *testing.B) {
 	ask := newAsker(b)
 	b.ReportAllocs()
@@ -43,8 +43,8 @@ func TestAllocationsOfGetToken(t *testing.T) {
 	}
 }
 
-// newAsker returns a function that asks for a token, which is in memory, and returns
-// what the helper has written until the reply has come.
+// newAsker returns a function that requests the token in memory and returns everything that the
+// helper wrote up to the reply.
 func newAsker(tb testing.TB) (ask func() []byte) {
 	server := domaintest.New(tb, domaintest.Options{})
 	places := configured(tb, server)
@@ -97,7 +97,8 @@ func newAsker(tb testing.TB) (ask func() []byte) {
 		}
 		return reply
 	}
-	// The first makes the helper read the file, which it tells: one before the answer, or after it.
+	// The first call makes the helper read the file and send a notification, before or after the
+	// answer.
 	for answered, told := false, false; !answered || !told; {
 		if !answered && !told {
 			if _, err := inWriter.Write(request); err != nil {

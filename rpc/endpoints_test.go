@@ -191,7 +191,8 @@ func TestTwoScopesAreTwoSessions(t *testing.T) {
 	}
 	all.Wait()
 
-	// A refused token is replaced by one of the same scope; neither is told the other session's.
+	// A refused token is replaced by one of the same scope. Neither provider learns the other's
+	// token.
 	got := p.explain(map[string]any{"provider": "oci-oidc-qwen", "status": 401, "fingerprint": secret.New(second).Fingerprint(),
 		"headers": map[string]string{"www-authenticate": `Bearer error="invalid_token"`}})
 	var renewed struct{ AccessToken, BaseURL string }

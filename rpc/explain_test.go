@@ -15,7 +15,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
-// explain asks what an answer means, and returns the result.
+// explain calls the method explain and returns its result.
 func (p *peer) explain(params map[string]any) explainResult {
 	p.t.Helper()
 	text, err := json.Marshal(params)
@@ -64,7 +64,7 @@ func TestExplainAnswers(t *testing.T) {
 				if got.Problem == nil || !strings.Contains(got.Problem.Message, row.problem) || got.Problem.Hint == "" || got.Problem.Brief == "" {
 					t.Fatalf("%+v", got.Problem)
 				}
-				// OpenCode may have shown the brief sentence alone, which refers to the status.
+				// OpenCode may have shown only the fixed sentence, which refers to the status.
 				status, _ := p.call("status", "", nil).Result["lastFailure"].(map[string]any)
 				if status["message"] != got.Problem.Message || status["hint"] != got.Problem.Hint {
 					t.Errorf("the status tells %v", status)
@@ -143,7 +143,7 @@ func TestExplainRefusals(t *testing.T) {
 	}
 }
 
-// withoutRefreshToken has the next sign-in ask for no refresh token.
+// withoutRefreshToken changes the scope so that the next sign-in gets no refresh token.
 func withoutRefreshToken(t *testing.T, places store.Places) {
 	t.Helper()
 	path := filepath.Join(places.ConfigDirs[0], config.Name)

@@ -124,7 +124,7 @@ func TestUnconfirmedConfigurationEndsItsSession(t *testing.T) {
 	}
 	s.calls.Wait()
 	if s.sessions != nil || !session.For("").Lend(token).IsZero() {
-		t.Error("the session goes on")
+		t.Error("the session still runs in the background")
 	}
 }
 

@@ -14,13 +14,13 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
-// signInAtOnce connects with a browser that needs no person.
+// signInAtOnce signs in with a browser that needs no person.
 func (p *peer) signInAtOnce() {
 	p.t.Helper()
 	p.signInFor("")
 }
 
-// signInFor is the same for the session of a provider.
+// signInFor is signInAtOnce for the session of a provider.
 func (p *peer) signInFor(provider string) {
 	p.t.Helper()
 	m := p.call("connect", fmt.Sprintf(`{"flow":"browser","openBrowser":false,"provider":%q}`, provider), func(n message) {
@@ -37,7 +37,7 @@ func (p *peer) signInFor(provider string) {
 	}
 }
 
-// models is what configure tells of them, as JSON.
+// models returns the models that configure lists, as JSON.
 func (p *peer) models() string {
 	p.t.Helper()
 	m := p.call("configure", "", nil)
@@ -48,17 +48,17 @@ func (p *peer) models() string {
 	return string(text)
 }
 
-// provider is an entry of the host's configuration, as configure completed it.
+// provider returns an entry of the host's configuration after configure.
 func (m message) provider(id string) map[string]any {
 	providers, _ := m.Result["providers"].(map[string]any)
 	provider, _ := providers[id].(map[string]any)
 	return provider
 }
 
-// noModels is what it tells where none are known.
+// noModels is the result of models if none are known.
 const noModels = `{"sign-in-first":{"name":"Sign in with /connect"}}`
 
-// kept is the file of the only configuration of places.
+// kept returns the path of the saved models of the only configuration in places.
 func kept(t *testing.T, places store.Places) tokens.ModelsFile {
 	t.Helper()
 	config, err := config.Load(places, t.TempDir())
@@ -164,7 +164,7 @@ func TestDamagedModelListIsFetchedAgain(t *testing.T) {
 	}
 }
 
-// await polls until it is so.
+// await polls until a condition is true.
 func await(t *testing.T, so func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(5 * time.Millisecond) {

@@ -32,7 +32,7 @@ func TestFormsOfOpenCode2(t *testing.T) {
 		t.Errorf("the provider is %+v", info)
 	}
 	if len(before.Methods) != 3 || len(before.Tools) != 2 || before.Providers[0].Models == nil || before.Secrets == nil {
-		t.Errorf("OpenCode is told %+v", before)
+		t.Errorf("OpenCode got %+v", before)
 	}
 	if m := p.call("getToken", "", nil); m.Error == nil || !strings.Contains(m.Error.Data.Hint, `"opencode auth login oci-oidc"`) {
 		t.Errorf("before the sign-in: %+v", m.Error)

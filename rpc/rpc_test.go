@@ -40,7 +40,7 @@ type peer struct {
 	log   string // path
 }
 
-// converse begins a conversation about a project directory.
+// converse starts a conversation for a project directory.
 func converse(t *testing.T, places store.Places) *peer {
 	t.Helper()
 	inReader, inWriter := io.Pipe()
@@ -202,7 +202,7 @@ func TestBadLines(t *testing.T) {
 			t.Errorf("%s: id %s, code %d; want %s, %s", test.name, m.ID, m.Error.Code, test.id, test.want)
 		}
 	}
-	// None of these is answered at all.
+	// None of these gets an answer.
 	for _, line := range []string{``, `   `, `{"jsonrpc":"2.0","method":"nope"}`, `{"jsonrpc":"2.0","id":7,"result":{}}`, `{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":9}}`} {
 		p.send(line)
 	}

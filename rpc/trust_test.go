@@ -68,7 +68,7 @@ func TestProjectConfigurationNeedsConfirmation(t *testing.T) {
 	before := server.Count(domaintest.Token)
 	told, first := shown()
 	if !slices.Contains(strings.Split(told, "\n"), "https://llm.evil.example") {
-		t.Errorf("another endpoint is told: %s", told)
+		t.Errorf("the question names another endpoint: %s", told)
 	}
 	for _, method := range []string{"getToken", "refresh", "connect", "disconnect"} {
 		if m := p.call(method, "", nil); m.Error == nil || m.Error.Data.Kind != "untrusted" || m.Error.Data.Retryable {

@@ -19,7 +19,7 @@ func TestAlternate(t *testing.T) {
 	}
 	broken := Subject{"broken", func() ([]float64, error) { return nil, errors.New("no") }}
 	if _, err := Alternate(1, []Subject{broken}); err == nil {
-		t.Error("a subject that cannot be measured is no error")
+		t.Error("no error for a subject that cannot be measured")
 	}
 }
 

@@ -89,7 +89,7 @@ func TestInitFollowsLinks(t *testing.T) {
 		c.mustRun(args...)
 		info, err := os.Lstat(c.path(".config/opencode/" + name))
 		if err != nil || info.Mode()&os.ModeSymlink == 0 {
-			t.Errorf("%s is no link any more: %v %v", name, info, err)
+			t.Errorf("%s was replaced by a regular file: %v %v", name, info, err)
 		}
 		if text, _ := os.ReadFile(c.path("dotfiles/" + name)); len(text) < 10 {
 			t.Errorf("%s was not changed: %s", name, text)

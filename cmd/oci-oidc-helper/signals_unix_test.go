@@ -193,7 +193,7 @@ func TestSignalsWhileSaving(t *testing.T) {
 				}
 			}
 			t.Logf("runs, the last one whole: %v", kills)
-			// How many more there are depends on how the calls fall to the threads.
+			// The number of further calls depends on the scheduling of threads.
 			if min(kills["fsync"], kills["renameat"]) < 2 {
 				t.Error("the tokens were never being saved")
 			}
@@ -210,7 +210,7 @@ func TestUnsavedTokensAreReported(t *testing.T) {
 			c := newComputer(t)
 			c.expire()
 			mine := c.savedTokens().Refresh.Reveal()
-			// What is saved replaces what kept its place.
+			// The saved tokens replace the draft that reserved their space.
 			p := c.beginAs("strace", "-f", "-qq", "-o", c.path("trace"), "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=EIO",
 				filepath.Join(helperDir(t), "oci-oidc-helper"), args)
 			p.finish()
@@ -238,8 +238,8 @@ func needStrace(t *testing.T) {
 	}
 }
 
-// inheritNothing lets the helpers have every signal, also where the tests were started
-// by nohup or in the background.
+// inheritNothing makes the helpers get every signal, even if the tests were started by nohup or
+// in the background.
 func inheritNothing(t *testing.T) {
 	for _, s := range ending {
 		if signal.Ignored(s) {

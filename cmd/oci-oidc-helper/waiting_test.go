@@ -20,7 +20,7 @@ func TestCountdown(t *testing.T) {
 			}
 		}
 		if !strings.HasSuffix(out.String(), "\r\x1b[K") || strings.Contains(out.String(), "\n") {
-			t.Errorf("the line stays: %q", out.String())
+			t.Errorf("the line was not cleared: %q", out.String())
 		}
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// start runs the command with args and returns what it printed, and two ways to end
-// it: the end of its input, and a signal.
+// start runs the command with args. It returns the output and two functions that end the
+// command: by the end of its input, and by a signal.
 func start(t *testing.T, args ...string) (line addresses, eof func() error, signal context.CancelFunc, ended <-chan error) {
 	t.Helper()
 	ctx, signal := context.WithCancel(t.Context())
@@ -39,7 +39,7 @@ func wantEnd(t *testing.T, line addresses, ended <-chan error) {
 			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("it goes on")
+		t.Fatal("the stand-in did not end")
 	}
 	for _, address := range []string{line.DomainURL, line.LLMBaseURL, line.ControlURL} {
 		if answer, err := http.Get(address); err == nil {

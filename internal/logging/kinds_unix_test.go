@@ -64,7 +64,7 @@ func TestLogThatIsNoRegularFile(t *testing.T) {
 			log.Info("a line")
 			log.Close()
 			if got := Check(path); got == "" && row.says != "" || !strings.Contains(got, row.says) || row.says == "" && got != "" {
-				t.Errorf("a person is told %q, want %q", got, row.says)
+				t.Errorf("the message is %q, want %q", got, row.says)
 			}
 			after, err := os.Stat(path)
 			if lost == nil && (err != nil || after.Mode() != before.Mode()) {

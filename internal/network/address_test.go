@@ -245,7 +245,7 @@ func TestProxiesThatRefuse(t *testing.T) {
 				t.Errorf("%v", p)
 			}
 			if text := fmt.Sprint(p, p.Cause); strings.Contains(text, "4711") {
-				t.Errorf("the password is told: %s", text)
+				t.Errorf("the error quotes the password: %s", text)
 			}
 		})
 	}
@@ -262,7 +262,7 @@ func FuzzParseProxy(f *testing.F) {
 		}
 		if u == nil {
 			if value != "" {
-				t.Errorf("%q is no proxy, and no error", value)
+				t.Errorf("%q was accepted as a proxy", value)
 			}
 			return
 		}

@@ -52,7 +52,7 @@ func TestRedactor(t *testing.T) {
 		for _, text := range whole {
 			clean, changed := r.Redact(text)
 			if !changed || !strings.Contains(clean, redacted) {
-				t.Errorf("%q stays as it is", text)
+				t.Errorf("%q was not redacted", text)
 			}
 		}
 	}

@@ -93,7 +93,7 @@ func TestErrorResponsesAreQuoted(t *testing.T) {
 				}
 			}
 			if strings.Contains(p.Message+p.Cause.Error(), secretOfOurs) {
-				t.Error("a secret is told")
+				t.Error("the message quotes a secret")
 			}
 		})
 	}

@@ -88,7 +88,7 @@ func TestDeviceCodesThatCannotServe(t *testing.T) {
 	wantError(t, poll(t, server, approved), http.StatusBadRequest, "expired_token")
 	wantError(t, poll(t, server, late), http.StatusBadRequest, "expired_token")
 	if server.ApproveDevice(late.str("user_code")) == nil || server.DenyDevice("NONESUCH") == nil {
-		t.Error("a code that waits for nobody could be decided")
+		t.Error("an expired or unknown code was accepted")
 	}
 	wantError(t, poll(t, server, reply{}), http.StatusBadRequest, "invalid_grant")
 	wantError(t, poll(t, server, startDevice(t, server, domaintest.ConfidentialClient)), http.StatusBadRequest, "invalid_grant")

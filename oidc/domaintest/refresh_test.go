@@ -49,7 +49,7 @@ func TestRefreshTokensServeOnce(t *testing.T) {
 			t.Fatalf("%d %s", second.status, second.text)
 		}
 		if _, claims := parts(t, second.str("id_token")); claims["nonce"] != nil {
-			t.Errorf("the nonce comes again: %v", claims)
+			t.Errorf("the nonce was repeated: %v", claims)
 		}
 		wantError(t, refresh(t, server, first.str("refresh_token")), status, "invalid_grant")
 		if third := refresh(t, server, second.str("refresh_token")); third.status != http.StatusOK {

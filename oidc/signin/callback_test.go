@@ -193,7 +193,7 @@ func TestEveryPageIsHardened(t *testing.T) {
 	}
 	answers := []*http.Response{visit(t, prompt.URL, nil), visit(t, w.config.RedirectURIs[0], nil), visit(t, redirect, nil)}
 	if answers[2].StatusCode != http.StatusSeeOther || strings.ContainsAny(answers[2].Header.Get("Location"), "?&=#") {
-		t.Fatalf("the code stays in the address: %s to %s", answers[2].Status, answers[2].Header.Get("Location"))
+		t.Fatalf("the code is still in the address: %s to %s", answers[2].Status, answers[2].Header.Get("Location"))
 	}
 	last := mustURL(t, redirect).ResolveReference(mustURL(t, answers[2].Header.Get("Location")))
 	answers = append(answers, visit(t, last.String(), nil))
@@ -407,7 +407,7 @@ func TestEveryResultHasItsPage(t *testing.T) {
 		redirect, ended := signingIn(t, w, w.person())
 		text, err := io.ReadAll(visit(t, redirect, func(r *http.Request) { r.Host = "evil.example" }).Body)
 		if err != nil || strings.Contains(string(text), mustURL(t, w.LLMBaseURL).Host) {
-			t.Errorf("it is told of the endpoint: %v %s", err, text)
+			t.Errorf("the page of another site names the endpoint: %v %s", err, text)
 		}
 		endsWell(t, redirect, ended)
 	})

@@ -8,8 +8,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
-// decide is OpenCode's own decision: of the rules that match, the last, as they are
-// written.
+// decide decides like OpenCode: the last matching rule in the order of the file counts.
 func decide(t *testing.T, permission json.RawMessage, tool, asked string) string {
 	t.Helper()
 	var word string
@@ -76,7 +75,7 @@ func TestPermissionsDenySecrets(t *testing.T) {
 		})
 	}
 
-	// What the person wrote for something wins.
+	// The person's own rule wins.
 	own := json.RawMessage(`{"read":{"*":"ask","/home/me/.secrets/*":"allow","*.pem":"deny"},"bash":{"*":"allow","cat *":"ask"}}`)
 	after := rules.addTo(own)
 	for _, c := range [][3]string{
@@ -88,7 +87,7 @@ func TestPermissionsDenySecrets(t *testing.T) {
 		}
 	}
 
-	// Agents with rules of their own get them, the others stay as they are.
+	// Agents that have rules get ours too; the others are not changed.
 	agents := rules.addToAgents(json.RawMessage(`{"free":{"prompt":"x","permission":"allow"},"plain":{"prompt":"y"},"off":null}`))
 	var all ordered
 	if err := json.Unmarshal(agents, &all); err != nil {

@@ -169,7 +169,7 @@ func TestProjectCAsAreTheConfirmedOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, u, _ := loadProject(t, p, dir, text); u == nil || u.Config.Network.CASum == "" {
-		t.Error("what is not there may be anything later")
+		t.Error("a missing file was allowed, which may become a link later")
 	}
 }
 
@@ -252,7 +252,7 @@ func checkConfined(t *testing.T, p store.Places, dir, key, value string, held bo
 		t.Errorf("%s %s: %v", key, value, err)
 	}
 	if err != nil && strings.Contains(err.Error(), "hunter") {
-		t.Errorf("%s %s: the variable is told: %v", key, value, err)
+		t.Errorf("%s %s: the error quotes the variable: %v", key, value, err)
 	}
 	if u == nil && (!problem.Is(err, problem.Config) || !strings.Contains(err.Error(), ": "+key+": names ")) {
 		t.Errorf("%s %s is not explained: %v", key, value, err)

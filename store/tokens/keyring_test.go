@@ -37,7 +37,7 @@ func TestOnlyTheFirstCallersWaitForASilentKeyring(t *testing.T) {
 		close(release)
 		synctest.Wait()
 		if !undone {
-			t.Error("what nobody waited for is still there")
+			t.Error("a key that nobody waited for is still in the keyring")
 		}
 		takes(0, func() error { return nil }, func(err error) bool { return err == nil })
 		takes(0, func() error { return keyring.ErrNotFound }, func(err error) bool { return errors.Is(err, errNoKey) })

@@ -86,7 +86,7 @@ func TestEncryptedTokensAreLoaded(t *testing.T) {
 	}
 	project.roundTrip(t, want)
 	if project.Encrypted() {
-		t.Error("encrypted, and nobody said so")
+		t.Error("the file is encrypted although the configuration says plain")
 	}
 }
 
