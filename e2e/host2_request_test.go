@@ -337,9 +337,9 @@ func TestHost2TenThousandRequests(t *testing.T) {
 	})
 }
 
-// TestHost2IsLeftAloneWhereItLacksSomething: the early core of version 2 in OpenCode 1.18
-// calls setup too, beside version 1.
-func TestHost2IsLeftAloneWhereItLacksSomething(t *testing.T) {
+// The early core of version 2 in OpenCode 1.18 calls setup too, in addition to version 1. The
+// plugin does nothing there.
+func TestHost2WithoutRequiredFeaturesIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		me := startHost2(t, name)

@@ -67,8 +67,9 @@ func TestHost2EndsASignIn(t *testing.T) {
 	})
 }
 
-// TestHost2SaysWhatWasPasted instead of the address where the sign-in ended.
-func TestHost2SaysWhatWasPasted(t *testing.T) {
+// If a person pastes something else than the address where the sign-in ended, the message says
+// what was pasted.
+func TestHost2ExplainsAWrongPaste(t *testing.T) {
 	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{})

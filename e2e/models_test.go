@@ -78,7 +78,7 @@ func TestModelsAppearByThemselves(t *testing.T) {
 	}
 }
 
-func TestModelsOfThePersonWin(t *testing.T) {
+func TestModelsInThePersonsConfigurationWin(t *testing.T) {
 	t.Parallel()
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true, Catalogue: domaintest.VLLM, Models: []string{"a", "b"}})
 	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))

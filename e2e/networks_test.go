@@ -207,9 +207,8 @@ func (s *setting) start(t *testing.T, options domaintest.Options) {
 	s.config.Domain, s.config.Endpoint = s.domain.URL, s.domain.LLMBaseURL
 }
 
-// Each method signs in, gets and renews a token in each network, and OpenCode
-// answers in each.
-func TestMethodsInNetworks(t *testing.T) {
+// Each method signs in, gets a token and refreshes it in each network, and OpenCode answers.
+func TestEveryMethodInEveryNetwork(t *testing.T) {
 	t.Parallel()
 	for _, row := range settings {
 		t.Run(row.name, func(t *testing.T) {
@@ -247,7 +246,7 @@ func TestMethodsInNetworks(t *testing.T) {
 
 // Certificates are checked whatever the environment says: OpenCode by itself would
 // not.
-func TestCertificatesAreCheckedAllTheSame(t *testing.T) {
+func TestCertificatesAreAlwaysChecked(t *testing.T) {
 	t.Parallel()
 	company, domain := newCompany(t), domaintest.New(t, domaintest.Options{AutoApprove: true})
 	configuration := confidential(t, domain)

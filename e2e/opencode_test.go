@@ -114,7 +114,7 @@ func TestEndedSessionIsOneLineAndOneRequest(t *testing.T) {
 	}
 }
 
-func TestWithoutConfigurationTheSearchedPathsAreTold(t *testing.T) {
+func TestMissingConfigurationNamesTheSearchedPaths(t *testing.T) {
 	t.Parallel()
 	me := newComputer(t, opencode.Latest)
 	lost := me.asks("hi")

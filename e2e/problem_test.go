@@ -105,9 +105,9 @@ func refuses(domain *domaintest.Server, code string) {
 	})
 }
 
-// TestWhatOpenCodeMakesOfEachProblem: its words are the same in OpenCode, at the
+// TestHowOpenCodeShowsEachProblem: its words are the same in OpenCode, at the
 // prompt and in the log, and it is tried again if it may pass, and not otherwise.
-func TestWhatOpenCodeMakesOfEachProblem(t *testing.T) {
+func TestHowOpenCodeShowsEachProblem(t *testing.T) {
 	t.Parallel()
 	// How often a token is asked for without a retry, at most: when the plugin starts,
 	// for the answer and for the title. With retries it is twice that and more.
@@ -146,9 +146,9 @@ func TestWhatOpenCodeMakesOfEachProblem(t *testing.T) {
 	}
 }
 
-// TestWhatOpenCodeMakesOfEachFailedSignIn is the same for what only a sign-in can
+// TestHowOpenCodeShowsEachFailedSignIn is the same for what only a sign-in can
 // meet, which nobody but a person begins again.
-func TestWhatOpenCodeMakesOfEachFailedSignIn(t *testing.T) {
+func TestHowOpenCodeShowsEachFailedSignIn(t *testing.T) {
 	t.Parallel()
 	for _, c := range failures {
 		t.Run(string(c.kind), func(t *testing.T) {
@@ -198,9 +198,9 @@ var failures = []struct {
 	}, "is used by another program.", "Stop that program, or register another redirect URL", true},
 }
 
-// TestWhatOpenCodeMakesOfACancelledRequest: a person who interrupts a request that waits
+// TestHowOpenCodeShowsACancelledRequest: a person who interrupts a request that waits
 // for a token sees no error of ours, and nothing is tried again; the log tells why.
-func TestWhatOpenCodeMakesOfACancelledRequest(t *testing.T) {
+func TestHowOpenCodeShowsACancelledRequest(t *testing.T) {
 	t.Parallel()
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
@@ -252,7 +252,7 @@ func TestWhatOpenCodeMakesOfACancelledRequest(t *testing.T) {
 // and docs/troubleshooting.md says of it what OpenCode does.
 func TestEveryKindOfProblemIsTried(t *testing.T) {
 	passes := map[problem.Kind]map[bool]bool{
-		problem.Cancelled: {false: true}, // TestWhatOpenCodeMakesOfACancelledRequest
+		problem.Cancelled: {false: true}, // TestHowOpenCodeShowsACancelledRequest
 	}
 	tried := func(kind problem.Kind, again bool) {
 		if passes[kind] == nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// TestARefusedModelCostsNoSession: a 401 about one model is told in the endpoint's words,
+// TestRefusedModelEndsNoSession: a 401 about one model is told in the endpoint's words,
 // each time, and changes neither the status nor what the other models answer; with a
 // refresh token and without one.
-func TestARefusedModelCostsNoSession(t *testing.T) {
+func TestRefusedModelEndsNoSession(t *testing.T) {
 	t.Parallel()
 	const disabled = "disabled-model"
 	for name, without := range map[string]string{"with a refresh token": "", "without one": "offline_access"} {

@@ -169,7 +169,7 @@ func (c *computer) isQuiet() {
 	}
 }
 
-func TestNoSecretIsToldAnywhere(t *testing.T) {
+func TestNoSecretIsShownAnywhere(t *testing.T) {
 	t.Parallel()
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	configuration := confidential(t, domain)

@@ -112,10 +112,9 @@ func TestConnectInTheTUI(t *testing.T) {
 	}
 }
 
-// TestWhoHasLeftASignInIsToldNothingMore: where the plugin has its part in the TUI, it
-// knows that the dialog was closed with Esc. What then becomes of the sign-in is shown
-// nowhere, and closes nothing else.
-func TestWhoHasLeftASignInIsToldNothingMore(t *testing.T) {
+// A person closes the dialog of a sign-in with Esc. Where the plugin is part of the TUI it
+// notices that: the outcome of the sign-in is not shown, and no other dialog is closed.
+func TestNothingIsShownAfterASignInWasCancelled(t *testing.T) {
 	t.Parallel()
 	root, err := opencode.Root()
 	check(t, err)

@@ -11,11 +11,10 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// TestEachVersionHasWhatItCan: a sign-in in the TUI of each version. The status item and
-// the commands in the palette are there where OpenCode has plugins in its TUI, and are
-// left out where it has none; nothing fails, neither before the person nor in
-// OpenCode's own log.
-func TestEachVersionHasWhatItCan(t *testing.T) {
+// A person signs in in the TUI of each version. The status item and the commands in the
+// palette are there if that version has plugins in its TUI; otherwise they are missing without
+// an error, on the screen or in OpenCode's log.
+func TestFeaturesOfEachVersion(t *testing.T) {
 	t.Parallel()
 	root, err := opencode.Root()
 	check(t, err)
