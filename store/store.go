@@ -124,6 +124,40 @@ func (p *Places) addConfigDir(base string) {
 	}
 }
 
+// Outside returns the places for a project directory: a directory of the configuration or of
+// the state that is in it counts as not set, because whatever is in a project is the
+// project's, even if the environment names it with its whole path. ~/.config/opencode stays,
+// and so do all if the project contains the home directory.
+func (p Places) Outside(project string) Places {
+	if p.Home != "" && (SamePath(p.Home, project) || inside(p.Home, project)) {
+		return p
+	}
+	usual := filepath.Join(p.Home, ".config", AppDir)
+	p.ConfigDirs = slices.DeleteFunc(slices.Clone(p.ConfigDirs), func(dir string) bool { return dir != usual && inside(dir, project) })
+	if inside(p.StateDir, project) {
+		p.StateDir = ""
+	}
+	return p
+}
+
+// inside reports whether path is below tree, also by a link or in other letters.
+func inside(path, tree string) bool {
+	if path == "" {
+		return false
+	}
+	path = Resolve(path)
+	for parent := filepath.Dir(path); parent != path; parent = filepath.Dir(path) {
+		if SamePath(parent, tree) {
+			return true
+		}
+		path = parent
+	}
+	return false
+}
+
+// Homeless reports whether path begins with ~ although there is no home directory.
+func (p Places) Homeless(path string) bool { return p.Home == "" && hasTilde(path) }
+
 func hasTilde(path string) bool {
 	return path == "~" || strings.HasPrefix(path, "~/") || strings.HasPrefix(path, `~\`)
 }

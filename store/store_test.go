@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/adrg/xdg"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk/disktest"
 )
 
 // The person's own directories have absolute paths, whatever the environment says and wherever
@@ -78,6 +80,63 @@ func TestFindPlaces(t *testing.T) {
 				if path != "" && !filepath.IsAbs(path) {
 					t.Errorf("%q depends on where the program is started", path)
 				}
+			}
+		})
+	}
+}
+
+// A directory that is in the project is not the person's own, whatever names it.
+func TestOutsideOfAProject(t *testing.T) {
+	base := t.TempDir()
+	at := func(parts ...string) string { return filepath.Join(append([]string{base}, parts...)...) }
+	for _, dir := range []string{"home/project/conf/opencode", "home/project/home/.config/opencode", "home/.config/opencode", "elsewhere/opencode", "project2"} {
+		if err := os.MkdirAll(at(dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disktest.Link(t, at("home/project/conf"), at("link"))
+	disktest.Link(t, at("home/project"), at("way"))
+	usual := at("home/.config/opencode")
+	for _, row := range []struct {
+		name, home, config, state, project string
+		own, keepsState                    bool
+	}{
+		{"elsewhere", "home", "elsewhere", "elsewhere/state", "home/project", true, true},
+		{"in it", "home", "home/project/conf", "home/project/state", "home/project", false, false},
+		{"in it, by a link", "home", "link", "link/state", "home/project", false, false},
+		{"in it, which is named by a link", "home", "home/project/conf", "home/project/state", "way", false, false},
+		{"in another project", "home", "home/project/conf", "home/project/state", "project2", true, true},
+		{"in another project whose name begins so", "home", "project2", "project2/state", "project", true, true},
+		{"above it", "home", "home", "home/state", "home/project", true, true},
+		{"the project is the home", "home", "home/project/conf", "home/project/state", "home", true, true},
+		{"the project contains the home", "home", "home/project/conf", "home/project/state", ".", true, true},
+		{"the home contains a home, and is the project", "home/project/home", "home/project/conf", "home/state", "home/project", true, true},
+		{"the project is the directory itself", "home", "elsewhere", "home/state", "elsewhere/opencode", true, true},
+		{"the project is the usual directory", "home", "home/.config", "home/state", "home/.config/opencode", true, true},
+		{"the project is above the usual directory", "home", "home/.config", "home/state", "home/.config", true, true},
+		{"no home", "", "home/project/conf", "", "home/project", false, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := Places{}
+			if row.home != "" {
+				p.Home = at(row.home)
+			}
+			p.addConfigDir(at(row.config))
+			if row.home != "" {
+				p.addConfigDir(at(row.home, ".config"))
+			}
+			if row.state != "" {
+				p.StateDir = at(row.state)
+			}
+			got := p.Outside(at(row.project))
+			if own := slices.Contains(got.ConfigDirs, at(row.config, AppDir)); own != row.own {
+				t.Errorf("own is %v: %q", own, got.ConfigDirs)
+			}
+			if row.home == "home" && !slices.Contains(got.ConfigDirs, usual) {
+				t.Errorf("%q has no %s", got.ConfigDirs, usual)
+			}
+			if (got.StateDir == p.StateDir) != row.keepsState {
+				t.Errorf("state in %q", got.StateDir)
 			}
 		})
 	}

@@ -59,6 +59,8 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"broken text", func(c *computer) { c.raw = `{"domain_url": "https://idcs.example.com"` }, failure, "Configuration, file", "ends before the closing }"},
 
 		{"XDG_CONFIG_HOME relative", func(c *computer) { c.setenv("XDG_CONFIG_HOME", "conf") }, warning, "Environment, directories", "XDG_CONFIG_HOME does not name a directory by its whole path"},
+		{"XDG_CONFIG_HOME in the project", func(c *computer) { c.setenv("XDG_CONFIG_HOME", c.path("project/conf")) }, warning, "Environment, directories", "XDG_CONFIG_HOME is in the project"},
+		{"XDG_STATE_HOME in the project", func(c *computer) { c.setenv("XDG_STATE_HOME", c.path("project/state")) }, warning, "Environment, directories", "XDG_STATE_HOME is in the project"},
 		{"a link to nothing", func(c *computer) {
 			c.remove(".config/opencode/" + config.Name)
 			disktest.Link(c.T, "nowhere", c.path(".config/opencode/"+config.Name))

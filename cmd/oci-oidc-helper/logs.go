@@ -37,6 +37,8 @@ func (a *app) logsCommand() *cobra.Command {
 			path := a.logPath()
 			file, err := regular.Open(path)
 			switch {
+			case path == "":
+				return problem.New(problem.Store, "There is no log, because there is no home directory.", "Set HOME to the whole path of yours, or name a file as log_file in the configuration.")
 			case errors.Is(err, fs.ErrNotExist) && !follow:
 				return problem.New(problem.Store, fmt.Sprintf("There is no log at %s yet.", path),
 					"Run a command first, or start OpenCode.").Because(err)

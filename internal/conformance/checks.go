@@ -56,6 +56,7 @@ var checks = []check{
 	{"a host is the whole host", "oidc/domain/domain.go", `return host == own ||`, `return strings.HasPrefix(host, own) ||`, "TestHostsOfADomain"},
 	{"a tenant is the same", "oidc/domain/domain.go", `oracleTenant(host) == oracleTenant(own)`, `oracleTenant(host) != ""`, "TestHostsOfADomain"},
 	{"endpoints are https", "oidc/domain/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestDiscovery"},
+	{"http in a discovery document is https", "oidc/domain/domain.go", `return Secured(at.String())`, `return at.String()`, "TestAddressesOfADomain"},
 	{"addresses are https", "oidc/domain/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestSecureURL"},
 	{"an address has a host and no password", "oidc/domain/domain.go", `u.Hostname() == "" || u.User != nil || u.Opaque != "" ||`, ``, "TestSecureURL"},
 	{"the browser gets addresses alone", "oidc/signin/browser.go", `!place.Browser() || !domain.SecureURL(address)`, `!place.Browser()`, "TestOpenBrowser"},

@@ -51,3 +51,20 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A file that calls itself regular may block all the same, such as /proc/kmsg. A pipe stands
+// for it here, because reading that one changes it.
+func TestAFileThatBlocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip(err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|NonBlock, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, _, err := readFile(path, file, 10); err == nil || Why(err) != "cannot be read: i/o timeout" {
+		t.Errorf("%v", err)
+	}
+}

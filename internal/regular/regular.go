@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 )
@@ -118,6 +119,15 @@ func readOnce(path string, limit int64) (text []byte, whole bool, err error) {
 		return nil, false, err
 	}
 	defer file.Close()
+	return readFile(path, file, limit)
+}
+
+// patience is how long reading may wait for a file that calls itself regular and blocks, as
+// /proc/kmsg does.
+const patience = time.Second
+
+func readFile(path string, file *os.File, limit int64) (text []byte, whole bool, err error) {
+	_ = file.SetReadDeadline(time.Now().Add(patience)) // has no effect on files that never block
 	before, err := file.Stat()
 	if err != nil {
 		return nil, false, err

@@ -145,7 +145,7 @@ func Paths(p store.Places, directory string) []string {
 // [Unconfirmed] as its cause: the file is the project's, and the person has not confirmed it.
 func Load(p store.Places, directory string) (Config, error) {
 	paths := Paths(p, directory)
-	for i, path := range paths {
+	for _, path := range paths {
 		text, err := regular.ReadText(path, check.MaxSize)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -155,10 +155,7 @@ func Load(p store.Places, directory string) (Config, error) {
 				fmt.Sprintf("The configuration %s %s.", path, regular.Why(err)),
 				"Make it a file that you can read.").Because(err)
 		}
-		if i == 0 {
-			return ParseProject(p, path, text)
-		}
-		return parseConfig(p, path, text)
+		return ParseProject(p.Outside(directory), path, text)
 	}
 	return Config{}, problem.New(problem.Config,
 		"No configuration was found. Searched:\n  "+strings.Join(paths, "\n  "),
@@ -202,7 +199,7 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 
 	logFile := p.LogFile // "" where there is no home
 	if file.LogFile != "" {
-		logFile = p.Expand(file.LogFile, check.Dir("log_file"))
+		logFile = check.FilePath(p, "log_file", file.LogFile)
 	}
 	method := authMethod(check, file.AuthMethod)
 	config := Config{
@@ -258,7 +255,7 @@ func networkFile(p store.Places, c *check.File, key, value string) string {
 	case strings.HasPrefix(value, "{"):
 		c.Add(key, fmt.Sprintf("is %q, but is the path of a file, without {file:}", value))
 	}
-	return p.Expand(value, c.Dir(key))
+	return c.FilePath(p, key, value)
 }
 
 // managedPath returns the path of the administrator's configuration, or "".

@@ -342,7 +342,9 @@ func confirmations(p store.Places, path string) (files []string) {
 // error is a problem of kind Store.
 func Confirm(p store.Places, u *Unconfirmed) error {
 	err := store.ErrNoHome
-	if p.StateDir != "" {
+	if p.StateDir != "" && p.Outside(filepath.Dir(u.Config.Path)).StateDir == "" {
+		err = errors.New("that is in the project itself")
+	} else if p.StateDir != "" {
 		text, _ := json.MarshalIndent(confirmation{u.Config.Path, u.Domain(), u.Endpoint(), time.Now().UTC().Truncate(time.Second)}, "", "  ")
 		err = store.Replace(filepath.Join(trustedDir(p), u.Digest+".json"), append(text, '\n'))
 	}

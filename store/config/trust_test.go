@@ -37,6 +37,61 @@ func loadProject(t *testing.T, p store.Places, dir, text string) (Config, *Uncon
 	return c, AsUnconfirmed(err), err
 }
 
+// What the environment places into a project is the project's: neither a configuration nor
+// confirmations there are believed.
+func TestTheEnvironmentNamesTheProject(t *testing.T) {
+	p, dir := storetest.Places(t), t.TempDir()
+	mine := filepath.Join(dir, "conf", store.AppDir)
+	p.ConfigDirs = append([]string{mine}, p.ConfigDirs...)
+	storetest.WriteFile(t, filepath.Join(mine, Name), foreignConfig)
+	_, err := Load(p, dir)
+	u := AsUnconfirmed(err)
+	if u == nil || u.Config.Path != filepath.Join(mine, Name) {
+		t.Fatal(err)
+	}
+	if c, err := Load(p, t.TempDir()); err != nil || c.Path != u.Config.Path {
+		t.Errorf("in another project: %+v, %v", c, err)
+	}
+	if err := Confirm(p, u); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(p, dir); err != nil {
+		t.Error(err)
+	}
+	// The project brings its own confirmations.
+	if err := os.Rename(p.StateDir, filepath.Join(dir, "state")); err != nil {
+		t.Fatal(err)
+	}
+	p.StateDir = filepath.Join(dir, "state")
+	if _, err := Load(p, dir); AsUnconfirmed(err) == nil {
+		t.Error("a confirmation in the project is believed: ", err)
+	}
+	storetest.WriteFile(t, filepath.Join(dir, Name), foreignConfig)
+	_, err = Load(p, dir)
+	if u = AsUnconfirmed(err); u == nil {
+		t.Fatal(err)
+	}
+	if err := Confirm(p, u); !problem.Is(err, problem.Store) || !strings.Contains(err.Error(), "in the project itself") {
+		t.Error(err)
+	}
+}
+
+// Without a home directory ~ stands for none, and certainly not for the root.
+func TestTildeWithoutAHome(t *testing.T) {
+	p := storetest.Places(t)
+	p.Home = ""
+	for _, key := range []string{"client_secret", "client_key", "ca_file", "tls_client_cert", "tls_client_key", "log_file"} {
+		value := "~/x"
+		if strings.HasPrefix(key, "client_") {
+			value = "{file:~/x}"
+		}
+		storetest.WriteFile(t, filepath.Join(p.ConfigDirs[0], Name), strings.Replace(foreignConfig, "{", `{"`+key+`": "`+value+`",`, 1))
+		if _, err := Load(p, t.TempDir()); !problem.Is(err, problem.Config) || !strings.Contains(err.Error(), key+": begins with ~, and there is no home directory") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
 // After a project was confirmed, a pull replaces its log file by a link to a file that a shell
 // reads. Nothing is written through the link.
 func TestProjectLogFollowsNoNewLink(t *testing.T) {

@@ -51,7 +51,14 @@ func checkDirectories(_ context.Context, sys *system) Finding {
 	if sys.Places.Home == "" {
 		return warn("There is no home directory.", "Set HOME to the whole path of yours.")
 	}
-	return ok("your own configuration is below " + strings.Join(sys.Places.ConfigDirs, " or "))
+	own := sys.Places.Outside(sys.Directory)
+	if len(own.ConfigDirs) < len(sys.Places.ConfigDirs) {
+		return warn("XDG_CONFIG_HOME is in the project, so that the configuration there counts as the project's.", "Name a directory elsewhere, or confirm the configuration.")
+	}
+	if own.StateDir != sys.Places.StateDir {
+		return warn("XDG_STATE_HOME is in the project, so that no confirmation there counts.", "Name a directory elsewhere.")
+	}
+	return ok("your own configuration is below " + strings.Join(own.ConfigDirs, " or "))
 }
 
 func checkProxyVariables(_ context.Context, _ *system) Finding {

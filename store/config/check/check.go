@@ -18,6 +18,7 @@ import (
 	"github.com/tidwall/jsonc"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 // A File is a configuration file that is being read. It collects the mistakes in it.
@@ -44,6 +45,15 @@ func (c *File) Has(key string) bool {
 
 // Dir returns the directory to which relative paths in a key's value refer.
 func (c *File) Dir(key string) string { return filepath.Dir(c.of(key).Path) }
+
+// FilePath returns the absolute path that a key's value names. It reports a ~ that stands for
+// no home directory.
+func (c *File) FilePath(p store.Places, key, path string) string {
+	if p.Homeless(path) {
+		c.Add(key, "begins with ~, and there is no home directory: HOME is not set to a whole path; set it, or write the whole path")
+	}
+	return p.Expand(path, c.Dir(key))
+}
 
 // Decided reports whether an administrator decides a key.
 func (c *File) Decided(key string) bool { return slices.Contains(c.decided, key) }

@@ -40,7 +40,7 @@ func Parse(p store.Places, c *check.File, key, value string) Ref {
 		c.Add(key, fmt.Sprintf(`is still a placeholder; put "{file:~/.secrets/oci-%s}" there, and the %s in that file`,
 			strings.ReplaceAll(key, "_", "-"), nameOf(key)))
 	case isFile && file != "" && !hasReference(file):
-		return Ref{key: key, file: p.Expand(file, c.Dir(key))}
+		return Ref{key: key, file: c.FilePath(p, key, file)}
 	case isEnv && env != "" && !hasReference(env):
 		return Ref{key: key, env: env}
 	case strings.HasPrefix(value, "{file:"):
