@@ -27,7 +27,7 @@ var parts = []struct {
 	name string
 	run  func(*bench) error
 }{
-	{"size", size}, {"calls", calls}, {"wire", wire}, {"start", start}, {"memory", memory},
+	{"size", size}, {"calls", calls}, {"wire", wire}, {"start", start}, {"memory", memory}, {"gateway", throughGateway},
 	{"wait", wait}, {"storms", storms}, {"fleet", fleet}, {"run", runs}, {"stream", streams}, {"startup", startUp}, {"catalogue", catalogue}, {"first", firstRun},
 }
 

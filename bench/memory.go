@@ -40,7 +40,7 @@ func memory(b *bench) error {
 				return err
 			}
 		}
-		if after[half], err = resident(fresh); err != nil {
+		if after[half], err = resident(fresh.Process().Pid); err != nil {
 			return err
 		}
 	}
@@ -76,7 +76,7 @@ func (b *bench) startedHelper() (*machine.Helper, footprint, error) {
 		return nil, footprint{}, err
 	}
 	_, err = helper.GetToken()
-	f, memoryErr := resident(helper)
+	f, memoryErr := resident(helper.Process().Pid)
 	if err := errors.Join(err, memoryErr); err != nil {
 		helper.Kill()
 		return nil, f, err
@@ -107,8 +107,8 @@ func mega(size float64) string { return fmt.Sprintf("%.1f MB", size) }
 
 var statusLine = regexp.MustCompile(`(VmRSS|RssAnon):\s+(\d+) kB`)
 
-func resident(h *machine.Helper) (f footprint, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.Process().Pid))
+func resident(pid int) (f footprint, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return f, err
 	}
@@ -119,7 +119,7 @@ func resident(h *machine.Helper) (f footprint, err error) {
 	}
 	f = footprint{found["VmRSS"], found["RssAnon"]}
 	if f.resident == 0 || f.own == 0 {
-		return f, fmt.Errorf("no VmRSS and RssAnon for process %d", h.Process().Pid)
+		return f, fmt.Errorf("no VmRSS and RssAnon for process %d", pid)
 	}
 	return f, nil
 }
