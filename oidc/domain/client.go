@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -9,6 +10,16 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
+
+// discoverClient returns the domain's metadata, and the client for its endpoints.
+func (d *Domain) discoverClient(ctx context.Context) (*metadata, *application.Client, error) {
+	m, err := d.discover(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := d.client(m.endpoints())
+	return m, client, err
+}
 
 // client returns the application with its secret or key, read anew each time, for the
 // given endpoints. Its error is a problem of kind Config.

@@ -44,11 +44,7 @@ func TestClientAssertion(t *testing.T) {
 		"client_id": keyClient, "client_key": "{file:" + file + "}", "client_key_id": "alias",
 	})
 	d := newDomain(t, config)
-	m, err := d.discover(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := d.client(m.endpoints())
+	m, client, err := d.discoverClient(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

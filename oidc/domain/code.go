@@ -40,11 +40,7 @@ type CodeRequest struct {
 // NewCodeRequest prepares an authorization request whose response goes to redirectURI,
 // one of the registered ones. State, nonce and verifier are new.
 func (d *Domain) NewCodeRequest(ctx context.Context, redirectURI string) (*CodeRequest, error) {
-	m, err := d.discover(ctx)
-	if err != nil {
-		return nil, err
-	}
-	client, err := d.client(m.endpoints())
+	m, client, err := d.discoverClient(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -46,11 +46,7 @@ type DeviceRequest struct {
 // NewDeviceRequest requests a user code, which a person enters on any machine. If the
 // domain has no device flow, it returns a problem of kind Config.
 func (d *Domain) NewDeviceRequest(ctx context.Context) (*DeviceRequest, error) {
-	m, err := d.discover(ctx)
-	if err != nil {
-		return nil, err
-	}
-	client, err := d.client(m.endpoints())
+	m, client, err := d.discoverClient(ctx)
 	if err != nil {
 		return nil, err
 	}

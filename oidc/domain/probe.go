@@ -52,11 +52,7 @@ func (d *Domain) ProbeRefresh(ctx context.Context) error {
 
 func (d *Domain) probeGrant(ctx context.Context, form url.Values) error {
 	const step = "ask whether the application is right"
-	m, err := d.discover(ctx)
-	if err != nil {
-		return err
-	}
-	client, err := d.client(m.endpoints())
+	m, client, err := d.discoverClient(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,11 +100,7 @@ func (d *Domain) ProbeAuthorization(ctx context.Context, redirectURI string) err
 // ProbeDevice returns nil if the domain issues a device code to the application. The code
 // is not used.
 func (d *Domain) ProbeDevice(ctx context.Context) error {
-	m, err := d.discover(ctx)
-	if err != nil {
-		return err
-	}
-	client, err := d.client(m.endpoints())
+	m, client, err := d.discoverClient(ctx)
 	if err != nil {
 		return err
 	}

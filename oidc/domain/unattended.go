@@ -10,11 +10,7 @@ import (
 // ClientCredentials requests a token for the application itself (RFC 6749, 4.4). The
 // request uses up no token, so it may be repeated.
 func (d *Domain) ClientCredentials(ctx context.Context) (tokens.Tokens, Outcome, error) {
-	m, err := d.discover(ctx)
-	if err != nil {
-		return tokens.Tokens{}, Outcome{}, err
-	}
-	client, err := d.client(m.endpoints())
+	m, client, err := d.discoverClient(ctx)
 	if err != nil {
 		return tokens.Tokens{}, Outcome{}, err
 	}

@@ -81,5 +81,5 @@ func (s *Server) readAccessToken(token string) (accessClaims, bool) {
 // logout shows that the person is signed out (OpenID Connect RP-Initiated Logout
 // 1.0). Nobody stays signed in at the sign-in page, so there is nothing to end.
 func (s *Server) logout(w http.ResponseWriter, _ *http.Request) {
-	showMessage(w, http.StatusOK, "Signed out", "You have signed out.")
+	showMessage(w, "Signed out", "You have signed out.")
 }

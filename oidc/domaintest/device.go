@@ -163,7 +163,7 @@ func (s *Server) approveAll() {
 func (s *Server) deviceForm(w http.ResponseWriter, _ *http.Request) {
 	if s.current().AutoApprove {
 		s.approveAll()
-		showMessage(w, http.StatusOK, "Device signed in", "You can close this page and go back to your device.")
+		showMessage(w, "Device signed in", "You can close this page and go back to your device.")
 		return
 	}
 	showDevice(w, devicePage{})
@@ -199,10 +199,10 @@ func (s *Server) decide(w http.ResponseWriter, form url.Values, page devicePage)
 		_ = s.decideDevice(page.UserCode, func(waiting *device) {
 			waiting.grant = s.allowDevice(waiting, user)
 		}) // if it expired this very moment, the device is told so
-		showMessage(w, http.StatusOK, "Device signed in", "You can close this page and go back to your device.")
+		showMessage(w, "Device signed in", "You can close this page and go back to your device.")
 	case "deny":
 		_ = s.DenyDevice(page.UserCode)
-		showMessage(w, http.StatusOK, "Request denied", "Your device was not signed in. You can close this page.")
+		showMessage(w, "Request denied", "Your device was not signed in. You can close this page.")
 	default:
 		showDevice(w, page)
 	}

@@ -34,8 +34,8 @@ func showSignIn(w http.ResponseWriter, page signInPage) { show(w, http.StatusOK,
 
 func showDevice(w http.ResponseWriter, page devicePage) { show(w, http.StatusOK, "device.html", page) }
 
-func showMessage(w http.ResponseWriter, status int, title, text string) {
-	show(w, status, "message.html", messagePage{Title: title, Text: text})
+func showMessage(w http.ResponseWriter, title, text string) {
+	show(w, http.StatusOK, "message.html", messagePage{Title: title, Text: text})
 }
 
 // showDeadEnd shows the domain's own error page: the browser goes nowhere from it.

@@ -172,7 +172,7 @@ func parseConfig(p store.Places, path string, text []byte) (Config, error) {
 }
 
 // defaults returns the values of the keys that a file leaves out.
-func defaults(p store.Places) configFile {
+func defaults() configFile {
 	return configFile{
 		RedirectURI: check.Texts{DefaultRedirectURI},
 		Scope:       DefaultScope,
@@ -186,12 +186,12 @@ func defaults(p store.Places) configFile {
 // [check.File]. own says that the person wrote the file, so that it may use any variable of
 // the environment.
 func parse(p store.Places, path string, text []byte, own bool) (Config, *check.File, *configFile) {
-	file := defaults(p)
+	file := defaults()
 	check := check.Read(path, text, own, &file)
 	if check.Broken {
 		return Config{}, check, &file
 	}
-	decided := defaults(p)
+	decided := defaults()
 	managed := check.Manage(p, managedPath(p), &file, &decided, aboutItself...)
 	if check.Broken {
 		return Config{}, check, &file

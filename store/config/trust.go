@@ -123,7 +123,7 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 // do not count, digests stay the same when a later version adds a key.
 func digest(p store.Places, c *check.File, file *configFile) string {
 	path := c.Path
-	defaults := defaults(p)
+	defaults := defaults()
 	said := map[string]any{}
 	values, usual := check.Fields(file), check.Fields(&defaults)
 	for _, key := range Keys {

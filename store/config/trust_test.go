@@ -168,7 +168,7 @@ func TestDigestCoversEveryKey(t *testing.T) {
 	p := storetest.Places(t)
 	path := filepath.Join(t.TempDir(), Name)
 	digest := func(text string) string {
-		var file = defaults(p)
+		var file = defaults()
 		return digest(p, check.Read(path, []byte(text), true, &file), &file)
 	}
 	for _, key := range Keys {
