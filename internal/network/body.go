@@ -33,7 +33,7 @@ func aboutAnswer(err error) error {
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		innermost = inner
 	}
-	phrase := strings.TrimPrefix(innermost.Error(), "http: ")
+	phrase := strings.TrimPrefix(strings.TrimPrefix(innermost.Error(), "net/"), "http: ")
 	if end := strings.IndexAny(phrase, ":\"'{<="); end >= 0 {
 		phrase = phrase[:end]
 	}

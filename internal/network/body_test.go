@@ -86,7 +86,7 @@ func TestAnswersInEveryEncoding(t *testing.T) {
 		{"HTTP/2", "\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\x00\x04\x00\x01\x00\x00\x00\x05\x00\xff\xff\xff", notHTTP},
 		{"an alert of TLS", "\x15\x03\x01\x00\x02\x02\x46", notHTTP},
 		{"half a header", "HTTP/1.1 200 OK\r\nContent-Ty", notHTTP},
-		{"a long header", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", 2*maxHeaderSize) + "\r\n\r\n" + text, notHTTP},
+		{"a long header", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", 2*maxHeaderSize) + "\r\n\r\n" + text, "sent headers of more than 64 KiB"},
 		{"the words of TLS", "tls: " + text, notHTTP},
 		{"nothing", "", "cut the connection"},
 	} {

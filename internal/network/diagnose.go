@@ -86,6 +86,9 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 	if said, ok := ownTLS(host, err); ok && !damaged {
 		return said
 	}
+	if damaged && strings.Contains(err.Error(), "headers exceeded") {
+		return passing(fmt.Sprintf("%s sent headers of more than %d KiB.", host, maxHeaderSize>>10), "Ask who runs the server, or what is in between.")
+	}
 	if damaged || failed.connected.Load() {
 		if proxy != nil && to.Scheme == "https" && !failed.begun.Load() {
 			host = "the proxy " + proxy.Host

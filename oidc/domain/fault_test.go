@@ -153,6 +153,20 @@ func TestAgeOfACachedAnswerIsNoClockSkew(t *testing.T) {
 	}
 }
 
+// Retry-After is a number of seconds, also one that is no whole number, or a date.
+func TestRetryAfter(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"5": 5 * time.Second, " 5 ": 5 * time.Second, "1.5": 2 * time.Second, "1e9": 24 * time.Hour, "99999999999999999999": 24 * time.Hour,
+		"0": 0, "-5": 0, "NaN": 0, "Inf": 24 * time.Hour, "soon": 0, "": 0, "5, 10": 0,
+		"Wed, 21 Oct 2015 07:28:00 GMT": 0, "Fri, 31 Dec 9999 23:59:59 GMT": 24 * time.Hour,
+	} {
+		x := &exchange.Exchange{Header: http.Header{"Retry-After": {value}}}
+		if got := x.RetryAfter(); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+}
+
 // slowly is a body that takes half a minute.
 type slowly struct{ io.Reader }
 

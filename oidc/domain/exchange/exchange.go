@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -142,9 +143,9 @@ func (x *Exchange) ClockSkew() (skew time.Duration, ok bool) {
 // most a day, or 0.
 func (x *Exchange) RetryAfter() time.Duration {
 	const longest = 24 * time.Hour
-	value := x.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, int(longest/time.Second))) * time.Second
+	value := strings.TrimSpace(x.Header.Get("Retry-After"))
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 { // some servers send fractions
+		return time.Duration(min(math.Ceil(seconds), longest.Seconds())) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return min(max(0, time.Until(at)), longest)
