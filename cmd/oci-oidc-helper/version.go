@@ -90,7 +90,7 @@ func showProgram(out io.Writer) error {
 	fmt.Fprintf(out, "npm     %s\n", npmPackage(path))
 	_, err = fmt.Fprintf(out, `
 Compare the sum with that of %s-%s in programs.txt of the release, or have GitHub's attestation checked:
-  gh attestation verify %q --repo %s --signer-workflow %s
+  gh attestation verify "%s" --repo %s --signer-workflow %s
 For the npm package, run "npm audit signatures" where it is installed.
 `, runtime.GOOS, runtime.GOARCH, path, repository, buildWorkflow)
 	return err
