@@ -37,7 +37,7 @@ import (
 //   - a refresh token that arrived is on the disk until its successor is, and before
 //     the access token that came with it is used.
 func TestModel(t *testing.T) {
-	schedules := 1500
+	schedules := 500 // make fuzz runs a thousand more
 	if testing.Short() {
 		schedules = 300
 	}
