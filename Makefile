@@ -27,6 +27,7 @@ TIMES    := build/times
 # Functions that begin at every 16 bytes, not 32, make 80 kB less.
 GO_BUILD := CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath
 LDFLAGS  := -s -w -funcalign=16
+CORES    := $(shell getconf _NPROCESSORS_ONLN)
 NPM      := npm --no-audit --no-fund --no-update-notifier --loglevel=error
 
 step  = @echo '==> $(1)'
@@ -109,7 +110,7 @@ check: npm-shim/node_modules/.installed $(HELPER)
 	@go vet ./...
 	$(call step,tsc --noEmit and node --test in npm-shim)
 	@cd npm-shim && node_modules/.bin/tsc --noEmit
-	@cd npm-shim && node --test --test-reporter=dot test/*.test.js
+	@cd npm-shim && node --test --test-concurrency=$(CORES) --test-reporter=dot test/*.test.js
 	$(call step,go test -short)
 	@go list ./... | grep -v /e2e | xargs go test -short
 
@@ -141,13 +142,24 @@ lint: npm-shim/node_modules/.installed
 	$(call step,actionlint)
 	@go run $(ACTIONLINT)
 
+# The tests of the command line run whole processes, each of which costs three times as much
+# under the race detector. Under it are those in which the command line has goroutines of its
+# own; those of the other rooms are watched in their own tests. The house has none.
+COMMAND    := github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper
+HOUSE      := github.com/opencode-oci-oidc/opencode-oci-oidc/internal/house
+GOROUTINES := ^(TestScripts|TestSignals|TestNobodyPastes|TestPasteALongAddress|TestStdioStopsWaitingAfterItsInput|TestTwoScopesAtThePrompt|TestDoctorOfAHealthyComputer|TestCountdown)$$
 test-go: $(HELPER) | build
 	$(call step,a browser$(comma) a terminal and a keyring)
 	@e2e/install-tools
 	$(call step,go test $(RACE))
 	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
-	@go list ./... | grep -v /e2e | xargs go test -json -cover -timeout 30m $(RACE) | go run ./internal/skips $(SKIPS)
-	@[ -z '$(RACE)' ] || go test -run '^TestEveryBranch$$' ./oidc # which the race detector cannot follow
+	@go list ./... | grep -v -e /e2e -e '^$(COMMAND)$$' -e '^$(HOUSE)$$' | xargs go test -json -cover -timeout 30m $(RACE) | go run ./internal/skips $(SKIPS)
+	$(call step,go test)
+	@{ [ -z '$(RACE)' ] || go test -run '^TestEveryBranch$$' ./oidc; } > build/branches.log 2>&1 & branches=$$!; \
+	trap 'kill $$branches 2>/dev/null || true' EXIT; \
+	go test -json -cover -timeout 30m $(COMMAND) $(HOUSE) | go run ./internal/skips $(SKIPS); \
+	[ -z '$(RACE)' ] || go test $(RACE) -timeout 30m -run '$(GOROUTINES)' $(COMMAND); \
+	wait $$branches || { cat build/branches.log; exit 1; }; cat build/branches.log
 
 # The house is no program, and skips is a tool of this Makefile. Of cmd run the tests that
 # are about Windows: under wine all of them would take as long as the rest of this step.
@@ -164,14 +176,14 @@ test-windows: | build
 
 test-shim: npm-shim/node_modules/.installed $(HELPER)
 	$(call step,node --test in npm-shim)
-	@cd npm-shim && node --test --experimental-test-coverage --test-reporter=dot --test-reporter-destination=stdout \
+	@cd npm-shim && node --test --test-concurrency=$(CORES) --experimental-test-coverage --test-reporter=dot --test-reporter-destination=stdout \
 		--test-reporter=tap --test-reporter-destination=../build/shim.tap test/*.test.js || { cat ../build/shim.tap; exit 1; }
 	@sed -n 's/^ *ok [0-9]* - \(.*\) # SKIP *\(.*\)/npm-shim \1: \2/p' build/shim.tap >> $(SKIPS)
 	@awk -F ' *[|] *' '/^# (lib|hosts|index|server|tui)/ { sub(/^# /, ""); if ($$2 < 100) print "    " $$1 " " $$2 " %, not run: " $$5; else whole++ } \
 		END { print "    all lines of " whole + 0 " other files" }' build/shim.tap
 
 # Twice as many tests at once as there are cores: each waits for OpenCode half of the time.
-E2E := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+E2E := $(shell echo $$((2 * $(CORES))))
 
 e2e: $(HELPER) $(OPENCODE)/.all npm-shim/node_modules/.installed $(PEERS:%=e2e/%/node_modules/.installed) build/providers/zitadel build/providers/fosite releases | build
 	$(call step,a browser$(comma) a terminal and a keyring)
@@ -181,7 +193,7 @@ e2e: $(HELPER) $(OPENCODE)/.all npm-shim/node_modules/.installed $(PEERS:%=e2e/%
 	$(call step,tsc --noEmit in e2e/host2)
 	@npm-shim/node_modules/.bin/tsc --noEmit -p e2e/host2
 	$(call step,go test ./e2e: some minutes)
-	@go test -json -count=1 -timeout 50m -parallel $(E2E) $(RACE) ./e2e/... | go run ./internal/skips $(SKIPS)
+	@go test -json -count=1 -timeout 50m -parallel $(E2E) ./e2e/... | go run ./internal/skips $(SKIPS)
 
 # What a fuzzer finds interesting stays in build/fuzz/; what it finds wrong is
 # written into the package's testdata/fuzz/, from where every go test reads it.
@@ -190,12 +202,14 @@ e2e: $(HELPER) $(OPENCODE)/.all npm-shim/node_modules/.installed $(PEERS:%=e2e/%
 FUZZTIME := 1000x
 
 # The default number is too small to be led by coverage, so that the programs need no
-# instrumented build of everything: they are built as those of test-go.
+# instrumented build of everything. Only rpc has goroutines for the race detector to watch;
+# those of FuzzModel are watched in TestModel.
 fuzz: | build
 	$(call step,each fuzzer for $(FUZZTIME))
 	@for room in $$(git grep -l --untracked '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
 		program=$(CURDIR)/build/$${room//\//-}.fuzz; \
-		go test -c $(if $(filter 1000x,$(FUZZTIME)),$(RACE),-fuzz=.) -o $$program ./$$room; \
+		case $$room in rpc*) race='$(RACE)' ;; *) race= ;; esac; \
+		go test -c $(if $(filter 1000x,$(FUZZTIME)),$$race,-fuzz=.) -o $$program ./$$room; \
 		for fuzzer in $$($$program -test.list '^Fuzz'); do \
 			(cd $$room && $$program -test.run '^$$' -test.fuzz "^$$fuzzer$$" -test.fuzztime $(FUZZTIME) \
 				-test.fuzzcachedir $(CURDIR)/build/fuzz/$$room) > build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
