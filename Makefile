@@ -147,7 +147,7 @@ lint: npm-shim/node_modules/.installed
 # own; those of the other rooms are watched in their own tests. The house has none.
 COMMAND    := github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper
 HOUSE      := github.com/opencode-oci-oidc/opencode-oci-oidc/internal/house
-GOROUTINES := ^(TestScripts|TestSignals|TestNobodyPastes|TestPasteALongAddress|TestStdioStopsWaitingAfterItsInput|TestTwoScopesAtThePrompt|TestDoctorOfAHealthyComputer|TestCountdown)$$
+GOROUTINES := Scripts|Signals|Paste|Stdio|HealthyComputer|Countdown
 test-go: $(HELPER) | build
 	$(call step,a browser$(comma) a terminal and a keyring)
 	@e2e/install-tools
