@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -48,25 +46,13 @@ func TestAChangedConfigurationIsFollowed(t *testing.T) {
 	configuration := confidential(t, domain)
 	configuration.Endpoint = first
 	me := newConfiguredComputer(t, opencode.Latest, configuration)
-	me.signIn(withBrowser, byItself)
+	me.signInAtThePrompt()
 
 	address, serve := me.serves()
 	ask := func() {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), runLimit)
-		defer cancel()
-		var session struct{ ID string }
-		var answer struct{ Parts []struct{ Type, Text string } }
-		err := posts(ctx, address+"/session", me.Project, `{"title":"greeting"}`, &session)
-		if err == nil {
-			err = posts(ctx, address+"/session/"+session.ID+"/message", me.Project, `{"parts":[{"type":"text","text":"hi"}]}`, &answer)
-		}
-		said := ""
-		for _, part := range answer.Parts {
-			said += part.Text
-		}
-		if err != nil || !strings.Contains(said, greeting) {
-			t.Fatalf("%v: %q\n%s", err, said, serve.output())
+		if answer, err := me.asksServer(address, "oci-oidc"); err != nil || answer != greeting {
+			t.Fatalf("%v: %q\n%s", err, answer, serve.output())
 		}
 	}
 	ask()

@@ -38,7 +38,7 @@ func TestSeveralEndpointsAndOneSession(t *testing.T) {
 		"oci-oidc-astray": map[string]any{"models": models, "options": map[string]any{"baseURL": elsewhere.URL + "/v1"}},
 		"oci-oidc-moved":  map[string]any{"models": models},
 	}})
-	me.signIn(withBrowser, byItself)
+	me.signInAtThePrompt()
 	me.asksBothEndpoints()
 	tokens := slices.Concat(first.tokens(), qwen.tokens())
 	if len(first.tokens()) < 2 || len(qwen.tokens()) < 3 || len(slices.Compact(tokens)) != 1 || !strings.HasPrefix(tokens[0], "Bearer ey") {
@@ -77,7 +77,7 @@ func TestTwoScopesAndTwoSessions(t *testing.T) {
 		"oci-oidc-qwen":   map[string]any{"models": models},
 		"oci-oidc-astray": map[string]any{"models": models, "options": map[string]any{"baseURL": elsewhere.URL + "/v1"}},
 	}})
-	me.signIn(withBrowser, byItself)
+	me.signInAtThePrompt()
 	me.isTold(me.asksAt("oci-oidc-qwen"), "not signed in for the endpoints astray, qwen")
 	me.signIn(withBrowser+" (astray, qwen)", byItself)
 	me.asksBothEndpoints()
@@ -136,17 +136,21 @@ func (c *computer) asksAt(provider string) *run {
 	return c.start("run", "-m", provider+"/"+domaintest.DefaultModel, "hi")
 }
 
-// asksBothEndpoints sends requests to llm_base_url and to qwen, in turn and then at once,
-// and fails the test unless all are answered.
+// asksBothEndpoints sends requests of one OpenCode to llm_base_url and to qwen, in turn and
+// then at once, and fails the test unless all are answered.
 func (c *computer) asksBothEndpoints() {
 	c.t.Helper()
+	address, serve := c.serves()
 	for _, together := range [][]string{{"oci-oidc-qwen"}, {"oci-oidc"}, {"oci-oidc-qwen"}, {"oci-oidc", "oci-oidc-qwen"}} {
-		var runs []*run
+		var all sync.WaitGroup
 		for _, provider := range together {
-			runs = append(runs, c.asksAt(provider))
+			all.Go(func() {
+				if answer, err := c.asksServer(address, provider); err != nil || answer != greeting {
+					c.t.Errorf("%s: %v: %q\n%s", provider, err, answer, serve.output())
+				}
+			})
 		}
-		for _, run := range runs {
-			run.answers(greeting)
-		}
+		all.Wait()
 	}
+	serve.end()
 }

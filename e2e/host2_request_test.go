@@ -314,21 +314,25 @@ func TestHost2KeepsLocationsApart(t *testing.T) {
 // TestHost2TenThousandRequests leave nothing behind, and no one of them waits for the domain.
 func TestHost2TenThousandRequests(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
+	inBun(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		me := newHost2(t, name, confidential(t, domain))
 		me.signsIn(me.Project)
-		storm := func(times int) (grown float64) {
+		thousand := func() (grown float64) {
 			t.Helper()
 			var result struct{ Failed, Grown float64 }
-			me.does("storm", args{"directory": me.Project, "providerID": "oci-oidc", "times": times}, &result)
+			me.does("storm", args{"directory": me.Project, "providerID": "oci-oidc", "times": 1_000}, &result)
 			if result.Failed > 0 {
-				t.Fatalf("%v of %d requests failed", result.Failed, times)
+				t.Fatalf("%v of 1,000 requests failed", result.Failed)
 			}
 			return result.Grown
 		}
-		storm(1_000)
-		if grown := storm(10_000); grown > 5<<20 {
+		thousand()
+		grown := 0.0
+		for range 10 { // a busy machine needs minutes for all of them, and has to answer in between
+			grown += thousand()
+		}
+		if grown > 5<<20 {
 			t.Errorf("10,000 requests have left %.0f bytes", grown)
 		}
 		if got := domain.Count(domaintest.Token); got != 1 {

@@ -25,6 +25,17 @@ var runtimes = []string{"node", "bun"}
 // OpenCode 2 was seen: e2e/host2 is written from its documents and its source.
 func inHost2(t *testing.T, test func(t *testing.T, name string)) {
 	t.Helper()
+	inRuntimes(t, runtimes, test)
+}
+
+// inBun is inHost2 for what takes long and does not depend on the runtime, in OpenCode's.
+func inBun(t *testing.T, test func(t *testing.T, name string)) {
+	t.Helper()
+	inRuntimes(t, []string{"bun"}, test)
+}
+
+func inRuntimes(t *testing.T, runtimes []string, test func(t *testing.T, name string)) {
+	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("the stand-in host is not made for Windows")
 	}

@@ -22,7 +22,7 @@ func TestHostileRepositoryGetsNothing(t *testing.T) {
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	mine := confidential(t, domain)
 	me := newConfiguredComputer(t, opencode.Latest, mine)
-	me.signIn(withBrowser, byItself)
+	me.signInAtThePrompt()
 
 	var heard atomic.Int32
 	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard.Add(1) }))

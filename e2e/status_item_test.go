@@ -32,7 +32,7 @@ func TestStatusItem(t *testing.T) {
 			tui.showsNot("Connect a provider")
 
 			// In another terminal.
-			me.signIn(withBrowser, byItself)
+			me.signInAtThePrompt()
 			tui.commands("show the status")
 			tui.shows("yes, as maria@example.com")
 			tui.presses("Escape")

@@ -219,6 +219,24 @@ func (c *computer) serves() (address string, serve *run) {
 	return address, serve
 }
 
+// asksServer has the server answer a question in a session of its own, with a provider's
+// model.
+func (c *computer) asksServer(address, provider string) (answer string, err error) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), runLimit)
+	defer cancel()
+	var session struct{ ID string }
+	if err := posts(ctx, address+"/session", c.Project, `{"title":"greeting"}`, &session); err != nil {
+		return "", err
+	}
+	question := fmt.Sprintf(`{"model":{"providerID":%q,"modelID":%q},"parts":[{"type":"text","text":"hi"}]}`, provider, domaintest.DefaultModel)
+	var message struct{ Parts []struct{ Text string } }
+	err = posts(ctx, address+"/session/"+session.ID+"/message", c.Project, question, &message)
+	for _, part := range message.Parts {
+		answer += part.Text
+	}
+	return strings.TrimSpace(answer), err
+}
+
 // trusts is the person's word that a project's own configuration is right.
 func (c *computer) trusts(dir string) {
 	c.t.Helper()
