@@ -161,18 +161,18 @@ test-go: $(HELPER) | build
 	[ -z '$(RACE)' ] || go test $(RACE) -timeout 30m -run '$(GOROUTINES)' $(COMMAND); \
 	wait $$branches || { cat build/branches.log; exit 1; }; cat build/branches.log
 
-# The house is no program, and skips is a tool of this Makefile. Of cmd run the tests that
-# are about Windows or fast: under wine all of them would take as long as the rest of this
-# step. Left out of oidc are those that write thousands of files or wait for many seconds.
-ON_WINDOWS     := OnWindows|AnotherProgramHolds|DoctorNamesTheCause|InDocuments|HolderOfThePort|RetryAfterIs|EndsWhereNothing|OpenCodeEntries|QRFits
-NOT_UNDER_WINE := ADayOfRequests|HoursOfLending|PausesGrow|AWindowThatHangs|AHostileDomain|TheLockIsNotWaited
+# The house is no program, and skips is a tool of this Makefile. Of cmd and oidc run the tests
+# that are about Windows, or about files and fast: under wine all of them would take longer
+# than the rest of this step.
+ON_WINDOWS := OnWindows|AnotherProgramHolds|DoctorNamesTheCause|EndsWhereNothing|OpenCodeEntries|QRFits
+SESSIONS   := TestModel|OneRefreshForAll|OtherWindows|AnotherProcessRefreshedFirst|DirectoryThatIsRemoved|DamagedFile|FileThatCannotBeRead|RejectedByTheEndpoint|TheDomainEnds|CloseSaves|UnsavedTokens|SignOutElsewhere
 test-windows: | build
 	@e2e/install-wine
 	$(call step,go test for Windows$(comma) under wine: some minutes)
 	@if [ -x build/wine/wine ]; then \
 		under_wine() { CGO_ENABLED=0 GOOS=windows go test -json -timeout 30m -exec '$(CURDIR)/build/wine/wine' "$$@"; }; \
 		{ under_wine -run '$(ON_WINDOWS)' ./cmd/oci-oidc-helper && \
-			under_wine -skip '$(NOT_UNDER_WINE)' $$(go list ./internal/... ./store/... ./guard/... ./rpc/... ./gateway ./oidc/... | grep -v -e /house$$ -e /skips$$); \
+			under_wine -run '$(SESSIONS)' ./oidc && under_wine $$(go list ./internal/... ./store/... ./guard/... ./rpc/... ./gateway ./oidc/domain/... ./oidc/signin/... | grep -v -e /house$$ -e /skips$$); \
 		} | go run ./internal/skips $(SKIPS); \
 	else echo 'Go tests for Windows: there is no wine (e2e/install-wine says why)' >> $(SKIPS); fi
 
