@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -464,11 +465,12 @@ func TestRefreshLosesToAnotherProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Change(func(o *domaintest.Options) { o.TokenLatency = 200 * time.Millisecond })
-	go func() {
-		_ = w.WaitFor(t.Context(), domaintest.Token, 2)
-		_, _ = tokens.Open(w.places, w.config).Save(fresh)
-	}()
+	w.Change(func(o *domaintest.Options) {
+		o.Tamper = func(_ domaintest.Operation, response http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
+			_, _ = tokens.Open(w.places, w.config).Save(fresh)
+			honest(response, r)
+		}
+	})
 	if token := w.mustToken(s, ""); token.Access != fresh.Access {
 		t.Error("another token")
 	}
