@@ -15,6 +15,18 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
+// The helper needs no C library, so that it runs beside OpenCode's build for Alpine, too.
+func TestAlpine(t *testing.T) {
+	t.Parallel()
+	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+	me := newConfiguredComputer(t, opencode.Middle, confidential(t, domain))
+	if err := me.UseMusl(); err != nil {
+		t.Skipf("OpenCode's build for Alpine does not run here, without musl and Alpine's libstdc++ and libgcc: %v", err)
+	}
+	me.signInAtThePrompt()
+	me.asks("hi").answers(greeting)
+}
+
 // A session lives in memory where the home is read-only, and every command says so.
 func TestReadOnlyHome(t *testing.T) {
 	t.Parallel()

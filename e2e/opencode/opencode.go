@@ -51,13 +51,16 @@ func Root() (string, error) {
 // Program returns the path of OpenCode's program in one of the pinned versions.
 // It is the platform's package itself: opencode-ai's own command is a link that
 // only its install script makes, and install scripts are not run.
-func Program(version string) (string, error) {
+func Program(version string) (string, error) { return find(version, platforms()) }
+
+// find returns the path of the program in the first package of names that has the version.
+func find(version string, names []string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
 	}
 	modules := filepath.Join(root, "e2e", "opencode", "node_modules")
-	for _, name := range platforms() {
+	for _, name := range names {
 		for _, dir := range []string{filepath.Join(modules, "opencode-"+version, "node_modules", name), filepath.Join(modules, name)} {
 			var manifest struct{ Version string }
 			text, err := os.ReadFile(filepath.Join(dir, "package.json"))
@@ -97,7 +100,7 @@ type Home struct {
 	Project string   // a directory in it, in which OpenCode is started
 	Environ []string // the whole environment of OpenCode; may be added to
 
-	program string
+	version, program string
 }
 
 // NewHome makes a home for version in the empty or missing directory dir.
@@ -106,7 +109,7 @@ func NewHome(dir, version string) (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	home := &Home{Dir: dir, Project: filepath.Join(dir, "project"), program: program}
+	home := &Home{Dir: dir, Project: filepath.Join(dir, "project"), version: version, program: program}
 	for _, sub := range []string{home.Project, home.ConfigDir(), home.cache(), filepath.Join(dir, "tmp")} {
 		if err := os.MkdirAll(sub, 0o700); err != nil {
 			return nil, err
@@ -123,6 +126,21 @@ func NewHome(dir, version string) (*Home, error) {
 		home.Environ = append(home.Environ, "USERPROFILE="+dir, "SYSTEMROOT="+os.Getenv("SYSTEMROOT"))
 	}
 	return home, os.WriteFile(filepath.Join(home.cache(), "models.json"), []byte("{}"), 0o600)
+}
+
+// UseMusl makes the home run OpenCode's build for musl, the C library of Alpine. Its error
+// says why that does not start here.
+func (h *Home) UseMusl() error {
+	var names []string
+	for _, name := range platforms() {
+		names = append(names, name+"-musl")
+	}
+	program, err := find(h.version, names)
+	if err == nil {
+		_, err = exec.Command(program, "--version").Output()
+	}
+	h.program = program
+	return err
 }
 
 // ConfigDir is where OpenCode and the plugin look for a person's configuration.
