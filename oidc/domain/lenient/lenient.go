@@ -47,7 +47,7 @@ func ReadAnswer(body []byte) (*Object, error) {
 	switch begin := bytes.IndexByte(body, '{'); {
 	case 0 < begin && begin <= maxPreamble && !bytes.ContainsAny(body[:begin], `<"`):
 		body = body[begin:]
-	case begin < 0:
+	case begin < 0 && !bytes.ContainsAny(body, ` <"?#`): // otherwise a page, a text or an address
 		if form, err := url.ParseQuery(string(body)); err == nil && (form.Has("access_token") || form.Has("error")) {
 			m := &Object{Raw: map[string]json.RawMessage{}}
 			for name := range form {
