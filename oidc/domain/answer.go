@@ -3,6 +3,8 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"mime"
+	"net/http"
 	"strings"
 	"time"
 
@@ -40,13 +42,22 @@ func (r *refusal) Error() string { return "refused: " + r.code }
 // refusalOf returns the error code and description of an answer, both "" if it has none.
 // Some domains nest the code in an object, or write it in capitals; a standard code is
 // returned in lower case.
-func refusalOf(m *lenient.Object) refusal {
+//
+// The code invalid_grant ends a session, so it counts only where it cannot come from a page,
+// a proxy's text or another product: in an answer that is an OAuth error object and nothing
+// else, or a form that calls itself one. Elsewhere it is part of what the answer says.
+func refusalOf(m *lenient.Object, header http.Header) refusal {
 	code := strings.TrimSpace(m.Single("error"))
+	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	certain := code != "" && (m.Whole || m.Form && kind == "application/x-www-form-urlencoded")
 	if code == "" {
 		code = strings.TrimSpace(m.Object("error").Single("error"))
 	}
 	if lower := strings.ToLower(code); codeProblem(lower, "", "").Kind != problem.Domain {
 		code = lower
+	}
+	if code == "invalid_grant" && !certain {
+		code = ""
 	}
 	return refusal{code, m.Text("error_description")}
 }
@@ -63,7 +74,7 @@ func (d *Domain) readAnswer(x *exchange.Exchange) (answer, error) {
 		Access: m.Trimmed("access_token"), Refresh: m.Trimmed("refresh_token"), ID: m.Trimmed("id_token"), Type: m.Trimmed("token_type"),
 		Lifetime: m.Seconds("expires_in", longestLifetime),
 	}
-	refused := refusalOf(m)
+	refused := refusalOf(m, x.Header)
 	if len(m.Odd) > 0 || malformed != nil && a.Access+a.Refresh != "" {
 		d.log.Warn("the domain's answer is odd", "members", m.Odd, "malformed", malformed)
 	}

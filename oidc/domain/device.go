@@ -119,7 +119,7 @@ func (d *Domain) readDeviceAnswer(x *exchange.Exchange) (*DeviceRequest, error) 
 		ExpiresAt: time.Now().Add(min(cmp.Or(lifetime, deviceLifetime), deviceLongest)),
 		interval:  min(cmp.Or(interval, devicePoll), devicePollMost),
 	}
-	refused := refusalOf(m)
+	refused := refusalOf(m, x.Header)
 	if len(m.Odd) > 0 {
 		d.log.Warn("the domain's answer is odd", "members", m.Odd)
 	}

@@ -1,7 +1,9 @@
 package domain
 
 import (
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -100,6 +102,67 @@ func TestErrorResponsesAreQuoted(t *testing.T) {
 				t.Error("the message quotes a secret")
 			}
 		})
+	}
+}
+
+// Only an OAuth error object, which is the whole answer, ends a session (RFC 6749, 5.2). What
+// merely mentions invalid_grant does not: a page, a text, another product's JSON, half an object.
+func TestOnlyAWholeErrorObjectEndsASession(t *testing.T) {
+	const object, asJSON, asForm = `{"error":"invalid_grant","error_description":"expired"}`, "application/json", "application/x-www-form-urlencoded"
+	for _, row := range []struct {
+		contentType, body string
+		ends              bool
+	}{
+		{asJSON, object, true},
+		{"application/json; charset=utf-8", "\ufeff\r\n" + object + "\r\n", true},
+		{"text/html", object, true},
+		{"", `{"error":" INVALID_GRANT","other":[{}]}`, true},
+		{asJSON, `{"error":["invalid_grant"]}`, true},
+		{asJSON, "{\"error\":\"invalid_grant\",\"error_description\":\"line\nline\"}", true},
+		{asForm, "error=invalid_grant&error_description=expired", true},
+
+		{"text/plain", "error=invalid_grant&error_description=expired", false},
+		{"", "error=invalid_grant", false},
+		{"text/plain", "invalid_grant", false},
+		{asJSON, `"invalid_grant"`, false},
+		{asJSON, `["invalid_grant"]`, false},
+		{asJSON, "[" + object + "]", false},
+		{asJSON, `{"error":"invalid_grant","error_descr`, false},
+		{asJSON, `{"error":"invalid_grant"`, false},
+		{asJSON, object + object, false},
+		{"text/html", object + "<script>", false},
+		{"text/html", "<script>x = " + object + "</script>", false},
+		{"text/javascript", "x = " + object, false},
+		{"text/javascript", "callback(" + object + ")", false},
+		{"text/plain", "The proxy was told: " + object, false},
+		{"text/plain", "HTTP/1.1 400 Bad Request\r\n\r\n" + object, false},
+		{"text/event-stream", "data: " + object, false},
+		{"text/html", `<a href="/?error=invalid_grant">`, false},
+		{"text/plain", "https://portal.example/?error=invalid_grant", false},
+		{asForm, "https://portal.example/?at=1&error=invalid_grant", false},
+		{asJSON, `{"error":{"error":"invalid_grant"}}`, false},
+		{asJSON, `{"error":{"code":"invalid_grant"}}`, false},
+		{asJSON, `{"error":["invalid_grant","invalid_scope"]}`, false},
+		{asJSON, `{"code":"invalid_grant","message":"invalid_grant"}`, false},
+		{asJSON, `{"error":"invalid_request","error_description":"invalid_grant"}`, false},
+		{asJSON, `{"error":"invalid_grant: expired"}`, false},
+		{asJSON, `{"Error":"invalid_grant"}`, false},
+		{asJSON, `{"error":"invalid_grant","access_token":"a"`, false},
+	} {
+		for _, status := range []int{200, 400, 401, 403, 404, 407, 429, 500, 503, 511} {
+			d, err := New(config.Config{DomainURL: "https://idcs.example", ClientID: "client", RedirectURIs: []string{"http://localhost/"}}, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.UseTransport(way(func(req *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: status, Request: req, Body: io.NopCloser(strings.NewReader(row.body)), Header: http.Header{"Content-Type": {row.contentType}}}, nil
+			}))
+			_, _, err = d.Refresh(t.Context(), tokens.Tokens{Refresh: secret.New("AQIDBArefresh"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}})
+			ends := row.ends && status < 500 && status != 407 && status != 429
+			if errors.Is(err, ErrInvalidGrant) != ends || problem.Is(err, problem.LoginRequired) != ends {
+				t.Errorf("%d %s %q: %+v", status, row.contentType, row.body, problem.From(err))
+			}
+		}
 	}
 }
 

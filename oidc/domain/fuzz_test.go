@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -94,6 +96,18 @@ func FuzzTokenAnswer(f *testing.F) {
 		old := tokens.Tokens{Refresh: secret.New("the-old-refresh-token"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}, Subject: "s"}
 		tokens, outcome, err := d.Refresh(t.Context(), old)
 		harmless(t, err, "the-old-refresh-token")
+		if errors.Is(err, ErrInvalidGrant) && header != "application/x-www-form-urlencoded" {
+			var object map[string]any
+			clean := strings.Map(func(r rune) rune {
+				if r < ' ' || r == '\ufeff' {
+					return ' '
+				}
+				return r
+			}, body)
+			if wrong := json.Unmarshal([]byte(clean), &object); wrong != nil || object["error"] == nil {
+				t.Errorf("%q ended the session", body)
+			}
+		}
 		if err == nil {
 			checkTokens(t, tokens)
 		} else if !tokens.Empty() && tokens.Refresh.Empty() || outcome.RetryAfter < 0 {

@@ -25,6 +25,10 @@ type Object struct {
 	Odd []string // names of the members read so far that do not have the expected form
 
 	Unusable []string // names of those whose type cannot be converted
+
+	// From ReadAnswer: whether the answer is a JSON object and nothing else, or a form. If it
+	// is neither, the object is what could be found in it.
+	Whole, Form bool
 }
 
 var errNotObject = errors.New("not a JSON object")
@@ -44,19 +48,22 @@ func ReadAnswer(body []byte) (*Object, error) {
 		}
 		return r
 	}, body))
+	whole := bytes.HasPrefix(body, []byte("{")) && json.Valid(body)
 	switch begin := bytes.IndexByte(body, '{'); {
 	case 0 < begin && begin <= maxPreamble && !bytes.ContainsAny(body[:begin], `<"`):
 		body = body[begin:]
 	case begin < 0 && !bytes.ContainsAny(body, ` <"?#`): // otherwise a page, a text or an address
 		if form, err := url.ParseQuery(string(body)); err == nil && (form.Has("access_token") || form.Has("error")) {
-			m := &Object{Raw: map[string]json.RawMessage{}}
+			m := &Object{Raw: map[string]json.RawMessage{}, Form: true}
 			for name := range form {
 				m.Raw[name], _ = json.Marshal(form.Get(name))
 			}
 			return m, nil
 		}
 	}
-	return Read(body)
+	m, err := Read(body)
+	m.Whole = whole
+	return m, err
 }
 
 // Read reads an object. If it is cut off or malformed, Read returns an error and also the
