@@ -18,7 +18,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -157,7 +157,7 @@ func TestHostileDomainIsHarmless(t *testing.T) {
 			} else {
 				run(t)
 			}
-			if prompt.URL != "" && !domain.SecureURL(prompt.URL) {
+			if prompt.URL != "" && !discovery.SecureURL(prompt.URL) {
 				t.Errorf("prompt %+v", prompt)
 			}
 			if notes := opened(); test.op != domaintest.Token && notes != "" {

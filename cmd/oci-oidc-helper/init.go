@@ -416,8 +416,8 @@ func (n *newConfig) askDomain() error {
 		func() error { return n.question("domain_url", "Domain URL, from the domain's page in the OCI console") },
 		n.values["domain_url"] != "",
 		func(ctx context.Context, d *domain.Domain) error {
-			facts, err := d.Facts(ctx)
-			if err == nil && facts.Issuer == "" {
+			metadata, err := d.Metadata(ctx)
+			if err == nil && metadata.Issuer == "" {
 				err = problem.New(problem.Domain, "That seems to be no identity domain: it has no discovery document.", "Check the Domain URL.")
 			}
 			if err == nil {

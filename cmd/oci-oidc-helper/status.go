@@ -91,7 +91,7 @@ func (a *app) domainClock(ctx context.Context, config config.Config) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if _, err := domain.Facts(ctx); err != nil {
+	if _, err := domain.Metadata(ctx); err != nil {
 		return ""
 	}
 	return wireTime(time.Now().Add(domain.ClockSkew()))

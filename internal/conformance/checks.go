@@ -50,26 +50,25 @@ var checks = []check{
 	{"headers are limited", "oidc/signin/callback.go", `MaxHeaderBytes:    64 << 10,`, `MaxHeaderBytes: 64 << 20,`, "TestFloodOfConnections"},
 
 	// Endpoints and addresses.
-	{"endpoints are the domain's own", "oidc/domain/domain.go", `if !d.owns(*endpoint.url) && endpoint.url != &m.Keys {`, `if d.url == nil {`, "TestEndpointsElsewhere"},
-	{"a saved token endpoint is the domain's own", "oidc/domain/domain.go", `if !d.owns(endpoints.Token) ||`, `if !SecureURL(endpoints.Token) ||`, "TestEndpointsElsewhere"},
-	{"a saved revocation endpoint is the domain's own", "oidc/domain/domain.go", `if !d.owns(endpoints.Revocation) ||`, `if !SecureURL(endpoints.Revocation) ||`, "TestEndpointsElsewhere"},
-	{"a host is the whole host", "oidc/domain/domain.go", `return host == own ||`, `return strings.HasPrefix(host, own) ||`, "TestHostsOfADomain"},
-	{"a tenant is the same", "oidc/domain/domain.go", `oracleTenant(host) == oracleTenant(own)`, `oracleTenant(host) != ""`, "TestHostsOfADomain"},
-	{"endpoints are https", "oidc/domain/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestDiscovery"},
-	{"http in a discovery document is https", "oidc/domain/domain.go", `return Secured(at.String())`, `return at.String()`, "TestAddressesOfADomain"},
-	{"addresses are https", "oidc/domain/domain.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestSecureURL"},
-	{"an address has a host and no password", "oidc/domain/domain.go", `u.Hostname() == "" || u.User != nil || u.Opaque != "" ||`, ``, "TestSecureURL"},
-	{"the browser gets addresses alone", "oidc/signin/browser.go", `!place.Browser() || !domain.SecureURL(address)`, `!place.Browser()`, "TestOpenBrowser"},
+	{"endpoints are the domain's own", "oidc/domain/discovery/discovery.go", `if !Owns(domain, *endpoint.url) && endpoint.url != &m.Keys {`, `if domain == nil {`, "TestEndpointsElsewhere"},
+	{"a saved endpoint is the domain's own", "oidc/domain/client.go", `if !discovery.Owns(d.url, address) ||`, `if !discovery.SecureURL(address) ||`, "TestEndpointsElsewhere"},
+	{"a host is the whole host", "oidc/domain/discovery/discovery.go", `return host == own ||`, `return strings.HasPrefix(host, own) ||`, "TestHostsOfADomain"},
+	{"a tenant is the same", "oidc/domain/discovery/discovery.go", `oracleTenant(host) == oracleTenant(own)`, `oracleTenant(host) != ""`, "TestHostsOfADomain"},
+	{"endpoints are https", "oidc/domain/discovery/discovery.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestDiscovery"},
+	{"http in a discovery document is https", "oidc/domain/discovery/discovery.go", `return Secured(at.String())`, `return at.String()`, "TestAddressesOfADomain"},
+	{"addresses are https", "oidc/domain/discovery/discovery.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestSecureURL"},
+	{"an address has a host and no password", "oidc/domain/discovery/discovery.go", `u.Hostname() == "" || u.User != nil || u.Opaque != "" ||`, ``, "TestSecureURL"},
+	{"the browser gets addresses alone", "oidc/signin/browser.go", `!place.Browser() || !discovery.SecureURL(address)`, `!place.Browser()`, "TestOpenBrowser"},
 	{"the browser gets no secret", "oidc/connect.go", `signin.OpenBrowser(p.URL, s.config.Environ())`, `signin.OpenBrowser(p.URL, nil)`, "TestBrowserEnvironmentHasNoSecret"},
-	{"a name is ASCII", "oidc/domain/domain.go", `return r <= ' ' || r > unicode.MaxASCII`, `return r == 0 && r > unicode.MaxASCII`, "TestHostileDomainIsHarmless"},
-	{"an address is not endless", "oidc/domain/domain.go", ` || len(text) > maxURLSize`, ``, "TestHostileDomainIsHarmless"},
+	{"a name is ASCII", "oidc/domain/discovery/discovery.go", `return r <= ' ' || r > unicode.MaxASCII`, `return r == 0 && r > unicode.MaxASCII`, "TestHostileDomainIsHarmless"},
+	{"an address is not endless", "oidc/domain/discovery/discovery.go", ` || len(text) > maxURLSize`, ``, "TestHostileDomainIsHarmless"},
 	{"redirects are not followed", "oidc/domain/exchange/exchange.go", `transport.RoundTrip(req)`, `(&http.Client{Transport: transport}).Do(req)`, "TestRedirectsAreNotFollowed"},
 
 	// The device flow.
 	{"the client proves itself at the poll", "oidc/domain/device.go", `d.post(ctx, r.client.Endpoint.TokenURL, r.client, form)`, `d.post(ctx, r.client.Endpoint.TokenURL, nil, form)`, "TestSignInWithDevice"},
 	{"the interval is bounded", "oidc/domain/device.go", `min(cmp.Or(interval, devicePoll), devicePollMost)`, `cmp.Or(interval, devicePoll)`, "TestDeviceIntervalAndLifetimeAreBounded"},
 	{"the code's life is bounded", "oidc/domain/device.go", `min(cmp.Or(lifetime, deviceLifetime), deviceLongest)`, `cmp.Or(lifetime, deviceLifetime)`, "TestDeviceIntervalAndLifetimeAreBounded"},
-	{"the address is checked", "oidc/domain/device.go", `if r.code == "" || !SecureURL(r.URL) {`, `if r.code == "" {`, "TestHostileDomainIsHarmless"},
+	{"the address is checked", "oidc/domain/device.go", `if r.code == "" || !discovery.SecureURL(r.URL) {`, `if r.code == "" {`, "TestHostileDomainIsHarmless"},
 	{"the user code can be typed", "oidc/domain/device.go", `if r.UserCode == "" || lenient.Printable(r.UserCode, UserCodeSize) != r.UserCode {`, `if r.UserCode == "" {`, "TestHostileDomainIsHarmless"},
 
 	// Tokens.
@@ -101,7 +100,7 @@ var checks = []check{
 	return time.Duration(number)`, "TestOddAnswers"},
 	{"an absurd lifetime is not believed", "oidc/domain/lenient/lenient.go", `|| number > longest.Seconds()`, ``, "TestOddAnswers"},
 	{"the token itself says how long it lives", "oidc/domain/answer.go", `if lifetime == 0 && err == nil {`, `if lifetime == 0 && err != nil {`, "TestOddAnswers"},
-	{"an unexpected type loses no tokens at a refresh", "oidc/domain/answer.go", `		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
+	{"an unexpected type loses no tokens at a refresh", "oidc/domain/answer.go", `		d.warnOdd("answer", []string{"token_type"})
 `, `		return tok, unusable("its type is odd")
 `, "TestOddAnswers"},
 	{"tokens before the cut are kept", "oidc/domain/domain.go", `if err != nil && answer.Access+answer.Refresh == "" {`, `if err != nil {`, "TestOddAnswers"},
@@ -168,7 +167,7 @@ var checks = []check{
 	{"a token in doubt is not risked by refresh", "oidc/session.go", `case !current.RefreshSentAt.IsZero() && !s`, `case current.RefreshSentAt.IsZero() && !s`, "TestRefreshesAreLimited"},
 	// Checks whose removal the explorer in oidc finds, too, although it tests none of them by name.
 	{"a refresh token without an access token is found lost", "oidc/domain/domain.go", `if err != nil && answer.Access+answer.Refresh == "" {`, `if err != nil {`, "TestEveryBranch"},
-	{"an odd type is found to lose no tokens", "oidc/domain/answer.go", `		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
+	{"an odd type is found to lose no tokens", "oidc/domain/answer.go", `		d.warnOdd("answer", []string{"token_type"})
 `, `		return tokens.Tokens{}, unusable("its type is odd")
 `, "TestEveryBranch"},
 	{"tokens of another process are found overwritten", "oidc/cache.go", `	current := c.read(true)

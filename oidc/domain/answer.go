@@ -115,7 +115,7 @@ func (d *Domain) refreshedTokens(old tokens.Tokens, a answer, endpoints tokens.E
 	tok := old
 	tok.Endpoints, tok.RefreshSentAt, tok.RetryAt = endpoints, time.Time{}, time.Time{}
 	if a.Type != "" && !strings.EqualFold(a.Type, "Bearer") {
-		d.log.Warn("the domain's answer is odd", "members", []string{"token_type"})
+		d.warnOdd("answer", []string{"token_type"})
 	}
 	if tokenText(a.Refresh) {
 		tok.Refresh = secret.New(a.Refresh)

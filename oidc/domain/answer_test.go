@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -104,7 +105,7 @@ func TestOddAnswers(t *testing.T) {
 					}
 					return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(body), Request: req}, nil
 				}))
-				d.metadata.Store(&metadata{Token: "https://idcs.example/t"})
+				d.metadata.Store(&discovery.Metadata{Token: "https://idcs.example/t"})
 				old := tokens.Tokens{Access: secret.New("past"), Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}}
 				tok, _, err := d.Refresh(t.Context(), old)
 				if err != nil {

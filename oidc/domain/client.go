@@ -8,17 +8,33 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // discoverClient returns the domain's metadata, and the client for its endpoints.
-func (d *Domain) discoverClient(ctx context.Context) (*metadata, *application.Client, error) {
-	m, err := d.discover(ctx)
+func (d *Domain) discoverClient(ctx context.Context) (*discovery.Metadata, *application.Client, error) {
+	m, err := d.Metadata(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := d.client(m.endpoints())
+	client, err := d.client(m.Endpoints())
 	return m, client, err
+}
+
+// clientFor returns the client for the saved endpoints if address, the one of them that is
+// needed, is the domain's own; otherwise for those that discovery finds. A client assertion
+// also needs the issuer and the domain's clock, and so discovery.
+func (d *Domain) clientFor(ctx context.Context, saved tokens.Endpoints, address string) (*application.Client, tokens.Endpoints, error) {
+	if !discovery.Owns(d.url, address) || !d.config.ClientKey.None() {
+		m, err := d.Metadata(ctx)
+		if err != nil {
+			return nil, saved, err
+		}
+		saved = m.Endpoints()
+	}
+	client, err := d.client(saved)
+	return client, saved, err
 }
 
 // client returns the application with its secret or key, read anew each time, for the

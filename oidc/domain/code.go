@@ -14,6 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -29,7 +30,7 @@ const (
 // has the values that the response must match, and is for one response.
 type CodeRequest struct {
 	client   *application.Client
-	metadata *metadata
+	metadata *discovery.Metadata
 	params   url.Values // further parameters of the authorization request
 	check    answerCheck
 	state    string
@@ -159,12 +160,12 @@ func (d *Domain) Redeem(ctx context.Context, r *CodeRequest, code string) (token
 
 // An answerCheck is what the ID token of a sign-in is checked against.
 type answerCheck struct {
-	metadata  *metadata
+	metadata  *discovery.Metadata
 	signature *signatureCheck
 	asked     time.Time // when the sign-in began
 }
 
-func (d *Domain) newAnswerCheck(ctx context.Context, m *metadata) (answerCheck, error) {
+func (d *Domain) newAnswerCheck(ctx context.Context, m *discovery.Metadata) (answerCheck, error) {
 	signature, err := d.newSignatureCheck(ctx, m)
 	return answerCheck{m, signature, time.Now()}, err
 }
@@ -182,7 +183,7 @@ func (d *Domain) signedIn(ctx context.Context, a answer, check answerCheck, nonc
 	if err != nil {
 		return tokens.Tokens{}, err
 	}
-	tok, err := d.newTokens(a, m.endpoints())
+	tok, err := d.newTokens(a, m.Endpoints())
 	if err != nil {
 		return tokens.Tokens{}, err
 	}

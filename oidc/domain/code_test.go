@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 )
 
 func TestParse(t *testing.T) {
-	r := &CodeRequest{state: "s", metadata: &metadata{Issuer: "i"}}
+	r := &CodeRequest{state: "s", metadata: &discovery.Metadata{Issuer: "i"}}
 	for query, want := range map[string]string{
 		"code=c&state=s":              "",
 		"code=c&state=s&iss=i":        "",
@@ -39,7 +40,7 @@ func TestParse(t *testing.T) {
 
 // A copied address may have spaces, quotes or other characters around it.
 func TestPastedForms(t *testing.T) {
-	r := &CodeRequest{client: &application.Client{}, state: "the-state", metadata: &metadata{}}
+	r := &CodeRequest{client: &application.Client{}, state: "the-state", metadata: &discovery.Metadata{}}
 	const address, code = "http://localhost:8888/callback?code=the-code-of-this-one&state=the-state", "the-code-of-this-one"
 	for _, text := range []string{
 		address, address + "\r\n", "\u00a0" + address + "\u200b", `"` + address + `"`, "'" + address + "'", "`" + address + "`", "<" + address + ">", "(" + address + ")",
@@ -53,23 +54,6 @@ func TestPastedForms(t *testing.T) {
 	for _, text := range []string{"", `""`, "yes", address + "x", "curl " + code, strings.Replace(address, "the-state", "another", 1), strings.Replace(address, "&", "&amp;amp;", 1)} {
 		if got, err := r.ParsePasted(text); err == nil {
 			t.Errorf("%q: %q", text, got)
-		}
-	}
-}
-
-func TestSecureURL(t *testing.T) {
-	for address, want := range map[string]string{
-		"http://idcs.example/ui/v1/device":   "https://idcs.example/ui/v1/device",
-		"https://idcs.example/ui/v1/device":  "https://idcs.example/ui/v1/device",
-		"http://127.0.0.1:4000/ui/v1/device": "http://127.0.0.1:4000/ui/v1/device",
-	} {
-		if got := Secured(address); got != want || !SecureURL(got) {
-			t.Errorf("%s became %s", address, got)
-		}
-	}
-	for _, address := range []string{"", "--help", "file:///etc/passwd", "javascript:alert(1)", "http://idcs.example/", "https://u:p@idcs.example/", "https:opaque"} {
-		if SecureURL(address) {
-			t.Errorf("%q would be shown", address)
 		}
 	}
 }

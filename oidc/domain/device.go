@@ -6,12 +6,11 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
@@ -91,11 +90,11 @@ func (d *Domain) requestDevice(ctx context.Context, client *application.Client, 
 		return nil, d.fault(deviceStep, x, err)
 	}
 	r.client = client
-	r.URL, r.CompleteURL = Secured(r.URL), Secured(r.CompleteURL)
-	if r.code == "" || !SecureURL(r.URL) {
+	r.URL, r.CompleteURL = discovery.Secured(r.URL), discovery.Secured(r.CompleteURL)
+	if r.code == "" || !discovery.SecureURL(r.URL) {
 		return nil, d.notFromDomain(deviceStep, "no device code or no address to enter it", nil)
 	}
-	if !SecureURL(r.CompleteURL) {
+	if !discovery.SecureURL(r.CompleteURL) {
 		r.CompleteURL = ""
 	}
 	if r.UserCode == "" || lenient.Printable(r.UserCode, UserCodeSize) != r.UserCode {
@@ -120,29 +119,13 @@ func (d *Domain) readDeviceAnswer(x *exchange.Exchange) (*DeviceRequest, error) 
 		interval:  min(cmp.Or(interval, devicePoll), devicePollMost),
 	}
 	refused := refusalOf(m, x.Header)
-	if len(m.Odd) > 0 {
-		d.log.Warn("the domain's answer is odd", "members", m.Odd)
-	}
+	d.warnOdd("answer", m.Odd)
 	switch {
 	case x.Status/100 != 2, refused.code != "":
 		return nil, &refused
 	default:
 		return r, malformed
 	}
-}
-
-// Secured returns the address with http replaced by https, unless it is on this machine,
-// because Oracle's domains give an http URL for their own page. It also escapes characters
-// that are not allowed in a URL. If the address cannot be parsed, it returns "".
-func Secured(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	if u.Scheme == "http" && !network.Loopback(u.Hostname()) {
-		u.Scheme, u.Host = "https", strings.TrimSuffix(u.Host, ":80")
-	}
-	return u.String()
 }
 
 // codeNotEntered is the problem of a user code that expired before the person entered it

@@ -185,7 +185,7 @@ func TestProblemOfARedirectNamesItsHost(t *testing.T) {
 			w.WriteHeader(http.StatusPermanentRedirect)
 		}))
 		d := newDomain(t, config.Config{DomainURL: server.URL, ClientID: "client", RedirectURIs: []string{"http://localhost/"}})
-		_, err := d.discover(t.Context())
+		_, err := d.Metadata(t.Context())
 		server.Close()
 		if p := problem.From(err); p == nil || !strings.Contains(p.Message, says) || strings.ContainsAny(p.Message, "\u202e@") || p.Kind != problem.Domain || !p.Retryable {
 			t.Errorf("%q: %+v", location, p)
@@ -250,7 +250,7 @@ func TestSlowAnswerIsNoClockSkew(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusOK, Request: req, Body: io.NopCloser(slowly{strings.NewReader("{}")}),
 				Header: http.Header{"Date": {time.Now().UTC().Format(http.TimeFormat)}}}, nil
 		}))
-		if _, err := d.discover(t.Context()); err != nil {
+		if _, err := d.Metadata(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if skew := d.ClockSkew(); skew != 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
@@ -40,7 +41,7 @@ func saysDomain(t testing.TB, status int, header, body string) *Domain {
 		}
 		return &http.Response{StatusCode: 200 + status%400, Header: h, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
 	})
-	d.metadata.Store(&metadata{Issuer: "i", Token: "https://idcs.example/t", Device: "https://idcs.example/d"})
+	d.metadata.Store(&discovery.Metadata{Issuer: "i", Token: "https://idcs.example/t", Device: "https://idcs.example/d"})
 	return d
 }
 
@@ -126,7 +127,7 @@ func FuzzDiscoveryAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		d := saysDomain(t, max(0, status), "", body)
 		d.metadata.Store(nil)
-		m, err := d.discover(t.Context())
+		m, err := d.Metadata(t.Context())
 		harmless(t, err)
 		if err != nil {
 			return

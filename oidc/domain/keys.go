@@ -8,14 +8,12 @@ import (
 	"net/http"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/idtoken"
 )
 
-// keysPath is the path of the JWK set in all of Oracle's domains.
-const keysPath = "/admin/v1/SigningCert/jwk"
-
 // signingKeys requests the domain's JWK set (RFC 7517, 5).
-func (d *Domain) signingKeys(ctx context.Context, m *metadata) ([]idtoken.Key, error) {
+func (d *Domain) signingKeys(ctx context.Context, m *discovery.Metadata) ([]idtoken.Key, error) {
 	const step = "read the domain's signing keys"
 	x := d.get(ctx, m.Keys)
 	var set struct {
@@ -40,13 +38,13 @@ func (d *Domain) signingKeys(ctx context.Context, m *metadata) ([]idtoken.Key, e
 // A signatureCheck verifies the signatures of ID tokens. A nil one verifies nothing.
 type signatureCheck struct {
 	domain   *Domain
-	metadata *metadata
+	metadata *discovery.Metadata
 	keys     []idtoken.Key
 }
 
 // newSignatureCheck requests the signing keys before the person is asked to sign in, since
 // the sign-in could not succeed without them. It returns nil if strict_id_token is off.
-func (d *Domain) newSignatureCheck(ctx context.Context, m *metadata) (*signatureCheck, error) {
+func (d *Domain) newSignatureCheck(ctx context.Context, m *discovery.Metadata) (*signatureCheck, error) {
 	if !d.config.StrictIDToken {
 		return nil, nil
 	}

@@ -15,25 +15,6 @@ import (
 // Probes find out what is configured wrongly at a domain, without a person and without
 // using up a token: they send requests that must fail, and read the error.
 
-// Facts are the issuer and the endpoints of a domain, from its discovery document.
-// Endpoints that are missing there have Oracle's paths.
-type Facts struct {
-	Issuer        string
-	Authorization string
-	Token         string
-	Device        string
-	Revocation    string
-}
-
-// Facts requests the domain's discovery document, if that has not been done yet.
-func (d *Domain) Facts(ctx context.Context) (Facts, error) {
-	m, err := d.discover(ctx)
-	if err != nil {
-		return Facts{}, err
-	}
-	return Facts{m.Issuer, m.Authorization, m.Token, m.Device, m.Revocation}, nil
-}
-
 // ProbeApplication returns nil if the domain knows the application and accepts its
 // authentication: then it refuses an invalid code with invalid_grant and not with
 // invalid_client (RFC 6749, 5.2).

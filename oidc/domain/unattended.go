@@ -29,7 +29,7 @@ func (d *Domain) ClientCredentials(ctx context.Context) (tokens.Tokens, Outcome,
 		}
 		return tokens.Tokens{}, outcome, p
 	}
-	tok, err := d.newTokens(answer, m.endpoints())
+	tok, err := d.newTokens(answer, m.Endpoints())
 	if err != nil {
 		return tokens.Tokens{}, Outcome{Sent: true}, err
 	}

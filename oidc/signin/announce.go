@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -28,11 +29,11 @@ func Announced(shared tokens.SignIn) (p Prompt, ok bool) {
 	if json.Unmarshal(shared.Announced(), &p) != nil {
 		return Prompt{}, false
 	}
-	p.URL, p.CompleteURL = domain.Secured(p.URL), domain.Secured(p.CompleteURL)
-	if !domain.SecureURL(p.URL) || (p.Flow != Browser && p.Flow != Device) {
+	p.URL, p.CompleteURL = discovery.Secured(p.URL), discovery.Secured(p.CompleteURL)
+	if !discovery.SecureURL(p.URL) || (p.Flow != Browser && p.Flow != Device) {
 		return Prompt{}, false
 	}
-	if !domain.SecureURL(p.CompleteURL) {
+	if !discovery.SecureURL(p.CompleteURL) {
 		p.CompleteURL = ""
 	}
 	p.UserCode = lenient.Printable(p.UserCode, domain.UserCodeSize)

@@ -11,7 +11,7 @@ import (
 	"unicode"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/place"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 )
 
 // browserPatience is how long OpenBrowser waits for a command to fail. A command that runs
@@ -23,7 +23,7 @@ const browserPatience = 500 * time.Millisecond
 // text browser in the person's terminal. environ is the browser's environment; its output
 // is discarded. OpenBrowser returns after at most 0.5 s for each command that it tries.
 func OpenBrowser(address string, environ []string) bool {
-	if !place.Browser() || !domain.SecureURL(address) {
+	if !place.Browser() || !discovery.SecureURL(address) {
 		return false
 	}
 	return slices.ContainsFunc(openers(address), func(words []string) bool { return starts(words, environ) })

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
@@ -112,7 +113,7 @@ func FuzzAnnouncement(f *testing.F) {
 		if !ok {
 			return
 		}
-		if !domain.SecureURL(p.URL) || p.Flow != Browser && p.Flow != Device ||
+		if !discovery.SecureURL(p.URL) || p.Flow != Browser && p.Flow != Device ||
 			strings.ContainsFunc(p.URL+p.UserCode, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("prompt %+v", p)
 		}

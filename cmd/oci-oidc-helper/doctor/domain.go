@@ -39,20 +39,20 @@ func checkDiscovery(ctx context.Context, sys *system) Finding {
 	case !sys.reach:
 		return skip(noDomain)
 	}
-	facts, err := sys.domain.Facts(ctx)
+	metadata, err := sys.domain.Metadata(ctx)
 	if err != nil {
 		return failWith(sys, err)
 	}
-	sys.facts, sys.skew = &facts, sys.domain.ClockSkew()
-	details := []string{"token endpoint " + facts.Token}
-	if facts.Issuer == "" {
+	sys.answered, sys.skew = true, sys.domain.ClockSkew()
+	details := []string{"token endpoint " + metadata.Token}
+	if metadata.Issuer == "" {
 		return fail(problem.Domain, sys.config.DomainURL+" has no discovery document: it seems to be no identity domain.",
 			"Check domain_url: it is the Domain URL on the domain's page in the OCI console.", details...)
 	}
-	if host := hostOf(facts.Token); !strings.EqualFold(host, hostOf(sys.config.DomainURL)) {
+	if host := hostOf(metadata.Token); !strings.EqualFold(host, hostOf(sys.config.DomainURL)) {
 		details = append(details, "the domain's endpoints are on another host: "+host)
 	}
-	return ok("issuer "+facts.Issuer, details...)
+	return ok("issuer "+metadata.Issuer, details...)
 }
 
 func hostOf(address string) string {
@@ -64,7 +64,7 @@ func hostOf(address string) string {
 }
 
 func checkClocks(_ context.Context, sys *system) Finding {
-	if sys.facts == nil {
+	if !sys.answered {
 		return skip(noDomain)
 	}
 	now := time.Now().UTC()
@@ -85,7 +85,7 @@ func checkClocks(_ context.Context, sys *system) Finding {
 }
 
 func checkApplication(ctx context.Context, sys *system) Finding {
-	if sys.facts == nil {
+	if !sys.answered {
 		return skip(noDomain)
 	}
 	if _, err := sys.config.Proof().Read(); err != nil {
@@ -105,7 +105,7 @@ func checkApplication(ctx context.Context, sys *system) Finding {
 // redirect URL or the scope is wrong.
 func checkAuthorization(ctx context.Context, sys *system) Finding {
 	switch {
-	case sys.facts == nil:
+	case !sys.answered:
 		return skip(noDomain)
 	case sys.config.AuthMethod.Unattended():
 		return skip(nobodySignsIn)
@@ -143,7 +143,7 @@ func checkRefresh(ctx context.Context, sys *system) Finding {
 			"Add offline_access to "+sys.config.ScopeKey()+", then sign in again.")
 	case !sys.saved.Access.Empty() && sys.saved.Refresh.Empty():
 		return sys.withoutRefreshToken(ctx)
-	case sys.facts == nil:
+	case !sys.answered:
 		return skip(noDomain)
 	case !sys.known:
 		return skip("not checked, since the domain does not accept the application")
@@ -174,7 +174,7 @@ func (sys *system) withoutRefreshToken(ctx context.Context) Finding {
 
 func checkDevice(ctx context.Context, sys *system) Finding {
 	switch {
-	case sys.facts == nil:
+	case !sys.answered:
 		return skip(noDomain)
 	case sys.config.AuthMethod.Unattended():
 		return skip(nobodySignsIn)

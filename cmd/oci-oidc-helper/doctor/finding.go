@@ -49,7 +49,7 @@ type Options struct {
 type system struct {
 	Options
 	openCode int             // OpenCode's major version; 0 if it is unknown
-	facts    *domain.Facts   // nil unless the domain answered
+	answered bool            // the domain told its endpoints
 	known    bool            // the domain knows the application
 	skew     time.Duration   // how far the domain's clock is ahead of this machine's
 	files    []*openCodeFile // OpenCode's configuration files
