@@ -106,7 +106,7 @@ func proxyTo(to Endpoint, log *slog.Logger) (http.Handler, error) {
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, to) },
 		Transport:      &authorized{to: to, transport: transport},
 		FlushInterval:  -1, // pass each chunk of a stream on at once
-		ModifyResponse: refuseRedirect,
+		ModifyResponse: to.refuseRedirect,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p := to.explain(r, err)
@@ -258,6 +258,10 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.note(resp, token)
+	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusForbidden {
+		return resp, nil
+	}
 	var another secret.Text
 	switch a.means(resp, token) {
 	case endpoint.TokenRefused:
@@ -294,14 +298,9 @@ func (a *authorized) note(resp *http.Response, token secret.Text) {
 	}
 }
 
-// means interprets an answer: the endpoint may have refused the token (RFC 6750, 3.1), or
-// something else, such as a model or a budget, for which another token would not help. The
-// result is [endpoint.OtherRefused] also for a success.
+// means interprets a 401 or 403: the endpoint may have refused the token (RFC 6750, 3.1), or
+// something else, such as a model or a budget, for which another token would not help.
 func (a *authorized) means(resp *http.Response, token secret.Text) endpoint.Meaning {
-	a.note(resp, token)
-	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusForbidden {
-		return endpoint.OtherRefused
-	}
 	begun, err := io.ReadAll(io.LimitReader(resp.Body, maxReason))
 	if err != nil {
 		return endpoint.TokenRefused
@@ -328,12 +327,12 @@ func (a *authorized) send(req *http.Request, token secret.Text) (*http.Response,
 
 // refuseRedirect replaces a redirect by a problem, because the caller would follow it and
 // send its prompt to another place.
-func refuseRedirect(resp *http.Response) error {
+func (e Endpoint) refuseRedirect(resp *http.Response) error {
 	if resp.StatusCode < 300 || resp.StatusCode > 399 || resp.StatusCode == http.StatusNotModified {
 		return nil
 	}
 	return problem.New(problem.Config, "The endpoint leads elsewhere, and the token follows no redirect.",
-		"Write the address that it leads to as llm_base_url.")
+		"Write the address that it leads to as "+endpoint.Address{ID: e.ID}.Key()+".")
 }
 
 // explain returns the problem of a request that got no answer.

@@ -43,7 +43,7 @@ func openedTo(t *testing.T, base string, token TokenFunc) (*httptest.Server, str
 	}
 	key := NewKey()
 	none := func(context.Context, string) (secret.Text, error) { return secret.Text{}, nil }
-	handler, err := New([]Endpoint{{BaseURL: address, Token: token, Another: none}}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	handler, err := New([]Endpoint{{BaseURL: address, Token: token, Another: none}, {ID: "qwen", BaseURL: address, Token: token, Another: none}}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,6 +319,15 @@ func TestProblemsAreShapedAsOpenAIsClientsReadThem(t *testing.T) {
 				t.Errorf("a secret in %s", body)
 			}
 		})
+	}
+}
+
+func TestRefusedRedirectNamesTheKeyToCorrect(t *testing.T) {
+	gateway, key := opened(t, http.RedirectHandler("https://elsewhere.example/", http.StatusTemporaryRedirect).ServeHTTP)
+	for path, want := range map[string]string{"/v1/models": "as llm_base_url.", "/qwen/v1/models": "as endpoints.qwen."} {
+		if _, body := ask(t, gateway, path, withKey(key)); !strings.Contains(body, want) {
+			t.Errorf("%s: %s, want %q", path, body, want)
+		}
 	}
 }
 

@@ -71,7 +71,7 @@ func UpdateSettings(p store.Places, change func(*Settings)) (Settings, error) {
 	}
 	if err != nil {
 		return Settings{}, problem.New(problem.Store, fmt.Sprintf("The gateway's settings %s cannot be written: %s.", path, store.PlainCause(err)),
-			"Make room on the disk, and the directory writable.").Because(err)
+			"Free some space on the disk, or make the directory writable.").Because(err)
 	}
 	return s, nil
 }

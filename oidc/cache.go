@@ -122,8 +122,11 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 		// Unsaved tokens stay in memory only if the file still holds their predecessors.
 		// If there is no file, they stay only if there was none when saving failed;
 		// otherwise somebody has signed out since.
-		noSignOut := stamp.Same(c.stamp) || c.unsaved() && c.stamp.Same(stamp)
-		if t.Empty() && !c.Empty() && noSignOut || !t.Empty() && c.unsaved() && c.isSuccessorOf(t) {
+		stay := c.unsaved() && c.isSuccessorOf(t)
+		if t.Empty() {
+			stay = !c.Empty() && (stamp.Same(c.stamp) || c.unsaved() && c.stamp.Same(stamp))
+		}
+		if stay {
 			c.stamp = stamp
 			return c
 		}

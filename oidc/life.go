@@ -32,7 +32,7 @@ func (s *Session) TokenFor(ctx context.Context, life time.Duration) (Token, erro
 	if err := s.refreshNow(ctx, current.fingerprint); err != nil {
 		return token, err
 	}
-	if fresh, _, _ := s.replaced(""); !fresh.Access.Empty() {
+	if fresh, _, _ := s.afterRefresh(""); !fresh.Access.Empty() {
 		token = fresh
 	}
 	return token, nil

@@ -120,7 +120,7 @@ func (s *Session) sendRefresh(current cached, w *writer) error {
 	if err := w.reserve(false); err != nil && !old.Refresh.Empty() && !current.onlyInMemory(s.cache.file) {
 		p := problem.From(err)
 		p.Message += " The session was not refreshed, because the new tokens would be lost."
-		p.Hint = "Make room on the disk, the directory writable, or the keyring available; your session is kept until then."
+		p.Hint = "Free some space on the disk, make the directory writable, or unlock the keyring. Your session is kept until then."
 		s.startPause(current, p, domain.Outcome{})
 		return p
 	}
@@ -189,13 +189,13 @@ func (s *Session) ended(current cached, w *writer, cause error) error {
 // the form once in each process, so that two processes whose configurations differ do not
 // rewrite each other's file for ever. The caller holds s.mu.
 func (s *Session) rewriteInBackground(current cached) {
-	rewritten := current.Tokens == current.saved
-	if rewritten && !current.stamp.OtherForm() || time.Now().Before(s.nextRewrite) {
+	onDisk := current.Tokens == current.saved // and at most their form is wrong
+	if onDisk && !current.stamp.OtherForm() || time.Now().Before(s.nextRewrite) {
 		return
 	}
 	s.nextRewrite = time.Now().Add(saveRetry)
-	if rewritten {
-		s.nextRewrite = time.Now().Add(24 * 365 * time.Hour)
+	if onDisk {
+		s.nextRewrite = time.Now().Add(24 * 365 * time.Hour) // not again in this process
 	}
 	s.background.Go(func() { s.rewrite(s.untilClose) })
 }

@@ -57,11 +57,11 @@ func (r *rejections) setReplacement(fingerprint string) {
 	r.replacement = fingerprint
 }
 
-// replaced returns the token in memory after a refresh, or its fingerprint if it has
-// expired too and must be refreshed again. If it is the rejected token, replaced returns
-// an error: some domains issue the same access token until it expires, and another
+// afterRefresh returns the token in memory after a refresh, or its fingerprint if it has
+// expired too and must be replaced again. If it is the rejected token, afterRefresh
+// returns an error: some domains issue the same access token until it expires, and another
 // refresh would not change that.
-func (s *Session) replaced(rejected string) (token Token, replaced string, err error) {
+func (s *Session) afterRefresh(rejected string) (token Token, toReplace string, err error) {
 	current := s.cache.get()
 	if !current.usable(time.Now()) {
 		return Token{}, current.fingerprint, nil

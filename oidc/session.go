@@ -139,23 +139,23 @@ func (s *Session) Unsaved() *problem.Problem {
 // Token waits for the domain only if no valid token exists, and never for a person: if
 // nobody is signed in, it returns a problem of kind LoginRequired at once.
 func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
-	token, replaced, err := s.ready(rejected)
+	token, toReplace, err := s.ready(rejected)
 	if !token.Access.Empty() || err != nil {
 		return token, err
 	}
-	return s.fresh(ctx, replaced, rejected)
+	return s.fresh(ctx, toReplace, rejected)
 }
 
-// fresh refreshes the token with the fingerprint replaced and returns the new one. It
+// fresh replaces the token with the fingerprint toReplace and returns the new one. It
 // never returns the token with the fingerprint rejected.
-func (s *Session) fresh(ctx context.Context, replaced, rejected string) (token Token, err error) {
+func (s *Session) fresh(ctx context.Context, toReplace, rejected string) (token Token, err error) {
 	// A second refresh is needed if another process saved tokens that have expired
 	// since, or if the new token expired while a slow disk saved it.
 	for range 2 {
-		if err := s.refreshNow(ctx, replaced); err != nil {
+		if err := s.refreshNow(ctx, toReplace); err != nil {
 			return Token{}, err
 		}
-		if token, replaced, err = s.replaced(rejected); !token.Access.Empty() || err != nil {
+		if token, toReplace, err = s.afterRefresh(rejected); !token.Access.Empty() || err != nil {
 			return token, err
 		}
 	}
@@ -175,7 +175,7 @@ func (s *Session) Ready(rejected string) (token Token, ok bool, err error) {
 // ready returns the token, or the fingerprint of the one to refresh. The refresh must be
 // given this fingerprint, not the one in memory by then: another caller may have
 // refreshed the token meanwhile, and it would be refreshed twice.
-func (s *Session) ready(rejected string) (token Token, replaced string, err error) {
+func (s *Session) ready(rejected string) (token Token, toReplace string, err error) {
 	current, now := s.cache.latest(), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()

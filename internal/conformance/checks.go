@@ -141,9 +141,9 @@ var checks = []check{
 	{"nothing is spent before its successor can be saved", "oidc/refresh.go", `if err := w.reserve(false); err != nil && !old`, `if err := w.reserve(false); err != nil && old.Access.Empty() && !old`, "TestNoRefreshIfTokensCannotBeSaved"},
 	{"tokens that no file holds may be spent", "oidc/refresh.go", ` && !current.onlyInMemory(s.cache.file)`, ``, "TestSessionInMemory"},
 	{"a process that ends does not sign in for nothing", "oidc/connect.go", `} else if !o.InMemory || tokens.KeyringFault(err) {`, `} else if tokens.KeyringFault(err) {`, "TestSessionInMemory"},
-	{"a sign-out elsewhere counts", "oidc/cache.go", `!c.Empty() && noSignOut`, `(noSignOut || c.unsaved())`, "TestSignOutElsewhereDropsUnsavedTokens"},
-	{"unsaved tokens give way to newer ones", "oidc/cache.go", ` && c.isSuccessorOf(t) {`, ` {`, "TestUnsavedTokensYieldToNewerOnes"},
-	{"unsaved tokens are not lost", "oidc/cache.go", `!t.Empty() && c.unsaved() && c.isSuccessorOf(t) {`, `!t.Empty() && c.Empty() && c.isSuccessorOf(t) {`, "TestUnsavedTokensYieldToNewerOnes"},
+	{"a sign-out elsewhere counts", "oidc/cache.go", `!c.Empty() && (stamp.Same(c.stamp) || c.unsaved() && c.stamp.Same(stamp))`, `(stamp.Same(c.stamp) || c.unsaved())`, "TestSignOutElsewhereDropsUnsavedTokens"},
+	{"unsaved tokens give way to newer ones", "oidc/cache.go", `stay := c.unsaved() && c.isSuccessorOf(t)`, `stay := c.unsaved()`, "TestUnsavedTokensYieldToNewerOnes"},
+	{"unsaved tokens are not lost", "oidc/cache.go", `stay := c.unsaved() && c.isSuccessorOf(t)`, `stay := c.Empty() && c.isSuccessorOf(t)`, "TestUnsavedTokensYieldToNewerOnes"},
 	{"a directory that is gone is no sign-out", "store/tokens/file.go", `gone: errors.Is(err, fs.ErrNotExist)}`, `gone: false}`, "TestMissingDirectoryIsNoSignOut"},
 	{"a lock is not made for tokens that are gone", "oidc/refresh.go", `s.cache.gone(current) && !s`, `current.withheld && !s`, "TestStateDirectoryRemoved"},
 	{"a note of another process is not forgotten", "oidc/cache.go", `later(t.RetryAt, c.RetryAt)`, `c.RetryAt`, "TestUnsavedRefreshTimes"},
@@ -173,7 +173,7 @@ var checks = []check{
 	{"tokens of another process are found overwritten", "oidc/cache.go", `	current := c.read(true)
 `, `	now := c.get()
 `, "TestEveryBranch"},
-	{"tokens are found written after a sign-out elsewhere", "oidc/cache.go", `!c.Empty() && noSignOut`, `(noSignOut || c.unsaved())`, "TestEveryBranch"},
+	{"tokens are found written after a sign-out elsewhere", "oidc/cache.go", `!c.Empty() && (stamp.Same(c.stamp) || c.unsaved() && c.stamp.Same(stamp))`, `(stamp.Same(c.stamp) || c.unsaved())`, "TestEveryBranch"},
 	{"a brake is found not to hold", "oidc/refresh.go", `		if p := s.pausingNow(current); p != nil {
 			return p
 		}

@@ -112,7 +112,7 @@ var Keys = []Key{
 		About:   "More parameters for the domain, sent when a session is begun. Those of the protocol itself are refused.",
 		Example: `{"ui_locales": "de"}`},
 	{Name: "issuer", Trust: TrustValue, Pattern: webPattern,
-		About: "The issuer that tokens must name, where it is another than the one in the domain's discovery document. " +
+		About: "The issuer that tokens must name, if it differs from the one in the domain's discovery document. " +
 			"If it is on the domain's own host and has a path, the document is looked for there.",
 		Example: "https://identity.oraclecloud.com/"},
 	{Name: "strict_id_token", Trust: TrustValue, Type: Flag, Default: "false",
@@ -152,7 +152,7 @@ var Keys = []Key{
 			"a person's or a project's configuration says.",
 		Example: "true"},
 	{Name: "$from", Trust: TrustValue, Pattern: webPattern,
-		About:   "Where your company publishes this configuration. \"init --from\" writes it, and doctor says when the one there is another.",
+		About:   "Where your company publishes this configuration. \"init --from\" writes it, and doctor says when the published one differs.",
 		Example: "https://intranet.example.com/oci-auth.config.jsonc"},
 	{Name: "$schema", Trust: TrustHarmless, About: "The JSON Schema of this file, for editors.", Example: SchemaURL},
 }

@@ -53,6 +53,24 @@ func TestSchemaURL(t *testing.T) {
 }
 
 // Keys describes exactly the keys that are read, with their defaults.
+// A file that a key names is kept from the agent, whichever key names it.
+func TestFilesThatKeysName(t *testing.T) {
+	p := storetest.Places(t)
+	for _, key := range Keys {
+		path := filepath.Join(p.Home, "named")
+		value := map[Trust]string{TrustSecret: "{file:" + path + "}", TrustSecretFile: path, TrustWritten: path}[key.Trust]
+		if value == "" {
+			continue
+		}
+		file := filepath.Join(p.ConfigDirs[0], Name)
+		storetest.WriteFile(t, file, string(Format(map[string]string{key.Name: value})))
+		named := ReadNamed(p, file)
+		if key.Trust == TrustWritten && named.Log != path || key.Trust != TrustWritten && !slices.Equal(named.Secrets, []string{path}) {
+			t.Errorf("%s: %+v", key.Name, named)
+		}
+	}
+}
+
 func TestKeysMatchTheStruct(t *testing.T) {
 	var fields, described []string
 	for name := range check.Fields(&configFile{}) {

@@ -15,7 +15,8 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/published"
 )
 
-// aboutItself are the keys about the file itself, which change nothing.
+// aboutItself are the keys that say something about the file in which they stand. They are not
+// taken over from a published configuration, and not compared with it.
 var aboutItself = []string{"managed", "$schema", "$from"}
 
 // A Published is a configuration that somebody else wrote and a person may take as their

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
@@ -103,28 +102,24 @@ func ReadNamed(p store.Places, path string) (named Named) {
 		return Named{}
 	}
 	var file configFile
-	check := check.Read(path, text, true, &file)
-	named.HoldsSecret = check.Broken
-	for key, value := range map[string]string{"client_secret": file.ClientSecret, "client_key": file.ClientKey} {
-		ref := secrets.Parse(p, check, key, value)
-		named.HoldsSecret = named.HoldsSecret || ref.Stands()
-		if ref.File() != "" {
-			named.Secrets = append(named.Secrets, ref.File())
+	read := check.Read(path, text, true, &file)
+	named.HoldsSecret = read.Broken
+	values := check.Fields(&file)
+	for _, key := range Keys {
+		value, _ := values[key.Name].Interface().(string)
+		if key.Trust == TrustSecret {
+			named.HoldsSecret = named.HoldsSecret || secrets.Parse(p, read, key.Name, value).Stands()
 		}
-	}
-	// The certificate's file may also contain the key.
-	for _, name := range []string{file.TLSKey, file.TLSCert} {
-		if name != "" {
-			named.Secrets = append(named.Secrets, p.Expand(name, filepath.Dir(path)))
+		name, _ := key.file(value)
+		if name == "" {
+			continue
 		}
-	}
-	if file.LogFile != "" {
-		named.Log = p.Expand(file.LogFile, filepath.Dir(path))
-	}
-	if !Own(p, path) {
-		named.Secrets = slices.DeleteFunc(named.Secrets, func(file string) bool { return overNetwork(p, path, file) })
-		if overNetwork(p, path, named.Log) {
-			named.Log = ""
+		switch name = p.Expand(name, filepath.Dir(path)); {
+		case !Own(p, path) && overNetwork(p, path, name):
+		case key.Trust == TrustWritten:
+			named.Log = name
+		case key.Trust != TrustContent: // a client certificate's file may also contain the key
+			named.Secrets = append(named.Secrets, name)
 		}
 	}
 	return named

@@ -89,8 +89,10 @@ func (u *Unconfirmed) problem(p store.Places) *problem.Problem {
 }
 
 // ParseProject parses and checks the text of a configuration at path in a project directory.
-// It is accepted if it is the person's own, says the same as their own, or was confirmed.
-// The errors are those of [Load].
+// It is accepted if it is the person's own, says the same as their own, or was confirmed; and
+// then as a whole: one key that refuseNetwork or confine refuses, refuses the file. Which keys
+// those look at, and which a person confirms (digest), is in the column Trust of [Keys]. The
+// errors are those of [Load].
 func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 	if Own(p, path) {
 		return parseConfig(p, path, text)
@@ -110,11 +112,11 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 	if confine(p, check, file); len(check.Lines) > 0 {
 		return Config{}, check.Problem()
 	}
-	config, digest := config.confined(p), digest(p, check, file)
-	if trustsDirectory(p, path) || confirmed(p, digest) {
+	config, sum := config.confined(p), digest(p, check, file)
+	if trustsDirectory(p, path) || confirmed(p, sum) {
 		return config, nil
 	}
-	u := &Unconfirmed{Config: config, Digest: digest, Changed: confirmedBefore(p, path)}
+	u := &Unconfirmed{Config: config, Digest: sum, Changed: confirmedBefore(p, path)}
 	return Config{}, u.problem(p)
 }
 

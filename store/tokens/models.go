@@ -71,7 +71,7 @@ func (f ModelsFile) Save(models endpoint.Models, askedAt time.Time) error {
 	}
 	if err != nil {
 		return problem.New(problem.Store, fmt.Sprintf("The models could not be kept in %s: %s.", f.path, store.PlainCause(err)),
-			"Make room on the disk and the directory writable.").Because(err)
+			"Free some space on the disk, or make the directory writable.").Because(err)
 	}
 	return nil
 }
