@@ -124,6 +124,8 @@ func noProxyAddress(value string) error {
 		return errors.New("it is a word and not an address; unset it where there is no proxy")
 	case strings.HasPrefix(lower, "pac+"), strings.HasPrefix(lower, "file:"), strings.HasSuffix(lower, ".pac"), strings.HasSuffix(lower, "/wpad.dat"):
 		return errors.New("it names a PAC file, which neither this program nor OpenCode reads; name the proxy that is in it")
+	case strings.HasPrefix(lower, "http/"), strings.HasPrefix(lower, "https/"):
+		return errNoWeb // a colon is missing, and the host would be http
 	case strings.HasPrefix(lower, "proxy "), strings.HasPrefix(lower, "http="), strings.HasPrefix(lower, "https="), strings.ContainsAny(host, ",;"):
 		return errors.New("it has more than the address of one proxy")
 	}

@@ -1,6 +1,8 @@
 package network
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -183,6 +185,8 @@ func TestMalformedProxyVariables(t *testing.T) {
 		"http://fd00::1:8080":                           web,
 		"//proxy:8080":                                  web,
 		"http:proxy:8080":                               web,
+		"http//ada:pass4711@proxy:8080":                 web,
+		"https//proxy:8080":                             web,
 		"%PROXY%":                                       web,
 		"http://${PROXY}:8080":                          web,
 	} {
@@ -211,7 +215,35 @@ func TestProxiesThatRefuse(t *testing.T) {
 			hello(conn)
 		}
 	}
-	const user = "ada:pa%2Fss4711@"
+	// over answers over TLS; config has the company's certificate if it names no other. If
+	// behind is not nil, it then is a server that speaks no HTTP.
+	c := newCompany(t)
+	over := func(config *tls.Config, answer string, behind *tls.Config) func(*net.TCPConn) {
+		return func(conn *net.TCPConn) {
+			secured := net.Conn(conn)
+			for _, config := range []*tls.Config{config, behind} {
+				if config == nil {
+					break
+				}
+				if config.Certificates == nil {
+					config.Certificates = []tls.Certificate{c.server}
+				}
+				server := tls.Server(secured, config)
+				if server.Handshake() != nil {
+					return
+				}
+				hello(server)
+				_, _ = io.WriteString(server, answer)
+				secured, answer = server, "220 mail.example.com ESMTP\r\n"
+			}
+		}
+	}
+	named := func(name string) tls.Certificate {
+		leaf, key := issue(t, &x509.Certificate{DNSNames: []string{name}}, c.ca, c.key)
+		return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}
+	}
+	target, elsewhere := named("idp.test"), named("portal.example")
+	const user, established = "ada:pa%2Fss4711@", "HTTP/1.1 200 X\r\n\r\n"
 	for _, row := range []struct {
 		name, before string
 		proxy        func(*net.TCPConn)
@@ -222,11 +254,24 @@ func TestProxiesThatRefuse(t *testing.T) {
 		{"407 with a password", "http://" + user, says("HTTP/1.1 407 X\r\nProxy-Authenticate: Basic realm=x\r\n\r\n"), "PROXY does not accept the user name and password of HTTPS_PROXY."},
 		{"407 for NTLM", "http://", says("HTTP/1.1 407 X\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n\r\n"), "PROXY wants a sign-in of another kind than Basic."},
 		{"403 with a page", "http://", says("HTTP/1.1 403 Blocked\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"), "PROXY makes no connection to idp.test (status 403)."},
+		{"407 for one of two", "http://", says("HTTP/1.1 407 X\r\nProxy-Authenticate: Negotiate, Basic realm=\"x\"\r\n\r\n"), "PROXY wants a user name and password."},
 		{"503", "http://", says("HTTP/1.0 503 No\r\n\r\n"), "PROXY makes no connection to idp.test (status 503)."},
 		{"a redirect", "http://", says("HTTP/1.1 302 X\r\nLocation: http://portal/\r\n\r\n"), "PROXY makes no connection to idp.test (status 302)."},
 		{"no HTTP", "http://", says("SSH-2.0-OpenSSH_9.6\r\n"), "PROXY gave an answer that is not HTTP, or is damaged."},
 		{"half a header", "http://", says("HTTP/1.1 200 OK\r\nX"), "PROXY "},
-		{"nothing", "http://", says(""), "PROXY"},
+		{"nothing", "http://", says(""), "PROXY cut the connection."},
+		{"no HTTP, over TLS", "https://", over(&tls.Config{}, "<html>Blocked</html>", nil), "PROXY gave an answer that is not HTTP, or is damaged."},
+		{"nothing, over TLS", "https://", over(&tls.Config{}, "", nil), "PROXY cut the connection."},
+		{"403, over TLS", "https://", over(&tls.Config{}, "HTTP/1.1 403 X\r\n\r\n", nil), "PROXY makes no connection to idp.test (status 403)."},
+		{"a client certificate is wanted, TLS 1.2", "https://", over(&tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, "", nil), "PROXY wants a client certificate."},
+		{"a client certificate is wanted, TLS 1.3", "https://", over(&tls.Config{ClientAuth: tls.RequireAnyClientCert}, "", nil), "PROXY wants a client certificate."},
+		{"old protocol", "https://", over(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "", nil), "PROXY speaks only an old protocol"},
+		{"not its name", "https://", over(&tls.Config{Certificates: []tls.Certificate{elsewhere}}, "", nil), "the certificate of PROXY is for another name: portal.example"},
+		{"the server cuts", "http://", says(established), "idp.test cut the connection in the TLS handshake, through PROXY."},
+		{"the server cuts, behind TLS", "https://", over(&tls.Config{}, established, nil), "idp.test cut the connection in the TLS handshake, through PROXY."},
+		{"the server has another name", "https://", over(&tls.Config{}, established, &tls.Config{}), "the certificate of idp.test is for another name: 127.0.0.1"},
+		{"the server wants a client certificate", "https://", over(&tls.Config{}, established, &tls.Config{Certificates: []tls.Certificate{target}, ClientAuth: tls.RequireAnyClientCert}), "idp.test wants a client certificate."},
+		{"the server is no HTTP server", "https://", over(&tls.Config{}, established, &tls.Config{Certificates: []tls.Certificate{target}}), "idp.test gave an answer that is not HTTP, or is damaged."},
 		{"no TLS", "https://", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "PROXY does not speak TLS."},
 		{"SOCKS that wants a password", "socks5://", socks("\x05\xff"), "PROXY wants a user name and password."},
 		{"SOCKS that refuses a password", "socks5h://" + user, socks("\x05\x02", "\x01\x01"), "PROXY does not accept the user name and password of HTTPS_PROXY."},
@@ -234,13 +279,13 @@ func TestProxiesThatRefuse(t *testing.T) {
 		{"SOCKS that finds nobody", "socks5h://", socks("\x05\x00", "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"), "PROXY makes no connection to idp.test (host unreachable)."},
 		{"SOCKS 4", "socks5://", socks("\x00\x5b\x00\x00\x00\x00\x00\x00"), "PROXY does not speak SOCKS5."},
 		{"an HTTP proxy taken for SOCKS", "socks5://", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "PROXY does not speak SOCKS5."},
-		{"SOCKS that hangs up", "socks5://", says(""), "PROXY"},
+		{"SOCKS that hangs up", "socks5://", says(""), "PROXY cut the connection."},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			proxy := listening(t, row.proxy)
 			t.Setenv("HTTPS_PROXY", row.before+proxy.Host)
 			t.Setenv("NO_PROXY", "")
-			_, p := get(t, Settings{}, &url.URL{Scheme: "https", Host: "idp.test"})
+			_, p := get(t, Settings{CAFile: c.path("ca.pem")}, &url.URL{Scheme: "https", Host: "idp.test"})
 			if p == nil || !strings.Contains(p.Message, strings.Replace(row.says, "PROXY", "the proxy "+proxy.Host, 1)) || p.Hint == "" {
 				t.Errorf("%v", p)
 			}

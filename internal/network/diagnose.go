@@ -43,18 +43,21 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
 		dns         *net.DNSError
-		timeout     net.Error
 		op          *net.OpError
-		failed      = &failure{handshake: new(handshake)}
+		failed      *failure
+		seen        = new(handshake)
 		broken      *notHTTP
 		host        = to.Host
 		proxy, _    = Proxy(to)
 		atProxy     = errors.As(err, &op) && op.Op == "proxyconnect" // the connection to the proxy itself failed
 		viaProxy    = ""
 	)
-	errors.As(err, &failed)
+	unpassed := errors.As(err, &failed) && proxy != nil && to.Scheme == "https" && !failed.passed(proxy) && !isTimeout(err)
+	if failed != nil {
+		seen = failed.handshake
+	}
 	switch {
-	case proxy != nil && atProxy:
+	case proxy != nil && (atProxy || unpassed):
 		host = "the proxy " + proxy.Host
 	case proxy != nil:
 		viaProxy = ", through the proxy " + proxy.Host
@@ -70,17 +73,17 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return problem.New(problem.TLS, host+" does not speak TLS.", "Check the address and its port; a page of the network may be in between.")
 	case alerted:
-		return s.refusedByServer(host, alert, failed.asked.Load())
+		return s.refusedByServer(host, alert, seen.asked.Load())
 	case errors.As(err, &dns):
 		return passing(lookUp(dns, to, proxy))
-	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+	case isTimeout(err):
 		return passing(host+" did not answer in time"+viaProxy+".", checkNetwork)
 	case isOne(err, errRefused) && atProxy:
 		return passing("nothing is listening at "+host+".", "Correct HTTPS_PROXY, or start the proxy.")
 	case isOne(err, errRefused):
 		return passing("nothing is listening at "+host+".", "Check the address and its port; the server may be down.")
 	case isCut(err):
-		return s.cutConnection(host, viaProxy, failed.handshake)
+		return s.cutConnection(host, viaProxy, seen)
 	}
 	damaged := errors.As(err, &broken)
 	if said, ok := ownTLS(host, err); ok && !damaged {
@@ -89,14 +92,17 @@ func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
 	if damaged && strings.Contains(err.Error(), "headers exceeded") {
 		return passing(fmt.Sprintf("%s sent headers of more than %d KiB.", host, maxHeaderSize>>10), "Ask who runs the server, or what is in between.")
 	}
-	if damaged || failed.connected.Load() {
-		if proxy != nil && to.Scheme == "https" && !failed.begun.Load() {
-			host = "the proxy " + proxy.Host
-		}
+	if damaged || seen.connected.Load() {
 		return passing(host+" gave an answer that is not HTTP, or is damaged.",
 			"Check the address and its port; a proxy or firewall in between may damage what is sent. Then try again.")
 	}
 	return passing("no connection to "+host+viaProxy+".", checkNetwork)
+}
+
+// isTimeout reports whether err means that a time limit was over.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
 func passing(message, hint string) *problem.Problem {
@@ -111,7 +117,7 @@ func (s Settings) cutConnection(host, viaProxy string, seen *handshake) *problem
 		return problem.New(problem.TLS, host+" asked for a client certificate, got none and cut the connection.", nameClientCertificate)
 	case seen.asked.Load():
 		return problem.New(problem.TLS, fmt.Sprintf("%s cut the connection when it had the client certificate %s: it may not accept it.", host, s.ClientCert), checkClientCertificate)
-	case seen.begun.Load() && !seen.ended.Load():
+	case seen.begun.Load() > 0 && !seen.ended.Load():
 		return passing(host+" cut the connection in the TLS handshake"+viaProxy+".", "A firewall may be in between, or the server wants another version of TLS; check the network, VPN and proxy, then try again.")
 	default:
 		return passing(host+" cut the connection"+viaProxy+".", "A firewall may be in between; check the network, VPN and proxy, then try again.")
@@ -148,7 +154,7 @@ func (r *proxyRefusal) problem(proxy *url.URL, host string) *problem.Problem {
 	}
 	p := problem.New(problem.Network, fmt.Sprintf("%s makes no connection to %s (status %d).", name, host, r.status),
 		"Ask who runs the proxy whether it lets this host through; if it is to be reached directly, add it to NO_PROXY.")
-	if r.status >= 500 {
+	if r.status >= 500 || r.status == http.StatusTooManyRequests {
 		p = p.Passing()
 	}
 	return p
@@ -180,12 +186,11 @@ func PasswordForProxy(proxy *url.URL, schemes []string) *problem.Problem {
 		}
 	}
 	hint := "Put them into HTTPS_PROXY, as http://user:password@host:port, with special characters percent-encoded."
-	basic := len(schemes) == 0
-	for i, scheme := range schemes {
-		schemes[i], _, _ = strings.Cut(scheme, " ")
-		basic = basic || strings.EqualFold(schemes[i], "Basic")
-	}
-	if !basic {
+	// A header may hold several schemes with their parameters (RFC 9110, 11.6.1).
+	if len(schemes) > 0 && !slices.ContainsFunc(strings.Split(strings.Join(schemes, ","), ","), func(one string) bool {
+		scheme := strings.Fields(one)
+		return len(scheme) > 0 && strings.EqualFold(scheme[0], "Basic")
+	}) {
 		wants = "wants a sign-in of another kind than Basic"
 		hint = "Ask for a proxy that takes a user name and password, or run one on this machine that signs in for you, such as px or cntlm, and name it in HTTPS_PROXY."
 	}
@@ -249,7 +254,7 @@ func (s Settings) refusedByServer(host string, alert uint8, asked bool) *problem
 	case alert == protocolVersion:
 		return oldProtocol(host)
 	case alert == handshakeFailure, alert == insufficientSecurity:
-		return problem.New(problem.TLS, fmt.Sprintf("%s and this program have no cipher in common: it offers only old ciphers, or nothing for this name (%s).", host, text),
+		return problem.New(problem.TLS, fmt.Sprintf("%s and this program have no cipher in common: it offers only old ciphers, a kind of certificate that is not accepted here, or nothing for this name (%s).", host, text),
 			askOwner)
 	case alert == unrecognizedName:
 		return problem.New(problem.TLS, fmt.Sprintf("%s serves another name than this one (%s).", host, text), "Check the address.")
@@ -298,10 +303,12 @@ func refusedCertificate(host string, err *tls.CertificateVerificationError) stri
 	switch {
 	case errors.As(err.Err, &invalid):
 		return invalidCertificate(of, leaf, invalid)
-	case errors.As(err.Err, &name) && len(names(leaf)) == 0:
+	case errors.As(err.Err, &name) && names(leaf) == "" && leaf.Subject.CommonName == "":
+		return of + " is for no host name or address at all."
+	case errors.As(err.Err, &name) && names(leaf) == "":
 		return fmt.Sprintf("%s has no subject alternative name, and its common name %s does not count.", of, plain(leaf.Subject.CommonName))
 	case errors.As(err.Err, &name):
-		return fmt.Sprintf("%s is for another name: %s.", of, plain(strings.Join(names(leaf), ", ")))
+		return fmt.Sprintf("%s is for another name: %s.", of, plain(names(leaf)))
 	case errors.As(err.Err, &noCAs), errors.As(err.Err, &unknown) && noneTrusted():
 		return of + " cannot be checked: this machine has no certificates of authorities."
 	case errors.As(err.Err, &unknown):
@@ -342,9 +349,9 @@ func invalidCertificate(of string, leaf *x509.Certificate, invalid x509.Certific
 	switch invalid.Reason {
 	case x509.Expired:
 		if time.Now().Before(leaf.NotBefore) {
-			return fmt.Sprintf("%s is not valid before %s.", of, leaf.NotBefore.Format(time.DateOnly))
+			return fmt.Sprintf("%s is not valid before %s UTC.", of, leaf.NotBefore.UTC().Format(time.DateTime))
 		}
-		return fmt.Sprintf("%s expired at %s.", of, leaf.NotAfter.Format(time.DateTime))
+		return fmt.Sprintf("%s expired at %s UTC.", of, leaf.NotAfter.UTC().Format(time.DateTime))
 	case x509.NotAuthorizedToSign:
 		return of + " has an issuer that may not issue certificates."
 	case x509.CANotAuthorizedForThisName, x509.UnconstrainedName, x509.NameConstraintsWithoutSANs, x509.TooManyConstraints:
@@ -368,13 +375,18 @@ func noneTrusted() bool {
 	return err != nil || pool.Equal(x509.NewCertPool())
 }
 
-// names returns the host names and addresses that a certificate is valid for.
-func names(c *x509.Certificate) []string {
+// names lists the host names and addresses that a certificate is valid for: all, or the first
+// few and the number of the others.
+func names(c *x509.Certificate) string {
 	all := slices.Clone(c.DNSNames)
 	for _, address := range c.IPAddresses {
 		all = append(all, address.String())
 	}
-	return all
+	const few = 5
+	if more := len(all) - few; more > 1 {
+		return fmt.Sprintf("%s and %d others", strings.Join(all[:few], ", "), more)
+	}
+	return strings.Join(all, ", ")
 }
 
 func certificateHint(err *tls.CertificateVerificationError) string {
@@ -386,11 +398,13 @@ func certificateHint(err *tls.CertificateVerificationError) string {
 	)
 	broken := brokenVariables()
 	switch {
+	case errors.As(err.Err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil && !slices.ContainsFunc(err.UnverifiedCertificates, invalid.Cert.Equal):
+		return "Check this machine's clock; if it is right, put the authority's new certificate where its old one is, such as the file that ca_file names."
 	case errors.As(err.Err, &invalid) && invalid.Reason == x509.Expired:
 		return "Check this machine's clock; if it is right, the server's owner must renew the certificate."
 	case errors.As(err.Err, &name):
 		return "Check the address; a proxy or a page of the network may be in between."
-	case errors.As(err.Err, &invalid), errors.As(err.Err, &unknown) && strings.Contains(err.Error(), "insecure algorithm"):
+	case errors.As(err.Err, &invalid), errors.As(err.Err, &unknown) && (strings.Contains(err.Error(), "insecure algorithm") || strings.Contains(err.Error(), "cannot sign this kind")):
 		return askOwner
 	case errors.As(err.Err, &unknown) && len(err.UnverifiedCertificates) == 1 && err.UnverifiedCertificates[0].IssuingCertificateURL != nil:
 		return "The server's owner must have it send the intermediate certificate as well; until then, name a file with that one as ca_file in the configuration. " + makeCAKnown

@@ -43,7 +43,7 @@ func (s Settings) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 		},
 		GotFirstResponseByte: func() { seen.answered.Store(true) },
-		TLSHandshakeStart:    func() { seen.begun.Store(true) },
+		TLSHandshakeStart:    func() { seen.begun.Add(1) },
 		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { seen.ended.Store(err == nil) },
 	}
 	resp, err := transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
@@ -61,10 +61,20 @@ func (s Settings) RoundTrip(req *http.Request) (*http.Response, error) {
 // not enough: in TLS 1.3 the server checks the client certificate after the client has
 // finished its handshake, and its alert may be lost when it resets the connection.
 type handshake struct {
-	connected    atomic.Bool // a TCP connection was made, perhaps to a proxy
-	begun, ended atomic.Bool // the TLS handshake began, and ended without an error
-	answered     atomic.Bool // the first byte of a response arrived
-	asked        atomic.Bool // the server requested a client certificate
+	connected atomic.Bool  // a TCP connection was made, perhaps to a proxy
+	begun     atomic.Int32 // TLS handshakes that began: with an https proxy, and with the server
+	ended     atomic.Bool  // the last of them ended without an error
+	answered  atomic.Bool  // the first byte of a response arrived
+	asked     atomic.Bool  // the proxy or the server requested a client certificate
+}
+
+// passed reports whether a connection to an https URL got past its proxy, to the handshake with
+// the server.
+func (h *handshake) passed(proxy *url.URL) bool {
+	if proxy.Scheme == "https" {
+		return h.begun.Load() > 1
+	}
+	return h.begun.Load() > 0
 }
 
 // watch changes the configuration so that it records a request for a client certificate.

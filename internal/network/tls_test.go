@@ -102,6 +102,16 @@ func TestFailedHandshakes(t *testing.T) {
 			return serving(t, key, config, one)
 		}
 	}
+	// authority serves a certificate by a CA that is in the client's file.
+	authority := func(ca *x509.Certificate) func(t *testing.T) *url.URL {
+		return func(t *testing.T) *url.URL {
+			ca.Subject, ca.IsCA, ca.BasicConstraintsValid = pkix.Name{CommonName: "Old"}, true, true
+			ca, key := issue(t, ca, nil, nil)
+			c.put(t, "ca.pem", c.read(t, "ca.pem")+string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})))
+			one, key := issue(t, leaf(), ca, key)
+			return serving(t, key, &tls.Config{}, one)
+		}
+	}
 	clients := func() *x509.CertPool {
 		pool := x509.NewCertPool()
 		pool.AddCert(c.ca)
@@ -168,9 +178,13 @@ func TestFailedHandshakes(t *testing.T) {
 			return bare(t, []byte{0x30, 3, 2, 1, 1}, key)
 		}, Settings{}, problem.TLS, "cannot be read"},
 		{"no alternative name", issued(&x509.Certificate{Subject: pkix.Name{CommonName: "127.0.0.1"}}), Settings{}, problem.TLS, "has no subject alternative name, and its common name 127.0.0.1"},
+		{"no name at all", issued(&x509.Certificate{EmailAddresses: []string{"ada@example.com"}}), Settings{}, problem.TLS, "is for no host name or address at all."},
+		{"two hundred names", issued(&x509.Certificate{DNSNames: strings.Fields(strings.Repeat("cdn.example ", 200))}), Settings{}, problem.TLS, "cdn.example and 195 others."},
 		{"wrong name", issued(&x509.Certificate{DNSNames: []string{"portal.example.com", "b.example"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 2)}}), Settings{}, problem.TLS, "is for another name: portal.example.com, b.example, 127.0.0.2"},
-		{"not valid yet", issued(&x509.Certificate{IPAddresses: loopback, NotBefore: tomorrow, NotAfter: tomorrow.Add(time.Hour)}), Settings{}, problem.TLS, "is not valid before " + tomorrow.UTC().Format(time.DateOnly)},
-		{"expired", issued(&x509.Certificate{IPAddresses: loopback, NotBefore: yesterday.Add(-time.Hour), NotAfter: yesterday}), Settings{}, problem.TLS, "expired at " + yesterday.UTC().Format(time.DateOnly)},
+		{"not valid yet", issued(&x509.Certificate{IPAddresses: loopback, NotBefore: tomorrow, NotAfter: tomorrow.Add(time.Hour)}), Settings{}, problem.TLS, "is not valid before " + tomorrow.UTC().Format(time.DateTime) + " UTC."},
+		{"expired", issued(&x509.Certificate{IPAddresses: loopback, NotBefore: yesterday.Add(-time.Hour), NotAfter: yesterday}), Settings{}, problem.TLS, "expired at " + yesterday.UTC().Format(time.DateTime) + " UTC."},
+		{"authority expired", authority(&x509.Certificate{KeyUsage: x509.KeyUsageCertSign, NotBefore: yesterday.Add(-time.Hour), NotAfter: yesterday}), Settings{}, problem.TLS, "put the authority's new certificate where its old one is"},
+		{"authority that may not sign", authority(&x509.Certificate{KeyUsage: x509.KeyUsageDigitalSignature}), Settings{}, problem.TLS, "may not issue certificates." + askOwner},
 		{"issuer expired", below(&x509.Certificate{Subject: pkix.Name{CommonName: "Branch"}, IsCA: true, KeyUsage: x509.KeyUsageCertSign, NotBefore: yesterday.Add(-time.Hour), NotAfter: yesterday}, leaf()),
 			Settings{}, problem.TLS, "has an issuer, CN=Branch, which expired at"},
 		{"unknown authority", func(t *testing.T) *url.URL {
