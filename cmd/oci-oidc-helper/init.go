@@ -284,6 +284,9 @@ func (n *newConfig) mayWrite(path, what string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) || n.force {
 		return nil
 	}
+	if _, err := regular.Read(path, 1<<20); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return problem.New(problem.Config, fmt.Sprintf("%s %s.", path, regular.Why(err)), "Remove or correct it, then start again; nothing was written.").Because(err)
+	}
 	refused := problem.New(problem.Config, fmt.Sprintf("There is %s already: %s.", what, path), "Overwrite it with --force, or change it by hand.")
 	if n.asker == nil {
 		return refused
@@ -556,7 +559,11 @@ func (n *newConfig) planOpenCode(dir string) (openCodeChange, error) {
 		change.after, err = entries.into(change.before)
 	}
 	if err != nil {
-		return change, problem.New(problem.Config, fmt.Sprintf("OpenCode's configuration %s cannot be read.", change.path),
+		why := "cannot be read"
+		if change.before == nil {
+			why = regular.Why(err)
+		}
+		return change, problem.New(problem.Config, fmt.Sprintf("OpenCode's configuration %s %s.", change.path, why),
 			"Correct it, then start again; nothing was written.").Because(err)
 	}
 	return change, nil

@@ -289,3 +289,18 @@ func TestInitFromAnUnreachableDomain(t *testing.T) {
 }
 
 func newApp(p store.Places) *app { return &app{places: p, log: logging.Open("")} }
+
+// An address that is taken for the name of a file is not shown: it may have a password in it.
+func TestInitShowsNoPasswordOfAnAddress(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t)
+	for _, from := range []string{
+		"ada:pass4711@host.example/x.jsonc", "//ada:pass4711@host.example/x", "https:/ada:pass4711@host.example/x", "https//ada:pass4711@host.example/x",
+		"https://ada:pass4711@host.example/x", "https://ada:pa#ss4711@host.example/x", "git@ada4711.example:repo.git",
+	} {
+		_, said, code := c.run("init", "--from", from, "--offline")
+		if code != exitUsage || strings.Contains(said, "4711") {
+			t.Errorf("%s: exit code %d: %s", from, code, said)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"maps"
 	"net"
 	"os"
@@ -139,4 +140,33 @@ func (c *computer) somebody() string {
 	one, _ := certificate(c.T, &x509.Certificate{Subject: pkix.Name{CommonName: "maria"}, NotBefore: aDayAgo, NotAfter: inTwoDays}, nil, nil)
 	c.write("client.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one.Raw})))
 	return c.path("client.pem")
+}
+
+// If init finds something that is no file where it would write, it says what that is, and not
+// that there is a configuration already.
+func TestInitTellsWhatIsInTheWay(t *testing.T) {
+	c := newComputer(t)
+	for _, row := range []struct {
+		says string
+		make func(configs string) error // in an empty home
+	}{
+		{config.Name + " cannot be read, because one of its directories is a file.", func(configs string) error { return os.WriteFile(configs, nil, 0o600) }},
+		{config.Name + " is a directory, not a file.", func(configs string) error { return os.MkdirAll(filepath.Join(configs, config.Name), 0o700) }},
+		{config.Name + " cannot be read: too many levels of symbolic links.", func(configs string) error {
+			return errors.Join(os.Mkdir(configs, 0o700), os.Symlink(config.Name, filepath.Join(configs, config.Name)))
+		}},
+		{"OpenCode's configuration CONFIGS/opencode.json is a named pipe, not a file.", func(configs string) error {
+			return errors.Join(os.Mkdir(configs, 0o700), syscall.Mkfifo(filepath.Join(configs, "opencode.json"), 0o600))
+		}},
+	} {
+		c.T = t
+		c.check(os.RemoveAll(c.path(".config")))
+		c.mkdir(".config", 0o700)
+		configs := c.path(".config/opencode")
+		c.check(row.make(configs))
+		_, said, code := c.run("init", "--domain-url", "https://idcs.example", "--auth-method", "mobile_app", "--client-id", "x", "--llm-base-url", "https://llm.example/v1", "--model", "m", "--offline")
+		if says := strings.Replace(row.says, "CONFIGS", configs, 1); code != exitUsage || !strings.Contains(said, says) {
+			t.Errorf("exit code %d: %s\nwant %s", code, said, says)
+		}
+	}
 }

@@ -32,7 +32,7 @@ func TestTokenForAnotherProgramHasMinimumLife(t *testing.T) {
 		{name: "more than wanted", life: time.Hour, left: 15 * time.Minute, args: "--min-life 10m"},
 		{name: "more than half of it", life: 4 * time.Minute, left: 3 * time.Minute},
 		{name: "less than half of it", life: 4 * time.Minute, left: 110 * time.Second, refreshes: 1},
-		{name: "more is wanted than there ever is", life: time.Hour, left: 50 * time.Minute, args: "--min-life 24h"},
+		{name: "more is wanted than there ever is", life: time.Hour, left: 50 * time.Minute, args: "--min-life 24h", says: "A token is refreshed when half of its life has passed"},
 		{name: "no refresh token", life: time.Hour, left: time.Minute, says: "There is no refresh token to get another one.", spoil: func(c *computer) {
 			saved := c.savedTokens()
 			saved.Refresh = secret.Text{}

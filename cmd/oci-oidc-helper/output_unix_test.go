@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,6 +48,16 @@ func TestUnwritableOutput(t *testing.T) {
 				}
 			}
 		})
+	}
+	for redirection, code := range map[string]int{">&-": exitTrouble, ">/dev/null": exitOK, "2>&- >/dev/null": exitOK} {
+		helper := c.helper("token")
+		shell := exec.Command("sh", "-c", `exec "$0" "$@" `+redirection)
+		shell.Args = append(shell.Args, helper.Args...)
+		shell.Dir, shell.Env = helper.Dir, helper.Env
+		said, _ := shell.CombinedOutput()
+		if is := shell.ProcessState.ExitCode(); is != code || strings.Contains(string(said), "standard output is closed") != (code != exitOK) {
+			t.Errorf("token %s: exit code %d: %s", redirection, is, said)
+		}
 	}
 	// head and less may end before they have read everything.
 	c.keys["log_file"] = c.path("log")

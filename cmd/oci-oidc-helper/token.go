@@ -26,8 +26,8 @@ then, and shows how on standard error.
 
 Other programs keep what they are given, so a token that is valid for less than
 --min-life, or for less than half of its lifetime if that is shorter, is refreshed
-first. Where that cannot be done, it is printed nevertheless, and standard error
-says why.
+first. Where it is printed with less than a --min-life that was given, standard
+error says why.
 
 Formats:
   raw              the token alone, as a helper for API keys prints it
@@ -68,6 +68,9 @@ func (a *app) printToken(cmd *cobra.Command, o tokenOptions) error {
 		return problem.New(problem.Config, fmt.Sprintf("There is no format called %q.", o.format),
 			"Use raw, header, json, env or exec-credential.")
 	}
+	if out, ok := cmd.OutOrStdout().(*output); ok && out.closed() {
+		return problem.New(problem.Store, "The output could not be written: standard output is closed.", "Give it a pipe, a file or a terminal.")
+	}
 	session, e, err := a.session(cmd, o.endpoint)
 	if err != nil {
 		return err
@@ -83,6 +86,10 @@ func (a *app) printToken(cmd *cobra.Command, o tokenOptions) error {
 	if err != nil {
 		p := problem.From(err)
 		fmt.Fprintf(cmd.ErrOrStderr(), "The token is valid for %s only. %s\n→ %s\n", words.Duration(time.Until(token.ExpiresAt)), p.Message, p.Hint)
+	}
+	if err == nil && cmd.Flags().Changed("min-life") && time.Until(token.ExpiresAt) < o.minLife-time.Second {
+		fmt.Fprintf(cmd.ErrOrStderr(), "The token is valid for %s only. A token is refreshed when half of its life has passed, and the domain decides how long it lives.\n",
+			words.Duration(time.Until(token.ExpiresAt)))
 	}
 	if err := show(cmd.OutOrStdout(), e.BaseURL, token); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
@@ -161,6 +162,8 @@ func Why(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "does not exist"
+	case errors.Is(err, syscall.ENOTDIR):
+		return "cannot be read, because one of its directories is a file"
 	case errors.As(err, &cause):
 		err = cause.Err
 	}

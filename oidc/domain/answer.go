@@ -139,6 +139,10 @@ func (d *Domain) setAccess(tok *tokens.Tokens, a answer) {
 	if lifetime <= 0 || lifetime > longestLifetime {
 		lifetime = defaultLifetime
 	}
+	if 0 < claims.Lifetime && claims.Lifetime < lifetime { // such as milliseconds in expires_in
+		d.log.Warn("the domain says that its token lives longer than the token says", "expires_in", lifetime, "token", claims.Lifetime)
+		lifetime = claims.Lifetime
+	}
 	if a.Lifetime == 0 {
 		d.log.Warn("the domain did not tell how long its token lives", "assumed", lifetime)
 	}

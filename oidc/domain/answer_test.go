@@ -20,7 +20,8 @@ import (
 
 // TestOddAnswers has a row for each deviation of a token response from RFC 6749. A refresh
 // keeps the tokens in the response, because the old refresh token is used up. The lifetime
-// is from expires_in, else from the token's exp, else defaultLifetime.
+// is from expires_in, else from the token's exp, else defaultLifetime, and never longer than
+// from the token's iat to its exp.
 func TestOddAnswers(t *testing.T) {
 	const (
 		hour   = time.Hour
@@ -28,6 +29,8 @@ func TestOddAnswers(t *testing.T) {
 	)
 	// The stand-in's clock begins at the year 2000 (testing/synctest).
 	until := jwt(`{"exp":946686600,"sub":"s"}`) // half an hour later
+	half := jwt(`{"iat":946684000,"exp":946685800}`)
+	none, future := jwt(`{"iat":946684000,"exp":946684000}`), jwt(`{"iat":1893456000,"nbf":1893456000,"exp":1893459600}`)
 	member := func(odd string) string {
 		return `{"access_token":"brought","token_type":"Bearer",` + odd + `"refresh_token":"successor"}`
 	}
@@ -57,6 +60,11 @@ func TestOddAnswers(t *testing.T) {
 		"absurd":                      {body: member(`"expires_in":1e12,`), lifetime: silent, odd: true},
 		"more than a number holds":    {body: member(`"expires_in":1e400,`), lifetime: silent, odd: true},
 		"the token's own end":         {body: strings.Replace(member(`"expires_in":"soon",`), "brought", until, 1), access: until, lifetime: hour / 2, odd: true},
+		"more than the token's":       {body: strings.Replace(member(`"expires_in":3600,`), "brought", half, 1), access: half, lifetime: hour / 2, odd: true},
+		"less than the token's":       {body: strings.Replace(member(`"expires_in":60,`), "brought", half, 1), access: half, lifetime: time.Minute},
+		"milliseconds":                {body: strings.Replace(member(`"expires_in":1800000,`), "brought", half, 1), access: half, lifetime: hour / 2, odd: true},
+		"a token that ends at once":   {body: strings.Replace(member(`"expires_in":3600,`), "brought", none, 1), access: none, lifetime: hour},
+		"issued in the future":        {body: strings.Replace(member(`"expires_in":3600,`), "brought", future, 1), access: future, lifetime: hour},
 		"another type at the end":     {body: strings.Replace(member(`"expires_in":3600,`), "Bearer", "DPoP", 1), lifetime: hour, odd: true, refused: true},
 		"a type that is a number":     {body: strings.Replace(member(`"expires_in":3600,`), `"Bearer"`, "7", 1), lifetime: hour, odd: true},
 		"members nobody needs":        {body: member(`"expires_in":3600,"scope":{"a":[1]},"id_token":7,"x":null,`), lifetime: hour, odd: true},

@@ -22,16 +22,17 @@ const clockTolerance = 5 * time.Minute
 // Claims are the claims of an ID token that are checked or shown. Access tokens of Oracle's
 // domains are JWTs too and have some of them. A missing claim is the zero value.
 type Claims struct {
-	Issuer   string   // iss
-	Subject  string   // sub
-	Audience []string // aud, one or several (RFC 7519, 4.1.3)
-	Party    string   // azp
-	Expiry   Seconds  // exp
-	Nonce    string   // nonce
-	AuthTime *float64 // auth_time, in seconds since 1970; nil if missing
-	Hash     string   // at_hash
-	Name     string   // user_displayname, which is Oracle's
-	Scope    string   // scope, separated by spaces
+	Issuer   string        // iss
+	Subject  string        // sub
+	Audience []string      // aud, one or several (RFC 7519, 4.1.3)
+	Party    string        // azp
+	Expiry   Seconds       // exp
+	Nonce    string        // nonce
+	AuthTime *float64      // auth_time, in seconds since 1970; nil if missing
+	Hash     string        // at_hash
+	Name     string        // user_displayname, which is Oracle's
+	Scope    string        // scope, separated by spaces
+	Lifetime time.Duration // exp - iat; 0 if one is missing
 
 	unusable []string // names of the claims with a type that cannot be read
 }
@@ -81,7 +82,10 @@ func Parse(token string) (Claims, error) {
 		c.AuthTime = &at
 	}
 	c.unusable = m.Unusable
-	// These two are not checked, so a wrong type does not matter.
+	// These are not checked, so a wrong type does not matter.
+	if issued, ok := m.Number("iat"); ok && c.Expiry > 0 {
+		c.Lifetime = c.Expiry.Time().Sub(Seconds(issued).Time())
+	}
 	c.Name, c.Scope = m.Loose("user_displayname"), strings.Join(m.List("scope"), " ")
 	return c, nil
 }

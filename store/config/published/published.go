@@ -39,6 +39,10 @@ func Text(ctx context.Context, from string, settings network.Settings) (text []b
 	if path, err = filepath.Abs(from); err == nil {
 		text, err = regular.ReadText(path, check.MaxSize)
 	}
+	if err != nil && strings.Contains(from, "@") { // probably an address, with a password
+		_, _ = network.ParseAddress(from) // forgets no part of it
+		return nil, path, problem.New(problem.Config, "--from names no file that can be read, and no https URL.", "Write an address as https://host/…, without a user name or password.")
+	}
 	if err != nil {
 		err = problem.New(problem.Config, fmt.Sprintf("The configuration %s %s.", path, regular.Why(err)), "Name a file that you can read, or an https URL.").Because(err)
 	}
