@@ -78,18 +78,28 @@ func (a *app) serveGateway(cmd *cobra.Command, port int) error {
 }
 
 // A gatewayServer reads the configuration at each request, so that a change takes effect
-// without a restart. While the configuration is invalid or not confirmed, every request is
-// refused.
+// without a restart, also of the certificates that it names. While the configuration is
+// invalid or not confirmed, every request is refused.
 type gatewayServer struct {
 	app *app
 	cmd *cobra.Command
 
-	mu       sync.Mutex
-	sessions *scopes.Sessions
-	handler  http.Handler
+	mu           sync.Mutex
+	sessions     *scopes.Sessions
+	handler      http.Handler // for sessions and certificates; nil if these cannot be used
+	certificates string       // the [network.Settings.Stamp] of the files that handler uses
 }
 
+// ServeHTTP checks the caller first: the text of a problem is for those that have the key.
 func (g *gatewayServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	settings, err := gateway.LoadSettings(g.app.places)
+	if err != nil { // no key matches, and "gateway key" says why
+		g.app.log.Warn("the gateway's key cannot be read", "problem", problem.From(err))
+	}
+	gateway.Admit(settings.Key, http.HandlerFunc(g.serve)).ServeHTTP(w, r)
+}
+
+func (g *gatewayServer) serve(w http.ResponseWriter, r *http.Request) {
 	handler, err := g.current()
 	if err != nil {
 		gateway.Refuse(w, problem.From(err))
@@ -105,10 +115,6 @@ func (g *gatewayServer) current() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, err := gateway.LoadSettings(g.app.places)
-	if err != nil {
-		return nil, err
-	}
 	if g.sessions == nil || !g.sessions.Config().Equal(config) {
 		sessions, err := g.app.sessions(g.cmd)
 		if err != nil {
@@ -117,12 +123,15 @@ func (g *gatewayServer) current() (http.Handler, error) {
 		if g.sessions != nil {
 			go g.sessions.Close() // in the background, since it waits for a running refresh
 		}
-		g.sessions = sessions
-		if g.handler, err = g.open(sessions); err != nil {
+		g.sessions, g.handler = sessions, nil
+	}
+	if stamp := config.Network.Stamp(); g.handler == nil || g.certificates != stamp {
+		g.handler, g.certificates = nil, stamp
+		if g.handler, err = g.open(g.sessions); err != nil {
 			return nil, err
 		}
 	}
-	return gateway.Admit(settings.Key, g.handler), nil
+	return g.handler, nil
 }
 
 func (g *gatewayServer) open(sessions *scopes.Sessions) (http.Handler, error) {
@@ -142,7 +151,7 @@ func (g *gatewayServer) open(sessions *scopes.Sessions) (http.Handler, error) {
 				return nil, err
 			}
 			endpoints = append(endpoints, gateway.Endpoint{
-				ID: e.ID, BaseURL: base, Network: session.Config().EndpointNetwork(), Token: token, Another: another,
+				ID: e.ID, BaseURL: base, Network: session.Config().Network, Token: token, Another: another,
 			})
 		}
 	}

@@ -139,6 +139,18 @@ func ReadCertificates(path string) (found []*x509.Certificate, unused []string, 
 	return c.all, c.unused, err
 }
 
+// Stamp returns a text that changes when a file of certificates does, one of the settings or of
+// [CAVariables]. A transport made before does not know the new content.
+func (s Settings) Stamp() string {
+	var stamp strings.Builder
+	for _, path := range []string{s.CAFile, s.ClientCert, s.ClientKey, os.Getenv(CAVariables[0]), os.Getenv(CAVariables[1])} {
+		if info, err := os.Stat(path); err == nil {
+			fmt.Fprint(&stamp, path, info.ModTime(), info.Size())
+		}
+	}
+	return stamp.String()
+}
+
 // MaxFileSize is the longest file that is read, in bytes. Bundles of CAs have about 250 kB.
 const MaxFileSize = 4 << 20
 

@@ -3,8 +3,9 @@
 // client certificate if one is configured, and with a timeout for each step.
 // [Settings.Diagnose] explains why a request got no answer.
 //
-// The files of certificates are read anew for each connection, so that renewed certificates
-// are used at once. Errors never contain the user name or password of a proxy.
+// [Settings.RoundTrip] reads the files of certificates anew for each connection, so that renewed
+// ones are used at once. A transport that is kept has to be replaced when [Settings.Stamp]
+// changes. Errors never contain the user name or password of a proxy.
 package network
 
 import (

@@ -55,8 +55,8 @@ func (c Config) Endpoint(provider string) (Endpoint, bool) {
 	return all[i], true
 }
 
-// EndpointNetwork returns the network settings for endpoints. They have no client
-// certificate, because OpenCode sends none either.
+// EndpointNetwork returns the network settings for the endpoints as OpenCode reaches them: it
+// sends no client certificate. The gateway does, with c.Network.
 func (c Config) EndpointNetwork() network.Settings {
 	return network.Settings{CAFile: c.Network.CAFile, CASum: c.Network.CASum}
 }
