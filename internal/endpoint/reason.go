@@ -67,6 +67,7 @@ var (
 	inXML = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?is)^\s*<(?:\?xml|Error|\w+:Envelope|fault|am:fault|response)\b.*?<(?:\w+:)?(?:message|faultstring|description|text|error_description)\b[^>]*>([^<]+)<`)
 	})
+	namesSecret = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)token|secret|jwt|assertion|passw|key`) })
 	escapedPair = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\(.)`) })
 )
 
@@ -78,7 +79,8 @@ var wordsForPeople = []string{
 }
 
 // said returns the first human-readable text in a JSON value, or "". An object may also have
-// a single member of any name, as in Kong's {"exp": "token expired"}.
+// a single member of any name, as in Kong's {"exp": "token expired"}, but a single word in
+// {"accessToken": "…"} is a token.
 func said(value any, depth int) string {
 	if depth < 0 {
 		return ""
@@ -103,8 +105,12 @@ func said(value any, depth int) string {
 			}
 		}
 		if len(value) == 1 {
-			for _, one := range value {
-				return said(one, depth-1)
+			for name, one := range value {
+				text := said(one, depth-1)
+				if namesSecret().MatchString(name) && !strings.Contains(text, " ") {
+					return ""
+				}
+				return text
 			}
 		}
 	}
