@@ -149,6 +149,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		}, failure, "Environment, proxy variables", "NO_PROXY is malformed"},
 		{"hosts without a comma", func(c *computer) { c.setenv("NO_PROXY", "localhost idp.example.com") }, warning, "Environment, proxy variables", "entries without a comma"},
 		{"ALL_PROXY alone", func(c *computer) { c.setenv("ALL_PROXY", "http://"+closedPort()) }, warning, "Environment, proxy variables", "ALL_PROXY is set, which neither"},
+		{"hosts in quotes", func(c *computer) { c.setenv("NO_PROXY", `"localhost,idp.example.com"`) }, warning, "Environment, proxy variables", "or quotes"},
 		{"patterns for hosts", func(c *computer) { c.setenv("NO_PROXY", "10.0.0.0/8,*.example.com") }, warning, "Environment, proxy variables", "patterns that OpenCode does not read"},
 		{"cut in the handshake", func(c *computer) {
 			listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -161,9 +161,9 @@ func CheckProxyVariable(name, value string) *problem.Problem {
 }
 
 // directHosts returns the entries of NO_PROXY. They should be separated by commas, but people
-// also use white space and semicolons.
+// also use white space and semicolons, and files of variables for containers keep quotes.
 func directHosts(value string) []string {
-	return strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
+	return strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(`,;"'`, r) || unicode.IsSpace(r) })
 }
 
 // Proxy returns the proxy for requests to the URL, from HTTPS_PROXY, HTTP_PROXY and NO_PROXY,

@@ -110,6 +110,8 @@ func TestProxyVariables(t *testing.T) {
 		{"http://proxy.example", "localhost\nidp.test\n", "idp.test", ""},
 		{"http://proxy.example", "localhost;idp.test", "idp.test", ""},
 		{"http://proxy.example", "localhost, idp.test", "idp.test", ""},
+		{"http://proxy.example", `"localhost,idp.test"`, "idp.test", ""},
+		{"http://proxy.example", `'localhost','idp.test'`, "idp.test", ""},
 		{"http://proxy.example", " .test\t", "idp.test", ""},
 		{"http://proxy.example", "10.0.0.0/8 idp.test:443", "10.1.2.3", ""},
 		{"http://proxy.example", "localhost *", "idp.test", ""},

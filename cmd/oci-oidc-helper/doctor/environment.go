@@ -103,8 +103,8 @@ func dividedOverProxy() (message, hint string) {
 		return "HTTPS_PROXY names a SOCKS proxy, which OpenCode cannot use.", "Name an HTTP proxy, or add the endpoint's host to NO_PROXY if it is reached directly."
 	case strings.ContainsFunc(strings.TrimSpace(strings.ReplaceAll(direct, ", ", ",")), func(r rune) bool { return r == ';' || unicode.IsSpace(r) }):
 		return "NO_PROXY has entries without a comma between them: the helper reads them, OpenCode does not.", "Put commas between them."
-	case strings.Contains(direct, "*.") || strings.Contains(direct, "/"):
-		return "NO_PROXY has patterns that OpenCode does not read.", "Write hosts, or domains such as .example.com; addresses one by one."
+	case strings.TrimSpace(direct) != "*" && strings.ContainsAny(direct, `*/|<"'`): // <local> is from Windows
+		return "NO_PROXY has patterns that OpenCode does not read, or quotes.", "Write hosts, or domains such as .example.com; addresses one by one."
 	}
 	return "", ""
 }
