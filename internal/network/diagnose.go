@@ -34,7 +34,11 @@ func (s Settings) Diagnose(err error, to *url.URL) *problem.Problem {
 	if errors.As(err, &known) {
 		return known
 	}
-	return s.diagnose(err, to).Because(err)
+	p := s.diagnose(err, to)
+	if to.Scheme == "http" && Loopback(to.Hostname()) && strings.HasPrefix(p.Message, to.Host) {
+		p.Hint = "If it speaks TLS, its address begins with https://. " + p.Hint
+	}
+	return p.Because(err)
 }
 
 func (s Settings) diagnose(err error, to *url.URL) *problem.Problem {
@@ -409,7 +413,7 @@ func certificateHint(err *tls.CertificateVerificationError) string {
 	case errors.As(err.Err, &unknown) && len(err.UnverifiedCertificates) == 1 && err.UnverifiedCertificates[0].IssuingCertificateURL != nil:
 		return "The server's owner must have it send the intermediate certificate as well; until then, name a file with that one as ca_file in the configuration. " + makeCAKnown
 	case broken != "":
-		return "Correct " + broken + ". " + makeCAKnown
+		return "Correct the variable: " + broken + ". " + makeCAKnown
 	case errors.As(err.Err, &noCAs), errors.As(err.Err, &unknown) && noneTrusted():
 		return "Install the system's certificates (the package ca-certificates). " + makeCAKnown
 	}

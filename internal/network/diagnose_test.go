@@ -25,7 +25,7 @@ func TestRefusedAndCutConnections(t *testing.T) {
 		_ = conn.Close()
 	}()
 	_, p := get(t, Settings{}, address)
-	check(t, p, problem.Network, address.Host+" cut the connection")
+	check(t, p, problem.Network, address.Host+" cut the connection.If it speaks TLS, its address begins with https://.")
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}

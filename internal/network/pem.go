@@ -21,15 +21,15 @@ type certificates struct {
 }
 
 // parseCertificates parses PEM certificates (RFC 7468) in the forms that occur: with text
-// between them, without a line break between them, indented, in one line, in UTF-16, or as
-// OpenSSL's TRUSTED CERTIFICATE; or DER. It skips no damaged part silently: it returns the other
+// between them, without a line break between them, indented, in one line, with \n for line
+// breaks as in JSON, in UTF-16, or as OpenSSL's TRUSTED CERTIFICATE; or DER. It skips no damaged part silently: it returns the other
 // certificates, and an error with the number of the line. The text of the error follows "FILE,
 // which".
 func parseCertificates(raw []byte) (found certificates, err error) {
 	if one, err := x509.ParseCertificates(raw); err == nil && len(one) > 0 {
 		return certificates{all: one}, nil
 	}
-	text := plainText(raw)
+	text := strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(plainText(raw))
 	const begin, end, dashes = "-----BEGIN ", "-----END ", "-----"
 	var damaged, other string
 	for at := 0; ; {
@@ -69,6 +69,8 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 		return found, fmt.Errorf("has a certificate that cannot be used, %s", plain(found.unused[0]))
 	case found.all == nil && other != "":
 		return found, fmt.Errorf("holds no certificate in PEM form, but %s", plain(other))
+	case found.all == nil && bytes.HasPrefix(raw, []byte{0x30, 0x82}): // a long sequence in DER
+		return found, errors.New("holds no certificate, but binary data such as PKCS #12 or PKCS #7")
 	case found.all == nil:
 		return found, errors.New("holds no certificate in PEM form")
 	}
