@@ -35,7 +35,7 @@ func (s Settings) Diagnose(err error, to *url.URL) *problem.Problem {
 		return known
 	}
 	p := s.diagnose(err, to)
-	if to.Scheme == "http" && Loopback(to.Hostname()) && strings.HasPrefix(p.Message, to.Host) {
+	if to.Scheme == "http" && Loopback(to.Hostname()) && (isCut(err) || errors.As(err, new(*notHTTP))) {
 		p.Hint = "If it speaks TLS, its address begins with https://. " + p.Hint
 	}
 	return p.Because(err)
