@@ -224,8 +224,8 @@ func keyOf(r *http.Request) string {
 	return r.Header.Get("X-Api-Key")
 }
 
-// rewrite changes the request's URL to the endpoint's, and removes the gateway's own
-// credentials.
+// rewrite changes the request's URL to the endpoint's, removes the gateway's own
+// credentials, and asks for an answer that is not compressed.
 func rewrite(r *httputil.ProxyRequest, to Endpoint) {
 	root := *to.BaseURL
 	root.Path = cmp.Or(root.Path, "/") // JoinPath makes a relative path of an empty one
@@ -235,6 +235,7 @@ func rewrite(r *httputil.ProxyRequest, to Endpoint) {
 	for _, name := range []string{"Authorization", "Api-Key", "X-Api-Key", "Cookie"} {
 		r.Out.Header.Del(name)
 	}
+	r.Out.Header.Set("Accept-Encoding", "identity") // the text of a refusal must be readable
 	r.Out.GetBody = r.In.GetBody
 }
 
@@ -282,8 +283,12 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// maxReason limits how much of an error answer is read to interpret it, in bytes.
-const maxReason = 64 << 10
+// maxReason limits how much of an error answer is read to interpret it, in bytes, and
+// reasonPatience for how long.
+const (
+	maxReason      = 64 << 10
+	reasonPatience = 10 * time.Second
+)
 
 // A served is a token with which a request succeeded.
 type served struct {
@@ -301,11 +306,15 @@ func (a *authorized) note(resp *http.Response, token secret.Text) {
 // means interprets a 401 or 403: the endpoint may have refused the token (RFC 6750, 3.1), or
 // something else, such as a model or a budget, for which another token would not help.
 func (a *authorized) means(resp *http.Response, token secret.Text) endpoint.Meaning {
-	begun, err := io.ReadAll(io.LimitReader(resp.Body, maxReason))
-	if err != nil {
-		return endpoint.TokenRefused
-	}
 	rest := resp.Body
+	limit := time.AfterFunc(reasonPatience, func() { _ = rest.Close() })
+	begun, err := io.ReadAll(io.LimitReader(rest, maxReason))
+	limit.Stop()
+	if err != nil { // the caller gets the part that has arrived
+		_ = rest.Close()
+		rest = http.NoBody
+		resp.Header.Del("Content-Length")
+	}
 	resp.Body = struct {
 		io.Reader
 		io.Closer

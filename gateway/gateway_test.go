@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"bufio"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,6 +16,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
@@ -277,6 +281,95 @@ func TestTokenInDoubtIsReplacedIfThereIsAnother(t *testing.T) {
 				t.Errorf("%d %q", status, body)
 			}
 		})
+	}
+}
+
+// A refusal is judged by the part of it that has arrived if the endpoint stalls or the connection
+// is cut, and the caller gets that part.
+func TestUnfinishedRefusals(t *testing.T) {
+	const invalid = "WWW-Authenticate: Bearer error=invalid_token\r\n"
+	for _, row := range []struct {
+		status int
+		header string
+		text   string
+		asks   bool // for another token
+	}{
+		{401, "", "", true}, {401, "", "The token has ex", true}, {401, invalid, "", true}, {401, "", "The model is dis", false},
+		{403, "", "", false}, {403, "", "The model is dis", false}, {403, invalid, "", true},
+	} {
+		for _, stalls := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				answers := []string{
+					fmt.Sprintf("HTTP/1.1 %d No\r\n%sContent-Length: 100\r\n\r\n%s", row.status, row.header, row.text),
+					"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone",
+				}
+				transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+					client, server := net.Pipe()
+					answer := answers[0]
+					answers = answers[1:]
+					go func() {
+						defer server.Close()
+						if r, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
+							_, _ = io.Copy(io.Discard, r.Body)
+						}
+						_, _ = io.WriteString(server, answer)
+						if stalls {
+							_, _ = server.Read(make([]byte, 1)) // until the client ends it
+						}
+					}()
+					return client, nil
+				}}
+				defer transport.CloseIdleConnections()
+				none := func(context.Context, string) (secret.Text, error) { return secret.Text{}, nil }
+				a := &authorized{transport: transport, to: Endpoint{Another: none, Token: func(_ context.Context, rejected string) (secret.Text, error) {
+					return secret.New("token" + rejected), nil
+				}}}
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://llm.example.com/v1", strings.NewReader("{}"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				resp, err := a.RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				status, body := row.status, row.text
+				if row.asks {
+					status, body = 200, "done"
+				}
+				got, err := io.ReadAll(resp.Body)
+				if err != nil || resp.StatusCode != status || string(got) != body || (time.Since(began) != 0) != stalls || time.Since(began) > time.Minute {
+					t.Errorf("%+v, stalls %t: %d %q (%v) after %s", row, stalls, resp.StatusCode, got, err, time.Since(began))
+				}
+				if length := resp.Header.Get("Content-Length"); !row.asks && length != "" {
+					t.Errorf("%+v, stalls %t: announces %s bytes", row, stalls, length)
+				}
+			})
+		}
+	}
+}
+
+// The text of a refusal is understood although the caller accepts compressed answers.
+func TestCompressedRefusal(t *testing.T) {
+	gateway, key := opened(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer token-2" {
+			return
+		}
+		var text io.Writer = w
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			w.Header().Set("Content-Encoding", "gzip")
+			compressed := gzip.NewWriter(w)
+			defer compressed.Close()
+			text = compressed
+		}
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(text, "The token has expired.")
+	})
+	for _, accepted := range []string{"", "gzip, deflate"} {
+		if status, body := ask(t, gateway, "/v1/models", func(r *http.Request) { withKey(key)(r); r.Header.Set("Accept-Encoding", accepted) }); status != http.StatusOK {
+			t.Errorf("%q: %d %s", accepted, status, body)
+		}
 	}
 }
 
