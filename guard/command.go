@@ -72,7 +72,7 @@ func (g *Guard) denyWindows(text, directory string, nesting int) string {
 		return reason
 	}
 	lower := strings.ToLower(text)
-	feeds := slices.ContainsFunc([]string{"get-content", "gc", "type", "cat", "select-string", "sls", "foreach", "%", "for "}, func(reader string) bool {
+	g.feeds = g.feeds || slices.ContainsFunc([]string{"get-content", "gc", "type", "cat", "select-string", "sls", "foreach", "%", "for "}, func(reader string) bool {
 		_, after, piped := strings.Cut(lower, "|")
 		return piped && strings.Contains(after, reader) || reader == "for " && strings.HasPrefix(lower, reader)
 	})
@@ -80,7 +80,7 @@ func (g *Guard) denyWindows(text, directory string, nesting int) string {
 	reader := shell.Reader{
 		Lookup:   func(name string) (string, bool) { return g.windowsVariable(name, directory) },
 		Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory,
-		Judge:  func(c shell.Command) string { return g.denyCommand(c, feeds, named, nesting) },
+		Judge:  func(c shell.Command) string { return g.denyCommand(c, g.feeds, named, nesting) },
 		Nested: func(text, directory string) string { return g.denyWindows(text, directory, nesting+1) },
 	}
 	for _, cmd := range []bool{false, true} {
@@ -386,10 +386,14 @@ var personsCommands = []string{"token", "refresh", "connect", "logout", "init", 
 func (g *Guard) denyHelper(c shell.Command, named bool) string {
 	for i, word := range c.Words {
 		base := shell.BaseName(word)
-		if base != "oci-oidc-helper" && !strings.HasPrefix(base, "oci-oi~") && !g.isOurselves(word) && !(named && word == shell.Unknown && i+1 < len(c.Words)) {
+		partly := !strings.ContainsAny(base, "*?[{") && strings.Trim(base, shell.Unknown) != "" && matchName(strings.ReplaceAll(base, shell.Unknown, "*"), "oci-oidc-helper")
+		if !partly && !strings.HasPrefix(base, "oci-oi~") && !g.isOurselves(word) && !(named && word == shell.Unknown && i+1 < len(c.Words)) {
 			continue
 		}
 		args := slices.DeleteFunc(slices.Clone(c.Words[i+1:]), func(arg string) bool { return arg == "config" })
+		if slices.Contains([]string{"set-alias", "sal", "new-alias", "nal"}, shell.BaseName(c.Words[0])) {
+			args = []string{shell.Unknown} // of the alias
+		}
 		for j := 0; j < len(args); j++ {
 			switch command := args[j]; {
 			case command == "-C" || command == "--directory":

@@ -220,6 +220,51 @@ func TestGuardOfWindowsPaths(t *testing.T) {
 	}
 }
 
+// TestGuardOfMadeTexts: a text that PowerShell or cmd makes of other texts is not computed. It
+// is denied as a path or as a command, and passes as anything else.
+func TestGuardOfMadeTexts(t *testing.T) {
+	forPOSIX(t)
+	g := onWindows()
+	for _, command := range []string{
+		`gc ('~\.{0}\other' -f 'secrets')`, `gc ("{0}{1}" -f '~\.sec','rets\other')`, `gc ('~','.sec' -join '\')`, `gc (-join ('~\.sec','rets\other'))`, `gc (('~','.secretsX') -join '\')`,
+		`gc ('~\.sXcrets\other' -replace 'X','e')`, `gc ('~\.sXcrets\other'.Replace('X','e'))`, `gc ('~\.sXcrets\other' -creplace 'X','e')`, `gc -Path ('~\.sXcrets\other'.Replace('X','e')) -Raw`,
+		`$p = '~\.sXcrets\other'.Replace('X','e'); gc $p`, `$p = '~\.sXcrets\other' -replace 'X','e'; gc $p`, `$p = '{0}\.{1}\other' -f $HOME,'secrets'; gc $p`, `$p = '~\.s;crets\other'.Replace(';','e'); gc $p`,
+		`$a='~\.sec'; $b='rets\other'; gc "$a$b"`, `$a='~\.sec'; $a+='rets\other'; gc $a`, `$a='~\.sXcrets\other'; gc ($a -replace 'X','e')`, `$a='~\.sXcrets\other'; gc ($a.Replace('X','e'))`, `$a='~\.sXcrets\other'; gc "$($a -replace 'X','e')"`,
+		`gc ([char]126+'\.secretz')`, `gc "~\$([char]46)secrets\other"`, `gc (-join [char[]](126,92,46))`, `gc ([string]::Join('',@('~\.sec','rets\other')))`, `gc ([string]::Concat('~\.sec','rets\other'))`, `gc ([String]::Format('~\.{0}\other','secrets'))`,
+		`[IO.File]::ReadAllText((-join('C:\Users\Maria\.sec','rets\other')))`, `[IO.File]::ReadAllText('C:\Users\Maria\.sXcrets\other'.Replace('X','e'))`, `New-Object IO.StreamReader('C:\Users\Maria\.s{0}crets\other' -f 'e')`,
+		`gc ('rehto\sterces.\~'[-1..-16] -join '')`, `gc ('~\.secretsX\other'.Remove(10,1))`, `gc ('x~\.secretz'.TrimStart('x'))`, `gc (('x~\.secretz').Substring(1))`, `'~\.sXcrets\other' -replace 'X','e' | gc`, `Copy-Item ('~\.{0}\other' -f 'secrets') x`,
+		`Set-Content ('~\.config\opencode\oci-{0}.config.jsonc' -f 'auth') x`, `'{}' > ('~\.config\{0}' -f 'opencode\oci-auth.config.jsonc')`, `$p = '~\.config\{0}' -f 'opencode\oci-auth.config.jsonc'; '{}' > $p`, `gc ~\.sec'rets'\other`,
+		`iex ('g{0} ~\.s{1}' -f 'c','ecrets\other')`, `iex ([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('Z2M=')))`, `[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('Z2M=')) | iex`, `"g","c x" -join "" | Out-String | iex`,
+		`& ([scriptblock]::Create('g{0} x' -f 'c'))`, `[scriptblock]::Create(('g','c x' -join '')).Invoke()`, `$x = 'gX ~'.Replace('X','c'); [scriptblock]::Create($x)`, `$x = 'gX x' -replace 'X','c'; iex $x`, `$x = 'gX x' -replace 'X','c'; powershell -c $x`, `pwsh -EncodedArguments ZwBj`,
+		`& ('oci-oidc'+'-helper') token`, `& ('oci-{0}-helper' -f 'oidc') token`, `& 'oci-oXdc-helper'.Replace('X','i') token`, `& ('oci-oXdc-helper' -replace 'X','i') token`, `. ('oci-oXdc-helper' -replace 'X','i') token`, `& (-join ('oci-oi','dc-helper')) token`,
+		`$h = 'oci-oXdc-helper' -replace 'X','i'; & $h token`, `$h = 'oci-oXdc-helper'.Replace('X','i'); & $h token`, `$h = 'oci-oi'; $h += 'dc-helper'; & $h token`, `$h = -join ('oci-oi','dc-helper'); Start-Process $h token`, `[Diagnostics.Process]::Start('oci-{0}-helper' -f 'oidc', 'x')`,
+		`sal h oci-oidc-helper; h token`, `Set-Alias h oci-oidc-helper; h token`, `function h { oci-oidc-helper @args }; h token`, `$a = @('x'); oci-oidc-helper @a`,
+		`set x=.sXcrets& type %USERPROFILE%\%x:X=e%\other`, `set x=xyz.secrets& type %USERPROFILE%\%x:~3%\other`, `set x=.sXcrets& cmd /v:on /c type %USERPROFILE%\!x:X=e!\other`, `cmd /v:on /c "set x=.sec&& set y=rets&& type %USERPROFILE%\!x!!y!\other"`,
+		`set a=oci-oXdc-helper& %a:X=i% token`, `set a=oci-oXdc-helper& call %a:X=i% token`, `set a=oci-oXdc-helper&call %%a:X=i%% token`, `set a=oci-oi& set b=dc-helper& %a%%b% token`, `o^ci-oi^dc-hel^per tok^en`, `oci-oidc""-helper tok""en`,
+		`gc -Force ('~\.{0}\other' -f 'secrets')`, `gc -Path:('~\.{0}\other' -f 'secrets')`, `'~\.sXcrets\other' | % { gc ($_.Replace('X','e')) }`, `gc ([regex]::Replace('~\.sXcrets\other','X','e'))`, `%PATH:~3,1%ci-oidc-helper token`,
+		`for /f "delims=" %i in ('dir /b /s %USERPROFILE%') do type "%i"`, `for /f %i in ('echo .secrets') do type %USERPROFILE%\%i\other`,
+	} {
+		if deny(g, "bash", toolArgs{Command: command}) == "" {
+			t.Errorf("let through: %s", command)
+		}
+	}
+	for _, command := range []string{
+		`Write-Host ("{0}: {1}" -f $name, $value)`, `Set-Content a.txt ((gc a.txt) -replace 'x','y')`, `Set-Content a.txt ("v{0}" -f $v)`, `Set-Content -Path a.txt -Value ('a','b' -join "x")`, `$names -join ','`, "($lines -join \"`n\") | Out-File out.txt",
+		`gci *.txt | Rename-Item -NewName { $_.Name -replace '\.txt$','.md' }`, `"a","b" -join ","`, `docker build -f Dockerfile -t ("app:{0}" -f $v) .`, `rm -f dist`, `rm -r -fo "dist"`, `$v = "v1.2.3".TrimStart("v"); git tag $v`, `$d = Get-Date -f yyyyMMdd; mkdir "out-$d"`,
+		`$p = (gc package.json -Raw) -replace '"version": ".*"','x'; Set-Content package.json $p`, `gc (Join-Path $PSScriptRoot 'a.txt')`, `& (Join-Path $PSScriptRoot 'build.ps1')`, `. .\venv\Scripts\Activate.ps1`, `& $env:ComSpec /c dir`, `& .\build.ps1 -Configuration 'Release'`,
+		`npm i @types/node`, `npm i -D @types/node @biomejs/biome`, `git commit -m "thanks @maria, it's done"`, `git show HEAD@{1}`, `iex (irm https://example.com/x)`, `irm https://example.com/x | iex`, `fnm env --use-on-cd | Out-String | iex`, `set V=1.2.3& echo %V:~0,1%`, `set V=a-b& echo %V:-=_%`,
+		`[string]::Join(',', $a)`, `$s = 'a-b'.Split('-'); $s[0]`, `[char]65`, `gci | % { "{0} {1}" -f $_.Name, $_.Length }`, `gc x.txt | % { $_ -replace 'a','b' }`, `gc a.txt | Select-String 'x' | % { $_.Line.Replace('a','b') }`, `Start-Process npm -ArgumentList ('run','dev')`,
+		`$env:PATH = "C:\x;" + $env:PATH; go build`, `$i = 0; $i += 1; gc "part$i.txt"`, `Copy-Item a.txt "b-$(Get-Date -f yyyy).txt"`, `[Convert]::ToBase64String([IO.File]::ReadAllBytes('x.png'))`, `$json = @{a='b'} | ConvertTo-Json; irm -Method Post -Body $json https://example.com`,
+		`git log --format=%h | % { "x{0}" -f $_ }`, `(git branch) -replace '\* ','' | % { git branch -d $_ }`, `'abc'.ToUpper()`, `"abc"[0]`, `$files = 'a.txt','b.txt'; gc $files`, `$h = @{}; $h['key'] = 'x'; gc a.txt`, `gc $h['key']`, `gc @options`, `$options = @{Path='a.txt'}; gc @options`,
+		`$p = "src"; gc $p\main.go; "{0}" -f 1`, `$p = 'src'; $p += '\main.go'; gc $p`, `$m = "{0} files" -f 3; git commit -m $m`, `$m = "a b" -replace ' ','-'; git checkout -b $m`, `$m = "{0}" -f 1; Set-Content a.txt $m`, `go test -run ('A','B' -join '|') ./...`,
+		`Set-Alias k kubectl; k get pods`, `gci *.txt | % { Copy-Item $_ ($_.Name -replace 'txt','bak') }`, `%GOPATH:~0,2%\bin\tool.exe token`, `function g { git @args }; g status`, `for /f %i in ('dir /b /s src') do echo %i`, `cmd /v:on /c "set X=1&& echo !X:~0,1!"`, `gc C:\x\it's.txt`, `"x" | findstr x`, `('a','b' -join ' ') | findstr a`, `if ("$x" -replace 'a','' -eq 'b') { rm y }`,
+	} {
+		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {
+			t.Errorf("%s: %s", command, reason)
+		}
+	}
+}
+
 // FuzzGuardWindows: no text causes a panic, and after a text without quotes or variables, a
 // command that opens a secret is denied.
 func FuzzGuardWindows(f *testing.F) {

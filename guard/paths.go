@@ -31,6 +31,7 @@ type Guard struct {
 	windows   bool    // commands are for cmd or PowerShell, and paths may have drives
 
 	looked map[string][]place // the results of look during the judgement of one command, or nil
+	feeds  bool               // the text on Windows, or one around it, passes names of files to commands; see denyCommand
 }
 
 // maxInside is the number of files in kept directories that are recognised through a hard

@@ -30,10 +30,14 @@ type windowsReader struct {
 	joins    bool   // the word continues the last one: 'a' + 'b'
 	quoted   bool   // the word's last part is a string or a variable
 	assigned string // name of the variable that the next word is assigned to
+	before   string // the variable's value, which the word is appended to
 
-	computed bool     // the command begins with a string or a variable
-	outer    []string // the words before the ( in which the command stands
-	piped    []string // the string before the | after which the command stands
+	statement int      // offset at which the statement begins
+	called    bool     // the command stands after &, which runs what a variable names
+	fed       bool     // the command stands after a pipe that brings a made text
+	computed  bool     // the command begins with a string or a variable
+	outer     []string // the words before the ( in which the command stands
+	piped     []string // the string before the | after which the command stands
 }
 
 func (r *windowsReader) rest() string { return r.text[r.at:] }
@@ -81,6 +85,9 @@ func (r *windowsReader) read() (reason string) {
 			reason = r.substitution()
 		case c == '$' || c == '%' || c == '!':
 			r.variable(c)
+		case c == '@' && !r.cmd && !r.inWord && splatted().MatchString(r.rest()): // arguments from a variable
+			r.add(Unknown)
+			r.at += strings.IndexFunc(r.rest()+" ", func(c rune) bool { return strings.ContainsRune(" \t\n;|)}", c) })
 		default:
 			r.add(r.text[r.at-1 : r.at])
 			r.quoted = false
@@ -102,7 +109,7 @@ func (r *windowsReader) add(text string) {
 // ordinary if the string would contain & | < or >.
 func (r *windowsReader) singleQuotes() bool {
 	end := strings.IndexByte(r.rest(), '\'')
-	if end < 0 || r.inWord && !r.quoted && strings.IndexByte("=,:+", r.text[max(0, r.at-2)]) < 0 || r.cmd && strings.ContainsAny(r.rest()[:end], "&|<>") {
+	if end < 0 || r.inWord && !r.quoted && strings.IndexByte("=,:+", r.text[max(0, r.at-2)]) < 0 && (r.cmd || strings.ContainsAny(r.rest()[:end], " \t\n")) || r.cmd && strings.ContainsAny(r.rest()[:end], "&|<>") {
 		return false
 	}
 	r.begin()
@@ -148,31 +155,42 @@ func (r *windowsReader) doubleQuotes() (reason string) {
 	return reason
 }
 
-// substitution judges the text in $( ), and adds Unknown for its output.
+// substitution judges the text in $( ), and adds Unknown or made for its output.
 func (r *windowsReader) substitution() string {
 	r.begin()
-	r.add(Unknown)
-	start, open := r.at+1, 0
-	for r.at < len(r.text) {
-		r.at++
-		switch r.text[r.at-1] {
+	r.at++
+	text := r.parenthesised()
+	r.at = min(len(r.text), r.at+len(text)+1)
+	if !r.cmd && r.makesText(text) {
+		r.add(made)
+	} else {
+		r.add(Unknown)
+	}
+	return r.Nested(text, r.Directory)
+}
+
+// parenthesised returns the text from r.at to the parenthesis that closes.
+func (r *windowsReader) parenthesised() string {
+	open := 1
+	for i, c := range r.rest() {
+		switch c {
 		case '(':
 			open++
 		case ')':
 			open--
 		}
 		if open == 0 {
-			return r.Nested(r.text[start:r.at-1], r.Directory)
+			return r.rest()[:i]
 		}
 	}
-	return r.Nested(r.text[start:], r.Directory)
+	return r.rest()
 }
 
 var windowsVariable = sync.OnceValue(func() map[byte]*regexp.Regexp {
 	return map[byte]*regexp.Regexp{
 		'$': regexp.MustCompile(`(?i)^(?:\{((?:env:|variable:)?[^}]*)\}|((?:env:|global:|script:)?[a-z_][a-z0-9_]*))`),
 		'%': regexp.MustCompile(`(?i)^(?:([a-z_(][a-z0-9_()]*)%|([a-z_(][a-z0-9_()]*:[^%\s]*)%)`),
-		'!': regexp.MustCompile(`(?i)^([a-z_][a-z0-9_]*)!`),
+		'!': regexp.MustCompile(`(?i)^([a-z_][a-z0-9_]*(?::[^!\s]*)?)!`),
 	}
 })
 
@@ -200,9 +218,17 @@ func (r *windowsReader) variable(mark byte) {
 	name := strings.ToLower(strings.Join(match[1:], ""))
 	r.at += len(match[0])
 	if after := strings.TrimLeft(r.rest(), " \t"); mark == '$' && !r.inWord && len(r.command.Words) == 0 &&
-		strings.HasPrefix(after, "=") && !strings.HasPrefix(after, "==") {
-		r.assigned = name
+		(strings.HasPrefix(after, "=") && !strings.HasPrefix(after, "==") || strings.HasPrefix(after, "+=")) {
+		r.before = ""
+		if after[0] == '+' {
+			r.before, after = r.value(name), after[1:]
+		}
 		r.at = len(r.text) - len(after) + 1
+		if !r.cmd && r.makesText(statement().FindString(r.rest())) {
+			r.variables[strings.TrimPrefix(name, "env:")] = made
+		} else {
+			r.assigned = name
+		}
 		return
 	}
 	r.begin()
@@ -215,6 +241,9 @@ func (r *windowsReader) value(name string) string {
 		name = strings.TrimPrefix(name, scope)
 	}
 	plain := strings.TrimPrefix(name, "env:")
+	if whole, _, part := strings.Cut(plain, ":"); part && r.cmd && r.variables[whole] != "" { // %x:a=b%
+		return made
+	}
 	if text, set := r.variables[plain]; set {
 		return text
 	}
@@ -246,11 +275,25 @@ func (r *windowsReader) endWord() {
 // endCommand judges the command that ends before one of the bytes \n ; | & ( ) { and }.
 func (r *windowsReader) endCommand(end byte) string {
 	r.endWord()
+	if end == '(' && !r.cmd && (r.isTarget || r.called && len(r.command.Words) == 0 || usesText(r.command.Words)) {
+		if text := r.parenthesised(); r.makesText(text) || r.called && joined().MatchString(text) {
+			return cannotJudgeText
+		}
+	}
+	if r.called && len(r.command.Words) == 1 && methodOfString().MatchString(r.text[:r.at]) {
+		return cannotJudgeText
+	}
 	r.isTarget = false
-	c, computed, outer, piped := r.command, r.computed, r.outer, r.piped
-	r.command, r.computed, r.piped = Command{}, false, nil
+	c, computed, outer, piped, called, fed := r.command, r.computed, r.outer, r.piped, r.called, r.fed
+	r.command, r.computed, r.piped, r.called, r.fed = Command{}, false, nil, end == '&', false
+	switch {
+	case strings.IndexByte("\n;", end) >= 0:
+		r.statement = r.at
+	case end == '|' && !r.cmd:
+		r.fed = r.makesText(r.text[r.statement : r.at-1])
+	}
 	if r.assigned != "" && len(c.Words) > 0 {
-		r.variables[strings.TrimPrefix(r.assigned, "env:")] = c.Words[0]
+		r.variables[strings.TrimPrefix(r.assigned, "env:")] = r.before + c.Words[0]
 	}
 	r.assigned = ""
 	if len(c.Words)+len(c.Targets) == 0 {
@@ -273,6 +316,13 @@ func (r *windowsReader) endCommand(end byte) string {
 	c.Directory = r.Directory
 	c.Lookup = r.Lookup
 	name, args := ProgramOf(c.Words)
+	if fed && name != "findstr" && name != "more" && takesPaths().MatchString(name) || usesMade(c, r.cmd || called, name) {
+		return cannotJudgeText
+	}
+	c.Words = slices.Clone(c.Words)
+	for i, word := range c.Words {
+		c.Words[i] = strings.ReplaceAll(word, made, Unknown)
+	}
 	if name == "join-path" || strings.HasSuffix(name, "::combine") {
 		joined := strings.Join(slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !IsOperand(arg) }), "/")
 		c.Words = slices.Concat(outer, c.Words, []string{joined})
@@ -324,5 +374,79 @@ func isPowerShell(word string) bool {
 // abbreviations that PowerShell accepts.
 func isEncodedCommand(arg string) bool {
 	option, _, _ := strings.Cut(strings.ToLower(strings.TrimLeft(arg, "-–—―/")), ":")
-	return option != arg && len(option) > 0 && (strings.HasPrefix("encodedcommand", option) || option == "ec")
+	return option != arg && len(option) > 0 && (strings.HasPrefix("encodedcommand", option) || strings.HasPrefix("encodedarguments", option) || option == "ec")
+}
+
+// made stands for a text that an expression makes of strings in the judged text: 'a' -f 'b',
+// or %x:a=b%. Such a text is not computed here. What names a file, or is run, must not
+// contain it.
+const made = "\x1c"
+
+const cannotJudgeText = "opencode-oci-oidc cannot judge a path or a command that an expression makes of other texts. Write it out."
+
+var (
+	making = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)['"]\)*\s*-[ic]?(?:f|join|replace)\b|(?:^|[\s(=,])-join\b|['"]\)*(?:\.\w+\(|\[)|` +
+			`\[(?:system\.)?(?:char|byte)\b|\[(?:system\.)?(?:string|text\.regularexpressions\.regex|regex)\]::|From(?:Base64|Hex)String|\.GetString\(`)
+	})
+	variableInText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\w+`) })
+	stringPiped    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`['"]\)*\s*\|`) })
+	joined         = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`['"]\s*\+|\+\s*['"]`) })
+	methodOfString = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`['"]\.\w+\($`) })
+	statement      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:'[^']*'|"[^"]*"|[^'"\n;])*`) })
+	splatted       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_]\w*(?:[\s;|)}]|$)`) })
+
+	// Commands that run their arguments, or for which each operand may be a path.
+	takesPaths = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:\.|iex|invoke-expression|powershell|pwsh|cmd|start-process|saps|invoke-command|icm|new-object|` +
+			`gc|cat|type|get-content|more|cp|cpi|copy|copy-item|xcopy|robocopy|mv|mi|move|move-item|ni|new-item|ri|rm|del|erase|remove-item|` +
+			`clc|clear-content|gi|get-item|ii|invoke-item|import-.*|findstr|certutil|` +
+			`(?:\[(?:system\.)?(?:io\.|diagnostics\.process|scriptblock|reflection\.)|\$executioncontext).*)$`)
+	})
+	// Commands of which only the first operand is a path: the others are what is written.
+	takesPath = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:sc|set-content|ac|add-content|out-file|tee|tee-object)$`)
+	})
+	pathOption = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)^-(?:\w*path|lp|destination|target|(?:in|out)?file|argumentlist|args|c|command):?$`)
+	})
+	textOption = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)^-(?:value|newname|pattern|filter|include|exclude|encoding|delimiter|separator|inputobject|property):?$`)
+	})
+)
+
+// makesText reports whether an expression of PowerShell makes a text of strings that are in
+// the judged text.
+func (r *windowsReader) makesText(expression string) bool {
+	expression = variableInText().ReplaceAllStringFunc(expression, func(variable string) string {
+		if r.variables[strings.ToLower(variable[1:])] != "" || variable == "$_" && stringPiped().MatchString(r.text[r.statement:r.at]) {
+			return "''"
+		}
+		return variable
+	})
+	return making().MatchString(expression)
+}
+
+// usesText reports whether the word after the words of a command may be a path to a file, or
+// is run.
+func usesText(words []string) bool {
+	name, args := ProgramOf(words)
+	last := ""
+	if len(args) > 0 && !IsOperand(args[len(args)-1]) {
+		last = args[len(args)-1]
+	}
+	return pathOption().MatchString(last) || !textOption().MatchString(last) &&
+		(takesPaths().MatchString(name) || takesPath().MatchString(name) && !slices.ContainsFunc(args, IsOperand))
+}
+
+// usesMade reports whether a command's program, if it is called, or one of its paths contains
+// [made].
+func usesMade(c Command, called bool, name string) bool {
+	has := func(word string) bool { return strings.Contains(word, made) }
+	for i, word := range c.Words {
+		if has(word) && (called && has(name) || usesText(c.Words[:i])) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Targets, has)
 }
