@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ in; where the domain still knows you, it asks for no password then.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "Signed in as %s.\n", status.Subject)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s.\n", strings.TrimSuffix("Signed in as "+status.Subject, " as "))
 			a.learnModels(cmd, session)
 			if !status.Refreshable {
 				fmt.Fprintf(cmd.ErrOrStderr(), "The session ends at %s, without a refresh token. %s\n",

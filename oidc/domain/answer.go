@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,12 @@ type refusal struct{ code, description string }
 
 func (r *refusal) Error() string { return "refused: " + r.code }
 
+// standardCodes are the error codes of RFC 6749, 5.2, and RFC 8628, 3.5, that have a meaning here.
+var standardCodes = []string{
+	"invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope", "access_denied", "temporarily_unavailable", "server_error",
+	"authorization_pending", "slow_down", "expired_token",
+}
+
 // refusalOf returns the error code and description of an answer, both "" if it has none.
 // Some domains nest the code in an object, or write it in capitals; a standard code is
 // returned in lower case.
@@ -53,7 +60,7 @@ func refusalOf(m *lenient.Object, header http.Header) refusal {
 	if code == "" {
 		code = strings.TrimSpace(m.Object("error").Single("error"))
 	}
-	if lower := strings.ToLower(code); codeProblem(lower, "", "").Kind != problem.Domain {
+	if lower := strings.ToLower(code); slices.Contains(standardCodes, lower) {
 		code = lower
 	}
 	if code == "invalid_grant" && !certain {

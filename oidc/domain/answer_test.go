@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -188,6 +189,45 @@ func TestOddDeviceAnswers(t *testing.T) {
 		if life := r.ExpiresAt.Sub(began).Round(time.Second); life != want[0] || r.interval != want[1] {
 			t.Errorf("%s: lives %v, polled every %v", numbers, life, r.interval)
 		}
+	}
+}
+
+// A device response in odd forms is shown, and its poll goes on or ends as the code says, in
+// letters of any case.
+func TestOddFormsOfADevicesAnswers(t *testing.T) {
+	for answer, want := range map[string]string{ // the user code and the address
+		`"device_code":"d","user_code":"AB-CD","verification_uri":"https://idcs.example/d"`:         "AB-CD https://idcs.example/d",
+		`"device_code":7,"user_code":1234567,"verification_uri":"https://idcs.example/d"`:           "1234567 https://idcs.example/d",
+		`"device_code":["d"],"user_code":["X"],"verification_uri":["https://idcs.example/d"]`:       "X https://idcs.example/d",
+		`"device_code":" d ","user_code":" X\n","verification_uri":" https://idcs.example/d "`:      "X https://idcs.example/d",
+		`"device_code":"d","user_code":["X","Y"],"verification_uri":"https://idcs.example/d"`:       "",
+		`"device_code":"d","user_code":{"code":"X"},"verification_uri":"https://idcs.example/d"`:    "",
+		`"device_code":"d","user_code":"X","verification_uri":["https://a.example","https://b.ex"]`: "",
+	} {
+		r, err := saysDomain(t, 0, "", "{"+answer+"}").NewDeviceRequest(t.Context())
+		if (err == nil) != (want != "") || err == nil && r.UserCode+" "+r.URL != want {
+			t.Errorf("%s: %+v, %v", answer, r, err)
+		}
+	}
+	for code, want := range map[string]problem.Kind{
+		"authorization_pending": problem.LoginTimeout, "AUTHORIZATION_PENDING": problem.LoginTimeout, "Slow_Down": problem.LoginTimeout,
+		"access_denied": problem.LoginDenied, "Access_Denied": problem.LoginDenied, "authorization_declined": problem.LoginDenied,
+		"EXPIRED_TOKEN": problem.LoginTimeout, "invalid_request": problem.Domain,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := saysDomain(t, 0, "", `{"device_code":"d","user_code":"X","verification_uri":"https://idcs.example/d"}`)
+			r, err := d.NewDeviceRequest(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.transport = saysDomain(t, 200, "", `{"error":"`+code+`"}`).transport
+			began := time.Now()
+			_, err = d.AwaitDevice(t.Context(), r)
+			goesOn := strings.EqualFold(code, "authorization_pending") || strings.EqualFold(code, "slow_down")
+			if problem.From(err).Kind != want || time.Since(began) >= deviceLifetime != goesOn {
+				t.Errorf("%s: %v after %v", code, err, time.Since(began))
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -113,8 +114,9 @@ func (d *Domain) readDeviceAnswer(x *exchange.Exchange) (*DeviceRequest, error) 
 	const years = 100 * 366 * 24 * time.Hour // a larger number is not believed at all
 	lifetime, interval := m.Seconds("expires_in", years), m.Seconds("interval", years)
 	r := &DeviceRequest{
-		URL: cmp.Or(m.Text("verification_uri"), m.Text("verification_url")), CompleteURL: m.Text("verification_uri_complete"),
-		UserCode: m.Text("user_code"), code: m.Text("device_code"),
+		URL:         strings.TrimSpace(cmp.Or(m.Single("verification_uri"), m.Single("verification_url"))),
+		CompleteURL: strings.TrimSpace(m.Single("verification_uri_complete")),
+		UserCode:    strings.TrimSpace(m.Loose("user_code")), code: strings.TrimSpace(m.Loose("device_code")),
 		ExpiresAt: time.Now().Add(min(cmp.Or(lifetime, deviceLifetime), deviceLongest)),
 		interval:  min(cmp.Or(interval, devicePoll), devicePollMost),
 	}

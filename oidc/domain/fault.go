@@ -149,7 +149,7 @@ func codeProblem(code, could, said string) *problem.Problem {
 	case "invalid_scope":
 		return problem.New(problem.Config, could+"the domain does not know the scope"+said+".",
 			"Check scope: a resource's scope is its audience and the scope's name written together, slashes included.")
-	case "access_denied":
+	case "access_denied", "authorization_declined": // the second is Microsoft's
 		return problem.New(problem.LoginDenied, could+"it was refused"+said+".", "Sign in again and choose Allow; if you did, ask your administrator for access to the application.")
 	default:
 		return problem.New(problem.Domain, could+"the domain refused"+said+".", "Ask your administrator, with this message.")
