@@ -70,8 +70,7 @@ func UpdateSettings(p store.Places, change func(*Settings)) (Settings, error) {
 		err = store.Replace(path, append(text, '\n'))
 	}
 	if err != nil {
-		return Settings{}, problem.New(problem.Store, fmt.Sprintf("The gateway's settings %s cannot be written: %s.", path, store.PlainCause(err)),
-			"Free some space on the disk, or make the directory writable.").Because(err)
+		return Settings{}, store.NotWritten(fmt.Sprintf("The gateway's settings could not be saved in %s", path), err)
 	}
 	return s, nil
 }

@@ -120,7 +120,7 @@ func (s *Session) sendRefresh(current cached, w *writer) error {
 	if err := w.reserve(false); err != nil && !old.Refresh.Empty() && !current.onlyInMemory(s.cache.file) {
 		p := problem.From(err)
 		p.Message += " The session was not refreshed, because the new tokens would be lost."
-		p.Hint = "Free some space on the disk, make the directory writable, or unlock the keyring. Your session is kept until then."
+		p.Hint += " Your session is kept until then."
 		s.startPause(current, p, domain.Outcome{})
 		return p
 	}

@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
 // ErrNoHome is the error where no directory can be named.
@@ -167,6 +169,19 @@ func Writable(dir string) error {
 		return err
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// NotWritten returns the problem of a file that could not be written, with what to do about
+// its cause. sentence has no end: "The tokens could not be saved in PATH".
+func NotWritten(sentence string, err error) *problem.Problem {
+	hint := "Check that the disk has free space, and that you may write to the directory."
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		hint = "Free some space on the disk."
+	case errors.Is(err, fs.ErrPermission):
+		hint = "Make the directory writable by you."
+	}
+	return problem.New(problem.Store, sentence+": "+PlainCause(err)+".", hint).Because(err)
 }
 
 // PlainCause is the part of a file error that a person needs.

@@ -143,7 +143,7 @@ func expiringOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 		}
 		d.tells("token", stderr, trouble)
 		stdout, stderr, code = d.run("refresh")
-		if code != exitTrouble {
+		if code != exitProblem {
 			t.Errorf("refresh: exit code %d: %s%s", code, stdout, stderr)
 		}
 		d.tells("refresh", stderr, trouble)
@@ -163,7 +163,7 @@ func firstSignInOnABadDisk(t *testing.T, d *desktop, trouble badDisk) {
 	repair := trouble.begin(d, nil)
 	for _, args := range [][]string{{"connect"}, {"token", "--connect"}} {
 		stdout, stderr, code := d.run(args...)
-		if code != exitTrouble || stdout != "" {
+		if code != exitProblem || stdout != "" {
 			t.Errorf("%v: exit code %d: %s%s", args, code, stdout, stderr)
 		}
 		d.tells(args[0], stderr, trouble)

@@ -26,8 +26,8 @@ var refused = map[string]struct {
 }{
 	"oci-oidc-helper init":           {exitUsage, "Without a terminal nothing can be asked"},
 	"oci-oidc-helper init --project": {exitUsage, "Without a terminal nothing can be asked"},
-	"oci-oidc-helper init --from https://intranet.example.com/oci-auth.config.jsonc": {exitTrouble, "intranet.example.com"},
-	"oci-oidc-helper gateway status":                                                 {exitTrouble, "The gateway is not running"},
+	"oci-oidc-helper init --from https://intranet.example.com/oci-auth.config.jsonc": {exitProblem, "intranet.example.com"},
+	"oci-oidc-helper gateway status":                                                 {exitProblem, "The gateway is not running"},
 }
 
 // changesTheSystem are the examples that would install a service on the computer that runs the

@@ -22,6 +22,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/check"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config/published"
@@ -616,7 +617,7 @@ func writeWhole(path string, text []byte) error {
 	}
 	if err != nil {
 		_ = os.Remove(temp)
-		return problem.New(problem.Store, path+" cannot be written.", "Make its directory writable by you.").Because(err)
+		return store.NotWritten(path+" cannot be written", err)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (i interruption) exitCode() int {
 	if number, ok := i.signal.(syscall.Signal); ok {
 		return exitSignal + int(number)
 	}
-	return exitTrouble
+	return exitProblem
 }
 
 // endedBy returns a context that is cancelled by the given signals, with an [interruption]

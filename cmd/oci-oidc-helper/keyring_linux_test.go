@@ -445,7 +445,7 @@ func TestKeyringLostDuringARequest(t *testing.T) {
 			d.server.Change(func(o *domaintest.Options) { o.Tamper = nil })
 			d.Unlock()
 			if row.left == 0 {
-				if code := p.ProcessState.ExitCode(); code != exitTrouble || !strings.Contains(p.stderr.text(), "no program in this D-Bus session keeps one") {
+				if code := p.ProcessState.ExitCode(); code != exitProblem || !strings.Contains(p.stderr.text(), "no program in this D-Bus session keeps one") {
 					t.Errorf("exit code %d: %s", code, p.stderr.text())
 				}
 				d.mustRun("connect")

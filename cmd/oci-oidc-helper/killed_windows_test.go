@@ -88,7 +88,7 @@ func TestTokensThatAnotherProgramHolds(t *testing.T) {
 					time.AfterFunc(row.longest, release)
 				}
 				_, said, code := c.run(args...)
-				unread := code == exitTrouble && strings.Contains(said, "cannot be read: ") && strings.Contains(said, "Try again.")
+				unread := code == exitProblem && strings.Contains(said, "cannot be read: ") && strings.Contains(said, "Try again.")
 				if fits := code == exitOK && row.may != "fail" || unread && row.may != "succeed"; !fits {
 					t.Errorf("exit code %d: %s", code, said)
 				}

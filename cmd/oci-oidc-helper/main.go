@@ -26,7 +26,7 @@ import (
 // The exit codes.
 const (
 	exitOK      = 0
-	exitTrouble = 1   // any problem not named below
+	exitProblem = 1   // any problem not named below
 	exitUsage   = 2   // the command line or the configuration is wrong
 	exitSignIn  = 4   // a sign-in is needed, or was refused
 	exitSignal  = 128 // and the number of the signal that stopped the command
@@ -80,7 +80,7 @@ func report(stderr io.Writer, err error) int {
 	case problem.LoginRequired, problem.LoginDenied, problem.LoginTimeout:
 		return exitSignIn
 	default:
-		return exitTrouble
+		return exitProblem
 	}
 }
 
@@ -107,8 +107,8 @@ opencode-oci-oidc runs it with --stdio; the commands below are for you.
 The configuration is oci-auth.config.jsonc in the project directory, else in
 OpenCode's own configuration directory.
 
-Exit codes: 0 done, 1 trouble, 2 wrong usage or configuration, 4 sign-in needed or
-refused, 128 and the number of the signal that stopped the command.`,
+Exit codes: 0 done, 1 any other problem, 2 wrong usage or configuration, 4 sign-in
+needed or refused, 128 and the number of the signal that stopped the command.`,
 		Example: `  oci-oidc-helper connect
   oci-oidc-helper status
   echo '{"jsonrpc":"2.0","id":1,"method":"status"}' | oci-oidc-helper --stdio`,

@@ -43,7 +43,7 @@ func TestUnwritableOutput(t *testing.T) {
 				var stderr bytes.Buffer
 				helper.Stdout, helper.Stderr = stdout, &stderr
 				_ = helper.Run()
-				if code := helper.ProcessState.ExitCode(); code != exitTrouble || !strings.Contains(stderr.String(), row.says) || strings.Contains(stderr.String(), "--help") {
+				if code := helper.ProcessState.ExitCode(); code != exitProblem || !strings.Contains(stderr.String(), row.says) || strings.Contains(stderr.String(), "--help") {
 					t.Errorf("%s: exit code %d: %s", command, code, stderr.String())
 				}
 			}
@@ -148,7 +148,7 @@ func TestPasteFlowNeedsATerminal(t *testing.T) {
 		var stderr bytes.Buffer
 		helper.Stdin, helper.Stderr = strings.NewReader(stdin), &stderr
 		_ = helper.Run()
-		if code := helper.ProcessState.ExitCode(); code != exitTrouble || !strings.Contains(stderr.String(), "standard input has ended") {
+		if code := helper.ProcessState.ExitCode(); code != exitProblem || !strings.Contains(stderr.String(), "standard input has ended") {
 			t.Errorf("%s: exit code %d: %s", name, code, stderr.String())
 		}
 	}

@@ -214,7 +214,7 @@ func TestUnsavedTokensAreReported(t *testing.T) {
 			p := c.beginAs("strace", "-f", "-qq", "-o", c.path("trace"), "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=EIO",
 				filepath.Join(helperDir(t), "oci-oidc-helper"), args)
 			p.finish()
-			if code := p.ProcessState.ExitCode(); code != exitTrouble || !strings.Contains(p.stderr.text(), "could not be saved in ") || !strings.Contains(p.stderr.text(), "input/output error") {
+			if code := p.ProcessState.ExitCode(); code != exitProblem || !strings.Contains(p.stderr.text(), "could not be saved in ") || !strings.Contains(p.stderr.text(), "input/output error") {
 				t.Errorf("exit code %d: %s", code, p.stderr.text())
 			}
 			if args == "token" && !strings.HasPrefix(p.stdout.text(), "eyJ") {
@@ -258,9 +258,9 @@ func TestReaderLeavesDuringARefresh(t *testing.T) {
 		code   int
 	}{
 		{"-v token", "stderr", exitOK},
-		{"-v token", "stdout stderr", exitTrouble},
+		{"-v token", "stdout stderr", exitProblem},
 		{"-v refresh", "stdout stderr", exitOK},
-		{"-v doctor", "stdout stderr", exitTrouble},
+		{"-v doctor", "stdout stderr", exitProblem},
 		{"--stdio", "stdout stderr", exitOK},
 	} {
 		t.Run(row.args+", "+row.closed, func(t *testing.T) {

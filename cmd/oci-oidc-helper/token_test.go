@@ -17,9 +17,9 @@ func TestRetryAfterIsForEveryProcess(t *testing.T) {
 		expired bool
 		code    int
 	}{
-		{"refresh", false, exitTrouble},
-		{"refresh", true, exitTrouble},
-		{"token", true, exitTrouble},
+		{"refresh", false, exitProblem},
+		{"refresh", true, exitProblem},
+		{"token", true, exitProblem},
 		{"token --min-life 59m", false, exitOK},
 	} {
 		t.Run(row.command, func(t *testing.T) {

@@ -142,7 +142,7 @@ func (e Endpoint) refusal(status int) *problem.Problem {
 		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s leads elsewhere when asked for its models (%d).", e.Host(), status),
 			fmt.Sprintf("Write the address that it leads to as %s; the token follows no redirect.", e.Key()))
 	case status == http.StatusTooManyRequests, status >= 500:
-		return problem.New(problem.Network, fmt.Sprintf("The endpoint %s is in trouble: asked for its models, it answers %d.", e.Host(), status),
+		return problem.New(problem.Network, fmt.Sprintf("The endpoint %s has a fault of its own: asked for its models, it answers %d.", e.Host(), status),
 			"Try again in a moment. "+e.listYourself()).Passing()
 	default:
 		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s has no list of models at %s/models (%d).", e.Host(), e.BaseURL, status),

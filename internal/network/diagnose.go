@@ -143,7 +143,7 @@ func lookUp(err *net.DNSError, to, proxy *url.URL) (message, hint string) {
 	case strings.Contains(err.Err, "refused"):
 		return name + " was not looked up: there is no name server where this machine asks for one.", resolver
 	default: // SERVFAIL, for example
-		return name + " was not looked up: the name server is in trouble.", resolver
+		return name + " was not looked up: the name server has a fault of its own.", resolver
 	}
 }
 

@@ -60,8 +60,8 @@ func TestNameResolutionFails(t *testing.T) {
 	}{
 		{"no such name", dnsmessage.RCodeNameError, false, "the name idcs.example.test was not found."},
 		{"a name without addresses", dnsmessage.RCodeSuccess, false, "the name idcs.example.test was not found."},
-		{"SERVFAIL", dnsmessage.RCodeServerFailure, false, "the name idcs.example.test was not looked up: the name server is in trouble."},
-		{"REFUSED", dnsmessage.RCodeRefused, false, "the name idcs.example.test was not looked up: the name server is in trouble."},
+		{"SERVFAIL", dnsmessage.RCodeServerFailure, false, "the name idcs.example.test was not looked up: the name server has a fault of its own."},
+		{"REFUSED", dnsmessage.RCodeRefused, false, "the name idcs.example.test was not looked up: the name server has a fault of its own."},
 		{"no name server", 0, true, "the name idcs.example.test was not looked up: there is no name server"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

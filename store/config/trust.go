@@ -351,8 +351,9 @@ func Confirm(p store.Places, u *Unconfirmed) error {
 		err = store.Replace(filepath.Join(trustedDir(p), u.Digest+".json"), append(text, '\n'))
 	}
 	if err != nil {
-		return problem.New(problem.Store, fmt.Sprintf("The confirmation could not be saved in %s: %s.", trustedDir(p), store.PlainCause(err)),
-			"Make the directory writable by you, or set OCI_OIDC_TRUST_PROJECT to the project's directory.").Because(err)
+		wrong := store.NotWritten("The confirmation could not be saved in "+trustedDir(p), err)
+		wrong.Hint += " Or set OCI_OIDC_TRUST_PROJECT to the project's directory."
+		return wrong
 	}
 	return nil
 }

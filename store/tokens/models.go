@@ -4,13 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -70,8 +68,7 @@ func (f ModelsFile) Save(models endpoint.Models, askedAt time.Time) error {
 		err = store.Replace(f.path, append(text, '\n'))
 	}
 	if err != nil {
-		return problem.New(problem.Store, fmt.Sprintf("The models could not be kept in %s: %s.", f.path, store.PlainCause(err)),
-			"Free some space on the disk, or make the directory writable.").Because(err)
+		return store.NotWritten("The list of models could not be saved in "+f.path, err)
 	}
 	return nil
 }

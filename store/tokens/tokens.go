@@ -324,9 +324,7 @@ func (f *File) reserve(size int, signIn bool) (*Room, error) {
 }
 
 func (f *File) cannotSave(err error) *problem.Problem {
-	return problem.New(problem.Store,
-		fmt.Sprintf("The tokens could not be saved in %s: %s.", f.path, store.PlainCause(err)),
-		"Free some space on the disk, or make the directory writable.").Because(err)
+	return store.NotWritten("The tokens could not be saved in "+f.path, err)
 }
 
 // Release removes the draft and a new key if they were not used. It may be called after Save.

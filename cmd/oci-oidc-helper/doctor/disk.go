@@ -148,7 +148,7 @@ func checkLog(_ context.Context, sys *system) Finding {
 	}
 	found := ok(path)
 	if last := lastTroubles(path); len(last) > 0 {
-		found.Message += "; its last troubles:"
+		found.Message += "; its last problems:"
 		found.Details = last
 	}
 	return found

@@ -33,7 +33,7 @@ func checkEndpoint(ctx context.Context, sys *system) Finding {
 		return fail(problem.Config, fmt.Sprintf("%s leads elsewhere: to %s.", sys.endpoint.BaseURL, elsewhere(r)),
 			"Write the address that it leads to as "+sys.endpoint.Key()+"; the token follows no redirect.", r.steps()...)
 	case r.status >= 500, r.status == http.StatusTooManyRequests:
-		return fail(problem.Network, fmt.Sprintf("The endpoint %s is in trouble: it answers %d.", r.host, r.status),
+		return fail(problem.Network, fmt.Sprintf("The endpoint %s has a fault of its own: it answers %d.", r.host, r.status),
 			"Try again later, or ask who runs it.", r.steps()...)
 	case r.status == http.StatusOK && strings.Contains(r.header.Get("Content-Type"), "html"):
 		return fail(problem.Network, r.host+" answers with a web page.", "Check "+sys.endpoint.Key()+"; a sign-in page of the network may be in between.", r.steps()...)

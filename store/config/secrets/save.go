@@ -2,13 +2,11 @@ package secrets
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -32,8 +30,7 @@ func Save(path string, value secret.Text, replace bool) error {
 		return fs.ErrExist
 	}
 	if err := store.Replace(path, []byte(value.Reveal()+"\n")); err != nil {
-		return problem.New(problem.Store, fmt.Sprintf("The client secret could not be saved in %s: %s.", path, store.PlainCause(err)),
-			"Make the directory writable by you.").Because(err)
+		return store.NotWritten("The client secret could not be saved in "+path, err)
 	}
 	return nil
 }
