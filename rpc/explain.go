@@ -53,22 +53,22 @@ func (s *server) explain(ctx context.Context, p explainParams) (any, error) {
 		return explainResult{Problem: opencode.NewProblemInfo(problem.From(err))}, nil
 	}
 	var result explainResult
-	var trouble *problem.Problem
+	var wrong *problem.Problem
 	c := session.Config()
 	e, ok := c.Endpoint(p.Provider)
 	switch {
 	case !ok:
-		trouble = opencode.NoEndpoint(c, p.Provider)
+		wrong = opencode.NoEndpoint(c, p.Provider)
 	case p.Address != "":
-		trouble = opencode.Misdirected(c, e, s.clean(session, p.Address))
+		wrong = opencode.Misdirected(c, e, s.clean(session, p.Address))
 	case p.Code != nil:
-		trouble = s.explainFailure(session, e, *p.Code)
+		wrong = s.explainFailure(session, e, *p.Code)
 	case p.Status != nil:
-		result, trouble = s.explainAnswer(ctx, session, e, p)
+		result, wrong = s.explainAnswer(ctx, session, e, p)
 	}
-	if trouble != nil {
-		s.Log.Warn(requestFailed, "problem", trouble)
-		result = explainResult{Problem: opencode.NewProblemInfo(trouble)}
+	if wrong != nil {
+		s.Log.Warn(opencode.RequestFailed, "problem", wrong)
+		result = explainResult{Problem: opencode.NewProblemInfo(wrong)}
 	}
 	return result, nil
 }
@@ -136,8 +136,8 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e co
 		if err == nil {
 			break
 		}
-		if trouble := s.forRequest(session, err); slices.Contains([]problem.Kind{problem.LoginRequired, problem.Cancelled}, trouble.Kind) || certain && (reason == "" || trouble.Retryable) {
-			return explainResult{}, trouble
+		if wrong := s.forRequest(session, err); slices.Contains([]problem.Kind{problem.LoginRequired, problem.Cancelled}, wrong.Kind) || certain && (reason == "" || wrong.Retryable) {
+			return explainResult{}, wrong
 		}
 	}
 	message := fmt.Sprintf("The endpoint %s refused "+refused+".", e.Origin(), *p.Status)

@@ -154,18 +154,12 @@ func (s *server) refresh(ctx context.Context, _ noParams) (any, error) {
 }
 
 func (s *server) status(context.Context, noParams) (any, error) {
-	sessions, err := s.open()
-	status := NewStatusResult(sessions, err, s.Log.Path(), s.Version)
-	shown := hostStatus{StatusResult: status, Title: status.title(), Text: s.statusText(status)}
-	if err == nil {
-		shown.Item = opencode.ItemFor(sessions, time.Now())
-	}
-	return shown, nil
+	return s.hostStatus(), nil
 }
 
 // hostStatus is the status with the texts that a host shows.
 type hostStatus struct {
-	StatusResult
+	opencode.Status
 	Title string         `json:"title"`
 	Text  string         `json:"text"`
 	Item  *opencode.Item `json:"item,omitempty"`

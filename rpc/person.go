@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
@@ -23,9 +24,8 @@ type toolResult struct {
 // output, for the model to read.
 func (s *server) tool(ctx context.Context, p nameParams) (any, error) {
 	if p.Name == opencode.StatusTool {
-		sessions, err := s.open()
-		status := NewStatusResult(sessions, err, s.Log.Path(), s.Version)
-		return toolResult{status.title(), s.statusText(status)}, nil
+		status := s.hostStatus()
+		return toolResult{status.Title, status.Text}, nil
 	}
 	renewed, err := s.renew(ctx)
 	if err != nil {
@@ -59,8 +59,7 @@ func (s *server) renew(ctx context.Context) (string, error) {
 func (s *server) command(ctx context.Context, p nameParams) (any, error) {
 	switch p.Name {
 	case opencode.StatusCommand:
-		sessions, err := s.open()
-		return opencode.CommandResult{Alert: &opencode.Alert{Title: opencode.ProviderName, Message: s.statusText(NewStatusResult(sessions, err, s.Log.Path(), s.Version))}}, nil
+		return opencode.CommandResult{Alert: &opencode.Alert{Title: opencode.ProviderName, Message: s.hostStatus().Text}}, nil
 	case opencode.RefreshCommand:
 		renewed, err := s.renew(ctx)
 		if err != nil {
@@ -72,8 +71,10 @@ func (s *server) command(ctx context.Context, p nameParams) (any, error) {
 	}
 }
 
-// statusText formats the status for the host's screens and its models.
-func (s *server) statusText(r StatusResult) string {
+// hostStatus returns the status for the host's screens and its models.
+func (s *server) hostStatus() hostStatus {
+	sessions, err := s.open()
+	r := opencode.NewStatus(sessions, err, s.Log.Path(), s.Version)
 	s.mu.Lock()
 	client := s.client
 	s.mu.Unlock()
@@ -86,7 +87,12 @@ func (s *server) statusText(r StatusResult) string {
 	case r.SignedIn:
 		next = "sign in again with /connect when the token has expired"
 	}
-	return r.Text(StatusView{Version: fmt.Sprintf("%s %s, helper %s", client.Name, client.Version, r.Version), NextStep: next})
+	shown := hostStatus{Status: r, Title: r.Title()}
+	shown.Text = r.Text(opencode.StatusView{Version: fmt.Sprintf("%s %s, helper %s", client.Name, client.Version, r.Version), NextStep: next})
+	if err == nil {
+		shown.Item = opencode.ItemFor(sessions, time.Now())
+	}
+	return shown
 }
 
 // forRequest returns the problem with which a request of OpenCode fails. If a sign-in is

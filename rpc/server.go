@@ -228,7 +228,7 @@ func (s *server) wireError(method string, err error) *jsonrpc2.Error {
 		return own
 	}
 	p := problem.From(err)
-	s.Log.Info(answered, "method", method, "problem", p)
+	s.Log.Info(opencode.Answered, "method", method, "problem", p)
 	e := &jsonrpc2.Error{Code: problemCode, Message: p.Message}
 	data := opencode.NewProblemInfo(p)
 	data.Message = ""

@@ -12,7 +12,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain"
-	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -32,9 +32,9 @@ The exit code is 4 if nobody is signed in; with --json it is 0.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			sessions, err := a.sessions(cmd)
 			status := statusReport{
-				StatusResult: rpc.NewStatusResult(sessions, err, a.log.Path(), helperVersion()),
-				Platform:     runtime.GOOS + "-" + runtime.GOARCH,
-				Clock:        wireTime(time.Now()),
+				Status:   opencode.NewStatus(sessions, err, a.log.Path(), helperVersion()),
+				Platform: runtime.GOOS + "-" + runtime.GOARCH,
+				Clock:    wireTime(time.Now()),
 			}
 			if err == nil {
 				defer sessions.Close()
@@ -54,7 +54,7 @@ The exit code is 4 if nobody is signed in; with --json it is 0.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), status.Text(rpc.StatusView{
+			fmt.Fprintln(cmd.OutOrStdout(), status.Text(opencode.StatusView{
 				Tokens: tokensText(status), Clocks: clocks(status), Version: status.Version + " " + status.Platform,
 			}))
 			if !status.SignedIn {
@@ -73,7 +73,7 @@ The exit code is 4 if nobody is signed in; with --json it is 0.`,
 
 // A statusReport is the status with more for a person at the prompt.
 type statusReport struct {
-	rpc.StatusResult
+	opencode.Status
 	TokensPath      string `json:"tokensPath,omitempty"`
 	TokensEncrypted bool   `json:"tokensEncrypted,omitempty"` // with a key in the system's keyring
 	TokensPlain     string `json:"tokensPlain,omitempty"`     // why they are not encrypted although token_store is auto
