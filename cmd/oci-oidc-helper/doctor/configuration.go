@@ -64,13 +64,10 @@ func checkConfiguration(ctx context.Context, sys *system) Finding {
 // checkSecret checks the file that holds the client secret or key, which is the
 // configuration itself if the secret is written there.
 func checkSecret(_ context.Context, sys *system) Finding {
-	switch {
-	case sys.config == nil:
-		return skip(noConfiguration)
-	case sys.config.Proof().None():
+	proof := sys.config.Proof()
+	if proof.None() {
 		return ok("there is none")
 	}
-	proof := sys.config.Proof()
 	text, err := proof.Read()
 	if err != nil {
 		return failWith(sys, err)
@@ -114,10 +111,7 @@ func (sys *system) secretPath() string {
 
 // checkGit checks that the client secret or key is not in a git repository.
 func checkGit(ctx context.Context, sys *system) Finding {
-	switch {
-	case sys.config == nil:
-		return skip(noConfiguration)
-	case sys.config.Proof().None(), sys.config.Proof().Env() != "":
+	if sys.config.Proof().None() || sys.config.Proof().Env() != "" {
 		return ok("there is no secret to commit")
 	}
 	path := sys.secretPath()
@@ -148,9 +142,6 @@ const expirySoon = 14 * 24 * time.Hour
 
 // checkCertificates checks the files of ca_file, tls_client_cert and tls_client_key.
 func checkCertificates(_ context.Context, sys *system) Finding {
-	if sys.config == nil {
-		return skip(noConfiguration)
-	}
 	files := sys.config.Network
 	var details []string
 	if files.CAFile != "" {

@@ -54,9 +54,6 @@ func checkStateDir(_ context.Context, sys *system) Finding {
 }
 
 func checkSavedTokens(_ context.Context, sys *system) Finding {
-	if sys.config == nil {
-		return skip(noConfiguration)
-	}
 	file := tokens.Open(sys.Places, *sys.config)
 	tokens, _, err := file.Load()
 	if err != nil {
@@ -76,9 +73,6 @@ func checkSavedTokens(_ context.Context, sys *system) Finding {
 }
 
 func checkKeyring(_ context.Context, sys *system) Finding {
-	if sys.config == nil {
-		return skip(noConfiguration)
-	}
 	began := time.Now()
 	file := tokens.Open(sys.Places, *sys.config)
 	state, err := file.CheckKeyring()
@@ -102,8 +96,6 @@ func checkKeyring(_ context.Context, sys *system) Finding {
 
 func checkLock(_ context.Context, sys *system) Finding {
 	switch {
-	case sys.config == nil:
-		return skip(noConfiguration)
 	case store.Writable(sys.Places.StateDir) != nil:
 		return skip("none, since no tokens can be saved")
 	case tokens.Open(sys.Places, *sys.config).Stamp().Gone():

@@ -35,37 +35,38 @@ const checkTimeout = 15 * time.Second
 type check struct {
 	group, name string
 	run         func(context.Context, *system) Finding
+	needs       []need
 }
 
 var checks = []check{
-	{"Environment", "platform", checkPlatform},
-	{"Environment", "directories", checkDirectories},
-	{"Environment", "proxy variables", checkProxyVariables},
-	{"Environment", "CA variables", checkCAVariables},
-	{"Configuration", "file", checkConfiguration},
-	{"Configuration", "secret", checkSecret},
-	{"Configuration", "git", checkGit},
-	{"Configuration", "certificates", checkCertificates},
-	{"Disk", "tokens' directory", checkStateDir},
-	{"Disk", "keyring", checkKeyring},
-	{"Disk", "saved tokens", checkSavedTokens},
-	{"Disk", "lock", checkLock},
-	{"Disk", "log", checkLog},
-	{"Domain", "way", checkConnection},
-	{"Domain", "discovery", checkDiscovery},
-	{"Domain", "clocks", checkClocks},
-	{"Domain", "application", checkApplication},
-	{"Domain", "redirect and scope", checkAuthorization},
-	{"Domain", "refresh", checkRefresh},
-	{"Domain", "device code", checkDevice},
-	{"Session", "redirect port", checkRedirectPort},
-	{"Session", "sign-in", checkSession},
-	{endpointGroup, "reachable", checkEndpoint},
-	{endpointGroup, "token accepted", checkToken},
-	{"OpenCode", "program", checkOpenCode},
-	{"OpenCode", "plugin", checkPlugin},
-	{"OpenCode", "next start", checkFirstStart},
-	{"OpenCode", "models", checkModels},
+	{"Environment", "platform", checkPlatform, nil},
+	{"Environment", "directories", checkDirectories, nil},
+	{"Environment", "proxy variables", checkProxyVariables, nil},
+	{"Environment", "CA variables", checkCAVariables, nil},
+	{"Configuration", "file", checkConfiguration, nil},
+	{"Configuration", "secret", checkSecret, []need{aConfiguration}},
+	{"Configuration", "git", checkGit, []need{aConfiguration}},
+	{"Configuration", "certificates", checkCertificates, []need{aConfiguration}},
+	{"Disk", "tokens' directory", checkStateDir, nil},
+	{"Disk", "keyring", checkKeyring, []need{aConfiguration}},
+	{"Disk", "saved tokens", checkSavedTokens, []need{aConfiguration}},
+	{"Disk", "lock", checkLock, []need{aConfiguration}},
+	{"Disk", "log", checkLog, nil},
+	{"Domain", "way", checkConnection, []need{aConfiguration}},
+	{"Domain", "discovery", checkDiscovery, []need{aConfiguration, aWay}},
+	{"Domain", "clocks", checkClocks, []need{aDomain}},
+	{"Domain", "application", checkApplication, []need{aDomain, aProof}},
+	{"Domain", "redirect and scope", checkAuthorization, []need{aDomain, aPerson, aProof}},
+	{"Domain", "refresh", checkRefresh, []need{aConfiguration}},
+	{"Domain", "device code", checkDevice, []need{aDomain, aPerson, anApplication}},
+	{"Session", "redirect port", checkRedirectPort, []need{aConfiguration, aPerson}},
+	{"Session", "sign-in", checkSession, []need{aConfiguration}},
+	{endpointGroup, "reachable", checkEndpoint, []need{aConfiguration}},
+	{endpointGroup, "token accepted", checkToken, []need{aConfiguration, aToken}},
+	{"OpenCode", "program", checkOpenCode, nil},
+	{"OpenCode", "plugin", checkPlugin, nil},
+	{"OpenCode", "next start", checkFirstStart, nil},
+	{"OpenCode", "models", checkModels, nil},
 }
 
 // eachSession are the checks that run once for each session, if there are several.
@@ -81,9 +82,7 @@ func Run(ctx context.Context, o Options) Report {
 				return report
 			}
 			sys.endpoint, sys.examination = e, sys.sessionOf(e)
-			limited, cancel := context.WithTimeout(ctx, checkTimeout)
-			finding := c.run(limited, sys)
-			cancel()
+			finding := c.find(ctx, sys)
 			finding.Group, finding.Check = c.group, strings.TrimSpace(e.ID+" "+c.name)
 			finding = finding.redacted()
 			o.Log.Debug("checked", "check", finding.Group+", "+finding.Check, "state", finding.State, "finding", finding.Message)
@@ -94,6 +93,16 @@ func Run(ctx context.Context, o Options) Report {
 		}
 	}
 	return report
+}
+
+// find runs a check, unless one of its needs is not met.
+func (c check) find(ctx context.Context, sys *system) Finding {
+	if why := sys.unmet(c.needs...); why != "" {
+		return skip(why)
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return c.run(ctx, sys)
 }
 
 // endpointsOf returns the endpoints to run a check for: all of them for a check of

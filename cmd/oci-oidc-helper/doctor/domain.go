@@ -21,9 +21,6 @@ const (
 // checkConnection connects to the domain and shows each step. The domain's answer is left to the
 // next checks.
 func checkConnection(ctx context.Context, sys *system) Finding {
-	if sys.config == nil {
-		return skip(noConfiguration)
-	}
 	r := get(ctx, sys.config.Network, sys.config.DomainURL+"/.well-known/openid-configuration", nil)
 	if r.err != nil {
 		return r.failure()
@@ -33,12 +30,6 @@ func checkConnection(ctx context.Context, sys *system) Finding {
 }
 
 func checkDiscovery(ctx context.Context, sys *system) Finding {
-	switch {
-	case sys.config == nil:
-		return skip(noConfiguration)
-	case !sys.reach:
-		return skip(noDomain)
-	}
 	metadata, err := sys.domain.Metadata(ctx)
 	if err != nil {
 		return failWith(sys, err)
@@ -64,9 +55,6 @@ func hostOf(address string) string {
 }
 
 func checkClocks(_ context.Context, sys *system) Finding {
-	if !sys.answered {
-		return skip(noDomain)
-	}
 	now := time.Now().UTC()
 	details := []string{"here " + now.Format(time.RFC3339), "domain " + now.Add(sys.skew).Format(time.RFC3339)}
 	word := "behind"
@@ -85,12 +73,6 @@ func checkClocks(_ context.Context, sys *system) Finding {
 }
 
 func checkApplication(ctx context.Context, sys *system) Finding {
-	if !sys.answered {
-		return skip(noDomain)
-	}
-	if _, err := sys.config.Proof().Read(); err != nil {
-		return skip("not checked without the " + sys.config.Proof().Name())
-	}
 	if err := sys.domain.ProbeApplication(ctx); err != nil {
 		return failWith(sys, err)
 	}
@@ -104,15 +86,6 @@ func checkApplication(ctx context.Context, sys *system) Finding {
 // checkAuthorization requests the sign-in page: the domain answers with an error page if the
 // redirect URL or the scope is wrong.
 func checkAuthorization(ctx context.Context, sys *system) Finding {
-	switch {
-	case !sys.answered:
-		return skip(noDomain)
-	case sys.config.AuthMethod.Unattended():
-		return skip(nobodySignsIn)
-	}
-	if _, err := sys.config.Proof().Read(); err != nil {
-		return skip("not checked without the " + sys.config.Proof().Name())
-	}
 	details := []string{"scope " + sys.config.Scope}
 	for _, redirectURI := range sys.config.RedirectURIs {
 		err := sys.domain.ProbeAuthorization(ctx, redirectURI)
@@ -134,8 +107,6 @@ func checkAuthorization(ctx context.Context, sys *system) Finding {
 // reveals them.
 func checkRefresh(ctx context.Context, sys *system) Finding {
 	switch {
-	case sys.config == nil:
-		return skip(noConfiguration)
 	case sys.config.AuthMethod.Unattended():
 		return ok("not needed: the application gets a new token by itself")
 	case !strings.Contains(" "+sys.config.Scope+" ", " offline_access "):
@@ -143,10 +114,9 @@ func checkRefresh(ctx context.Context, sys *system) Finding {
 			"Add offline_access to "+sys.config.ScopeKey()+", then sign in again.")
 	case !sys.saved.Access.Empty() && sys.saved.Refresh.Empty():
 		return sys.withoutRefreshToken(ctx)
-	case !sys.answered:
-		return skip(noDomain)
-	case !sys.known:
-		return skip("not checked, since the domain does not accept the application")
+	}
+	if why := sys.unmet(aDomain, anApplication); why != "" {
+		return skip(why)
 	}
 	if err := sys.domain.ProbeRefresh(ctx); err != nil {
 		found := failWith(sys, err)
@@ -173,14 +143,6 @@ func (sys *system) withoutRefreshToken(ctx context.Context) Finding {
 }
 
 func checkDevice(ctx context.Context, sys *system) Finding {
-	switch {
-	case !sys.answered:
-		return skip(noDomain)
-	case sys.config.AuthMethod.Unattended():
-		return skip(nobodySignsIn)
-	case !sys.known:
-		return skip("not checked, since the domain does not accept the application")
-	}
 	err := sys.domain.ProbeDevice(ctx)
 	if err == nil {
 		return ok("the domain gives codes for signing in on another device")

@@ -103,8 +103,36 @@ func failWith(sys *system, err error, details ...string) Finding {
 	return fail(said.Kind, message, said.Hint, details...)
 }
 
-const (
-	noConfiguration = "not checked without a usable configuration"
-	nobodySignsIn   = "not needed with client_credentials, where nobody signs in"
-	noDomain        = "not checked while the domain cannot be reached"
+// A need is a precondition of a check, and why the check is skipped without it.
+type need func(*system) (met bool, why string)
+
+var (
+	aConfiguration need = func(sys *system) (bool, string) {
+		return sys.config != nil, "not checked without a usable configuration"
+	}
+	aPerson need = func(sys *system) (bool, string) {
+		return !sys.config.AuthMethod.Unattended(), "not needed with client_credentials, where nobody signs in"
+	}
+	aWay    need = func(sys *system) (bool, string) { return sys.reach, "not checked while the domain cannot be reached" }
+	aDomain need = func(sys *system) (bool, string) {
+		return sys.answered, "not checked while the domain cannot be reached"
+	}
+	aProof need = func(sys *system) (bool, string) {
+		_, err := sys.config.Proof().Read()
+		return err == nil, "not checked without the " + sys.config.Proof().Name()
+	}
+	anApplication need = func(sys *system) (bool, string) {
+		return sys.known, "not checked, since the domain does not accept the application"
+	}
+	aToken need = func(sys *system) (bool, string) { return sys.token != nil, "not checked without a valid token" }
 )
+
+// unmet returns why a check with these needs is skipped, or "".
+func (sys *system) unmet(needs ...need) string {
+	for _, need := range needs {
+		if met, why := need(sys); !met {
+			return why
+		}
+	}
+	return ""
+}
