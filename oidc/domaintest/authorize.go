@@ -122,7 +122,7 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request, asked authorizati
 		challenge: asked.challenge,
 	}
 	s.state.mu.Lock()
-	s.state.codes.put(text, issued, now, now.Add(seconds(s.current().CodeLife)))
+	s.state.codes.put(text, issued, now, now.Add(codeLife))
 	s.state.mu.Unlock()
 	asked.answer(w, r, url.Values{"code": {text}})
 }

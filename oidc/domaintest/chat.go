@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -66,136 +67,86 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, claims accessClaim
 		return
 	}
 	said := s.current().Chat(body.request(claims))
-	completion := newCompletion(s.Clock.Now().Unix(), cmp.Or(body.Model, s.current().Models[0]))
+	completion := object{"id": "chatcmpl-" + randomHex(12), "created": s.Clock.Now().Unix(), "model": cmp.Or(body.Model, s.current().Models[0])}
 	usage := measure(body, said)
 	if !body.Stream {
-		writeJSON(w, http.StatusOK, completion.whole(said, usage))
+		writeJSON(w, http.StatusOK, whole(completion, said, usage))
 		return
 	}
-	chunks := completion.chunks(said)
-	if body.StreamOptions.IncludeUsage {
-		chunks = append(chunks, completion.usageChunk(usage))
+	if !body.StreamOptions.IncludeUsage {
+		usage = nil
 	}
-	stream(w, chunks)
+	stream(w, chunks(completion, said, usage))
 }
 
-// A completion is a chat completion, whole or one chunk of it, in OpenAI's shape.
-type completion struct {
-	ID      string   `json:"id"`
-	Object  string   `json:"object"`
-	Created int64    `json:"created"` // seconds since 1970
-	Model   string   `json:"model"`
-	Choices []choice `json:"choices"`
-	Usage   *usage   `json:"usage,omitempty"`
-}
-
-type choice struct {
-	Index        int      `json:"index"`
-	Message      *content `json:"message,omitempty"` // of a whole completion
-	Delta        *content `json:"delta,omitempty"`   // of a chunk
-	FinishReason *string  `json:"finish_reason"`     // "stop" or "tool_calls"; null before the last chunk
-}
-
-type content struct {
-	Role      string         `json:"role,omitempty"`
-	Content   *string        `json:"content,omitempty"`
-	ToolCalls []toolCallPart `json:"tool_calls,omitempty"`
-}
-
-type toolCallPart struct {
-	Index    int          `json:"index"`
-	ID       string       `json:"id"`
-	Type     string       `json:"type"`
-	Function functionCall `json:"function"`
-}
-
-type functionCall struct {
-	Name      string `json:"name"`
-	Arguments string `json:"arguments"` // JSON within JSON
-}
-
-type usage struct {
-	Prompt     int `json:"prompt_tokens"`
-	Completion int `json:"completion_tokens"`
-	Total      int `json:"total_tokens"`
-}
-
-func newCompletion(created int64, model string) completion {
-	return completion{ID: "chatcmpl-" + randomHex(12), Created: created, Model: model}
-}
+// object is a JSON object.
+type object = map[string]any
 
 // whole returns the completion in one piece.
-func (c completion) whole(said ChatAnswer, spent usage) completion {
-	c.Object = "chat.completion"
-	c.Usage = &spent
-	message := &content{Role: "assistant", Content: &said.Text, ToolCalls: toolCallParts(said)}
-	c.Choices = []choice{{Message: message, FinishReason: finishReason(said)}}
-	return c
+func whole(completion object, said ChatAnswer, usage object) object {
+	message := object{"role": "assistant", "content": said.Text}
+	if calls := toolCalls(said); calls != nil {
+		message["tool_calls"] = calls
+	}
+	completion["object"], completion["usage"] = "chat.completion", usage
+	completion["choices"] = []object{{"index": 0, "message": message, "finish_reason": finishReason(said)}}
+	return completion
 }
 
-// chunks returns the completion word by word.
-func (c completion) chunks(said ChatAnswer) []completion {
-	empty := ""
-	list := []completion{c.chunk(content{Role: "assistant", Content: &empty}, nil)}
+// chunks returns the completion word by word. The last chunk is for a client that asked for
+// the usage: it has no choices.
+func chunks(completion object, said ChatAnswer, usage object) (list []object) {
+	add := func(choices ...object) object {
+		chunk := maps.Clone(completion)
+		chunk["object"], chunk["choices"] = "chat.completion.chunk", append([]object{}, choices...)
+		list = append(list, chunk)
+		return chunk
+	}
+	delta := func(content object) { add(object{"index": 0, "delta": content, "finish_reason": nil}) }
+	delta(object{"role": "assistant", "content": ""})
 	for word := range strings.SplitAfterSeq(said.Text, " ") {
-		list = append(list, c.chunk(content{Content: &word}, nil))
+		delta(object{"content": word})
 	}
-	for _, call := range toolCallParts(said) {
-		list = append(list, c.chunk(content{ToolCalls: []toolCallPart{call}}, nil))
+	for _, call := range toolCalls(said) {
+		delta(object{"tool_calls": []object{call}})
 	}
-	return append(list, c.chunk(content{}, finishReason(said)))
-}
-
-func (c completion) chunk(delta content, finish *string) completion {
-	c.Object = "chat.completion.chunk"
-	c.Choices = []choice{{Delta: &delta, FinishReason: finish}}
-	return c
-}
-
-// usageChunk is the last chunk for a client that asked for it: it has no choices.
-func (c completion) usageChunk(spent usage) completion {
-	c.Object = "chat.completion.chunk"
-	c.Choices = []choice{}
-	c.Usage = &spent
-	return c
-}
-
-func toolCallParts(said ChatAnswer) []toolCallPart {
-	var list []toolCallPart
-	for i, call := range said.ToolCalls {
-		list = append(list, toolCallPart{i, "call_" + randomHex(12), "function",
-			functionCall{call.Name, string(call.Arguments)}})
+	add(object{"index": 0, "delta": object{}, "finish_reason": finishReason(said)})
+	if usage != nil {
+		add()["usage"] = usage
 	}
 	return list
 }
 
-func finishReason(said ChatAnswer) *string {
-	reason := "stop"
-	if len(said.ToolCalls) > 0 {
-		reason = "tool_calls"
+func toolCalls(said ChatAnswer) (list []object) {
+	for i, call := range said.ToolCalls {
+		list = append(list, object{"index": i, "id": "call_" + randomHex(12), "type": "function",
+			"function": object{"name": call.Name, "arguments": string(call.Arguments)}}) // JSON within JSON
 	}
-	return &reason
+	return list
+}
+
+func finishReason(said ChatAnswer) string {
+	if len(said.ToolCalls) > 0 {
+		return "tool_calls"
+	}
+	return "stop"
 }
 
 // measure counts words for tokens.
-func measure(body chatBody, said ChatAnswer) usage {
-	spent := usage{Completion: len(strings.Fields(said.Text)) + len(said.ToolCalls)}
+func measure(body chatBody, said ChatAnswer) object {
+	prompt, answer := 0, len(strings.Fields(said.Text))+len(said.ToolCalls)
 	for _, message := range body.Messages {
-		spent.Prompt += len(strings.Fields(string(message.Content)))
+		prompt += len(strings.Fields(string(message.Content)))
 	}
-	spent.Total = spent.Prompt + spent.Completion
-	return spent
+	return object{"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
 }
 
 // stream sends chunks as server-sent events.
-func stream(w http.ResponseWriter, chunks []completion) {
+func stream(w http.ResponseWriter, chunks []object) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
 	for _, chunk := range chunks {
-		text, err := json.Marshal(chunk)
-		if err != nil {
-			panic(err) // chunks are made of strings and numbers
-		}
+		text, _ := json.Marshal(chunk) // made of strings and numbers
 		if _, err := w.Write([]byte("data: " + string(text) + "\n\n")); err != nil {
 			return // the client is gone
 		}

@@ -18,6 +18,3 @@ func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 
 // Advance moves the clock by d, back if d is negative.
 func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
-
-// Set moves the clock to now; it goes on running from there.
-func (c *Clock) Set(now time.Time) { c.ahead.Store(int64(time.Until(now))) }

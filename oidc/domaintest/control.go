@@ -12,35 +12,18 @@ import (
 // A Command is what the control handler can be told. Everything in it is done, in
 // the order of its fields. Times are in seconds.
 type Command struct {
-	Advance        float64         `json:"advance"`         // moves the clock, back if negative
-	Set            json.RawMessage `json:"set"`             // some fields of [Options] by their JSON names, and token_latency
-	AllowRedirects []Redirect      `json:"allow_redirects"` // registers redirect addresses
-	Heal           []Operation     `json:"heal"`
-	Faults         []FaultOrder    `json:"faults"`
-	Script         []ChatAnswer    `json:"script"` // the endpoint's next answers, as [Script] gives them
-
-	RevokeAccessToken   string `json:"revoke_access_token"`
-	RevokeAccessTokens  bool   `json:"revoke_access_tokens"`
-	RevokeRefreshTokens bool   `json:"revoke_refresh_tokens"`
-	EndSessions         bool   `json:"end_sessions"`
-	ApproveDevice       string `json:"approve_device"` // a user code
-	DenyDevice          string `json:"deny_device"`    // a user code
+	Advance             float64         `json:"advance"` // moves the clock, back if negative
+	Set                 json.RawMessage `json:"set"`     // some fields of [Options] by their JSON names, and token_latency
+	Faults              []FaultOrder    `json:"faults"`
+	RevokeAccessTokens  bool            `json:"revoke_access_tokens"`
+	RevokeRefreshTokens bool            `json:"revoke_refresh_tokens"`
+	EndSessions         bool            `json:"end_sessions"`
 }
 
-// A Redirect is a redirect address of a client.
-type Redirect struct {
-	ClientID    string `json:"client_id"`
-	RedirectURI string `json:"redirect_uri"`
-}
-
-// A FaultOrder is a [Fault] for the next Times requests for Operation, or for all
-// of them if Times is 0.
+// A FaultOrder is a kind of [Fault] for all requests for Operation.
 type FaultOrder struct {
-	Operation  Operation `json:"operation"`
-	Kind       FaultKind `json:"kind"`
-	RetryAfter float64   `json:"retry_after"`
-	Skew       float64   `json:"skew"`
-	Times      int       `json:"times"`
+	Operation Operation `json:"operation"`
+	Kind      FaultKind `json:"kind"`
 }
 
 // status is what the control handler answers.
@@ -96,20 +79,19 @@ func (s *Server) Do(command Command) error {
 		return err
 	}
 	s.Clock.Advance(fromSeconds(command.Advance))
-	for _, redirect := range command.AllowRedirects {
-		s.AllowRedirect(redirect.ClientID, redirect.RedirectURI)
-	}
-	for _, op := range command.Heal {
-		s.Heal(op)
-	}
 	for _, order := range command.Faults {
-		s.order(order)
+		s.FailAlways(order.Operation, Fault{Kind: order.Kind})
 	}
-	if len(command.Script) > 0 {
-		s.Change(func(o *Options) { o.Chat = Script(command.Script...) })
+	if command.RevokeAccessTokens {
+		s.RevokeAccessTokens()
 	}
-	s.revokeAs(command)
-	return s.decideAs(command)
+	if command.RevokeRefreshTokens {
+		s.RevokeRefreshTokens()
+	}
+	if command.EndSessions {
+		s.EndSessions()
+	}
+	return nil
 }
 
 // set changes the options that settings names.
@@ -129,40 +111,6 @@ func (s *Server) set(settings json.RawMessage) (err error) {
 		}
 	})
 	return err
-}
-
-// order puts one fault in place.
-func (s *Server) order(order FaultOrder) {
-	fault := Fault{order.Kind, fromSeconds(order.RetryAfter), fromSeconds(order.Skew)}
-	if order.Times == 0 {
-		s.FailAlways(order.Operation, fault)
-	}
-	for range order.Times {
-		s.Fail(order.Operation, fault)
-	}
-}
-
-func (s *Server) revokeAs(command Command) {
-	s.RevokeAccessToken(command.RevokeAccessToken)
-	if command.RevokeAccessTokens {
-		s.RevokeAccessTokens()
-	}
-	if command.RevokeRefreshTokens {
-		s.RevokeRefreshTokens()
-	}
-	if command.EndSessions {
-		s.EndSessions()
-	}
-}
-
-func (s *Server) decideAs(command Command) error {
-	if command.ApproveDevice != "" {
-		return s.ApproveDevice(command.ApproveDevice)
-	}
-	if command.DenyDevice != "" {
-		return s.DenyDevice(command.DenyDevice)
-	}
-	return nil
 }
 
 // status returns the state, and err as its problem.

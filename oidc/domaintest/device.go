@@ -25,14 +25,6 @@ type device struct {
 // deviceMemory is how long an expired device code is still known as expired.
 const deviceMemory = time.Hour
 
-// deviceAnswer is the whole answer: no interval, no complete address.
-type deviceAnswer struct {
-	ExpiresIn       int    `json:"expires_in"` // seconds
-	DeviceCode      string `json:"device_code"`
-	UserCode        string `json:"user_code"`
-	VerificationURI string `json:"verification_uri"` // always http:
-}
-
 // device answers a device authorization request (RFC 8628, section 3.1), for which
 // no client need authenticate and which must have a response_type of its own.
 func (s *Server) device(w http.ResponseWriter, r *http.Request) {
@@ -63,8 +55,8 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, s.newDevice(client, scopes, resource))
 }
 
-// newDevice issues a device code.
-func (s *Server) newDevice(client Client, scopes []scope, resource []string) deviceAnswer {
+// newDevice issues a device code. The answer has no interval and no complete address.
+func (s *Server) newDevice(client Client, scopes []scope, resource []string) map[string]any {
 	options, now := s.current(), s.Clock.Now()
 	issued := &device{userCode: newUserCode(), client: client, scopes: scopes, resource: resource,
 		expires: now.Add(seconds(options.DeviceLife))}
@@ -75,7 +67,7 @@ func (s *Server) newDevice(client Client, scopes []scope, resource []string) dev
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	s.state.devices.put(text, issued, now, issued.expires.Add(deviceMemory))
-	return deviceAnswer{options.DeviceLife, text, issued.userCode, s.URL + pathDevicePage}
+	return map[string]any{"expires_in": options.DeviceLife, "device_code": text, "user_code": issued.userCode, "verification_uri": s.URL + pathDevicePage}
 }
 
 // allowDevice returns what user allows the device.

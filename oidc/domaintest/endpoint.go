@@ -7,28 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // DefaultModel is the model that the endpoint lists by default.
 const DefaultModel = "stand-in-model"
-
-// Rejection is the body of an answer that rejects a token: gateways in front of an
-// LLM differ.
-type Rejection string
-
-// The rejections. The empty value is GatewayJSON.
-const (
-	GatewayJSON Rejection = "gateway" // {"code":401,"message":"Unauthorized"}
-	OCIJSON     Rejection = "oci"     // {"code":"NotAuthenticated","message":"…"}
-	OpenAIJSON  Rejection = "openai"  // {"error":{"message":"…","type":…,"code":…}}
-	HTML        Rejection = "html"
-	Empty       Rejection = "empty"
-)
-
-// UnmarshalText refuses what is no rejection.
-func (r *Rejection) UnmarshalText(text []byte) error {
-	return oneOf(r, Rejection(text), GatewayJSON, OCIJSON, OpenAIJSON, HTML, Empty)
-}
 
 // Endpoint returns the handler of an endpoint that demands a scope of another resource of
 // [Options.Resources] than the first, which is the server's own endpoint. It answers and
@@ -67,23 +50,18 @@ func (s *Server) protect(number int, next func(http.ResponseWriter, *http.Reques
 	}
 }
 
-// reject answers that the token will not do.
+// readAccessToken returns the claims of an access token of this domain that has
+// not expired.
+func (s *Server) readAccessToken(token string) (accessClaims, bool) {
+	var claims accessClaims
+	err := verify(token, &s.signingKey().PublicKey, &claims)
+	return claims, err == nil && claims.ClientID != "" && s.Clock.Now().Before(time.Unix(claims.Expires, 0))
+}
+
+// reject answers that the token will not do, as a gateway in front of an LLM does.
 func (s *Server) reject(w http.ResponseWriter, status int, reason string) {
 	w.Header().Set("WWW-Authenticate", `Bearer error="`+reason+`"`)
-	switch s.current().Rejection {
-	case OCIJSON:
-		writeJSON(w, status, map[string]string{"code": "NotAuthenticated",
-			"message": "The required information to complete authentication was not provided or was incorrect."})
-	case OpenAIJSON:
-		writeJSON(w, status, map[string]any{"error": map[string]any{
-			"message": "Incorrect API key provided.", "type": "invalid_request_error", "param": nil, "code": reason}})
-	case HTML:
-		writeFailure(w, status, http.StatusText(status), 0)
-	case Empty:
-		w.WriteHeader(status)
-	default:
-		writeJSON(w, status, map[string]any{"code": status, "message": http.StatusText(status)})
-	}
+	writeJSON(w, status, map[string]any{"code": status, "message": http.StatusText(status)})
 }
 
 // revocations are the access tokens that the endpoint rejects before they expire.

@@ -26,20 +26,18 @@ const (
 	ResetAfter   FaultKind = "reset_after"  // the request is processed, then the connection is reset: the answer is lost
 	Truncate     FaultKind = "truncate"     // the request is processed; half of the answer's body arrives, as if it were the whole
 	Huge         FaultKind = "huge"         // 200, a JSON text of 64 MiB
-	SkewDate     FaultKind = "skew_date"    // the request is processed; the answer's Date is off by Skew
 )
 
 // UnmarshalText refuses what is no kind of fault.
 func (k *FaultKind) UnmarshalText(text []byte) error {
 	return oneOf(k, FaultKind(text), Throttle, ServerError, Unavailable, Unauthorized, ProxyAuth, Portal,
-		Stall, Reset, ResetAfter, Truncate, Huge, SkewDate)
+		Stall, Reset, ResetAfter, Truncate, Huge)
 }
 
 // A Fault is one thing going wrong.
 type Fault struct {
 	Kind       FaultKind
 	RetryAfter time.Duration // Throttle and Unavailable: sent in whole seconds, not at all if 0
-	Skew       time.Duration // SkewDate: how far ahead the Date is
 }
 
 // faults are what the coming requests will meet.
@@ -92,7 +90,7 @@ func (s *Server) Heal(op Operation) {
 }
 
 // meet answers the request as fault has it.
-func (s *Server) meet(fault Fault, w *answer, r *http.Request, next http.HandlerFunc) {
+func meet(fault Fault, w *answer, r *http.Request, next http.HandlerFunc) {
 	switch fault.Kind {
 	case Throttle:
 		writeFailure(w, http.StatusTooManyRequests, "Too Many Requests", fault.RetryAfter)
@@ -119,9 +117,6 @@ func (s *Server) meet(fault Fault, w *answer, r *http.Request, next http.Handler
 		writeHalf(w, r, next)
 	case Huge:
 		writeHuge(w)
-	case SkewDate:
-		w.Header().Set("Date", s.Clock.Now().Add(fault.Skew).UTC().Format(http.TimeFormat))
-		next(w, r)
 	default:
 		next(w, r)
 	}

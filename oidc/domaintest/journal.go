@@ -23,16 +23,13 @@ const (
 	Device     Operation = "device"     // the device authorization request
 	DevicePage Operation = "devicepage" // what a person visits to enter a user code
 	Revoke     Operation = "revoke"
-	Introspect Operation = "introspect"
-	UserInfo   Operation = "userinfo"
-	Logout     Operation = "logout"
 	Models     Operation = "models"
 	ModelInfo  Operation = "modelinfo" // LiteLLM's
 	Chat       Operation = "chat"
 )
 
 var operations = []Operation{Discovery, Keys, Authorize, SignIn, Token, Device, DevicePage,
-	Revoke, Introspect, UserInfo, Logout, Models, ModelInfo, Chat}
+	Revoke, Models, ModelInfo, Chat}
 
 // UnmarshalText refuses what is no operation.
 func (o *Operation) UnmarshalText(text []byte) error {

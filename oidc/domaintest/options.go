@@ -59,11 +59,6 @@ type Options struct {
 
 	// ExpiresIn is the life of an access token in seconds, 3600 by default.
 	ExpiresIn int `json:"expires_in"`
-	// RefreshLife is the life of a refresh token in seconds, counted anew at each
-	// use; 604800 by default.
-	RefreshLife int `json:"refresh_life"`
-	// CodeLife is the life of an authorization code in seconds, 180 by default.
-	CodeLife int `json:"code_life"`
 	// DeviceLife is the life of a device code in seconds, 300 by default.
 	DeviceLife int `json:"device_life"`
 
@@ -101,8 +96,6 @@ type Options struct {
 	Models []string `json:"models"`
 	// Catalogue is how it tells them, [PlainOpenAI] by default.
 	Catalogue Catalogue `json:"catalogue"`
-	// Rejection is the body of the endpoint's 401 and 403: [GatewayJSON] by default.
-	Rejection Rejection `json:"rejection"`
 	// Chat writes the endpoint's answers; by default [Greet].
 	Chat ChatFunc `json:"-"`
 	// Tamper answers a request in the server's place, or lets honest answer: for
@@ -183,13 +176,10 @@ func (o Options) withDefaults() Options {
 	o.Clock = cmp.Or(o.Clock, &Clock{})
 	o.Issuer = cmp.Or(o.Issuer, GenericIssuer)
 	o.ExpiresIn = cmp.Or(o.ExpiresIn, 3600)
-	o.RefreshLife = cmp.Or(o.RefreshLife, 604800)
-	o.CodeLife = cmp.Or(o.CodeLife, 180)
 	o.DeviceLife = cmp.Or(o.DeviceLife, 300)
 	o.Rotation = cmp.Or(o.Rotation, Rotate)
 	o.ReuseStatus = cmp.Or(o.ReuseStatus, 400)
 	o.Catalogue = cmp.Or(o.Catalogue, PlainOpenAI)
-	o.Rejection = cmp.Or(o.Rejection, GatewayJSON)
 	if o.Chat == nil {
 		o.Chat = Greet
 	}

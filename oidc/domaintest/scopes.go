@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// multiResource asks for one token for each audience, in another form of answer.
-const multiResource = "urn:opc:resource:multiresourcescope"
-
 // A scope is one that the domain knows.
 type scope struct {
 	name      string // as the access token tells it, without the audience
@@ -31,7 +28,7 @@ func (o *Options) parseScopes(text string) ([]scope, *refusal) {
 	if len(scopes) == 0 {
 		return nil, badRequest("invalid_scope", "The request has no scope.")
 	}
-	if len(audiences(scopes)) > 1 && !slices.Contains(scopes, scope{name: multiResource}) {
+	if len(audiences(scopes)) > 1 {
 		return nil, badRequest("invalid_scope", "The scopes belong to more than one resource.")
 	}
 	return scopes, nil

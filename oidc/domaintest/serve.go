@@ -35,7 +35,7 @@ func (s *Server) serve(op Operation, next http.HandlerFunc) http.Handler {
 			tamper(op, answer, r, next)
 			return
 		}
-		s.meet(s.faults.next(op), answer, r, next)
+		meet(s.faults.next(op), answer, r, next)
 	})
 }
 

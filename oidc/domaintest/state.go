@@ -6,8 +6,11 @@ import (
 	"time"
 )
 
-// sessionLife is how long a sign-in lasts: an ID token ends with it.
-const sessionLife = 8 * time.Hour
+const (
+	sessionLife = 8 * time.Hour      // how long a sign-in lasts: an ID token ends with it
+	refreshLife = 7 * 24 * time.Hour // how long a refresh token lives, counted anew at each use
+	codeLife    = 3 * time.Minute    // how long an authorization code lives
+)
 
 // state is what the domain remembers. What is in it is read and changed under mu,
 // but for what stays as it was when it was put there.

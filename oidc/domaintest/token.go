@@ -139,7 +139,7 @@ func (s *Server) useRefreshToken(client Client, form url.Values) (*grant, []scop
 	if options.Rotation == Rotate {
 		token.used = true
 	} else {
-		s.state.refresh.put(text, token, now, now.Add(seconds(options.RefreshLife)))
+		s.state.refresh.put(text, token, now, now.Add(refreshLife))
 	}
 	return token.grant, scopes, nil
 }

@@ -18,11 +18,6 @@ type Tokens struct {
 	RefreshToken string `json:"refresh_token,omitempty"`
 }
 
-// manyTokens is the answer where multiResource is among the scopes.
-type manyTokens struct {
-	TokenResponses []Tokens `json:"tokenResponses"`
-}
-
 // accessClaims are what an access token says. There is no nbf.
 type accessClaims struct {
 	Issuer       string   `json:"iss"`
@@ -45,26 +40,6 @@ type accessClaims struct {
 func (c accessClaims) hasAny(scopes []string) bool {
 	granted := strings.Fields(c.Scope)
 	return slices.ContainsFunc(scopes, func(name string) bool { return slices.Contains(granted, name) })
-}
-
-// idClaims are what an ID token says (OpenID Connect Core 1.0, section 2).
-type idClaims struct {
-	Issuer         string   `json:"iss"`
-	Audience       audience `json:"aud"`
-	Authorized     string   `json:"azp"`
-	Subject        string   `json:"sub"`
-	SubjectType    string   `json:"sub_type"`
-	Expires        int64    `json:"exp"` // the end of the session, not of the access token
-	SessionExpires int64    `json:"session_exp"`
-	IssuedAt       int64    `json:"iat"`
-	AuthTime       int64    `json:"auth_time"`
-	ID             string   `json:"jti"`
-	Nonce          string   `json:"nonce,omitempty"`
-	AccessHash     string   `json:"at_hash"`
-	Tenant         string   `json:"tenant"`
-	TenantIssuer   string   `json:"tenant_iss"`
-	DisplayName    string   `json:"user_displayname"`
-	Domain         string   `json:"domain"`
 }
 
 // Issue returns tokens as if the default user had signed in at the client with
@@ -90,14 +65,10 @@ func (s *Server) newGrant(client Client, user User, scopes []scope, nonce string
 
 // issue returns the first tokens of a grant; a refusal passes through.
 func (s *Server) issue(g *grant, refused *refusal) (any, *refusal) {
-	switch {
-	case refused != nil:
+	if refused != nil {
 		return nil, refused
-	case g.has(multiResource):
-		return s.tokensEach(g), nil
-	default:
-		return s.firstTokens(g), nil
 	}
+	return s.firstTokens(g), nil
 }
 
 // firstTokens returns the first tokens of a grant: with a refresh token only if all
@@ -109,17 +80,6 @@ func (s *Server) firstTokens(g *grant) Tokens {
 		tokens.RefreshToken = s.newRefreshToken(g)
 	}
 	return tokens
-}
-
-// tokensEach returns one access token for each audience of the grant.
-func (s *Server) tokensEach(g *grant) manyTokens {
-	var many manyTokens
-	for _, name := range audiences(g.scopes) {
-		others := func(one scope) bool { return one.audience != "" && one.audience != name }
-		scopes := slices.DeleteFunc(slices.Clone(g.scopes), others)
-		many.TokenResponses = append(many.TokenResponses, s.tokens(g, scopes))
-	}
-	return many
 }
 
 // renewable reports whether all three switches are on: the client's Refresh Token
@@ -145,7 +105,7 @@ func (s *Server) newRefreshToken(g *grant) string {
 	text, now := opaque(), s.Clock.Now()
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	s.state.refresh.put(text, &refreshToken{grant: g}, now, now.Add(seconds(s.current().RefreshLife)))
+	s.state.refresh.put(text, &refreshToken{grant: g}, now, now.Add(refreshLife))
 	return text
 }
 
@@ -211,27 +171,21 @@ func (s *Server) accessClaims(g *grant, scopes []scope, now time.Time) accessCla
 	return claims
 }
 
-func (s *Server) idClaims(g *grant, accessToken string, now time.Time) idClaims {
+// idClaims returns what an ID token says (OpenID Connect Core 1.0, section 2).
+func (s *Server) idClaims(g *grant, accessToken string, now time.Time) map[string]any {
 	issuer := s.current().Issuer
-	end := g.signedIn.Add(sessionLife).Unix()
-	return idClaims{
-		Issuer:         issuer,
-		Audience:       audience{issuer, g.client.ID},
-		Authorized:     g.client.ID,
-		Subject:        g.user.Name,
-		SubjectType:    "user",
-		Expires:        end,
-		SessionExpires: end,
-		IssuedAt:       now.Unix(),
-		AuthTime:       g.signedIn.Unix(),
-		ID:             randomHex(16),
-		Nonce:          g.nonce,
-		AccessHash:     accessHash(accessToken),
-		Tenant:         s.tenant,
-		TenantIssuer:   s.URL,
-		DisplayName:    g.user.DisplayName,
-		Domain:         "Default",
+	end := g.signedIn.Add(sessionLife).Unix() // of the session, not of the access token
+	claims := map[string]any{
+		"iss": issuer, "aud": []string{issuer, g.client.ID}, "azp": g.client.ID,
+		"sub": g.user.Name, "sub_type": "user", "user_displayname": g.user.DisplayName,
+		"exp": end, "session_exp": end, "iat": now.Unix(), "auth_time": g.signedIn.Unix(),
+		"jti": randomHex(16), "at_hash": accessHash(accessToken),
+		"tenant": s.tenant, "tenant_iss": s.URL, "domain": "Default",
 	}
+	if g.nonce != "" {
+		claims["nonce"] = g.nonce
+	}
+	return claims
 }
 
 // accessHash binds an ID token to an access token (OpenID Connect Core 1.0, section
