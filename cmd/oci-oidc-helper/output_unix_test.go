@@ -49,7 +49,7 @@ func TestUnwritableOutput(t *testing.T) {
 			}
 		})
 	}
-	for redirection, code := range map[string]int{">&-": exitTrouble, ">/dev/null": exitOK, "2>&- >/dev/null": exitOK} {
+	for redirection, code := range map[string]int{">&-": exitProblem, ">/dev/null": exitOK, "2>&- >/dev/null": exitOK} {
 		helper := c.helper("token")
 		shell := exec.Command("sh", "-c", `exec "$0" "$@" `+redirection)
 		shell.Args = append(shell.Args, helper.Args...)
