@@ -76,6 +76,7 @@ type cached struct {
 
 	stamp    tokens.Stamp     // of the file when it was last read or written
 	withheld bool             // the file holds tokens that this process cannot read: a newer format, no key in the keyring, a file that another program holds
+	behind   bool             // the file was changed and could not be read since: the tokens in memory may be used up
 	problem  *problem.Problem // of the last read or write of the file, or nil
 }
 
@@ -127,7 +128,7 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 			stay = !c.Empty() && (stamp.Same(c.stamp) || c.unsaved() && c.stamp.Same(stamp))
 		}
 		if stay {
-			c.stamp = stamp
+			c.stamp, c.withheld, c.behind = stamp, false, false
 			return c
 		}
 		theirs := tokensOf(t, stamp)
@@ -144,14 +145,15 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 	switch {
 	case tokens.Newer(err):
 		c = tokensOf(tokens.Tokens{}, stamp)
-		c.withheld = true
+		c.withheld, c.behind = true, true
 	case tokens.Damaged(err):
 		c.stamp = stamp
 		c.saved = tokens.Tokens{} // the tokens in memory then overwrite the damaged file
-	case tokens.KeyLost(err):
-		c.stamp, c.withheld = stamp, true
 	default:
-		c.withheld = true // the stamp stays, so that the next call of latest tries again
+		c.withheld, c.behind = true, c.behind || !c.stamp.Same(stamp)
+		if tokens.KeyLost(err) {
+			c.stamp = stamp // otherwise it stays, so that the next call of latest tries again
+		}
 	}
 	c.problem = p
 	return c
@@ -191,12 +193,17 @@ func (c *cache) gone(current cached) bool { return !current.unsaved() && c.file.
 // A writer saves or erases tokens during an [cache.update]. It is valid until decide
 // returns.
 type writer struct {
-	cache *cache
-	room  room
+	cache  *cache
+	room   room
+	signIn bool // saves replace also what could not be read
 }
 
 // reserve makes certain that the next save will succeed: see [tokens.File.Reserve].
 func (w *writer) reserve(signIn bool) (err error) {
+	w.signIn = signIn
+	if current := w.cache.get(); current.behind && !signIn {
+		return current.problem
+	}
 	w.room, err = w.cache.file.Reserve(signIn)
 	return err
 }
@@ -210,18 +217,24 @@ func (w *writer) release() {
 // save writes tokens to the file and to memory. If writing the file fails, the tokens
 // are in memory only, and save returns the error.
 func (w *writer) save(t tokens.Tokens) (err error) {
-	c := w.cache
+	c, before := w.cache, w.cache.get()
 	var stamp tokens.Stamp
-	if w.room != nil {
+	switch {
+	case before.behind && !w.signIn:
+		err = before.problem
+	case w.room != nil:
 		stamp, err = w.room.Save(t)
 		w.room = nil
-	} else {
+	default:
 		stamp, err = c.file.Save(t)
 	}
 	next := tokensOf(t, stamp)
 	if err != nil {
-		next.stamp = c.file.Stamp()
-		next.saved, _, _ = c.file.Load()
+		// What is on the disk is what was there before, or a draft of the new tokens.
+		next.saved, next.stamp, next.behind = before.saved, before.stamp, before.behind
+		if onDisk, stamp, err := c.file.Load(); err == nil && !stamp.Gone() && !before.behind {
+			next.saved, next.stamp = onDisk, stamp
+		}
 		if next.unsaved() {
 			next.problem = problem.From(err)
 		}

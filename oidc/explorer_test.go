@@ -45,6 +45,8 @@ type bounds struct {
 	faults    int  // crashes, power cuts, and whatever else goes wrong
 	moves     int  // of the clock
 	rare      bool // the clock is set back, the file damaged, the configuration changed
+
+	unreadable bool // a process cannot read the file for a while
 }
 
 // The explorations run one after the other, the small ones first, so that a bug is found
@@ -52,7 +54,8 @@ type bounds struct {
 var explorations = []bounds{
 	{processes: 2, calls: 2, faults: 1, moves: 1, rare: true},
 	{processes: 2, calls: 1, faults: 2, moves: 0, rare: true},
-	{processes: 2, calls: 3, faults: 1, moves: 0},
+	{processes: 1, calls: 2, faults: 2, moves: 0, unreadable: true},
+	{processes: 2, calls: 3, faults: 1, moves: 0, unreadable: true},
 	{processes: 3, calls: 2, faults: 1, moves: 1},
 	{processes: 2, calls: 2, faults: 1, moves: 2},
 	{processes: 2, calls: 2, faults: 2, moves: 0},
@@ -70,7 +73,8 @@ var explorations = []bounds{
 // throttles, ends the session, or answers oddly; the clock moves forward to before or past
 // the expiry. A call asks for a token, refreshes, signs out, or signs in. In two of the
 // explorations the clock may also be set back by an hour, the file may be damaged, and a
-// process may get another configuration, which ends one session and begins the next.
+// process may get another configuration, which ends one session and begins the next; in two
+// others a process may be unable to read the file for a while.
 //
 // What must hold:
 //
@@ -85,7 +89,8 @@ var explorations = []bounds{
 //
 // The disk is a model of package tokens' files: what is not synced may be gone after a
 // power cut, and a draft counts once it is synced. Left out are a lock that cannot be used,
-// and a file that is damaged while a process has older tokens, which it would save again.
+// a file that is damaged while a process has older tokens, which it would save again, and a
+// failing sign-in of a process that has never read the file and cannot.
 //
 // A path that fails prints the -script that replays it.
 func TestEveryBranch(t *testing.T) {
@@ -289,6 +294,7 @@ type proc struct {
 	number  int
 	session *Session
 	dead    bool // it was killed: its steps have no effect
+	blind   bool // it cannot read the file
 	calling bool
 	result  func() // checks the last call
 	trace   uint64 // hash of what it has seen since its call began
@@ -578,6 +584,15 @@ func (w *explored) branches() (all []branch) {
 			}
 		}
 	}
+	for _, p := range w.processes {
+		name, saving := fmt.Sprint("process ", p.number), p.wants("writes")
+		switch {
+		case p.blind && p.idle():
+			add(name+" can read the file again", func() { p.blind = false })
+		case !p.blind && fault && w.left.unreadable && p.session.cache.get().fingerprint != "" && (saving || w.quiet()):
+			add(name+" cannot read the file", func() { w.left.faults--; p.blind = true })
+		}
+	}
 	if fault && w.left.rare && w.disk.lock == nil && w.upToDate() {
 		add("the file is damaged", func() { w.left.faults--; w.damage() })
 	}
@@ -774,6 +789,9 @@ func (f modelFile) stamp(other bool) tokens.Stamp {
 func (f modelFile) Load() (tokens.Tokens, tokens.Stamp, error) {
 	if f.dead {
 		return tokens.Tokens{}, tokens.Stamp{}, errDisk
+	}
+	if f.blind && f.w.disk.file != nil {
+		return tokens.Tokens{}, f.stamp(false), errDisk
 	}
 	t, other := f.w.disk.load()
 	if file := f.w.disk.file; file != nil && file.damaged && !other {
@@ -1104,6 +1122,7 @@ func (p *proc) checkStatus() {
 	onDisk, _ := w.disk.load()
 	same := same(onDisk, current.Tokens)
 	switch {
+	case p.blind:
 	case status.Unsaved && same:
 		w.fail("process %d says that its tokens are not saved, but they are", p.number)
 	case !status.Unsaved && !same && w.settledDisk():
@@ -1129,13 +1148,11 @@ func (p *proc) checkSignedOut(err error) {
 }
 
 // idle reports whether the process wants nothing and has no call.
-func (p *proc) idle() bool {
-	for _, s := range p.w.pending {
-		if s.p == p {
-			return false
-		}
-	}
-	return !p.calling
+func (p *proc) idle() bool { return !p.calling && !p.wants("") }
+
+// wants reports whether the process waits for such a step, or for any.
+func (p *proc) wants(what string) bool {
+	return slices.ContainsFunc(p.w.pending, func(s *step) bool { return s.p == p && (what == "" || s.what == what) })
 }
 
 // --- states ---
@@ -1188,7 +1205,7 @@ func (w *explored) state() []byte {
 		b = append(append(b, p.doubt...), '|')
 		b = append(append(b, p.arriving...), '|')
 		b = p.alone.state(b)
-		b = strconv.AppendBool(b, p.calling)
+		b = strconv.AppendBool(strconv.AppendBool(b, p.calling), p.blind)
 		b = strconv.AppendUint(append(b, '|'), p.trace, 16)
 		for _, s := range w.pending {
 			if s.p == p {
@@ -1218,7 +1235,7 @@ func (p *proc) state(b []byte) []byte {
 	current := s.cache.get()
 	b = append(append(append(b, current.Access.Reveal()...), current.Refresh.Reveal()...), '|')
 	b = appendAge(appendAge(b, current.ExpiresAt), current.RetryAt)
-	for _, one := range []bool{current.RefreshSentAt.IsZero(), current.Tokens == current.saved, current.withheld, current.stamp.OtherForm(),
+	for _, one := range []bool{current.RefreshSentAt.IsZero(), current.Tokens == current.saved, current.withheld, current.behind, current.stamp.OtherForm(),
 		current.stamp.Same(modelFile{p}.Stamp()), current.problem == nil, s.lastProblem == nil, s.lastUse.IsZero()} {
 		b = strconv.AppendBool(b, one)
 	}

@@ -118,11 +118,15 @@ func (s *Session) refresh(replaced string) error {
 func (s *Session) sendRefresh(current cached, w *writer) error {
 	old := current.Tokens
 	if err := w.reserve(false); err != nil && !old.Refresh.Empty() && !current.onlyInMemory(s.cache.file) {
-		p := problem.From(err)
-		p.Message += " The session was not refreshed, because the new tokens would be lost."
+		p := *problem.From(err)
+		why := "the new tokens would be lost"
+		if current.behind {
+			why = "another process may have done so"
+		}
+		p.Message += " The session was not refreshed, because " + why + "."
 		p.Hint += " Your session is kept until then."
-		s.startPause(current, p, domain.Outcome{})
-		return p
+		s.startPause(current, &p, domain.Outcome{})
+		return &p
 	}
 	if !old.RefreshSentAt.IsZero() {
 		s.log.Warn("an earlier refresh had no answer; its refresh token is tried once more", "sentAt", old.RefreshSentAt)
