@@ -349,20 +349,6 @@ func (c cached) isSuccessorOf(onDisk tokens.Tokens) bool {
 // differ from those on the disk in RefreshSentAt or RetryAt only are not unsaved.
 func (c cached) unsaved() bool { return !same(c.Tokens, c.saved) }
 
-// usable reports whether the access token will still be valid when a request that is sent
-// now arrives.
-func (c cached) usable(now time.Time) bool {
-	onTheWay := min(c.ExpiresAt.Sub(c.IssuedAt)/20, 10*time.Second)
-	return !c.Access.Empty() && now.Before(c.ExpiresAt.Add(-onTheWay))
-}
-
-// fromFuture reports whether the tokens were issued in the future, which means that the clock
-// was set back since.
-func (c cached) fromFuture(now time.Time) bool {
-	const tolerance = time.Minute
-	return now.Before(c.IssuedAt.Add(-tolerance))
-}
-
 // onlyInMemory reports whether the refresh token is in no file. Then no other process
 // has it, and none is signed out if this process uses it up.
 func (c cached) onlyInMemory(file file) bool {

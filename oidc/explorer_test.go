@@ -1066,7 +1066,7 @@ func (w *explored) checkSent(s *step) {
 	switch {
 	case p.ended[s.detail] || w.settled[s.detail]:
 		w.fail("process %d sends %s again, though its first use was answered", p.number, s.detail)
-	case p.doubt == s.detail && current.usable(time.Now()):
+	case p.doubt == s.detail && current.Usable(time.Now()):
 		w.fail("process %d sends %s, which may be used up, while its access token is valid", p.number, s.detail)
 	case p.alone.broken(current) || w.alone.broken(current):
 		w.fail("process %d sends %s, though the domain wants to be left alone", p.number, s.detail)

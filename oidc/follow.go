@@ -17,11 +17,7 @@ const followPoll = 100 * time.Millisecond
 func (s *Session) follow(ctx context.Context, shared tokens.SignIn, show func(signin.Prompt)) error {
 	s.log.Info("another window is at the same sign-in")
 	before := s.cache.latest().fingerprint
-	// A process that hangs keeps its lock, so the wait ends shortly after the prompt
-	// of its sign-in has expired.
-	const late = 10 * time.Second
-	deadline := time.Now().Add(s.signInTime)
-	shown := false
+	deadline, shown := time.Now().Add(s.signInTime), false
 	for {
 		if !shown {
 			if p, ok := signin.Announced(shared); ok {
@@ -29,16 +25,17 @@ func (s *Session) follow(ctx context.Context, shared tokens.SignIn, show func(si
 				show(p)
 			}
 		}
-		// Try the lock before reading the file: the other process saves the tokens before
-		// it releases the lock, so they are visible if the lock is free.
+		// The other process saves the tokens before it releases the lock. Until then, new
+		// tokens come from a refresh.
 		unlock, free, err := shared.TryLock()
 		if free {
 			unlock()
 		}
-		if s.replacedByOther(s.cache.latest(), before) {
-			return nil
-		}
-		if free || err != nil || time.Now().After(deadline.Add(late)) {
+		// A process that hangs keeps its lock: wait a little longer than its prompt is valid.
+		if free || err != nil || time.Since(deadline) > 10*time.Second {
+			if s.replacedByOther(s.cache.latest(), before) {
+				return nil
+			}
 			return problem.New(problem.LoginTimeout, "The sign-in that another window had begun was not finished.", "Start again; if that does not help, end the other oci-oidc-helper.")
 		}
 		select {

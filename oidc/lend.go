@@ -31,7 +31,7 @@ func (s *Session) Lend(token Token) time.Time {
 	if end := current.ExpiresAt.Add(-current.margin / 2); end.Before(until) {
 		until = end
 	}
-	if s.untilClose.Err() != nil || token.Access != current.Access || s.rejections.has(current.fingerprint) || current.fromFuture(now) || !now.Before(until) {
+	if s.untilClose.Err() != nil || token.Access != current.Access || s.rejections.has(current.fingerprint) || current.FromFuture(now) || !now.Before(until) {
 		return time.Time{}
 	}
 	s.leasedUntil = until

@@ -223,7 +223,7 @@ func (s *Session) replacedByOther(current cached, replaced string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	return current.usable(now) && current.fingerprint != replaced && !s.due(current, now)
+	return current.Usable(now) && current.fingerprint != replaced && !s.due(current, now)
 }
 
 // pausingNow is pausing for a caller that does not hold s.mu.

@@ -63,7 +63,7 @@ func (r *rejections) setReplacement(fingerprint string) {
 // refresh would not change that.
 func (s *Session) afterRefresh(rejected string) (token Token, toReplace string, err error) {
 	current := s.cache.get()
-	if !current.usable(time.Now()) {
+	if !current.Usable(time.Now()) {
 		return Token{}, current.fingerprint, nil
 	}
 	if rejected != "" {
@@ -84,7 +84,7 @@ func (s *Session) afterRefresh(rejected string) (token Token, toReplace string, 
 // the new token too, that one is not refreshed.
 func (s *Session) Another(ctx context.Context, doubted string) (Token, error) {
 	current := s.cache.latest()
-	if !current.usable(time.Now()) || current.fingerprint != doubted {
+	if !current.Usable(time.Now()) || current.fingerprint != doubted {
 		return s.Token(ctx, "")
 	}
 	if s.rejections.isReplacement(doubted) || !s.refreshable(current) || !current.RefreshSentAt.IsZero() {
@@ -95,7 +95,7 @@ func (s *Session) Another(ctx context.Context, doubted string) (Token, error) {
 	}
 	current = s.cache.get()
 	s.rejections.setReplacement(current.fingerprint)
-	if !current.usable(time.Now()) || current.fingerprint == doubted {
+	if !current.Usable(time.Now()) || current.fingerprint == doubted {
 		return Token{}, nil
 	}
 	return current.token(), nil

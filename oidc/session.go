@@ -189,7 +189,7 @@ func (s *Session) ready(rejected string) (token Token, toReplace string, err err
 		if s.rejections.note(current, now) {
 			return Token{}, current.fingerprint, s.rejectedAgain(current, "has just issued")
 		}
-	case current.usable(now):
+	case current.Usable(now):
 		if s.due(current, now) {
 			s.refreshInBackground(current.fingerprint)
 		}
@@ -205,7 +205,7 @@ func (s *Session) ready(rejected string) (token Token, toReplace string, err err
 // request may have used up, but returns a problem.
 func (s *Session) Refresh(ctx context.Context) (Token, error) {
 	current := s.cache.latest()
-	if current.usable(time.Now()) && !s.config.AuthMethod.Unattended() {
+	if current.Usable(time.Now()) && !s.config.AuthMethod.Unattended() {
 		left := current.ExpiresAt.Local().Format("15:04:05")
 		switch {
 		case current.Refresh.Empty():
@@ -241,7 +241,7 @@ func (s *Session) Status() Status {
 	if s.lastProblemToken != current.fingerprint {
 		lastProblem = nil
 	}
-	valid := current.usable(time.Now()) && !s.rejections.has(current.fingerprint)
+	valid := current.Usable(time.Now()) && !s.rejections.has(current.fingerprint)
 	status := Status{
 		SignedIn:    valid || !current.Refresh.Empty() || s.config.AuthMethod.Unattended() && lastProblem == nil,
 		Subject:     current.Subject,
@@ -274,7 +274,7 @@ func (s *Session) tokensChanged() {
 // has expired. If this machine's clock was set back, the token's expiry is unknown, and
 // the refresh is due at once. The caller holds s.mu.
 func (s *Session) due(current cached, now time.Time) bool {
-	late := !now.Before(current.ExpiresAt.Add(-current.margin)) || current.fromFuture(now)
+	late := !now.Before(current.ExpiresAt.Add(-current.margin)) || current.FromFuture(now)
 	return late && s.refreshable(current) && current.RefreshSentAt.IsZero() && s.pausing(current) == nil
 }
 

@@ -1111,6 +1111,55 @@ func TestFileDamagedWhileTokensAreInMemory(t *testing.T) {
 	}
 }
 
+// A file that another process has changed and that cannot be read now may hold newer tokens:
+// the older ones in memory are not sent, and not saved over it.
+func TestUnreadFileIsKept(t *testing.T) {
+	for method, newWorld := range map[config.AuthMethod]func() *world{
+		config.ConfidentialApp:   func() *world { return newWorld(t, domaintest.Options{}, config.ConfidentialApp) },
+		config.ClientCredentials: func() *world { return newClientWorld(t, domaintest.Options{}, config.ClientCredentials, nil) },
+	} {
+		w := newWorld()
+		w.bubble(func(t *testing.T) {
+			s, other := w.session(), w.session()
+			if !method.Unattended() {
+				w.signedIn()
+			}
+			w.mustToken(s, "")
+			time.Sleep(2 * time.Hour)
+			w.mustToken(other, "")
+			fresh := w.saved()
+			disk := &unreadable{s.cache.file, true}
+			s.cache.file = disk
+			requests := w.Count(domaintest.Token)
+			if _, err := s.Token(t.Context(), ""); method.Unattended() != (err == nil) ||
+				err != nil && (w.Count(domaintest.Token) != requests || !strings.Contains(err.Error(), "another process may have done so")) {
+				t.Errorf("%s: %v after %d requests", method, err, w.Count(domaintest.Token)-requests)
+			}
+			if now := w.saved(); !same(now, fresh) {
+				t.Errorf("%s: the file was overwritten", method)
+			}
+			disk.on = false
+			time.Sleep(time.Minute)
+			if w.mustToken(s, "").Access != fresh.Access {
+				t.Errorf("%s: the newer token is not used", method)
+			}
+		})
+	}
+}
+
+// unreadable is a file that can be replaced but not read while on is true.
+type unreadable struct {
+	file
+	on bool
+}
+
+func (u *unreadable) Load() (tokens.Tokens, tokens.Stamp, error) {
+	if u.on {
+		return tokens.Tokens{}, u.file.Stamp(), problem.New(problem.Store, "The saved tokens cannot be read.", "Try again.")
+	}
+	return u.file.Load()
+}
+
 // A temporary read error does not end the session, and a process that has only just started
 // does not report it as a sign-out.
 func TestTemporaryReadErrorIsNoSignOut(t *testing.T) {

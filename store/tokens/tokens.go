@@ -59,6 +59,20 @@ type Endpoints struct {
 // Empty reports whether there is neither an access token nor a refresh token.
 func (t Tokens) Empty() bool { return t.Access.Empty() && t.Refresh.Empty() }
 
+// Usable reports whether the access token will still be valid when a request that is sent
+// now arrives.
+func (t Tokens) Usable(now time.Time) bool {
+	onTheWay := min(t.ExpiresAt.Sub(t.IssuedAt)/20, 10*time.Second)
+	return !t.Access.Empty() && now.Before(t.ExpiresAt.Add(-onTheWay))
+}
+
+// FromFuture reports whether the tokens were issued in the future, which means that the clock
+// was set back since.
+func (t Tokens) FromFuture(now time.Time) bool {
+	const tolerance = time.Minute
+	return now.Before(t.IssuedAt.Add(-tolerance))
+}
+
 // tokensFile is the JSON of a plain token file.
 type tokensFile struct {
 	Version       int       `json:"version"`
