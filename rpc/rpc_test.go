@@ -87,8 +87,8 @@ func (p *peer) receive() string {
 			p.t.Fatal("the conversation has ended")
 		}
 		return line
-	case <-time.After(20 * time.Second):
-		p.t.Fatal("no line in 20 s")
+	case <-time.After(2 * time.Minute):
+		p.t.Fatal("no line in two minutes")
 	}
 	return ""
 }
