@@ -109,7 +109,9 @@ func onWindows() *Guard {
 	return g
 }
 
-func TestGuardOfWindowsCommands(t *testing.T) {
+// judgingCommands is onWindows, for a table of commands.
+func judgingCommands(t *testing.T) *Guard {
+	t.Helper()
 	if os.Getenv("WINE_RUNS_THIS") != "" {
 		t.Skip("a table of texts, which make test-go runs: under wine each look at the disk costs a millisecond, and this has some ten thousand")
 	}
@@ -117,7 +119,11 @@ func TestGuardOfWindowsCommands(t *testing.T) {
 		t.Setenv(name, "")
 		_ = os.Unsetenv(name)
 	}
-	g := onWindows()
+	return onWindows()
+}
+
+func TestGuardOfWindowsCommands(t *testing.T) {
+	g := judgingCommands(t)
 	for _, command := range []string{
 		// cmd
 		`type %USERPROFILE%\.secrets\other`, `type "%USERPROFILE%\.secrets\other"`, `TYPE %userprofile%\.SECRETS\OTHER`, `type %HOMEDRIVE%%HOMEPATH%\.secrets\other`,
@@ -223,8 +229,7 @@ func TestGuardOfWindowsPaths(t *testing.T) {
 // TestGuardOfMadeTexts: a text that PowerShell or cmd makes of other texts is not computed. It
 // is denied as a path or as a command, and passes as anything else.
 func TestGuardOfMadeTexts(t *testing.T) {
-	forPOSIX(t)
-	g := onWindows()
+	g := judgingCommands(t)
 	for _, command := range []string{
 		`gc ('~\.{0}\other' -f 'secrets')`, `gc ("{0}{1}" -f '~\.sec','rets\other')`, `gc ('~','.sec' -join '\')`, `gc (-join ('~\.sec','rets\other'))`, `gc (('~','.secretsX') -join '\')`,
 		`gc ('~\.sXcrets\other' -replace 'X','e')`, `gc ('~\.sXcrets\other'.Replace('X','e'))`, `gc ('~\.sXcrets\other' -creplace 'X','e')`, `gc -Path ('~\.sXcrets\other'.Replace('X','e')) -Raw`,
