@@ -84,6 +84,57 @@ func TestHost2HasAProviderForEachEndpoint(t *testing.T) {
 	})
 }
 
+// TestHost2HasASignInForEachScope: the endpoints take no other session's token. A refused one
+// is replaced by one of the same session, and when one session ends, the other goes on. The
+// account is marked for the session of llm_base_url.
+func TestHost2HasASignInForEachScope(t *testing.T) {
+	t.Parallel()
+	inBun(t, func(t *testing.T, name string) {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true, Resources: []domaintest.Resource{
+			{Audience: "https://llm.example.com", Scopes: []string{"/chat"}}, {Audience: "https://qwen.example.com", Scopes: []string{"/chat"}},
+		}})
+		first, qwen := newFront(t, domain.LLMBaseURL), newNotes(t, domain.Endpoint(1))
+		configured := confidential(t, domain)
+		configured.Endpoint = first.URL + "/v1"
+		configured.Endpoints = map[string]any{"qwen": map[string]string{
+			"base_url": qwen.URL + "/v1", "scope": "openid offline_access https://qwen.example.com/chat",
+		}}
+		me := newHost2(t, name, configured)
+		me.signsIn(me.Project)
+		other := args{"providerID": "oci-oidc-qwen"}
+		attempt := me.begins("browser-oci-oidc-qwen")
+		approves(t, attempt.URL)
+		attempt.succeeds()
+		me.keepsNoToken()
+		answer := func() {
+			t.Helper()
+			me.answers(nil, greeting)
+			me.answers(other, greeting)
+		}
+		answer()
+		ours, theirs := slices.Compact(first.tokens()), slices.Compact(qwen.tokens())
+		if len(ours) != 1 || len(theirs) != 1 || ours[0] == theirs[0] {
+			t.Errorf("the endpoints were sent %d and %d tokens, want one each", len(ours), len(theirs))
+		}
+		domain.RevokeAccessTokens()
+		answer()
+		if ours, theirs := slices.Compact(first.tokens()), slices.Compact(qwen.tokens()); len(ours) != 2 || len(theirs) != 2 {
+			t.Errorf("after a refusal the endpoints were sent %d and %d tokens, want two each", len(ours), len(theirs))
+		}
+		me.atThePrompt("logout", "--endpoint", "qwen")
+		eventually(t, func() error {
+			if o := me.asks(other); !strings.Contains(o.Error, "not signed in for the endpoint qwen") {
+				return fmt.Errorf("after the end of its session: %+v", o)
+			}
+			return nil
+		})
+		me.answers(nil, greeting)
+		if account := me.connections(me.Project)[0]; account.Status != nil {
+			t.Errorf("the account is marked: %+v", account.Status)
+		}
+	})
+}
+
 func TestHost2RenewsARefusedTokenOnce(t *testing.T) {
 	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
