@@ -193,7 +193,8 @@ func (s Settings) ReadClientCertificate() (tls.Certificate, error) {
 			return wrong(key, keyPath, err)
 		}
 	}
-	if _, _, err := ReadCertificates(s.ClientCert); err != nil {
+	all, _, err := ReadCertificates(s.ClientCert)
+	if err != nil {
 		return wrong("tls_client_cert", s.ClientCert, err)
 	}
 	keyText = []byte(plainText(keyText))
@@ -201,10 +202,13 @@ func (s Settings) ReadClientCertificate() (tls.Certificate, error) {
 		return wrong(key, keyPath, errors.New("holds a private key with a passphrase; write it without one (openssl pkey -in FILE -out NEW), readable by you alone"))
 	}
 	secret.Remember(string(keyText))
-	if text, wrong := PEM(certText); wrong == nil {
-		certText = text
+	var certificate tls.Certificate
+	for i, leaf := range all { // some tools write the client's own certificate last
+		chain := append([]*x509.Certificate{leaf}, slices.Delete(slices.Clone(all), i, i+1)...)
+		if certificate, err = tls.X509KeyPair([]byte(encodePEM(chain)), keyText); err == nil {
+			break
+		}
 	}
-	certificate, err := tls.X509KeyPair(certText, keyText)
 	switch {
 	case err == nil:
 		return certificate, nil

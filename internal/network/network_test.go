@@ -63,6 +63,7 @@ func newCompany(t *testing.T) *company {
 	}
 	both := c.read(t, "maria.crt") + c.read(t, "maria.key")
 	c.put(t, "both.pem", both)
+	c.put(t, "chain.pem", c.read(t, "ca.pem")+c.read(t, "maria.crt"))
 	c.put(t, "wide.pem", string(disktest.UTF16(strings.ReplaceAll(both, "\n", "\r\n"), binary.LittleEndian)))
 	c.put(t, "marked.crt", "\ufeff"+c.read(t, "maria.crt"))
 	c.put(t, "marked.key", "\ufeff"+c.read(t, "maria.key"))
@@ -228,6 +229,7 @@ func TestClientCertificate(t *testing.T) {
 	}{
 		{"two files", "maria.crt", "maria.key", "", "maria"},
 		{"one file", "both.pem", "", "", "maria"},
+		{"its CA before it", "chain.pem", "maria.key", "", "maria"},
 		{"one file in UTF-16", "wide.pem", "", "", "maria"},
 		{"two files with marks", "marked.crt", "marked.key", "", "maria"},
 		{"none", "", "", problem.TLS, "wants a client certificate"},
