@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"strconv"
@@ -104,20 +103,6 @@ func derOf(body string) []byte {
 		return nil
 	}
 	return whole.FullBytes
-}
-
-// PEM converts the certificates of a file to the PEM form that every program reads. The text of
-// its error follows "FILE, which".
-func PEM(file []byte) ([]byte, error) {
-	found, err := parseCertificates(file)
-	if err != nil {
-		return nil, err
-	}
-	var text bytes.Buffer
-	for _, certificate := range found.all {
-		_ = pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
-	}
-	return text.Bytes(), nil
 }
 
 // plain returns a text from a server without control characters.
