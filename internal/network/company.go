@@ -1,23 +1,9 @@
 package network
 
-import (
-	"bytes"
-	"crypto/x509"
-	"encoding/pem"
-)
-
 // CompanyCAs returns the certificates of ca_file as PEM, or "" if it is not set, for programs
 // that connect by themselves. The file is checked as before a connection. Its error is a
 // problem.
 func (s Settings) CompanyCAs() (string, error) {
 	certificates, err := s.companyCAs()
 	return encodePEM(certificates), err
-}
-
-func encodePEM(certificates []*x509.Certificate) string {
-	var b bytes.Buffer
-	for _, certificate := range certificates {
-		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
-	}
-	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"strconv"
@@ -103,6 +104,14 @@ func derOf(body string) []byte {
 		return nil
 	}
 	return whole.FullBytes
+}
+
+func encodePEM(certificates []*x509.Certificate) string {
+	var b bytes.Buffer
+	for _, certificate := range certificates {
+		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
+	}
+	return b.String()
 }
 
 // plain returns a text from a server without control characters.
