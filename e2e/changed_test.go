@@ -48,12 +48,10 @@ func TestAChangedConfigurationIsFollowed(t *testing.T) {
 	me := newConfiguredComputer(t, opencode.Latest, configuration)
 	me.signInAtThePrompt()
 
-	address, serve := me.serves()
+	me.serves()
 	ask := func() {
 		t.Helper()
-		if answer, err := me.asksServer(address, "oci-oidc"); err != nil || answer != greeting {
-			t.Fatalf("%v: %q\n%s", err, answer, serve.output())
-		}
+		me.chats("oci-oidc").answers(greeting)
 	}
 	ask()
 	before := givenFirst()

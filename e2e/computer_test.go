@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -31,6 +32,7 @@ type config struct {
 	Endpoint string `json:"llm_base_url"`
 	Method   string `json:"auth_method"`
 	LogLevel string `json:"log_level"`
+	LogFile  string `json:"log_file,omitempty"`
 	CAFile   string `json:"ca_file,omitempty"`
 	TLSCert  string `json:"tls_client_cert,omitempty"`
 	TLSKey   string `json:"tls_client_key,omitempty"`
@@ -66,6 +68,8 @@ type computer struct {
 	t      *testing.T
 	helper string
 	limit  time.Duration // of one run of OpenCode; 0 for runLimit
+	server *server       // what chats asks
+	own    config        // of a project, with a domain and a log of its own
 }
 
 // preparing is held by the test that prepares a home: the first one of a version
@@ -160,14 +164,18 @@ func helper(t *testing.T, root string) string {
 // an answer and retry.
 func tempDir(t *testing.T) string {
 	t.Helper()
-	letters := strings.NewReplacer("2", "U", "3", "V", "4", "W", "5", "X", "6", "Y", "7", "Z")
-	dir := filepath.Join(os.TempDir(), "oci-oidc-"+letters.Replace(rand.Text()[:10]))
+	dir := filepath.Join(os.TempDir(), "oci-oidc-"+randomLetters())
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	// What was just killed may still be writing.
 	t.Cleanup(func() { eventually(t, func() error { return os.RemoveAll(dir) }) })
 	return dir
+}
+
+func randomLetters() string {
+	letters := strings.NewReplacer("2", "U", "3", "V", "4", "W", "5", "X", "6", "Y", "7", "Z")
+	return letters.Replace(rand.Text()[:10])
 }
 
 // signIn runs opencode auth login and waits for its good end; whatever the browser
@@ -258,9 +266,13 @@ func (c *computer) helps(args ...string) (output string, err error) {
 // log is what the helper has written into its log.
 func (c *computer) log() string {
 	c.t.Helper()
-	text, err := os.ReadFile(filepath.Join(c.Dir, "oci-oidc-debug.log"))
+	text, err := os.ReadFile(c.logFile())
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	return string(text)
+}
+
+func (c *computer) logFile() string {
+	return cmp.Or(c.own.LogFile, filepath.Join(c.Dir, "oci-oidc-debug.log"))
 }

@@ -39,6 +39,7 @@ func TestSeveralEndpointsAndOneSession(t *testing.T) {
 		"oci-oidc-moved":  map[string]any{"models": models},
 	}})
 	me.signInAtThePrompt()
+	me.serves()
 	me.asksBothEndpoints()
 	tokens := slices.Concat(first.tokens(), qwen.tokens())
 	if len(first.tokens()) < 2 || len(qwen.tokens()) < 3 || len(slices.Compact(tokens)) != 1 || !strings.HasPrefix(tokens[0], "Bearer ey") {
@@ -48,7 +49,7 @@ func TestSeveralEndpointsAndOneSession(t *testing.T) {
 		t.Errorf("%d token requests, want the one of the sign-in", n)
 	}
 	for provider, says := range map[string]string{"oci-oidc-astray": "The request goes to " + elsewhere.URL, "oci-oidc-moved": "redirects to " + elsewhere.URL} {
-		me.isTold(me.asksAt(provider), says)
+		me.isTold(me.chats(provider), says)
 	}
 	if sent := elsewhere.tokens(); len(sent) > 0 {
 		t.Errorf("%d requests went elsewhere", len(sent))
@@ -78,22 +79,21 @@ func TestTwoScopesAndTwoSessions(t *testing.T) {
 		"oci-oidc-astray": map[string]any{"models": models, "options": map[string]any{"baseURL": elsewhere.URL + "/v1"}},
 	}})
 	me.signInAtThePrompt()
-	me.isTold(me.asksAt("oci-oidc-qwen"), "not signed in for the endpoints astray, qwen")
+	me.serves()
+	me.isTold(me.chats("oci-oidc-qwen"), "not signed in for the endpoints astray, qwen")
 	me.signIn(withBrowser+" (astray, qwen)", byItself)
 	me.asksBothEndpoints()
 	ours, theirs := slices.Compact(first.tokens()), slices.Compact(qwen.tokens())
 	if len(ours) != 1 || len(theirs) != 1 || ours[0] == theirs[0] || !strings.HasPrefix(ours[0], "Bearer ey") || !strings.HasPrefix(theirs[0], "Bearer ey") {
 		t.Errorf("the endpoints were sent %d and %d tokens, want one each", len(ours), len(theirs))
 	}
-	me.isTold(me.asksAt("oci-oidc-astray"), "The request goes to "+elsewhere.URL)
+	me.isTold(me.chats("oci-oidc-astray"), "The request goes to "+elsewhere.URL)
 	if sent := elsewhere.tokens(); len(sent) > 0 {
 		t.Errorf("%d requests went elsewhere", len(sent))
 	}
 	me.atThePrompt("logout", "--endpoint", "qwen")
-	me.isTold(me.asksAt("oci-oidc-qwen"), "not signed in for the endpoints astray, qwen")
-	run := me.asksAt("oci-oidc")
-	run.ends()
-	run.answers(greeting)
+	me.isTold(me.chats("oci-oidc-qwen"), "not signed in for the endpoints astray, qwen")
+	me.chats("oci-oidc").answers(greeting)
 }
 
 // A front passes requests on to the stand-in's endpoint from another origin, and notes
@@ -131,26 +131,14 @@ func (f *front) tokens() []string {
 	return slices.Clone(f.sent)
 }
 
-// asksAt starts a request to a provider's endpoint.
-func (c *computer) asksAt(provider string) *run {
-	return c.start("run", "-m", provider+"/"+domaintest.DefaultModel, "hi")
-}
-
 // asksBothEndpoints sends requests of one OpenCode to llm_base_url and to qwen, in turn and
 // then at once, and fails the test unless all are answered.
 func (c *computer) asksBothEndpoints() {
 	c.t.Helper()
-	address, serve := c.serves()
-	for _, together := range [][]string{{"oci-oidc-qwen"}, {"oci-oidc"}, {"oci-oidc-qwen"}, {"oci-oidc", "oci-oidc-qwen"}} {
-		var all sync.WaitGroup
-		for _, provider := range together {
-			all.Go(func() {
-				if answer, err := c.asksServer(address, provider); err != nil || answer != greeting {
-					c.t.Errorf("%s: %v: %q\n%s", provider, err, answer, serve.output())
-				}
-			})
-		}
-		all.Wait()
+	for _, provider := range []string{"oci-oidc-qwen", "oci-oidc", "oci-oidc-qwen"} {
+		c.chats(provider).answers(greeting)
 	}
-	serve.end()
+	first, qwen := c.startsChat("oci-oidc"), c.startsChat("oci-oidc-qwen")
+	first.answers(greeting)
+	qwen.answers(greeting)
 }

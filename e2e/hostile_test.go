@@ -110,7 +110,7 @@ func TestHostileDomain(t *testing.T) {
 	t.Parallel()
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
-	me.signIn(withBrowser, byItself)
+	me.signInAtThePrompt()
 	bystander := newBystander(t)
 	for _, attack := range []struct {
 		operation domaintest.Operation
@@ -189,7 +189,8 @@ func TestHostileEndpoint(t *testing.T) {
 	t.Parallel()
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
-	me.signIn(withBrowser, byItself)
+	me.signInAtThePrompt()
+	serve := me.serves("--print-logs", "--log-level", "DEBUG")
 	bystander := newBystander(t)
 	for _, attack := range []struct {
 		name   string
@@ -231,12 +232,12 @@ func TestHostileEndpoint(t *testing.T) {
 			}
 		})
 		before := domain.Count(domaintest.Token)
-		question := me.asks("--print-logs", "--log-level", "DEBUG", "--title", "x", "hi")
+		question := me.chats("oci-oidc")
 		if question.err == nil && attack.says != "" {
 			t.Errorf("%s: OpenCode ends well\n%s", attack.name, question.output())
 		}
 		question.says(attack.says)
-		told := question.all.String()
+		told := question.all.String() + serve.all.String()
 		if strings.Contains(told, owned[:10]) || strings.Contains(told, "\u202e") {
 			t.Errorf("%s: the terminal is told %q", attack.name, told)
 		}
@@ -251,5 +252,5 @@ func TestHostileEndpoint(t *testing.T) {
 		t.Errorf("another host was asked %d times", n)
 	}
 	domain.Change(func(o *domaintest.Options) { o.Tamper = nil })
-	me.asks("hi").answers(greeting)
+	me.chats("oci-oidc").answers(greeting)
 }

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
@@ -21,6 +20,9 @@ func TestFirstAnswerAfterBrowserSignIn(t *testing.T) {
 			me := newConfiguredComputer(t, version, confidential(t, domain))
 			me.signIn(withBrowser, byItself)
 			me.asks("hi").answers(greeting)
+			if got := domain.Count(domaintest.Token); got != 1 {
+				t.Errorf("%d token requests, want the one of the sign-in in another process", got)
+			}
 		})
 	}
 }
@@ -40,80 +42,65 @@ func TestFirstAnswerAfterDeviceSignIn(t *testing.T) {
 	}
 }
 
-func TestSecondProcessNeedsNoSignIn(t *testing.T) {
+// TestTokenThatTheDomainMustRenew is one that has expired or that the endpoint rejects.
+func TestTokenThatTheDomainMustRenew(t *testing.T) {
 	t.Parallel()
-	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
-	me.signInAtThePrompt()
-	me.asks("hi").answers(greeting)
-	me.asks("hi again").answers(greeting)
-	if got := domain.Count(domaintest.Token); got != 1 {
-		t.Errorf("%d token requests, want the one of the sign-in", got)
+	person := newComputer(t, opencode.Latest)
+	person.serves()
+	signedIn := func(t *testing.T) (*domaintest.Server, *computer) {
+		t.Parallel()
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		me := person.inProject(t, confidential(t, domain))
+		me.signInAtThePrompt()
+		return domain, me
 	}
-}
-
-func TestExpiredTokenIsRefreshedSilently(t *testing.T) {
-	t.Parallel()
-	domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 1})
-	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
-	me.signInAtThePrompt()
-	domain.Change(func(o *domaintest.Options) { o.ExpiresIn = 3600 })
-	domain.Clock.Advance(time.Second)
-
-	answer := me.asks("hi")
-	answer.answers(greeting)
-	answer.saysNot("/connect", "retrying")
-	grants := grantTypes(domain)
-	if got, want := strings.Join(grants, " "), "authorization_code refresh_token"; got != want {
-		t.Errorf("token requests %q, want %q", got, want)
-	}
-}
-
-func TestRevokedTokenIsRenewedAndTheRequestRepeatedOnce(t *testing.T) {
-	t.Parallel()
-	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
-	me.signInAtThePrompt()
-	domain.RevokeAccessTokens()
-
-	// With a title given, OpenCode makes one request, not two at a time.
-	answer := me.asks("--title", "greeting", "hi")
-	answer.answers(greeting)
-	answer.saysNot("401", "Unauthorized", "retrying")
-	tokens, statuses := bearers(domain)
-	if len(statuses) != 2 || statuses[0] != http.StatusUnauthorized || statuses[1] != http.StatusOK {
-		t.Errorf("the endpoint answered %v, want a 401 and a 200", statuses)
-	} else if tokens[0] == tokens[1] {
-		t.Error("the request was repeated with the rejected token")
-	}
-	if got, want := strings.Join(grantTypes(domain), " "), "authorization_code refresh_token"; got != want {
-		t.Errorf("token requests %q, want %q", got, want)
-	}
-}
-
-func TestEndedSessionIsOneLineAndOneRequest(t *testing.T) {
-	t.Parallel()
-	domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 1})
-	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
-	me.signInAtThePrompt()
-	domain.RevokeRefreshTokens()
-	before := domain.Count(domaintest.Token)
-
-	refused := me.asks("hi")
-	refused.says("/connect")
-	refused.saysNot("retrying")
-	if lines := strings.Count(refused.all.String(), "/connect"); lines != 1 {
-		t.Errorf("the way out is told %d times, want once\n%s", lines, refused.output())
-	}
-	if refused.err == nil {
-		t.Error("OpenCode ends well without an answer")
-	}
-	if got := domain.Count(domaintest.Token) - before; got != 1 {
-		t.Errorf("%d token requests, want exactly one", got)
-	}
-	if got := domain.Count(domaintest.Chat); got != 0 {
-		t.Errorf("%d requests reached the endpoint", got)
-	}
+	t.Run("an expired token is refreshed silently", func(t *testing.T) {
+		domain, me := signedIn(t)
+		me.expiresTokens()
+		answer := me.chats("oci-oidc")
+		answer.answers(greeting)
+		answer.saysNot("/connect", "retrying")
+		if got, want := strings.Join(grantTypes(domain), " "), "authorization_code refresh_token"; got != want {
+			t.Errorf("token requests %q, want %q", got, want)
+		}
+	})
+	t.Run("a revoked token is renewed and the request repeated once", func(t *testing.T) {
+		domain, me := signedIn(t)
+		domain.RevokeAccessTokens()
+		answer := me.chats("oci-oidc")
+		answer.answers(greeting)
+		answer.saysNot("401", "Unauthorized", "retrying")
+		tokens, statuses := bearers(domain)
+		if len(statuses) != 2 || statuses[0] != http.StatusUnauthorized || statuses[1] != http.StatusOK {
+			t.Errorf("the endpoint answered %v, want a 401 and a 200", statuses)
+		} else if tokens[0] == tokens[1] {
+			t.Error("the request was repeated with the rejected token")
+		}
+		if got, want := strings.Join(grantTypes(domain), " "), "authorization_code refresh_token"; got != want {
+			t.Errorf("token requests %q, want %q", got, want)
+		}
+	})
+	t.Run("an ended session is one line and one request", func(t *testing.T) {
+		domain, me := signedIn(t)
+		me.expiresTokens()
+		domain.RevokeRefreshTokens()
+		before := domain.Count(domaintest.Token)
+		refused := me.chats("oci-oidc")
+		refused.says("/connect")
+		refused.saysNot("retrying")
+		if lines := strings.Count(refused.all.String(), "/connect"); lines != 1 {
+			t.Errorf("the way out is told %d times, want once\n%s", lines, refused.output())
+		}
+		if refused.err == nil {
+			t.Error("OpenCode ends well without an answer")
+		}
+		if got := domain.Count(domaintest.Token) - before; got != 1 {
+			t.Errorf("%d token requests, want exactly one", got)
+		}
+		if got := domain.Count(domaintest.Chat); got != 0 {
+			t.Errorf("%d requests reached the endpoint", got)
+		}
+	})
 }
 
 func TestMissingConfigurationNamesTheSearchedPaths(t *testing.T) {

@@ -45,6 +45,7 @@ var troubles = []trouble{
 		domain.Change(func(o *domaintest.Options) { o.Clients[0].Secret = "renewed" })
 	}, "the domain does not accept the application", "Check client_id", false},
 	{"a project has a configuration", problem.Untrusted, func(me *computer, _ *domaintest.Server) {
+		*me = *me.inEmptyProject(me.t)
 		me.write(me.Project, "oci-auth.config.jsonc", config{
 			Domain: "https://idcs.example.com", Client: "c", Endpoint: "https://llm.example.com/v1", Method: "public_app",
 			Redirect: "http://localhost:8888/callback", Scope: "openid", LogLevel: "VERBOSE",
@@ -78,16 +79,10 @@ var troubles = []trouble{
 		if runtime.GOOS != "linux" {
 			me.t.Skip("the keyring of this system is always here")
 		}
-		me.Environ = append(me.Environ, "DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(me.Dir, "none"))
 		for _, file := range me.tokenFiles() {
 			_ = os.WriteFile(file, fmt.Appendf(nil, `{"version": 2, "key": "%.16s.00", "sealed": "AAAA"}`, filepath.Base(file)), 0o600)
 		}
 	}, "The saved tokens are encrypted. The keyring of this system cannot be used", `"token_store": "file"`, false},
-	{"the helper is broken", problem.Internal, func(me *computer, _ *domaintest.Server) {
-		broken := filepath.Join(me.Dir, "broken-helper")
-		_ = os.WriteFile(broken, []byte("#!/bin/sh\nexit 3\n"), 0o700)
-		me.Environ = append(me.Environ, "OCI_OIDC_HELPER="+broken)
-	}, "ended unexpectedly", "install the plugin again", false},
 }
 
 // refuses has the domain answer token requests with a standard error code.
@@ -112,21 +107,25 @@ func TestHowOpenCodeShowsEachProblem(t *testing.T) {
 	// How often a token is asked for without a retry, at most: when the plugin starts,
 	// for the answer and for the title. With retries it is twice that and more.
 	const once = 4
+	person := newComputer(t, opencode.Latest)
+	person.Environ = append(person.Environ, "DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(person.Dir, "none"))
+	person.serves()
 	for _, c := range troubles {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			options := domaintest.Options{AutoApprove: true, ExpiresIn: 1}
+			options := domaintest.Options{AutoApprove: true}
 			company := newCompany(t)
 			if c.kind == problem.TLS {
 				options.TLS = company.TLS()
 			}
 			domain := domaintest.New(t, options)
-			me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
+			me := person.inProject(t, confidential(t, domain))
 			me.Environ = append(me.Environ, "SSL_CERT_FILE="+company.CAFile)
 			me.signInAtThePrompt()
+			me.expiresTokens()
 			c.make(me, domain)
 
-			asked := me.start("run", "--title", "greeting", "hi")
+			asked := me.startsChat("oci-oidc")
 			if c.passes {
 				// OpenCode says nothing while it tries again; it would for a minute.
 				asked.await("trying again", func() bool { return me.tries() > once })
@@ -138,12 +137,19 @@ func TestHowOpenCodeShowsEachProblem(t *testing.T) {
 					t.Errorf("the token was asked for %d times\n%s", tries, asked.output())
 				}
 			}
-			if c.kind == problem.Internal {
-				return // there is no helper at the prompt, and no log
-			}
 			me.saysAtThePromptAndInTheLog(c.kind, c.says, c.next, "token")
 		})
 	}
+}
+
+// TestHowOpenCodeShowsABrokenHelper: there is no helper at the prompt then, and no log.
+func TestHowOpenCodeShowsABrokenHelper(t *testing.T) {
+	t.Parallel()
+	me := newComputer(t, opencode.Latest)
+	broken := filepath.Join(me.Dir, "broken-helper")
+	check(t, os.WriteFile(broken, []byte("#!/bin/sh\nexit 3\n"), 0o700))
+	me.Environ = append(me.Environ, "OCI_OIDC_HELPER="+broken)
+	me.isTold(me.asks("--title", "greeting", "hi"), "ended unexpectedly", "install the plugin again")
 }
 
 // TestHowOpenCodeShowsEachFailedSignIn is the same for what only a sign-in can
@@ -253,6 +259,7 @@ func TestHowOpenCodeShowsACancelledRequest(t *testing.T) {
 func TestEveryKindOfProblemIsTried(t *testing.T) {
 	passes := map[problem.Kind]map[bool]bool{
 		problem.Cancelled: {false: true}, // TestHowOpenCodeShowsACancelledRequest
+		problem.Internal:  {false: true}, // TestHowOpenCodeShowsABrokenHelper
 	}
 	tried := func(kind problem.Kind, again bool) {
 		if passes[kind] == nil {
@@ -388,7 +395,7 @@ func (c *computer) atThePrompt(args ...string) string {
 
 // tries counts how often OpenCode's plugin has asked for a token.
 func (c *computer) tries() (n int) {
-	log, _ := os.ReadFile(filepath.Join(c.Dir, "oci-oidc-debug.log"))
+	log, _ := os.ReadFile(c.logFile())
 	for line := range strings.Lines(string(log)) {
 		if strings.Contains(line, "msg=request method=getToken") {
 			n++

@@ -17,6 +17,9 @@ import (
 func TestRefusedModelEndsNoSession(t *testing.T) {
 	t.Parallel()
 	const disabled = "disabled-model"
+	person := newComputer(t, opencode.Latest)
+	person.withoutModels(nil)
+	person.serves()
 	for name, without := range map[string]string{"with a refresh token": "", "without one": "offline_access"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -25,10 +28,8 @@ func TestRefusedModelEndsNoSession(t *testing.T) {
 			if without != "" {
 				config.Scope = strings.Join(strings.Fields(strings.Replace(config.Scope, without, "", 1)), " ")
 			}
-			me := newConfiguredComputer(t, opencode.Latest, config)
-			// The title comes from the other model: one process has both answers.
-			me.withoutModels(map[string]any{"small_model": "oci-oidc/" + domaintest.DefaultModel})
-			me.signIn(withBrowser, byItself)
+			me := person.inProject(t, config)
+			me.signInAtThePrompt()
 			domain.Change(func(o *domaintest.Options) {
 				o.Tamper = func(operation domaintest.Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
 					body, _ := io.ReadAll(r.Body)
@@ -48,15 +49,16 @@ func TestRefusedModelEndsNoSession(t *testing.T) {
 			}
 			before := domain.Count(domaintest.Token)
 			for range 2 {
-				refused := me.asks("-m", "oci-oidc/"+disabled, "hi")
+				refused := me.chats("oci-oidc", disabled)
 				me.isTold(refused, "It says: Model is disabled", "choose another model")
-				refused.saysNot("/connect", "not signed in", "session has ended")
+				refused.saysNot("/connect", "not signed in", "session has ended", "retrying")
 				now, err := me.helps("status")
 				if signedIn, _, _ := strings.Cut(now, "\n"); err != nil || !strings.HasPrefix(status, signedIn) {
 					t.Errorf("the status was\n%s\nand is (%v)\n%s", status, err, now)
 				}
+				me.restartsHelper()
 			}
-			me.asks("-m", "oci-oidc/"+domaintest.DefaultModel, "hi").answers(greeting)
+			me.chats("oci-oidc").answers(greeting)
 			// Each process may try another token once.
 			if n := domain.Count(domaintest.Token) - before; n > 2 {
 				t.Errorf("%d refreshes", n)

@@ -54,23 +54,26 @@ func TestHostileRepositoryGetsNothing(t *testing.T) {
 			}}}},
 		}, false, []string{"the token is sent there and nowhere else"}},
 	} {
+		me := me
+		if me.server != nil {
+			me = me.inEmptyProject(t)
+		}
 		for name, content := range test.brings {
 			path := filepath.Join(me.Project, name)
 			if text, plain := content.(string); plain {
-				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				check(t, os.WriteFile(path, []byte(text), 0o600))
 			} else {
 				me.write(me.Project, name, content)
 			}
 			if test.link && strings.HasPrefix(name, "oci-auth") {
 				elsewhere := filepath.Join(me.Dir, "elsewhere.jsonc")
-				if err := errors.Join(os.Rename(path, elsewhere), os.Symlink(elsewhere, path)); err != nil {
-					t.Fatal(err)
-				}
+				check(t, errors.Join(os.Rename(path, elsewhere), os.Symlink(elsewhere, path)))
 			}
 		}
-		run := me.asks("a secret prompt")
+		if me.server == nil {
+			me.serves() // OpenCode starts in the first one, and reads its environment
+		}
+		run := me.chats("oci-oidc")
 		me.isTold(run, test.reads[0], test.reads[1:]...)
 		run.saysNot("retrying", "a private key")
 		if run.err == nil {
@@ -79,11 +82,6 @@ func TestHostileRepositoryGetsNothing(t *testing.T) {
 		if got := heard.Load(); got != 0 {
 			t.Errorf("%s: its host heard %d requests\n%s", test.name, got, run.output())
 		}
-		for name := range test.brings {
-			if err := os.Remove(filepath.Join(me.Project, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
 	if text, err := os.ReadFile(bashrc); err != nil || string(text) != "# mine\n" {
 		t.Errorf(".bashrc holds %q, %v", text, err)
@@ -91,5 +89,5 @@ func TestHostileRepositoryGetsNothing(t *testing.T) {
 	if got := len(domain.Requests(domaintest.Token)) - asked; got != 0 {
 		t.Errorf("the domain was asked for %d tokens", got)
 	}
-	me.asks("hi").answers(greeting) // nothing was lost
+	me.inEmptyProject(t).chats("oci-oidc").answers(greeting) // nothing was lost
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -10,7 +11,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +83,24 @@ func (s secrets) in(text string) (kinds []string) {
 // tokenFiles are where the tokens are kept.
 func (c *computer) tokenFiles() []string {
 	files, _ := filepath.Glob(filepath.Join(c.Dir, ".local", "state", "opencode-oci-oidc", "*.json"))
-	return files
+	return slices.DeleteFunc(files, func(file string) bool {
+		text, err := os.ReadFile(file)
+		return err == nil && !strings.Contains(string(text), c.own.Domain)
+	})
+}
+
+// expiresTokens has the saved access tokens end long ago, without a wait.
+func (c *computer) expiresTokens() {
+	c.t.Helper()
+	for _, file := range c.tokenFiles() {
+		text, err := os.ReadFile(file)
+		check(c.t, err)
+		old := regexp.MustCompile(`("(?:issuedAt|expiresAt|savedAt)": *")\d+`).ReplaceAll(text, []byte("${1}2020"))
+		if bytes.Equal(old, text) {
+			c.t.Fatalf("%s has no time to change", file)
+		}
+		check(c.t, os.WriteFile(file, old, 0o600))
+	}
 }
 
 // keepsNoTokenIn fails the test if a saved token, or anything like one, is in file.
@@ -230,11 +250,11 @@ func TestNoSecretIsShownAnywhere(t *testing.T) {
 // by path.
 func (c *computer) tellsOthers() map[string]string {
 	c.t.Helper()
-	address, serve := c.serves()
+	serve := c.serves()
 	defer serve.end()
 	served := map[string]string{}
 	for _, path := range []string{"/config", "/config/providers", "/provider", "/provider/auth"} {
-		resp, err := http.Get(address + path + "?directory=" + url.QueryEscape(c.Project))
+		resp, err := http.Get(serve.address + path + "?directory=" + url.QueryEscape(c.Project))
 		if err != nil {
 			c.t.Fatal(err)
 		}

@@ -4,17 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
@@ -127,122 +123,39 @@ func listing(t *testing.T, dir string) (paths []string) {
 func TestTwoProjectsInOneServer(t *testing.T) {
 	t.Parallel()
 	me := newComputer(t, opencode.Latest)
+	me.serves()
 	type project struct {
-		dir    string
+		*computer
 		domain *domaintest.Server
 	}
 	var projects []project
-	for _, name := range []string{"one", "other"} {
-		p := project{filepath.Join(me.Dir, name), domaintest.New(t, domaintest.Options{})}
-		if err := os.Mkdir(p.dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		configuration := unattended(p.domain, domaintest.ConfidentialSecret)
-		configuration["log_file"] = filepath.Join(p.dir, "log")
-		me.write(p.dir, "oci-auth.config.jsonc", configuration)
-		me.trusts(p.dir)
+	for range 2 {
+		p := project{me.inEmptyProject(t), domaintest.New(t, domaintest.Options{})}
+		p.write(p.Project, "oci-auth.config.jsonc", unattended(p.domain, domaintest.ConfidentialSecret))
+		p.trusts(p.Project)
 		projects = append(projects, p)
 	}
-	address, serve := me.serves()
-	post := func(path, dir, body string, into any) error {
-		ctx, cancel := context.WithTimeout(t.Context(), runLimit)
-		defer cancel()
-		return posts(ctx, address+path, dir, body, into)
-	}
-	sessions := make([]string, len(projects))
-	for i, p := range projects {
-		var session struct{ ID string }
-		if err := post("/session", p.dir, `{"title":"greeting"}`, &session); err != nil {
-			t.Fatalf("%v\n%s", err, serve.output())
-		}
-		sessions[i] = session.ID
-	}
-	ask := func(i int) {
-		var answer struct{ Parts []struct{ Type, Text string } }
-		if err := post("/session/"+sessions[i]+"/message", projects[i].dir, `{"parts":[{"type":"text","text":"hi"}]}`, &answer); err != nil {
-			t.Error(err)
-		}
-	}
 	for range 2 {
-		ask(0)
-		ask(1)
+		projects[0].chats("oci-oidc").says("your token is valid")
+		projects[1].chats("oci-oidc").says("your token is valid")
 	}
-	var both sync.WaitGroup
-	for i := range projects {
-		both.Go(func() { ask(i) })
-	}
-	both.Wait()
+	one, other := projects[0].startsChat("oci-oidc"), projects[1].startsChat("oci-oidc")
+	one.says("your token is valid")
+	other.says("your token is valid")
 	used := map[string]int{}
 	for i, p := range projects {
 		tokens, statuses := bearers(p.domain)
 		if len(tokens) < 3 {
-			t.Errorf("the endpoint of %s was asked %d times", p.dir, len(tokens))
+			t.Errorf("the endpoint of %s was asked %d times", p.Project, len(tokens))
 		}
 		for j, token := range tokens {
 			if owner, known := used[token]; statuses[j] != http.StatusOK || known && owner != i {
-				t.Errorf("the endpoint of %s got a foreign token: %d", p.dir, statuses[j])
+				t.Errorf("the endpoint of %s got a foreign token: %d", p.Project, statuses[j])
 			}
 			used[token] = i
 		}
 		if got := p.domain.Count(domaintest.Token); got != 1 {
-			t.Errorf("the domain of %s was asked for %d tokens", p.dir, got)
+			t.Errorf("the domain of %s was asked for %d tokens", p.Project, got)
 		}
-	}
-}
-
-// posts asks OpenCode's server for something in a directory.
-func posts(ctx context.Context, address, dir, body string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"?directory="+url.QueryEscape(dir), strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", address, resp.Status)
-	}
-	return json.NewDecoder(resp.Body).Decode(into)
-}
-
-// serves starts OpenCode's server.
-func (c *computer) serves() (address string, serve *run) {
-	c.t.Helper()
-	serve = c.start("serve", "--hostname", "127.0.0.1", "--port", "0")
-	serve.await("an address", func() bool {
-		address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(serve.all.String())
-		return address != ""
-	})
-	return address, serve
-}
-
-// asksServer has the server answer a question in a session of its own, with a provider's
-// model.
-func (c *computer) asksServer(address, provider string) (answer string, err error) {
-	ctx, cancel := context.WithTimeout(c.t.Context(), runLimit)
-	defer cancel()
-	var session struct{ ID string }
-	if err := posts(ctx, address+"/session", c.Project, `{"title":"greeting"}`, &session); err != nil {
-		return "", err
-	}
-	question := fmt.Sprintf(`{"model":{"providerID":%q,"modelID":%q},"parts":[{"type":"text","text":"hi"}]}`, provider, domaintest.DefaultModel)
-	var message struct{ Parts []struct{ Text string } }
-	err = posts(ctx, address+"/session/"+session.ID+"/message", c.Project, question, &message)
-	for _, part := range message.Parts {
-		answer += part.Text
-	}
-	return strings.TrimSpace(answer), err
-}
-
-// trusts is the person's word that a project's own configuration is right.
-func (c *computer) trusts(dir string) {
-	c.t.Helper()
-	command := exec.CommandContext(c.t.Context(), c.helper, "-C", dir, "config", "trust", "--yes")
-	command.Env = c.Environ
-	if output, err := command.CombinedOutput(); err != nil {
-		c.t.Fatalf("config trust: %v\n%s", err, output)
 	}
 }
