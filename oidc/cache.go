@@ -138,6 +138,7 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 		if same(t, c.Tokens) && c.Tokens != c.saved { // times that are not on the disk yet
 			theirs.RefreshSentAt = later(t.RefreshSentAt, c.RefreshSentAt)
 			theirs.RetryAt = later(t.RetryAt, c.RetryAt)
+			theirs.End.Told = later(t.End.Told, c.End.Told)
 		}
 		return theirs
 	}
@@ -346,7 +347,7 @@ func (c cached) isSuccessorOf(onDisk tokens.Tokens) bool {
 }
 
 // unsaved reports whether the tokens would be lost if this process ended now. Tokens that
-// differ from those on the disk in RefreshSentAt or RetryAt only are not unsaved.
+// differ from those on the disk in times only are not unsaved.
 func (c cached) unsaved() bool { return !same(c.Tokens, c.saved) }
 
 // onlyInMemory reports whether the refresh token is in no file. Then no other process

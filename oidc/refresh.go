@@ -179,7 +179,7 @@ func (s *Session) ended(current cached, w *writer, cause error) error {
 	s.log.Warn("the domain ended the session", "problem", problem.From(cause))
 	// The access token stays: it is valid until it expires.
 	old := current.Tokens
-	old.Refresh, old.RefreshSentAt = secret.Text{}, time.Time{}
+	old.Refresh, old.RefreshSentAt, old.End = secret.Text{}, time.Time{}, tokens.End{}
 	_ = w.save(old)
 	p := s.loginRequired(cached{}).Because(cause)
 	s.mu.Lock()

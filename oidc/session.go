@@ -227,6 +227,9 @@ type Status struct {
 	Subject     string           // who is signed in; "" if unknown
 	ExpiresAt   time.Time        // when the access token expires; zero if there is none
 	Refreshable bool             // new tokens need no person
+	End         tokens.End       // when the session ends, as far as the domain has said so
+	EndNear     bool             // see [tokens.End.Near]; false without a valid access token, since the next request may move the end
+	EndDue      bool             // see [tokens.End.Due]; false as above
 	Unsaved     bool             // the tokens are not on the disk and end with this process
 	ClockSkew   time.Duration    // how far the domain's clock is ahead of this machine's
 	Problem     *problem.Problem // the last problem that is not solved yet, or nil
@@ -241,12 +244,16 @@ func (s *Session) Status() Status {
 	if s.lastProblemToken != current.fingerprint {
 		lastProblem = nil
 	}
-	valid := current.Usable(time.Now()) && !s.rejections.has(current.fingerprint)
+	now := time.Now()
+	valid := current.Usable(now) && !s.rejections.has(current.fingerprint)
 	status := Status{
 		SignedIn:    valid || !current.Refresh.Empty() || s.config.AuthMethod.Unattended() && lastProblem == nil,
 		Subject:     current.Subject,
 		ExpiresAt:   current.ExpiresAt,
 		Refreshable: s.refreshable(current),
+		End:         current.End,
+		EndNear:     valid && current.End.Near(now),
+		EndDue:      valid && current.End.Due(now) && !current.withheld,
 		Unsaved:     current.unsaved(),
 		ClockSkew:   s.domain.ClockSkew(),
 		Problem:     cmp.Or(current.problem, lastProblem),

@@ -51,7 +51,7 @@ func (s *server) askForModels(session *oidc.Session, e config.Endpoint) <-chan s
 		defer cancel()
 		saved := tokens.OpenModels(s.Places, session.Config(), e)
 		before, _ := saved.Load()
-		models, err := session.FetchModels(ctx, e, saved)
+		models, err := opencode.FetchModels(ctx, session, e, saved)
 		if err != nil {
 			s.Log.Info("the endpoint told no models", "provider", e.Provider(), "problem", problem.From(err))
 		} else {

@@ -66,6 +66,13 @@ func (s *server) command(ctx context.Context, p nameParams) (any, error) {
 			return opencode.CommandResult{Toast: &opencode.Toast{Variant: "error", Message: problem.From(err).Error()}}, nil
 		}
 		return opencode.CommandResult{Toast: &opencode.Toast{Variant: "success", Message: renewed}}, nil
+	case opencode.EndCommand:
+		sessions, err := s.open()
+		if err != nil {
+			return opencode.CommandResult{}, nil
+		}
+		defer s.tellItem() // another process may have told it
+		return opencode.CommandResult{Toast: opencode.TellEnds(sessions)}, nil
 	default:
 		return opencode.CommandResult{Dispatch: "provider.connect"}, nil
 	}

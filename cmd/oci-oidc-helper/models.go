@@ -20,6 +20,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/words"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -44,7 +45,7 @@ opencode.json lists none. The endpoint is asked for them if they are not known y
 				saved := tokens.OpenModels(a.places, session.Config(), e)
 				models, askedAt := saved.Load()
 				if refresh || len(models) == 0 {
-					if models, err = session.FetchModels(cmd.Context(), e, saved); err != nil {
+					if models, err = opencode.FetchModels(cmd.Context(), session, e, saved); err != nil {
 						failed = cmp.Or(failed, err)
 						continue
 					}
@@ -107,7 +108,7 @@ func (a *app) learnModels(cmd *cobra.Command, session *oidc.Session) {
 	endpoints := session.Config().Endpoints()
 	for _, e := range endpoints {
 		all.Go(func() {
-			models, err := session.FetchModels(ctx, e, tokens.OpenModels(a.places, session.Config(), e))
+			models, err := opencode.FetchModels(ctx, session, e, tokens.OpenModels(a.places, session.Config(), e))
 			if err != nil {
 				a.log.Info("the endpoint told no models", "provider", e.Provider(), "problem", problem.From(err))
 			}

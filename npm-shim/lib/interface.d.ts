@@ -176,6 +176,8 @@ export interface Status {
 export interface Item {
   text: string
   level: 'good' | 'warning' | 'error'
+  /** To be run when the item is shown: it brings what the person must be told once. */
+  command?: string
 }
 
 /** tool {name}: never an error reply for what a person can do something about. */
@@ -187,7 +189,7 @@ export interface ToolResult {
 /** command {name}: what the palette's command does, in the host's own terms. */
 export interface CommandResult {
   alert?: { title: string; message: string }
-  toast?: { variant: 'success' | 'error'; message: string }
+  toast?: { variant: 'success' | 'warning' | 'error'; message: string; duration?: number }
   dispatch?: string
 }
 

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"mime"
@@ -33,6 +34,7 @@ type answer struct {
 	Access, Refresh, ID string
 	Type                string        // token_type as sent; "" if missing
 	Lifetime            time.Duration // expires_in of the access token; 0 if missing
+	RefreshLifetime     time.Duration // of the refresh token; 0 if missing. No standard has it
 }
 
 // A refusal is an error response (RFC 6749, 5.2; RFC 8628, 3.5).
@@ -79,7 +81,8 @@ func (d *Domain) readAnswer(x *exchange.Exchange) (answer, error) {
 	m, malformed := lenient.ReadAnswer(x.Body)
 	a := answer{
 		Access: m.Trimmed("access_token"), Refresh: m.Trimmed("refresh_token"), ID: m.Trimmed("id_token"), Type: m.Trimmed("token_type"),
-		Lifetime: m.Seconds("expires_in", longestLifetime),
+		Lifetime:        m.Seconds("expires_in", longestLifetime),
+		RefreshLifetime: cmp.Or(m.Seconds("refresh_expires_in", longestLifetime), m.Seconds("refresh_token_expires_in", longestLifetime)),
 	}
 	refused := refusalOf(m, x.Header)
 	if len(m.Odd) > 0 || malformed != nil && a.Access+a.Refresh != "" {
@@ -110,7 +113,7 @@ func (d *Domain) newTokens(a answer, endpoints tokens.Endpoints) (tokens.Tokens,
 	case !tokenText(a.Access), a.Refresh != "" && !tokenText(a.Refresh):
 		return tokens.Tokens{}, unusable("it is too long, or has characters that no token has")
 	}
-	tok := tokens.Tokens{Refresh: secret.New(a.Refresh), Endpoints: endpoints}
+	tok := tokens.Tokens{Refresh: secret.New(a.Refresh), End: d.endOf(a), Endpoints: endpoints}
 	d.setAccess(&tok, a)
 	return tok, nil
 }
@@ -127,6 +130,7 @@ func (d *Domain) refreshedTokens(old tokens.Tokens, a answer, endpoints tokens.E
 	if tokenText(a.Refresh) {
 		tok.Refresh = secret.New(a.Refresh)
 	}
+	tok.End = old.End.Then(d.endOf(a), tok.Refresh == old.Refresh)
 	if !tokenText(a.Access) {
 		return tok, unusable("there is none, it is too long, or has characters that no token has")
 	}
@@ -158,6 +162,20 @@ func (d *Domain) setAccess(tok *tokens.Tokens, a answer) {
 	if err == nil && tok.Subject == "" {
 		tok.Subject = claims.Person()
 	}
+}
+
+// endOf returns what an answer says about the end of the session: that of the refresh token,
+// else that of the single sign-on session, if it is in the future and can be believed.
+func (d *Domain) endOf(a answer) tokens.End {
+	now := time.Now().UTC().Round(0)
+	if a.RefreshLifetime > 0 && a.Refresh != "" {
+		return tokens.End{At: now.Add(a.RefreshLifetime), Of: tokens.RefreshToken, Since: now}
+	}
+	claims, _ := idtoken.Parse(a.ID)
+	if at := claims.SignOn.Time().Add(-d.ClockSkew()).UTC(); at.After(now) && at.Before(now.Add(longestLifetime)) {
+		return tokens.End{At: at, Of: tokens.SignOn, Since: now}
+	}
+	return tokens.End{}
 }
 
 // tokenText reports whether text can be a token: visible ASCII (RFC 6749, A.12 and A.17),

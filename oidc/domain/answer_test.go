@@ -15,6 +15,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -245,4 +246,76 @@ func TestRefusedDeviceCodeEndsNoSession(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestEndOfTheSession has a row for each way in which an answer can say when the session ends,
+// or not. What makes no sense is no claim, and costs nobody their tokens.
+func TestEndOfTheSession(t *testing.T) {
+	// The clock begins at the year 2000 (testing/synctest).
+	const now, hours8 = 946684800, `946713600`
+	id := func(end string) string { return `"id_token":"` + jwt(`{"sub":"s"`+end+`}`) + `",` }
+	signOn, refresh := 8*time.Hour, 7*24*time.Hour
+	for name, test := range map[string]struct {
+		members string
+		of      string
+		in      time.Duration
+	}{
+		"nothing":                     {``, "", 0},
+		"no end in the ID token":      {id(``), "", 0},
+		"an ID token of no shape":     {`"id_token":"x.y.z",`, "", 0},
+		"the sign-on session":         {id(`,"session_exp":` + hours8), tokens.SignOn, signOn},
+		"a fraction":                  {id(`,"session_exp":946713600.7`), tokens.SignOn, signOn},
+		"a number in a text":          {id(`,"session_exp":"` + hours8 + `"`), tokens.SignOn, signOn},
+		"the ID token's own end":      {id(`,"exp":` + hours8), "", 0},
+		"now":                         {id(`,"session_exp":946684800`), "", 0},
+		"the past":                    {id(`,"session_exp":946684799`), "", 0},
+		"zero":                        {id(`,"session_exp":0`), "", 0},
+		"negative":                    {id(`,"session_exp":-946713600`), "", 0},
+		"a duration":                  {id(`,"session_exp":28800`), "", 0},
+		"milliseconds":                {id(`,"session_exp":` + hours8 + `000`), "", 0},
+		"absurdly far":                {id(`,"session_exp":1e300`), "", 0},
+		"two years":                   {id(`,"session_exp":1009756800`), "", 0},
+		"words":                       {id(`,"session_exp":"soon"`), "", 0},
+		"a date":                      {id(`,"session_exp":"2000-01-01T08:00:00Z"`), "", 0},
+		"null":                        {id(`,"session_exp":null`), "", 0},
+		"a list":                      {id(`,"session_exp":[` + hours8 + `]`), "", 0},
+		"the refresh token":           {`"refresh_expires_in":604800,`, tokens.RefreshToken, refresh},
+		"by another name":             {`"refresh_token_expires_in":604800,`, tokens.RefreshToken, refresh},
+		"in a text":                   {`"refresh_expires_in":"604800",`, tokens.RefreshToken, refresh},
+		"both":                        {id(`,"session_exp":`+hours8) + `"refresh_expires_in":604800,`, tokens.RefreshToken, refresh},
+		"a refresh token for ever":    {`"refresh_expires_in":0,`, "", 0},
+		"a negative life":             {`"refresh_expires_in":-604800,`, "", 0},
+		"a life in milliseconds":      {`"refresh_expires_in":604800000,`, "", 0},
+		"a time for a life":           {`"refresh_expires_in":947289600,`, "", 0},
+		"words for a life":            {`"refresh_expires_in":"soon",`, "", 0},
+		"words for a life, and an ID": {id(`,"session_exp":`+hours8) + `"refresh_expires_in":"soon",`, tokens.SignOn, signOn},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := saysDomain(t, 0, "", `{"access_token":"brought","refresh_token":"successor","expires_in":3600,`+test.members+`"token_type":"Bearer"}`)
+			d.skew.Store(int64(time.Hour)) // its clock is ahead, so that its ends are nearer
+			want := tokens.End{}
+			if test.of != "" {
+				at := time.Unix(now, 0).UTC().Add(test.in)
+				if test.of == tokens.SignOn {
+					at = at.Add(-time.Hour)
+				}
+				want = tokens.End{At: at, Of: test.of, Since: time.Now().UTC()}
+			}
+			old := tokens.Tokens{Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}}
+			tok, _, err := d.Refresh(t.Context(), old)
+			if err != nil || tok.Refresh.Reveal() != "successor" || tok.End != want {
+				t.Errorf("%s: %+v, want %+v; %v", name, tok.End, want, err)
+			}
+			a, err := d.readAnswer(&exchange.Exchange{Status: 200, Body: []byte(`{"access_token":"brought","refresh_token":"first",` + test.members + `"expires_in":60}`)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if signedIn, err := d.newTokens(a, tokens.Endpoints{}); err != nil || signedIn.End != want {
+				t.Errorf("%s: after a sign-in %+v, want %+v; %v", name, signedIn.End, want, err)
+			}
+			if signedIn, _, err := d.ClientCredentials(t.Context()); err != nil || signedIn.End != (tokens.End{}) {
+				t.Errorf("%s: an application's session ends %+v, %v", name, signedIn.End, err)
+			}
+		})
+	}
 }

@@ -114,7 +114,10 @@ func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *p
 	case refused.code == "":
 		return d.notFromDomain(step, fmt.Sprintf("status %d%s%s", x.Status, x.Oddness(), exchange.Quoted(description)), cause)
 	}
-	return codeProblem(refused.code, could, said).Because(errors.Join(codeCause(refused.code), cause))
+	if refused.code == "invalid_grant" {
+		cause = errors.Join(ErrInvalidGrant, cause)
+	}
+	return codeProblem(refused.code, could, said).Because(cause)
 }
 
 // errorText returns the code and description of an error response: those of OAuth, else what
@@ -154,12 +157,4 @@ func codeProblem(code, could, said string) *problem.Problem {
 	default:
 		return problem.New(problem.Domain, could+"the domain refused"+said+".", "Ask your administrator, with this message.")
 	}
-}
-
-// codeCause is the cause that callers look for, or nil.
-func codeCause(code string) error {
-	if code == "invalid_grant" {
-		return ErrInvalidGrant
-	}
-	return nil
 }

@@ -19,13 +19,3 @@ func (d *Domain) checkIDToken(a answer, issuer, nonce string) (subject string, e
 	}
 	return expected.Check(a.ID, a.Access)
 }
-
-// checkAge checks, if max_age is configured, that the person entered their password no
-// earlier than max_age before the sign-in began, by auth_time.
-func (d *Domain) checkAge(a answer, asked time.Time) error {
-	if d.config.MaxAge == nil {
-		return nil
-	}
-	const clocksApart = 10 * time.Second
-	return idtoken.CheckAge(a.ID, asked.Add(d.ClockSkew()).Add(-time.Duration(*d.config.MaxAge)*time.Second-clocksApart))
-}

@@ -33,6 +33,7 @@ func (d *Domain) ClientCredentials(ctx context.Context) (tokens.Tokens, Outcome,
 	if err != nil {
 		return tokens.Tokens{}, Outcome{Sent: true}, err
 	}
+	tok.End = tokens.End{} // nobody has to sign in again
 	if tok.Subject == "" {
 		tok.Subject = client.ClientID
 	}

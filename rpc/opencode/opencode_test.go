@@ -12,6 +12,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 func TestModelsToChooseFrom(t *testing.T) {
@@ -55,6 +56,10 @@ func TestItem(t *testing.T) {
 	failing := good
 	failing.Problem = problem.New(problem.Network, "No connection.", "Wait.")
 	finite := oidc.Status{SignedIn: true}
+	ends := func(status oidc.Status, of string) oidc.Status {
+		status.End, status.EndNear = tokens.End{At: now.Add(55 * time.Minute), Of: of}, true
+		return status
+	}
 	for _, row := range []struct {
 		status      oidc.Status
 		text, level string
@@ -70,8 +75,12 @@ func TestItem(t *testing.T) {
 		{in(finite, 43*time.Minute), "OCI ✓ 43 min", "good"},
 		{in(finite, 8*time.Minute), "OCI ! 8 min left", "warning"},
 		{oidc.Status{}, "OCI ! /connect", "warning"},
+		{in(ends(good, tokens.SignOn), 43*time.Minute), "OCI ! SSO 55 min", "warning"},
+		{in(ends(good, tokens.RefreshToken), 43*time.Minute), "OCI ! 55 min left", "warning"},
+		{in(ends(failing, tokens.SignOn), 4*time.Minute), "OCI ! 4 min left", "warning"},
+		{in(ends(finite, tokens.SignOn), 43*time.Minute), "OCI ✓ 43 min", "good"},
 	} {
-		if got := itemFor(row.status, now); *got != (Item{row.text, row.level}) || utf8.RuneCountInString(got.Text) > 18 {
+		if got := itemFor(row.status, now); *got != (Item{Text: row.text, Level: row.level}) || utf8.RuneCountInString(got.Text) > 18 {
 			t.Errorf("%+v, want %s %s", *got, row.text, row.level)
 		}
 	}
@@ -164,6 +173,27 @@ func TestFetchFailed(t *testing.T) {
 		c.Network.CAFile = row.caFile
 		if p := FetchFailed(c, c.Endpoints()[0], row.runtime, "SELF_SIGNED_CERT_IN_CHAIN"); p == nil || !strings.Contains(p.Hint, row.next) {
 			t.Errorf("%+v: %v", row, p)
+		}
+	}
+}
+
+// TestEndsAreClaimedAsFarAsTheyAreKnown: the domain's single sign-on session is not the
+// plugin's, so its end is no certain end of anything.
+func TestEndsAreClaimedAsFarAsTheyAreKnown(t *testing.T) {
+	now := time.Date(2026, 11, 23, 14, 5, 0, 0, time.Local)
+	at := now.Add(65 * time.Minute)
+	own, other := config.Config{DomainURL: "https://idcs.example"}, config.Config{DomainURL: "https://idcs.example", Session: "llama", Others: []config.Endpoint{{ID: "llama"}}}
+	for _, row := range []struct{ got, want string }{
+		{EndInfo{at, tokens.SignOn}.Text(now), "single sign-on at the domain valid for 1 hour 5 minutes, until 15:10; you may have to sign in again from then on"},
+		{EndInfo{now, tokens.SignOn}.Text(now), "single sign-on at the domain expired at 14:05; you may have to sign in again from then on"},
+		{EndInfo{at, tokens.RefreshToken}.Text(now), "refresh token valid for 1 hour 5 minutes, until 15:10; you have to sign in again then, unless a refresh brings a later one"},
+		{endsSoon(own, tokens.End{At: at, Of: tokens.SignOn}, now), "The single sign-on session at idcs.example ends in 1 hour 5 minutes, at 15:10. From then on you may have to sign in again, with /connect."},
+		{endsSoon(other, tokens.End{At: at, Of: tokens.SignOn}, now), endsSoon(own, tokens.End{At: at, Of: tokens.SignOn}, now)},
+		{endsSoon(own, tokens.End{At: at, Of: tokens.RefreshToken}, now), "Your session at idcs.example ends in 1 hour 5 minutes, at 15:10, with its refresh token. Sign in again then, with /connect."},
+		{endsSoon(other, tokens.End{At: at, Of: tokens.RefreshToken}, now), "Your session for the endpoint llama at idcs.example ends in 1 hour 5 minutes, at 15:10, with its refresh token. Sign in again then, with /connect."},
+	} {
+		if row.got != row.want {
+			t.Errorf("%s\nwant %s", row.got, row.want)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // A View describes where the instructions are shown.
@@ -101,6 +102,7 @@ const (
 	StatusCommand  = "oci-oidc.status"
 	RefreshCommand = "oci-oidc.refresh"
 	SignInCommand  = "oci-oidc.sign-in"
+	EndCommand     = "oci-oidc.end" // not in the palette: see Item
 )
 
 var commands = []Command{
@@ -138,6 +140,9 @@ func Brief(kind problem.Kind) string {
 type Item struct {
 	Text  string `json:"text"`
 	Level string `json:"level"` // good, warning or error
+	// Command is what a host must run when it shows the item, or "": there is something to
+	// tell the person, and only a host that can show it may count it as told.
+	Command string `json:"command,omitempty"`
 }
 
 // soon is how long before the expiry the item warns that a new sign-in will be needed.
@@ -146,20 +151,27 @@ const soon = 10 * time.Minute
 // ItemFor returns the item for all sessions: that of llm_base_url, unless this one is good
 // and another, which the person has signed in to, is not.
 func ItemFor(sessions *scopes.Sessions, now time.Time) *Item {
-	item := itemFor(sessions.For("").Status(), now)
-	for _, other := range sessions.All()[1:] {
-		if status := other.Status(); item.Level == "good" && (status.SignedIn || status.Problem != nil) {
+	var item *Item
+	command := ""
+	for _, session := range sessions.All() {
+		status := session.Status()
+		if item == nil || item.Level == "good" && (status.SignedIn || status.Problem != nil) {
 			item = itemFor(status, now)
 		}
+		if status.EndDue {
+			command = EndCommand
+		}
 	}
+	item.Command = command
 	return item
 }
 
 // itemFor returns the item for a session's status.
 func itemFor(status oidc.Status, now time.Time) *Item {
-	good := func(text string) *Item { return &Item{strings.TrimSpace("OCI ✓ " + text), "good"} }
-	warning := func(text string) *Item { return &Item{"OCI ! " + text, "warning"} }
+	good := func(text string) *Item { return &Item{Text: strings.TrimSpace("OCI ✓ " + text), Level: "good"} }
+	warning := func(text string) *Item { return &Item{Text: "OCI ! " + text, Level: "warning"} }
 	left := max(0, status.ExpiresAt.Sub(now))
+	end := words.Short(status.End.At.Sub(now))
 	switch {
 	case !status.SignedIn:
 		return warning("/connect")
@@ -169,6 +181,10 @@ func itemFor(status oidc.Status, now time.Time) *Item {
 		return warning(words.Short(left) + " left")
 	case status.Problem != nil:
 		return warning("not renewed")
+	case status.EndNear && status.End.Of == tokens.SignOn:
+		return warning("SSO " + end)
+	case status.EndNear:
+		return warning(end + " left")
 	case left > 0:
 		return good(words.Short(left))
 	default:
@@ -191,9 +207,13 @@ type Alert struct {
 
 // A Toast is a text that is shown for a moment.
 type Toast struct {
-	Variant string `json:"variant"`
-	Message string `json:"message"`
+	Variant  string `json:"variant"`
+	Message  string `json:"message"`
+	Duration int    `json:"duration,omitempty"` // in milliseconds; 0 is the host's own
 }
+
+// toastDuration is how long a text is shown that nobody is waiting for, in milliseconds.
+const toastDuration = 15_000
 
 // NotSignedIn returns the problem of a request that needs a sign-in first.
 // The configuration is the session's.

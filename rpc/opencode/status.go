@@ -40,11 +40,16 @@ type SignIn struct {
 	Subject     string       `json:"subject,omitempty"`
 	ExpiresAt   *time.Time   `json:"expiresAt,omitempty"`
 	Refreshable bool         `json:"refreshable"`
+	End         *EndInfo     `json:"end,omitempty"`
 	Problem     *ProblemInfo `json:"problem,omitempty"`
 }
 
 func signInOf(s oidc.Status) SignIn {
-	return SignIn{s.SignedIn, s.Subject, UTC(s.ExpiresAt), s.Refreshable, NewProblemInfo(s.Problem)}
+	var end *EndInfo
+	if at := UTC(s.End.At); at != nil {
+		end = &EndInfo{*at, s.End.Of}
+	}
+	return SignIn{s.SignedIn, s.Subject, UTC(s.ExpiresAt), s.Refreshable, end, NewProblemInfo(s.Problem)}
 }
 
 func (s SignIn) line(now time.Time) string {
@@ -75,6 +80,9 @@ func (s SessionStatus) lines(now time.Time) []string {
 		return []string{line, fmt.Sprintf(`run "oci-oidc-helper connect --endpoint %s", or /connect in OpenCode`, s.Endpoint)}
 	case !s.Refreshable:
 		line += ", without a refresh token"
+	}
+	if s.End != nil {
+		return []string{line, s.End.Text(now)}
 	}
 	return []string{line}
 }
@@ -176,6 +184,9 @@ func (s Status) Text(v StatusView) string {
 		row("Refresh", "by itself")
 	case s.SignedIn:
 		row("Refresh", "not possible: there is no refresh token")
+	}
+	if s.SignedIn && s.End != nil {
+		row("Session", s.End.Text(time.Now()))
 	}
 	for _, other := range s.Sessions {
 		row("Endpoint "+other.Endpoints, other.lines(time.Now())...)

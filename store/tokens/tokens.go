@@ -34,6 +34,7 @@ type Tokens struct {
 	IssuedAt  time.Time   // when the token response arrived, by this machine's clock
 	ExpiresAt time.Time   // when the access token expires, by this machine's clock
 	Subject   string      // who signed in; "" if unknown
+	End       End         // of the session; its zero value if unknown
 	Endpoints Endpoints   // of the domain, so that a refresh needs no discovery
 
 	// RefreshSentAt is when a refresh was sent that got no answer, so that the refresh
@@ -86,7 +87,8 @@ type tokensFile struct {
 	ExpiresAt     time.Time `json:"expiresAt"`
 	RefreshSentAt time.Time `json:"refreshSentAt,omitzero"`
 	RetryAt       time.Time `json:"retryAt,omitzero"`
-	SavedAt       time.Time `json:"savedAt,omitzero"`     // missing in files of early releases
+	SavedAt       time.Time `json:"savedAt,omitzero"` // missing in files of early releases
+	End           End       `json:"end,omitzero"`
 	PlainCause    string    `json:"plainCause,omitempty"` // see form
 	Endpoints     Endpoints `json:"endpoints"`
 }
@@ -230,7 +232,7 @@ func parseTokens(text []byte) (Tokens, error) {
 		return Tokens{}, fmt.Errorf("%w: no access token with an expiry", errDamaged)
 	}
 	for _, one := range []time.Time{file.IssuedAt, file.ExpiresAt, file.RefreshSentAt, file.RetryAt, file.SavedAt} {
-		if one.UTC().Year() > 9998 { // in another time zone it may be 10000, which RFC 3339 cannot express
+		if !expressible(one) {
 			return Tokens{}, fmt.Errorf("%w: a time of the year %d", errDamaged, one.Year())
 		}
 	}
@@ -241,6 +243,7 @@ func parseTokens(text []byte) (Tokens, error) {
 		IssuedAt:  file.IssuedAt,
 		ExpiresAt: file.ExpiresAt,
 		Subject:   file.Subject,
+		End:       file.End,
 		Endpoints: file.Endpoints,
 
 		RefreshSentAt: file.RefreshSentAt,
@@ -423,6 +426,7 @@ func (f *File) format(t Tokens, plainCause string) ([]byte, error) {
 		RefreshToken: t.Refresh.Reveal(),
 		IssuedAt:     t.IssuedAt.UTC(),
 		ExpiresAt:    t.ExpiresAt.UTC(),
+		End:          t.End,
 		Endpoints:    t.Endpoints,
 
 		RefreshSentAt: t.RefreshSentAt.UTC(),

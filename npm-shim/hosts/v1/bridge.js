@@ -39,9 +39,7 @@ export function answerTUI(helper, directory) {
   const state = Object.assign(helper.shown, { from: directory })
   const channel = open(async ({ to, command }) => {
     if (to !== directory) return
-    const failed = (/** @type {unknown} */ error) => ({
-      toast: { variant: 'error', message: Problem.from(error).text },
-    })
+    const failed = (/** @type {any} */ error) => ({ toast: { variant: 'error', message: Problem.from(error).text } })
     const result = command ? await helper.call('command', { name: command }).catch(failed) : undefined
     channel.send({ ...state, result })
   })

@@ -22,6 +22,8 @@ export async function tui(api) {
     if (from !== here()) return
     setItem(item)
     show(api, result)
+    // Not after a result: a command that changes nothing would be sent for ever.
+    if (item?.command && !result) channel.send({ to: here(), command: item.command })
     if (commands.length > 0) unregister ??= register(api, commands, (command) => channel.send({ to: here(), command }))
   })
   const ask = () => channel.send({ to: here() })

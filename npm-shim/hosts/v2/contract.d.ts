@@ -273,7 +273,11 @@ export interface CliContext {
   location?: { directory: string }
   client: { rpc(definition: RpcDefinition): RpcClient }
   theme?: { text?: Record<string, unknown> }
-  ui: { slot(slot: { append: string; render: (input: object) => unknown }): () => void }
+  ui: {
+    slot(slot: { append: string; render: (input: object) => unknown }): () => void
+    /** Absent before some 2.0 version. */
+    toast?: { show(toast: { message: string; variant: string; duration?: number }): void }
+  }
 }
 
 export type RpcClient = Record<string, (input?: unknown) => Promise<any>> & {

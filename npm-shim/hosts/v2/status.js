@@ -7,7 +7,10 @@ import rpc from './rpc.js'
  * @param {AbortSignal} ended
  */
 export async function status(ctx, helper, ended) {
-  const registered = await ctx.rpc.register(rpc, { status: async () => (await helper.call('status')).item ?? {} })
+  const registered = await ctx.rpc.register(rpc, {
+    status: async () => (await helper.call('status')).item ?? {},
+    command: (/** @type {any} */ { name }) => helper.call('command', { name }),
+  })
   const unlisten = helper.listen((method, params) => {
     if (method === 'status/changed') void registered.events.emit('changed', params.item ?? {}).catch(() => {})
   })

@@ -6,8 +6,13 @@ import rpc from './rpc.js'
 /** @param {import('./contract.d.ts').CliContext} context */
 export function setup({ client, theme, ui }) {
   const server = client.rpc(rpc)
-  const [item, show] = createSignal(/** @type {Partial<import('../../lib/interface.d.ts').Item>} */ ({}))
-  const unlisten = server.events.on('changed', ({ data }) => void show(data))
+  const [item, setItem] = createSignal(/** @type {Partial<import('../../lib/interface.d.ts').Item>} */ ({}))
+  const tell = (/** @type {any} */ { toast }) => toast && ui.toast?.show(toast)
+  const show = (/** @type {any} */ item) => {
+    setItem(item)
+    if (item.command) server.command?.({ name: item.command }).then(tell, () => {})
+  }
+  const unlisten = server.events.on('changed', ({ data }) => show(data))
   server.status?.({}).then(show, () => {}) // an older server has no such method
 
   const render = () => {

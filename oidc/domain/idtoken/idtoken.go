@@ -33,6 +33,7 @@ type Claims struct {
 	Name     string        // user_displayname, which is Oracle's
 	Scope    string        // scope, separated by spaces
 	Lifetime time.Duration // exp - iat; 0 if one is missing
+	SignOn   Seconds       // session_exp, which is Oracle's: the end of the single sign-on session
 
 	unusable []string // names of the claims with a type that cannot be read
 }
@@ -87,6 +88,8 @@ func Parse(token string) (Claims, error) {
 		c.Lifetime = c.Expiry.Time().Sub(Seconds(issued).Time())
 	}
 	c.Name, c.Scope = m.Loose("user_displayname"), strings.Join(m.List("scope"), " ")
+	signOn, _ := m.Number("session_exp")
+	c.SignOn = Seconds(signOn)
 	return c, nil
 }
 
