@@ -3,8 +3,10 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -159,11 +161,12 @@ func TestHost2OffersTools(t *testing.T) {
 	})
 }
 
-// TestHost2ShowsTheStatus beside the prompt, in a command line that starts no helper.
+// TestHost2ShowsTheStatus beside the prompt, in a command line that starts no helper, and says
+// once that the session ends soon.
 func TestHost2ShowsTheStatus(t *testing.T) {
 	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 3*24*3600 + 1800})
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true, ExpiresIn: 3*24*3600 + 1800, Rotation: domaintest.Keep})
 		me := newHost2(t, name, confidential(t, domain))
 		me.does("cli", args{"folder": me.plugin}, nil)
 		shows := func(want string) {
@@ -172,7 +175,7 @@ func TestHost2ShowsTheStatus(t *testing.T) {
 				for _, slot := range []string{"prompt.footer.status", "home.footer.status"} {
 					var got string
 					me.does("shows", args{"slot": slot}, &got)
-					if got != want {
+					if !regexp.MustCompile("^" + want + "$").MatchString(got) {
 						return errors.New(slot + " shows " + got + ", want " + want)
 					}
 				}
@@ -182,6 +185,15 @@ func TestHost2ShowsTheStatus(t *testing.T) {
 		shows("OCI ! /connect")
 		me.signsIn(me.Project)
 		shows("OCI ✓ 3 d")
+		me.endsSoon()
+		eventually(t, func() error {
+			var toasts []struct{ Message, Variant string }
+			if me.does("toasts", nil, &toasts); len(toasts) != 1 || !strings.Contains(toasts[0].Message, "with its refresh token") || toasts[0].Variant != "warning" {
+				return fmt.Errorf("the command line says %v", toasts)
+			}
+			return nil
+		})
+		shows(`OCI ! \d\d min left`)
 		if got := me.helpers(); got != 1 {
 			t.Errorf("%d helpers run", got)
 		}

@@ -1,12 +1,17 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // TestStatusItem is a person who looks beside the prompt, and into the palette.
@@ -58,4 +63,21 @@ func (w *tui) commands(title string) {
 	w.settles()
 	w.presses("Enter")
 	w.showsNot("Commands")
+}
+
+// endsSoon makes the session's refresh token end in 50 minutes, of which the windows hear by
+// a refresh. The domain must keep the refresh token, and its end with it.
+func (c *computer) endsSoon() {
+	c.t.Helper()
+	path := c.tokenFiles()[0]
+	text, err := os.ReadFile(path)
+	check(c.t, err)
+	saved := map[string]any{}
+	check(c.t, json.Unmarshal(text, &saved))
+	now := time.Now().UTC()
+	saved["end"] = tokens.End{At: now.Add(50 * time.Minute), Of: tokens.RefreshToken, Since: now.Add(-7 * time.Hour)}
+	text, err = json.Marshal(saved)
+	check(c.t, err)
+	check(c.t, store.Replace(path, text))
+	c.atThePrompt("refresh")
 }

@@ -40,6 +40,7 @@ const commands = {
   unhook: (_, location) => location.hooks.clear(),
   cli: ({ folder }, location) => cli.load(folder, location),
   shows: ({ slot }) => cli.shows(slot),
+  toasts: () => cli.toasts,
   uncli: () => cli.unload(),
   advance: ({ seconds }) => void (server.offset += seconds * 1_000),
 }

@@ -30,6 +30,8 @@ export class CommandLine {
   #slots = new Map()
   /** @type {undefined | (() => void | Promise<void>)} */
   #cleanup
+  /** @type {object[]} what was shown for a moment */
+  toasts = []
 
   /**
    * (CLI plugin, RPC, log) It comes with the server's list, also from another machine: what
@@ -51,6 +53,7 @@ export class CommandLine {
           this.#slots.set(append, [...(this.#slots.get(append) ?? []), render])
           return () => void this.#slots.set(append, (this.#slots.get(append) ?? []).filter((other) => other !== render))
         },
+        toast: { show: (toast) => void this.toasts.push(toast) },
       },
     }
     this.#cleanup = (await setup(context)) ?? undefined

@@ -4,12 +4,10 @@
 export async function setup(ctx) {
   // OpenCode 1.18 boots an early core of version 2 beside version 1, which has the plugin.
   if (!ctx.session?.hook || !ctx.provider?.transform) return undefined
-  const server = await import('./plugin.js')
-  return server.setup(ctx)
+  return (await import('./plugin.js')).setup(ctx)
 }
 
 /** @param {import('./contract.d.ts').CliContext} context */
 export async function setupTui(context) {
-  const tui = await import('./tui.js')
-  return tui.setup(context)
+  return (await import('./tui.js')).setup(context)
 }

@@ -67,10 +67,8 @@ async function follow(ctx, helper, ended) {
   await ctx.provider.transform((editor) => {
     for (const provider of structuredClone(configuration.now.providers)) editor.add(provider)
   })
-  const unlisten = helper.listen((method) => {
-    // The next call of the helper reports the same problem.
-    if (CHANGES.includes(method)) configuration.update().catch(() => {})
-  })
+  // The next call of the helper reports the same problem.
+  const unlisten = helper.listen((method) => CHANGES.includes(method) && configuration.update().catch(() => {}))
   ended.addEventListener('abort', unlisten, { once: true })
   return configuration
 }

@@ -44,11 +44,8 @@ export async function signIn(ctx, helper, configuration, ended) {
     }
   })
   const marks = marker(ctx, helper, id)
-  ended.addEventListener(
-    'abort',
-    helper.listen((method) => void (method === 'session/changed' && marks())),
-    { once: true },
-  )
+  const unlisten = helper.listen((method) => method === 'session/changed' && marks())
+  ended.addEventListener('abort', unlisten, { once: true })
   void signOuts(ctx, helper, id, ended)
 }
 
@@ -146,11 +143,8 @@ function marker(ctx, helper, integrationID) {
       if (!connection) return
       /** @type {import('../../lib/interface.d.ts').Status} */
       const { signedIn, title } = await helper.call('status')
-      await ctx.integration.connection.status?.({
-        integrationID,
-        connection,
-        status: signedIn ? undefined : { status: 'needs_auth', message: title },
-      })
+      const status = signedIn ? undefined : { status: /** @type {const} */ ('needs_auth'), message: title }
+      await ctx.integration.connection.status?.({ integrationID, connection, status })
     } catch {
       // The mark is not needed: the next request reports the same problem.
     }

@@ -7,12 +7,10 @@ import rpc from './rpc.js'
  * @param {AbortSignal} ended
  */
 export async function status(ctx, helper, ended) {
-  const registered = await ctx.rpc.register(rpc, {
-    status: async () => (await helper.call('status')).item ?? {},
-    command: (/** @type {any} */ { name }) => helper.call('command', { name }),
-  })
-  const unlisten = helper.listen((method, params) => {
-    if (method === 'status/changed') void registered.events.emit('changed', params.item ?? {}).catch(() => {})
-  })
+  const status = async () => (await helper.call('status')).item ?? {}
+  const command = async (/** @type {any} */ { name }) => (await helper.call('command', { name })).toast ?? {}
+  const { events } = await ctx.rpc.register(rpc, { status, command })
+  const tell = (/** @type {any} */ item) => events.emit('changed', item ?? {}).catch(() => {})
+  const unlisten = helper.listen((method, { item }) => method === 'status/changed' && tell(item))
   ended.addEventListener('abort', unlisten, { once: true })
 }

@@ -7,7 +7,7 @@ import rpc from './rpc.js'
 export function setup({ client, theme, ui }) {
   const server = client.rpc(rpc)
   const [item, setItem] = createSignal(/** @type {Partial<import('../../lib/interface.d.ts').Item>} */ ({}))
-  const tell = (/** @type {any} */ { toast }) => toast && ui.toast?.show(toast)
+  const tell = (/** @type {any} */ toast) => toast.message && ui.toast?.show(toast)
   const show = (/** @type {any} */ item) => {
     setItem(item)
     if (item.command) server.command?.({ name: item.command }).then(tell, () => {})
