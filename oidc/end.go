@@ -10,9 +10,8 @@ func (s *Session) TellEnd() (tell bool) {
 	}
 	_ = s.cache.update(s.untilClose, nil, func(current cached, w *writer) error {
 		if tell = current.End.Due(time.Now()); tell {
-			told := current.Tokens
-			told.End.Told = time.Now().UTC().Round(0)
-			_ = w.save(told) // if that fails, at least this process knows
+			current.End.Told = time.Now().UTC().Round(0)
+			_ = w.save(current.Tokens) // if that fails, at least this process knows
 		}
 		return nil
 	})

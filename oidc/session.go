@@ -223,16 +223,15 @@ func (s *Session) Refresh(ctx context.Context) (Token, error) {
 
 // Status describes a session without its secrets.
 type Status struct {
-	SignedIn    bool             // there is a valid access token, or a new one needs no person
-	Subject     string           // who is signed in; "" if unknown
-	ExpiresAt   time.Time        // when the access token expires; zero if there is none
-	Refreshable bool             // new tokens need no person
-	End         tokens.End       // when the session ends, as far as the domain has said so
-	EndNear     bool             // see [tokens.End.Near]; false without a valid access token, since the next request may move the end
-	EndDue      bool             // see [tokens.End.Due]; false as above
-	Unsaved     bool             // the tokens are not on the disk and end with this process
-	ClockSkew   time.Duration    // how far the domain's clock is ahead of this machine's
-	Problem     *problem.Problem // the last problem that is not solved yet, or nil
+	SignedIn        bool             // there is a valid access token, or a new one needs no person
+	Subject         string           // who is signed in; "" if unknown
+	ExpiresAt       time.Time        // when the access token expires; zero if there is none
+	Refreshable     bool             // new tokens need no person
+	End             tokens.End       // when the session ends, as far as the domain has said so
+	EndNear, EndDue bool             // see [tokens.End]; both false without a valid access token: a refresh may move the end
+	Unsaved         bool             // the tokens are not on the disk and end with this process
+	ClockSkew       time.Duration    // how far the domain's clock is ahead of this machine's
+	Problem         *problem.Problem // the last problem that is not solved yet, or nil
 }
 
 // Status returns what memory and disk say about the session. It sends no request.

@@ -166,7 +166,7 @@ var checks = []check{
 	return s.cache.get().token(), err
 `, "TestTokenExpiresWhileItIsSaved"},
 	{"an end that makes no sense is no claim", "oidc/domain/answer.go", `at.After(now) && at.Before(now.Add(longestLifetime))`, `a.ID != ""`, "TestEndOfTheSession"},
-	{"an end is told once", "oidc/end.go", `			told.End.Told = time.Now().UTC().Round(0)
+	{"an end is told once", "oidc/end.go", `			current.End.Told = time.Now().UTC().Round(0)
 `, ``, "TestOneProcessTellsTheEnd"},
 	{"an end is not told of what a refresh may move", "oidc/session.go", `valid && current.End.Due(now)`, `current.End.Due(now)`, "TestNoEndIsToldOfWhatARefreshMayMove"},
 	{"what is noted of tokens is no token", "oidc/cache.go", `return !same(c.Tokens, c.saved)`, `return c.Tokens != c.saved`, "TestUnsavedRefreshTimes"},
