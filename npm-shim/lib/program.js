@@ -26,8 +26,10 @@ export function launch(attach) {
   const path = process.env.OCI_OIDC_HELPER || installedHelper()
   try {
     const child = spawn(path, ['--stdio'], { windowsHide: true })
-    const wire = attach(child)
-    child.on('error', (error) => wire.end(notStarted(path, error)))
+    // Without free file descriptors Node gives no streams, and an event that must have a listener.
+    const wire = child.stdin ? attach(child) : undefined
+    child.on('error', (error) => wire?.end(notStarted(path, error)))
+    if (!wire) throw { code: 'EMFILE' }
     // A file that is not a program may be run by a shell, which then ends with an error.
     child.on('exit', (code, signal) => {
       wire.end(foreign(path) ?? new HelperLost(`ended unexpectedly (${signal ?? `exit code ${code}`})`))
@@ -103,9 +105,9 @@ function notStarted(path, error) {
     const who = 'ask who blocks unknown programs or forbids programs on that disk'
     return problem(`The system refuses to run ${path}.`, `Make it executable (chmod +x), or ${who}.`)
   }
-  return (
-    foreign(path) ?? problem(`The program ${path} does not run on ${HERE} (${error?.code ?? error}).`, repair(path))
-  )
+  const full = /^(E[MN]FILE|EAGAIN|ENOMEM)$/.test(error?.code)
+  const hint = full ? 'Too many files or processes are open: close some, or raise the limit (ulimit).' : repair(path)
+  return foreign(path) ?? problem(`The program ${path} does not run on ${HERE} (${error?.code ?? error}).`, hint)
 }
 
 /**

@@ -155,6 +155,26 @@ for (const [what, content, expected] of /** @type {[string, string | undefined, 
   })
 }
 
+test('no file can be opened any more', posix, (t) => {
+  const OCI_OIDC_HELPER = programOf(install(t, packages, [here]))
+  const program = `
+    const { launch } = await import('${new URL('../lib/program.js', import.meta.url).href}')
+    const { Wire } = await import('${new URL('../lib/wire.js', import.meta.url).href}')
+    const { openSync } = await import('node:fs')
+    try { for (;;) openSync('/dev/null') } catch {}
+    try { launch((child) => new Wire(child, () => {})) } catch (error) { console.log(error.text) }
+    setImmediate(() => console.log('OpenCode goes on.'))`
+  const { stdout, stderr } = spawnSync(
+    'sh',
+    ['-c', 'ulimit -n 100; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', program],
+    {
+      env: { ...process.env, OCI_OIDC_HELPER },
+      encoding: 'utf8',
+    },
+  )
+  assert.match(stdout, /EMFILE\)\.\nToo many files .*\nOpenCode goes on\.\n$/, stderr)
+})
+
 test('in a clone there is no helper', () => {
   const { OCI_OIDC_HELPER, ...env } = process.env
   const program = `

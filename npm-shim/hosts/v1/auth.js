@@ -15,8 +15,6 @@ import { open } from './bridge.js'
 const SUCCESS = /** @type {const} */ ({ type: 'success', provider: 'oci-oidc', key: 'kept-by-opencode-oci-oidc' })
 const FAILED = /** @type {const} */ ({ type: 'failed' })
 
-// The helper ends a sign-in earlier, when the domain's time limit is over.
-const LIMIT = 3_600_000
 // OpenCode shows its own toast about a failure at once; after this delay ours replaces it.
 const TOAST_DELAY = 1_000
 const TOAST_DURATION = 15_000
@@ -65,7 +63,8 @@ async function signIn(helper, client, params) {
     })
   })
   // Never repeated: that would open another browser window and make the code that is shown invalid.
-  const done = helper.call('connect', { ...params, attempt, view: { at, rows } }, { once: true, limit: LIMIT })
+  // Without a limit, since the helper ends a sign-in when the domain's is over.
+  const done = helper.call('connect', { ...params, attempt, view: { at, rows } }, { once: true, limit: Infinity })
   for (const end of [unlisten, channel.end]) done.then(end, end)
 
   // The result of a sign-in that the person has left. In the TUI there is none, because a

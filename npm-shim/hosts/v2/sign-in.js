@@ -9,9 +9,8 @@ import { visible } from '../../lib/problem.js'
 /** @typedef {import('../../lib/interface.d.ts').Prompt} Prompt */
 /** @typedef {import('../../lib/interface.d.ts').Method} Method */
 
-// The helper ends a sign-in when its time limit is over. These limits are for a helper that no longer answers.
+// The helper ends a sign-in when its time limit is over; this much later it is given up here, too.
 const GRACE = 30_000
-const LONGEST = 20 * 60_000
 const FAR = Date.UTC(9999, 0)
 
 /**
@@ -91,7 +90,7 @@ class Attempts {
     const done = this.#helper.call(
       'connect',
       { ...params, ...answer, attempt, openBrowser: false, view: { at: 'elsewhere', rows: 0 } },
-      { signal, limit: LONGEST, once: true },
+      { signal, limit: Infinity, once: true },
     )
     const callback = done.then((result) => this.#credential(methodID, result), told).finally(unlisten)
     const over = () => shown() // and nothing is to be shown
@@ -152,7 +151,8 @@ function marker(ctx, helper, integrationID) {
 }
 
 /**
- * Signs out when the last account is removed, which the person has confirmed by then.
+ * Signs out when the last account is removed, which the person has confirmed by then. A sign-out
+ * that fails is in the helper's log and status; the host has no place for it.
  * @param {import('./contract.d.ts').Context} ctx
  * @param {Helper} helper
  * @param {string} id
