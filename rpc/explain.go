@@ -129,15 +129,16 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e co
 		if token != nil {
 			return explainResult{Token: token}, nil
 		}
-		certain := meaning == endpoint.TokenRefused
-		if certain {
-			refused = "the token (%d)"
-		}
 		if err == nil {
 			break
 		}
-		if wrong := s.forRequest(session, err); slices.Contains([]problem.Kind{problem.LoginRequired, problem.Cancelled}, wrong.Kind) || certain && (reason == "" || wrong.Retryable) {
-			return explainResult{}, wrong
+		trouble, certain := s.forRequest(session, err), meaning == endpoint.TokenRefused
+		ended := slices.Contains([]problem.Kind{problem.LoginRequired, problem.Cancelled}, trouble.Kind)
+		if certain && reason != "" && !ended && !trouble.Retryable {
+			trouble = problem.New(trouble.Kind, trouble.Message+"\nThe endpoint says: "+reason, trouble.Hint)
+		}
+		if certain || ended {
+			return explainResult{}, trouble
 		}
 	}
 	message := fmt.Sprintf("The endpoint %s refused "+refused+".", e.Origin(), *p.Status)

@@ -98,10 +98,12 @@ func TestExplainRefusals(t *testing.T) {
 	}{
 		{"revoked", invalid, "", 401, true, true, "", "a renewed one as well (401)"},
 		{"revoked, of a 403", invalid, "", 403, true, true, "", "(403)"},
-		{"expired, of a 403", "", `{"message":"The incoming token has expired"}`, 403, true, true, "", "It says: The incoming token has expired"},
-		{"unauthorized", "", `{"error":"Unauthorized"}`, 401, true, true, "", "It says: Unauthorized"},
+		{"expired, of a 403", "", `{"message":"The incoming token has expired"}`, 403, true, true, "", "says: The incoming token has expired"},
+		{"unauthorized", "", `{"error":"Unauthorized"}`, 401, true, true, "", "says: Unauthorized"},
 		{"the model", "", `{"type":"error","error":{"message":"Model is disabled"}}`, 401, true, true, "", "It says: Model is disabled"},
-		{"revoked, and no refresh token", invalid, "", 401, false, false, "You are not signed in", ""},
+		{"revoked, and no refresh token", invalid, "", 401, false, false, "there is no refresh token", ""},
+		{"expired, and no refresh token", "", `{"message":"Jwt is expired"}`, 401, false, false, "says: Jwt is expired", ""},
+		{"another audience, and no refresh token", "", `{"detail":"Invalid audience: expected https://llm"}`, 401, false, false, "says: Invalid audience: expected https://llm", ""},
 		{"the model, and no refresh token", "", `{"type":"error","error":{"message":"Model is disabled"}}`, 401, false, false, "It says: Model is disabled", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -135,7 +137,7 @@ func TestExplainRefusals(t *testing.T) {
 			} else if got.Problem == nil || !strings.Contains(got.Problem.Message, row.problem) {
 				t.Fatalf("%+v, %+v", got, got.Problem)
 			}
-			aboutToken := row.challenge != ""
+			aboutToken := !strings.Contains(row.body, "Model")
 			if m := p.call("status", "", nil); m.Result["signedIn"] != (row.refreshable || !aboutToken) {
 				t.Errorf("status: %v", m.Result["text"])
 			}
@@ -247,7 +249,7 @@ func TestAcceptedTokenIsNotRejected(t *testing.T) {
 		{"the token has ended since", 0, "Jwt is expired", false},
 	} {
 		got := p.explain(map[string]any{"status": 401, "body": step.body, "fingerprint": secret.New(token).Fingerprint(), "served": step.served})
-		if got.Problem == nil || strings.Contains(got.Problem.Message, "not signed in") == step.signedIn {
+		if got.Problem == nil || strings.Contains(got.Problem.Message, "no refresh token") == step.signedIn {
 			t.Errorf("%s: %+v", step.name, got.Problem)
 		}
 		if m := p.call("status", "", nil); m.Result["signedIn"] != step.signedIn {

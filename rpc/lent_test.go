@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
@@ -125,6 +129,40 @@ func TestUnconfirmedConfigurationEndsItsSession(t *testing.T) {
 	s.calls.Wait()
 	if s.sessions != nil || !session.For("").Lend(token).IsZero() {
 		t.Error("the session still runs in the background")
+	}
+}
+
+// A token of one session that is lent for less time, or not at all, does not end the watch for a
+// changed configuration while a token of another session is lent.
+func TestEachLeaseIsWatchedToItsEnd(t *testing.T) {
+	for name, other := range map[string]time.Duration{"not lent": -1, "for less time": 2 * lookEvery} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				places := emptyPlaces(t)
+				path := filepath.Join(places.ConfigDirs[0], config.Name)
+				must(t, os.MkdirAll(places.ConfigDirs[0], 0o700))
+				must(t, os.WriteFile(path, nil, 0o600))
+				log := logging.Open(places.LogFile)
+				defer log.Close()
+				var out bytes.Buffer
+				s := &server{Options: Options{Places: places, Log: log}, stream: lines.New(strings.NewReader(""), &out, func() {}), files: config.NewWatch(places, "")}
+				s.life, s.end = context.WithCancel(t.Context())
+				s.lookWhileLent(time.Now().Add(10 * lookEvery))
+				until := time.Time{}
+				if other > 0 {
+					until = time.Now().Add(other)
+				}
+				s.lookWhileLent(until)
+				time.Sleep(5 * lookEvery)
+				must(t, os.WriteFile(path, []byte("{"), 0o600))
+				time.Sleep(2 * lookEvery)
+				s.end()
+				s.calls.Wait()
+				if !strings.Contains(out.String(), "session/changed") {
+					t.Error("the change was not noticed")
+				}
+			})
+		})
 	}
 }
 

@@ -74,7 +74,7 @@ type server struct {
 	sessions  *scopes.Sessions
 	files     *config.Watch                      // the configuration's files, as they were last read
 	current   bool                               // sessions belong to the configuration that was last read
-	lentUntil time.Time                          // the end of the last lease; until then lookWhileLent checks the files, because the shim does not ask
+	lentUntil time.Time                          // the latest end of a lease; until then lookWhileLent checks the files, because the shim does not ask
 	looking   bool                               // lookWhileLent is running
 	running   map[jsonrpc2.ID]context.CancelFunc // the requests that are not answered yet
 	ending    bool                               // the input has ended
@@ -331,7 +331,9 @@ const lookEvery = 3 * time.Second
 func (s *server) lookWhileLent(until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lentUntil = until
+	if until.After(s.lentUntil) {
+		s.lentUntil = until
+	}
 	if s.looking || s.ending || until.IsZero() {
 		return
 	}
