@@ -212,12 +212,19 @@ func TestTwoScopesAreTwoSessions(t *testing.T) {
 		}
 	}
 
-	if m := p.call("disconnect", "", nil); m.Error != nil {
-		t.Fatalf("%+v", m.Error)
+	// The sign-out ends both. Each is renewed without the other.
+	if m := p.call("disconnect", "", nil); m.Error != nil || server.Count(domaintest.Revoke) != 2 {
+		t.Fatalf("%+v", m)
 	}
 	refused("oci-oidc", "You are not signed in, or your session has ended.")
 	refused("oci-oidc-same", "You are not signed in, or your session has ended.")
-	token("oci-oidc-qwen")
+	refused("oci-oidc-qwen", "not signed in for the endpoint qwen")
+	p.signInFor("oci-oidc-qwen")
+	second = token("oci-oidc-qwen")
+	if said := fmt.Sprint(p.call("tool", `{"name":"oci_oidc_refresh"}`, nil).Result["output"]); !strings.HasPrefix(said, "The token for the endpoint qwen was renewed") || token("oci-oidc-qwen") == second {
+		t.Errorf("the tool says %s", said)
+	}
+	refused("oci-oidc", "You are not signed in, or your session has ended.")
 	if text := fmt.Sprint(p.call("status", "", nil).Result["text"]); !regexp.MustCompile(`Signed in +no`).MatchString(text) || !regexp.MustCompile(`Endpoint qwen +signed in as `).MatchString(text) {
 		t.Errorf("status: %s", text)
 	}

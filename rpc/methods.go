@@ -227,14 +227,16 @@ func (s *server) answer(ctx context.Context, p answerParams) (any, error) {
 	return struct{}{}, sessions.Waiting().Answer(ctx, p.Redirect)
 }
 
+// disconnect ends all sessions: for the host they are accounts of one provider, of which the
+// person has removed the last.
 func (s *server) disconnect(ctx context.Context, _ noParams) (any, error) {
-	session, err := s.openFor("")
+	sessions, err := s.open()
 	if err != nil {
 		return nil, err
 	}
-	revoked, err := session.Disconnect(ctx)
-	if err != nil {
-		return nil, err
+	for _, session := range sessions.All() {
+		_, failed := session.Disconnect(ctx)
+		err = cmp.Or(err, failed) // the other sessions end all the same
 	}
-	return disconnectResult{revoked}, nil
+	return struct{}{}, err
 }

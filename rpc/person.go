@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,22 +36,27 @@ func (s *server) tool(ctx context.Context, p nameParams) (any, error) {
 }
 
 // renew gets a new token for each session that the person has signed in to, and returns a
-// sentence for each.
+// sentence for each. If none could be renewed, its error is that of the first.
 func (s *server) renew(ctx context.Context) (string, error) {
 	sessions, err := s.open()
 	if err != nil {
 		return "", err
 	}
+	signedIn := slices.DeleteFunc(slices.Clone(sessions.All()), func(session *oidc.Session) bool { return !session.Status().SignedIn })
+	if len(signedIn) == 0 {
+		signedIn = sessions.All()[:1]
+	}
 	var said []string
-	for i, session := range sessions.All() {
-		if i > 0 && !session.Status().SignedIn {
-			continue
-		}
+	var failures []error
+	for _, session := range signedIn {
 		token, err := session.Refresh(ctx)
-		if err != nil && i == 0 {
-			return "", err
+		if err != nil {
+			failures = append(failures, err)
 		}
 		said = append(said, opencode.Renewed(session, token, err))
+	}
+	if len(failures) == len(signedIn) {
+		return "", failures[0]
 	}
 	return strings.Join(said, "\n"), nil
 }

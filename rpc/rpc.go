@@ -102,10 +102,6 @@ type answerParams struct {
 	Redirect string `json:"redirect"`
 }
 
-type disconnectResult struct {
-	Revoked bool `json:"revoked"`
-}
-
 type guardParams struct {
 	Tool      string          `json:"tool"`
 	Args      json.RawMessage `json:"args"`

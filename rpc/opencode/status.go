@@ -120,7 +120,7 @@ const (
 
 func findLastFailure(logPath string) *lastFailure {
 	record := logging.Last(logPath, func(record map[string]string) bool {
-		return record["msg"] == RequestFailed || record["msg"] == Answered && record["method"] == "getToken"
+		return record["msg"] == RequestFailed || record["msg"] == Answered && (record["method"] == "getToken" || record["method"] == "disconnect")
 	})
 	at, err := time.Parse(time.RFC3339, record["time"])
 	if err != nil || time.Since(at) > longAgo {
