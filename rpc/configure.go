@@ -88,6 +88,8 @@ func (s *server) watchItem() {
 
 // tellItem sends the item to the host if it has changed since it was last sent.
 func (s *server) tellItem() {
+	s.itemMu.Lock()
+	defer s.itemMu.Unlock()
 	s.mu.Lock()
 	sessions, watching := s.sessions, s.watching
 	s.mu.Unlock()
@@ -99,11 +101,8 @@ func (s *server) tellItem() {
 		current = opencode.ItemFor(sessions, time.Now())
 	}
 	encoded, _ := json.Marshal(map[string]any{"item": current})
-	s.mu.Lock()
-	changed := string(s.item) != string(encoded)
-	s.item = encoded
-	s.mu.Unlock()
-	if changed {
-		s.notify("status/changed", json.RawMessage(encoded))
+	if string(s.item) != string(encoded) {
+		s.item = encoded
+		s.notify("status/changed", s.item)
 	}
 }

@@ -1,11 +1,17 @@
 package rpc
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/lines"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
@@ -46,5 +52,32 @@ func TestToolsAndCommands(t *testing.T) {
 	m := p.call("status", "", nil)
 	if text := fmt.Sprint(m.Result["text"]); !strings.HasPrefix(text, "Signed in  no\n") || !strings.Contains(text, "\nProblem    No configuration was found.") {
 		t.Errorf("%s", text)
+	}
+}
+
+// Whatever tells of two changes at once, the host's last item is the one of the last change.
+func TestNewestItemIsSentLast(t *testing.T) {
+	places := configured(t, domaintest.New(t, domaintest.Options{}))
+	cfg, err := config.Load(places, t.TempDir())
+	must(t, err)
+	sessions, err := scopes.Open(cfg, places, slog.New(slog.DiscardHandler))
+	must(t, err)
+	defer sessions.Close()
+	var out bytes.Buffer
+	s := &server{stream: lines.New(strings.NewReader(""), &out, func() {}), watching: true}
+	for i := range 500 {
+		var both sync.WaitGroup
+		both.Go(s.tellItem)
+		s.mu.Lock()
+		if s.sessions = sessions; i%2 == 0 {
+			s.sessions = nil
+		}
+		s.mu.Unlock()
+		both.Go(s.tellItem)
+		both.Wait()
+		said := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if last := said[len(said)-1]; strings.Contains(last, `"item":null`) != (i%2 == 0) {
+			t.Fatalf("the last item after change %d is %s", i, last)
+		}
 	}
 }

@@ -1,9 +1,9 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,21 +42,21 @@ func (s *server) renew(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	signedIn := slices.DeleteFunc(slices.Clone(sessions.All()), func(session *oidc.Session) bool { return !session.Status().SignedIn })
-	if len(signedIn) == 0 {
-		signedIn = sessions.All()[:1]
-	}
 	var said []string
-	var failures []error
-	for _, session := range signedIn {
-		token, err := session.Refresh(ctx)
-		if err != nil {
-			failures = append(failures, err)
+	var failed error
+	renewed := false
+	for i, session := range sessions.All() {
+		if i > 0 && !session.Status().SignedIn {
+			continue
 		}
-		said = append(said, opencode.Renewed(session, token, err))
+		token, err := session.Refresh(ctx)
+		if failed = cmp.Or(failed, err); i > 0 || session.Status().SignedIn {
+			said = append(said, opencode.Renewed(session, token, err))
+		}
+		renewed = renewed || err == nil
 	}
-	if len(failures) == len(signedIn) {
-		return "", failures[0]
+	if !renewed {
+		return "", failed
 	}
 	return strings.Join(said, "\n"), nil
 }

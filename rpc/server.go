@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,7 +85,8 @@ type server struct {
 	unfit     *problem.Problem         // set if the shim has another version: the answer to all its requests
 	offered   json.RawMessage          // the ways to sign in that the host was last sent; nil before it asked
 	watching  bool                     // watchItem is running
-	item      json.RawMessage          // the item that the host was last sent
+	itemMu    sync.Mutex               // held while item is worked out and sent: of two, the newer comes last
+	item      json.RawMessage          // the item that the host was last sent; guarded by itemMu
 	asking    map[string]chan struct{} // by provider: its models are being requested; closed when that is done
 
 	sentMu sync.Mutex
@@ -331,9 +333,7 @@ const lookEvery = 3 * time.Second
 func (s *server) lookWhileLent(until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if until.After(s.lentUntil) {
-		s.lentUntil = until
-	}
+	s.lentUntil = slices.MaxFunc([]time.Time{s.lentUntil, until}, time.Time.Compare)
 	if s.looking || s.ending || until.IsZero() {
 		return
 	}

@@ -107,8 +107,10 @@ func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *p
 	case x.Status >= 500, refused.code == "temporarily_unavailable", refused.code == "server_error":
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain has a fault of its own (status %d)%s.", could, x.Status, said),
 			"Wait a moment, then try again.").Passing().Because(cause)
-	case (refused.code == "expired_token" || refused.code == "invalid_grant") && step == deviceStep:
+	case refused.code == "expired_token" && step == deviceStep:
 		return codeNotEntered().Because(cause)
+	case refused.code == "invalid_grant" && step == deviceStep: // the code is used up, or forgotten after its end
+		return problem.New(problem.LoginTimeout, could+"the code was not entered in time, or the domain's answer to it was lost.", "Start again, and enter the new code.").Because(cause)
 	case refused.code == "" && isJSON && x.Status >= 400: // an error in JSON, but not in the form of OAuth
 		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain refused (status %d)%s.", could, x.Status, said), "Ask your administrator, with this message.").Because(cause)
 	case refused.code == "":
