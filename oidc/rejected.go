@@ -114,9 +114,8 @@ func (s *Session) Served(fingerprint string, at time.Time) bool {
 	return fingerprint != r.token
 }
 
-// rejectedAgain is the problem when the endpoint rejects a token, and a refresh cannot help: it
-// was made already, or there is no refresh token. issued ends its sentence "The
-// endpoint rejects a token that the domain …".
+// rejectedAgain is the problem of a rejected token that no refresh can replace. issued ends its
+// sentence "The endpoint rejects a token that the domain …".
 func (s *Session) rejectedAgain(current cached, issued string) *problem.Problem {
 	hint := "Check " + s.config.ScopeKey() + ": it must name the scope of the endpoint's own resource application, audience and scope name written together."
 	if facts, ok := idtoken.Describe(current.Access); ok && len(facts.Audience) > 0 {

@@ -284,16 +284,13 @@ func (s *Session) due(current cached, now time.Time) bool {
 	return late && s.refreshable(current) && current.RefreshSentAt.IsZero() && s.pausing(current) == nil
 }
 
-// loginRequired is the problem when only a sign-in can bring tokens. If the access token is
-// valid, the endpoint rejected it, and another sign-in may bring one that it rejects as well.
+// loginRequired is the problem when only a sign-in can bring tokens.
 func (s *Session) loginRequired(current cached) *problem.Problem {
 	switch {
 	case current.withheld:
 		return current.problem
-	case current.Usable(time.Now()):
-		p := s.rejectedAgain(current, "has issued, and there is no refresh token to get another one with")
-		p.Hint = "Sign in again. If the new token is rejected as well, do not repeat that. " + p.Hint + " " + RefreshSwitches
-		return p
+	case current.Usable(time.Now()): // the endpoint rejected it
+		return s.rejectedAgain(current, "has issued, and there is no refresh token (offline_access in scope) to get another one with")
 	}
 	what, flag := "You are not signed in, or your session has ended.", ""
 	if id := s.config.Session; id != "" {
