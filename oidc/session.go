@@ -286,10 +286,9 @@ func (s *Session) due(current cached, now time.Time) bool {
 
 // loginRequired is the problem when only a sign-in can bring tokens.
 func (s *Session) loginRequired(current cached) *problem.Problem {
-	switch {
-	case current.withheld:
+	if current.withheld {
 		return current.problem
-	case current.Usable(time.Now()): // the endpoint rejected it
+	} else if current.Usable(time.Now()) { // the endpoint rejected it
 		return s.rejectedAgain(current, "has issued, and there is no refresh token (offline_access in scope) to get another one with")
 	}
 	what, flag := "You are not signed in, or your session has ended.", ""
