@@ -23,6 +23,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 func (a *app) gatewayCommand() *cobra.Command {
@@ -262,7 +263,7 @@ variables of your shell.`,
 					err = os.WriteFile(service.File, []byte(service.Text), 0o600)
 				}
 				if err != nil {
-					return cannotWrite(service.File, err)
+					return store.NotWritten(service.File+" cannot be written", err)
 				}
 			}
 			if err := runAll(cmd.Context(), service.Manager, service.Begin); err != nil {
@@ -288,7 +289,7 @@ func (a *app) gatewayRemoveCommand() *cobra.Command {
 			err = runAll(cmd.Context(), service.Manager, service.End)
 			if service.File != "" {
 				if removed := os.Remove(service.File); removed != nil && !os.IsNotExist(removed) {
-					return cannotWrite(service.File, removed)
+					return store.NotWritten(service.File+" cannot be removed", removed)
 				}
 			}
 			if err != nil {
@@ -310,10 +311,6 @@ func (a *app) gatewayService() (gateway.Service, error) {
 		uid = me.Uid
 	}
 	return gateway.ServiceFor(runtime.GOOS, a.places.Home, program, uid)
-}
-
-func cannotWrite(path string, err error) *problem.Problem {
-	return problem.New(problem.Store, fmt.Sprintf("%s cannot be written.", path), "Make the directory writable by you.").Because(err)
 }
 
 // runAll runs commands one after the other and stops at the first that fails.

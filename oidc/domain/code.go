@@ -69,9 +69,6 @@ func (r *CodeRequest) URL() string {
 	return address
 }
 
-// RedirectURI returns the redirect URI that the response goes to.
-func (r *CodeRequest) RedirectURI() string { return r.client.RedirectURL }
-
 // ErrForeignState means that a response does not belong to this request.
 var ErrForeignState = errors.New("the state is not this attempt's")
 

@@ -68,10 +68,15 @@ type Config struct {
 	TokenStore    TokenStore        // how the tokens are saved
 
 	Network network.Settings // ca_file, tls_client_cert and tls_client_key
+
+	file configFile // as it was written, with its defaults and without secrets
 }
 
-// Equal reports whether two configurations say the same.
-func (c Config) Equal(other Config) bool { return reflect.DeepEqual(c, other) }
+// Equal reports whether two configurations say the same, however it is written.
+func (c Config) Equal(other Config) bool {
+	c.file, other.file = configFile{}, configFile{}
+	return reflect.DeepEqual(c, other)
+}
 
 // Environ returns the environment for a child process: that of this process without the
 // variables that hold the configuration's secrets. Proxy variables are kept, even with a
@@ -239,6 +244,8 @@ func parse(p store.Places, path string, text []byte, own bool) (Config, *check.F
 		check.Add("tls_client_key", "is of no use without tls_client_cert; name the certificate's file there")
 	}
 	combination(check, &file, config)
+	config.file = file
+	config.file.ClientSecret, config.file.ClientKey = "", ""
 	return config, check, &file
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,7 +82,7 @@ func TestEachScopeHasASession(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	again, err := Parse(p, path, c.Redacted())
-	if err != nil || !reflect.DeepEqual(again.Sessions(), c.Sessions()) {
+	if err != nil || !slices.EqualFunc(again.Sessions(), c.Sessions(), Config.Equal) {
 		t.Errorf("config show says something else: %v\n%s", err, c.Redacted())
 	}
 	if one, err := Parse(p, path, []byte(withEndpoints(`{"b": "https://b.example"}`))); err != nil || len(one.Sessions()) != 1 || !one.Sessions()[0].Equal(one) {

@@ -43,37 +43,12 @@ func LoadFile(p store.Places, path string) (Config, error) {
 // Redacted returns the configuration with its defaults as JSON. A secret in a file is shown
 // as the file's name, and one in the configuration itself is left out.
 func (c Config) Redacted() []byte {
-	file := configFile{
-		Schema:        SchemaURL,
-		From:          c.From,
-		Managed:       c.Managed.Path != "" && c.Managed.Path == c.Path,
-		DomainURL:     c.DomainURL,
-		ClientID:      c.ClientID,
-		ClientSecret:  c.ClientSecret.Shown(),
-		ClientKey:     c.ClientKey.Shown(),
-		ClientKeyID:   c.ClientKeyID,
-		SignIn:        c.SignIn,
-		RedirectURI:   c.RedirectURIs,
-		Scope:         c.Scope,
-		Resource:      c.Resources,
-		Audience:      c.Audience,
-		LoginHint:     c.LoginHint,
-		Prompt:        c.Prompt,
-		MaxAge:        c.MaxAge,
-		ExtraParams:   c.ExtraParams,
-		Issuer:        c.Issuer,
-		StrictIDToken: c.StrictIDToken,
-		BaseURL:       c.BaseURL,
-		Endpoints:     check.Written(c.Others),
-		AuthMethod:    string(c.AuthMethod),
-		CAFile:        c.Network.CAFile,
-		TLSCert:       c.Network.ClientCert,
-		TLSKey:        c.Network.ClientKey,
-		LogLevel:      logging.LevelName(c.LogLevel),
-		LogFile:       c.LogFile,
-		AgentToken:    c.AgentToken,
-		TokenStore:    string(c.TokenStore),
-	}
+	file := c.file
+	file.Schema, file.Managed = SchemaURL, c.Managed.Path != "" && c.Managed.Path == c.Path
+	file.DomainURL, file.BaseURL, file.Endpoints, file.Scope = c.DomainURL, c.BaseURL, check.Written(c.Others), c.Scope
+	file.ClientSecret, file.ClientKey = c.ClientSecret.Shown(), c.ClientKey.Shown()
+	file.CAFile, file.TLSCert, file.TLSKey = c.Network.CAFile, c.Network.ClientCert, c.Network.ClientKey
+	file.LogLevel, file.LogFile = logging.LevelName(c.LogLevel), c.LogFile
 	return indented(file)
 }
 
