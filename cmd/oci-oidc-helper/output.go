@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime"
 	"syscall"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -23,22 +22,6 @@ func (o *output) Write(text []byte) (int, error) {
 		o.err = err
 	}
 	return n, err
-}
-
-// closed reports whether the program was started with its standard output closed. Go opens
-// /dev/null in its place then, for reading and writing; a shell's >/dev/null is for writing only.
-func (o *output) closed() bool {
-	file, ok := o.Writer.(*os.File)
-	if !ok || runtime.GOOS == "windows" {
-		return false
-	}
-	info, err := file.Stat()
-	null, errNull := os.Stat(os.DevNull)
-	if err != nil || errNull != nil || !os.SameFile(info, null) {
-		return false
-	}
-	_, err = file.Read(make([]byte, 1))
-	return err == io.EOF
 }
 
 // problem returns the problem of the first failed write, or nil.

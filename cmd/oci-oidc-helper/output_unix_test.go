@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,20 +48,18 @@ func TestUnwritableOutput(t *testing.T) {
 			}
 		})
 	}
-	for redirection, code := range map[string]int{">&-": exitProblem, ">/dev/null": exitOK, "2>&- >/dev/null": exitOK} {
-		helper := c.helper("token")
-		shell := exec.Command("sh", "-c", `exec "$0" "$@" `+redirection)
-		shell.Args = append(shell.Args, helper.Args...)
-		shell.Dir, shell.Env = helper.Dir, helper.Env
-		said, _ := shell.CombinedOutput()
-		if is := shell.ProcessState.ExitCode(); is != code || strings.Contains(string(said), "standard output is closed") != (code != exitOK) {
-			t.Errorf("token %s: exit code %d: %s", redirection, is, said)
-		}
-	}
+	// Other languages open what is to be ignored for reading and writing, as Go does for an
+	// output that is closed.
+	ignored, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	c.check(err)
+	defer ignored.Close()
+	helper := c.helper("token")
+	helper.Stdout = ignored
+	c.check(helper.Run())
 	// head and less may end before they have read everything.
 	c.keys["log_file"] = c.path("log")
 	c.configure()
-	helper := c.helper("logs", "--lines", "10000")
+	helper = c.helper("logs", "--lines", "10000")
 	var stderr bytes.Buffer
 	helper.Stdout, helper.Stderr = closedPipeEnd(t), &stderr
 	if err := helper.Run(); err != nil || stderr.Len() > 0 {

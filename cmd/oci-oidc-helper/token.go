@@ -68,9 +68,6 @@ func (a *app) printToken(cmd *cobra.Command, o tokenOptions) error {
 		return problem.New(problem.Config, fmt.Sprintf("There is no format called %q.", o.format),
 			"Use raw, header, json, env or exec-credential.")
 	}
-	if out, ok := cmd.OutOrStdout().(*output); ok && out.closed() {
-		return problem.New(problem.Store, "The output could not be written: standard output is closed.", "Give it a pipe, a file or a terminal.")
-	}
 	session, e, err := a.session(cmd, o.endpoint)
 	if err != nil {
 		return err

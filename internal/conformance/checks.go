@@ -54,11 +54,11 @@ var checks = []check{
 	{"a saved endpoint is the domain's own", "oidc/domain/client.go", `if !discovery.Owns(d.url, address) ||`, `if !discovery.SecureURL(address) ||`, "TestEndpointsElsewhere"},
 	{"a host is the whole host", "oidc/domain/discovery/discovery.go", `return host == own ||`, `return strings.HasPrefix(host, own) ||`, "TestHostsOfADomain"},
 	{"a tenant is the same", "oidc/domain/discovery/discovery.go", `oracleTenant(host) == oracleTenant(own)`, `oracleTenant(host) != ""`, "TestHostsOfADomain"},
-	{"endpoints are https", "oidc/domain/discovery/discovery.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestDiscovery"},
+	{"endpoints are https", "oidc/domain/discovery/discovery.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return u.Scheme != "" || network.Loopback(u.Hostname())`, "TestDiscovery"},
 	{"http in a discovery document is https", "oidc/domain/discovery/discovery.go", `return Secured(at.String())`, `return at.String()`, "TestAddressesOfADomain"},
-	{"addresses are https", "oidc/domain/discovery/discovery.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return true`, "TestSecureURL"},
+	{"addresses are https", "oidc/domain/discovery/discovery.go", `return u.Scheme == "https" || u.Scheme == "http" && network.Loopback(u.Hostname())`, `return u.Scheme != "" || network.Loopback(u.Hostname())`, "TestSecureURL"},
 	{"an address has a host and no password", "oidc/domain/discovery/discovery.go", `u.Hostname() == "" || u.User != nil || u.Opaque != "" ||`, ``, "TestSecureURL"},
-	{"the browser gets addresses alone", "oidc/signin/browser.go", `!place.Browser() || !discovery.SecureURL(address)`, `!place.Browser()`, "TestOpenBrowser"},
+	{"the browser gets addresses alone", "oidc/signin/browser.go", `!place.Browser() || !discovery.SecureURL(address)`, `!place.Browser() || discovery.SecureURL("")`, "TestOpenBrowser"},
 	{"the browser gets no secret", "oidc/connect.go", `signin.OpenBrowser(p.URL, s.config.Environ())`, `signin.OpenBrowser(p.URL, nil)`, "TestBrowserEnvironmentHasNoSecret"},
 	{"a name is ASCII", "oidc/domain/discovery/discovery.go", `return r <= ' ' || r > unicode.MaxASCII`, `return r == 0 && r > unicode.MaxASCII`, "TestHostileDomainIsHarmless"},
 	{"an address is not endless", "oidc/domain/discovery/discovery.go", ` || len(text) > maxURLSize`, ``, "TestHostileDomainIsHarmless"},
@@ -151,7 +151,7 @@ var checks = []check{
 	{"a lock is not made for tokens that are gone", "oidc/refresh.go", `s.cache.gone(current) && !s`, `current.withheld && !s`, "TestStateDirectoryRemoved"},
 	{"a note of another process is not forgotten", "oidc/cache.go", `later(t.RetryAt, c.RetryAt)`, `c.RetryAt`, "TestUnsavedRefreshTimes"},
 	{"the file is read again under the lock", "oidc/cache.go", `	current := c.read(true)
-`, `	now := c.get()
+`, `	current := c.get()
 `, "TestChangeOfEncryptionKeepsNewerTokens"},
 	{"waiting for a lock ends with the session", "oidc/refresh.go", `s.cache.update(s.untilClose, func(current cached)`, `s.cache.update(context.WithoutCancel(s.untilClose), func(current cached)`, "TestCloseStopsWaitingForTheLock"},
 	{"refresh honours Retry-After", "oidc/refresh.go", `		if p := s.pausingNow(current); p != nil {
@@ -178,7 +178,7 @@ var checks = []check{
 `, `		return tokens.Tokens{}, unusable("its type is odd")
 `, "TestEveryBranch"},
 	{"tokens of another process are found overwritten", "oidc/cache.go", `	current := c.read(true)
-`, `	now := c.get()
+`, `	current := c.get()
 `, "TestEveryBranch"},
 	{"tokens are found written after a sign-out elsewhere", "oidc/cache.go", `!c.Empty() && (stamp.Same(c.stamp) || c.unsaved() && c.stamp.Same(stamp))`, `(stamp.Same(c.stamp) || c.unsaved())`, "TestEveryBranch"},
 	{"a brake is found not to hold", "oidc/refresh.go", `		if p := s.pausingNow(current); p != nil {
