@@ -191,8 +191,7 @@ func (c *cache) update(ctx context.Context, enough func(cached) bool, decide fun
 // out, because the lock's file would make it look like a sign-out to other processes.
 func (c *cache) gone(current cached) bool { return !current.unsaved() && c.file.Stamp().Gone() }
 
-// A writer saves or erases tokens during an [cache.update]. It is valid until decide
-// returns.
+// A writer saves or erases tokens during a [cache.update], until decide returns.
 type writer struct {
 	cache  *cache
 	room   room

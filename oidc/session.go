@@ -51,8 +51,7 @@ type Session struct {
 	lastProblemToken string           // fingerprint of the access token that this refresh was to replace
 }
 
-// A Token is an access token that was valid when it was returned. The zero Token has no
-// access token.
+// A Token was valid when it was returned. The zero Token has no access token.
 type Token struct {
 	Access    secret.Text
 	Type      string    // "Bearer"
