@@ -352,21 +352,21 @@ func TestUnfinishedRefusals(t *testing.T) {
 
 // The text of a refusal is understood although the caller accepts compressed answers.
 func TestCompressedRefusal(t *testing.T) {
-	gateway, key := opened(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") == "Bearer token-2" {
-			return
-		}
-		var text io.Writer = w
-		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-			w.Header().Set("Content-Encoding", "gzip")
-			compressed := gzip.NewWriter(w)
-			defer compressed.Close()
-			text = compressed
-		}
-		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(text, "The token has expired.")
-	})
 	for _, accepted := range []string{"", "gzip, deflate"} {
+		gateway, key := opened(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "Bearer token-2" {
+				return
+			}
+			var text io.Writer = w
+			if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+				w.Header().Set("Content-Encoding", "gzip")
+				compressed := gzip.NewWriter(w)
+				defer compressed.Close()
+				text = compressed
+			}
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(text, "The token has expired.")
+		})
 		if status, body := ask(t, gateway, "/v1/models", func(r *http.Request) { withKey(key)(r); r.Header.Set("Accept-Encoding", accepted) }); status != http.StatusOK {
 			t.Errorf("%q: %d %s", accepted, status, body)
 		}
