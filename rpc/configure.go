@@ -72,13 +72,15 @@ func (s *server) offerMethods(sessions *scopes.Sessions, err error) {
 // itemInterval is how often the item is computed anew; it shows the minutes that are left.
 const itemInterval = time.Minute
 
-// watchItem keeps the item in the host up to date until the input ends.
+// watchItem keeps the item in the host up to date until the input ends. It alone sends the
+// item, so that of two the newer comes last.
 func (s *server) watchItem() {
 	ticker := time.NewTicker(itemInterval)
 	defer ticker.Stop()
 	for {
-		s.tellItem()
+		s.sendItem()
 		select {
+		case <-s.itemDue:
 		case <-ticker.C:
 		case <-s.life.Done():
 			return
@@ -86,18 +88,19 @@ func (s *server) watchItem() {
 	}
 }
 
-// tellItem sends the item to the host if it has changed since it was last sent.
+// tellItem has watchItem send the item if it has changed. It does not wait, because the caller
+// may be what watchItem waits for: a change that it has noticed itself.
 func (s *server) tellItem() {
-	s.itemMu.Lock()
-	defer s.itemMu.Unlock()
-	s.mu.Lock()
-	sessions, watching := s.sessions, s.watching
-	s.mu.Unlock()
-	if !watching {
-		return
+	select {
+	case s.itemDue <- struct{}{}:
+	default:
 	}
+}
+
+// sendItem sends the item to the host if it has changed since it was last sent.
+func (s *server) sendItem() {
 	var current *opencode.Item
-	if sessions != nil {
+	if sessions := s.lastOpened(); sessions != nil {
 		current = opencode.ItemFor(sessions, time.Now())
 	}
 	encoded, _ := json.Marshal(map[string]any{"item": current})

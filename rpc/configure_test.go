@@ -2,18 +2,22 @@ package rpc
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
+	"time"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/lines"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/rpc/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 func TestConfigurationOfThePersonWins(t *testing.T) {
@@ -55,29 +59,39 @@ func TestToolsAndCommands(t *testing.T) {
 	}
 }
 
-// Whatever tells of two changes at once, the host's last item is the one of the last change.
-func TestNewestItemIsSentLast(t *testing.T) {
+// While the item is worked out, it may be noticed that another process has changed the session.
+// That is told, too, and nothing waits for itself.
+func TestItemNoticesAChange(t *testing.T) {
 	places := configured(t, domaintest.New(t, domaintest.Options{}))
 	cfg, err := config.Load(places, t.TempDir())
 	must(t, err)
-	sessions, err := scopes.Open(cfg, places, slog.New(slog.DiscardHandler))
+	log := logging.Open(places.LogFile)
+	t.Cleanup(log.Close)
+	sessions, err := scopes.Open(cfg, places, log.Logger)
 	must(t, err)
-	defer sessions.Close()
+	t.Cleanup(sessions.Close)
+	s := &server{Options: Options{Places: places, Log: log}, sessions: sessions, itemDue: make(chan struct{}, 1), asking: map[string]chan struct{}{}}
+	s.life, s.end = context.WithCancel(t.Context())
 	var out bytes.Buffer
-	s := &server{stream: lines.New(strings.NewReader(""), &out, func() {}), watching: true}
-	for i := range 500 {
-		var both sync.WaitGroup
-		both.Go(s.tellItem)
-		s.mu.Lock()
-		if s.sessions = sessions; i%2 == 0 {
-			s.sessions = nil
-		}
-		s.mu.Unlock()
-		both.Go(s.tellItem)
-		both.Wait()
-		said := strings.Split(strings.TrimSpace(out.String()), "\n")
-		if last := said[len(said)-1]; strings.Contains(last, `"item":null`) != (i%2 == 0) {
-			t.Fatalf("the last item after change %d is %s", i, last)
-		}
+	s.stream = lines.New(strings.NewReader(""), &out, func() {})
+	told := make(chan struct{})
+	session := sessions.All()[0]
+	session.OnChange(func(status oidc.Status) { s.sessionChanged(session, status); close(told) })
+	file := tokens.Open(places, cfg)
+	unlock, _, err := file.TryLock()
+	must(t, err)
+	_, err = file.Save(tokens.Tokens{Access: secret.New("access"), IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)})
+	must(t, err)
+	unlock()
+	s.calls.Go(s.watchItem)
+	select {
+	case <-told:
+	case <-time.After(time.Minute):
+		t.Fatal("the change is not told")
+	}
+	s.end()
+	s.calls.Wait()
+	if said := out.String(); !strings.Contains(said, "session/changed") || !strings.Contains(said, "status/changed") {
+		t.Errorf("told: %s", said)
 	}
 }

@@ -38,7 +38,7 @@ type Options struct {
 // because a refresh token can be used only once.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	s := &server{Options: o, running: map[jsonrpc2.ID]context.CancelFunc{},
-		known: secret.Known{Disguised: true}, asking: map[string]chan struct{}{}, sent: map[string]sentToken{}, endpoints: map[string]knownEndpoint{}}
+		known: secret.Known{Disguised: true}, asking: map[string]chan struct{}{}, itemDue: make(chan struct{}, 1), sent: map[string]sentToken{}, endpoints: map[string]knownEndpoint{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	defer s.end()
 	if directory, err := os.Getwd(); err == nil {
@@ -85,12 +85,13 @@ type server struct {
 	unfit     *problem.Problem         // set if the shim has another version: the answer to all its requests
 	offered   json.RawMessage          // the ways to sign in that the host was last sent; nil before it asked
 	watching  bool                     // watchItem is running
-	itemMu    sync.Mutex               // held while item is worked out and sent: of two, the newer comes last
-	item      json.RawMessage          // the item that the host was last sent; guarded by itemMu
 	asking    map[string]chan struct{} // by provider: its models are being requested; closed when that is done
 
 	sentMu sync.Mutex
 	sent   map[string]sentToken // by provider
+
+	itemDue chan struct{}   // of capacity 1: watchItem computes the item anew
+	item    json.RawMessage // the item that the host was last sent; of watchItem alone
 
 	known secret.Known // the secrets to redact from an agent's results
 }
@@ -319,7 +320,7 @@ func (s *server) load() (*scopes.Sessions, error) {
 			before.Close()
 		})
 	} else {
-		s.calls.Go(s.tellItem)
+		s.tellItem()
 	}
 	s.sessions, s.current = sessions, true
 	return sessions, nil
