@@ -29,6 +29,7 @@ func TestDiscovery(t *testing.T) {
 		{"a placeholder", `{"token_endpoint":"https://{tenant}.example/t"}`, "", "not the https address of a host", ""},
 		{"a user name", `{"token_endpoint":"https://ada:4711@idcs.example/t"}`, "", "or has a user name in it", ""},
 		{"a name that is not ASCII", `{"token_endpoint":"https://müller.example/t"}`, "", "not the https address of a host", ""},
+		{"another scheme at the domain", `{"token_endpoint":"xBASE/t"}`, "", "not the https address of a host", ""},
 		{"an endpoint of another kind", `{"authorization_endpoint":"file:///etc/passwd"}`, "", "authorization_endpoint", ""},
 		{"a text for a list", `{"token_endpoint":"BASE/t","scopes_supported":"openid","token_endpoint_auth_methods_supported":"client_secret_post"}`, "", "", "/t"},
 		{"wrong types everywhere", `{"token_endpoint":{"x":1},"issuer":7,"authorization_endpoint":["BASE/a"],"mtls_endpoint_aliases":"none","jwks_uri":null,"authorization_response_iss_parameter_supported":"true","device_authorization_endpoint":[1,2]}`, "", "", "/oauth2/v1/token"},
