@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -92,7 +93,14 @@ func TestTwoScopesAndTwoSessions(t *testing.T) {
 		t.Errorf("%d requests went elsewhere", len(sent))
 	}
 	me.atThePrompt("logout", "--endpoint", "qwen")
-	me.isTold(me.chats("oci-oidc-qwen"), "not signed in for the endpoints astray, qwen")
+	eventually(t, func() error { // an OpenCode that runs notices it within seconds
+		r := me.chats("oci-oidc-qwen")
+		if strings.Contains(r.all.String(), greeting) {
+			return errors.New("answered after the end of the session")
+		}
+		me.isTold(r, "not signed in for the endpoints astray, qwen")
+		return nil
+	})
 	me.chats("oci-oidc").answers(greeting)
 }
 
