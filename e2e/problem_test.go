@@ -178,7 +178,7 @@ func TestHowOpenCodeShowsEachFailedSignIn(t *testing.T) {
 			if c.answers {
 				asked.answers(greeting)
 			} else {
-				asked.says("Could not refresh the session: the domain refused")
+				me.isTold(asked, "Could not refresh the session: the domain refused")
 			}
 		})
 	}
