@@ -25,8 +25,7 @@ func (s *Session) follow(ctx context.Context, shared tokens.SignIn, show func(si
 				show(p)
 			}
 		}
-		// The other process saves the tokens before it releases the lock. Until then, new
-		// tokens come from a refresh.
+		// Until the other process releases the lock, new tokens come from a refresh.
 		unlock, free, err := shared.TryLock()
 		if free {
 			unlock()

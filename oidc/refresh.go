@@ -119,10 +119,7 @@ func (s *Session) sendRefresh(current cached, w *writer) error {
 	old := current.Tokens
 	if err := w.reserve(false); err != nil && !old.Refresh.Empty() && !current.onlyInMemory(s.cache.file) {
 		p := *problem.From(err)
-		why := "the new tokens would be lost"
-		if current.behind {
-			why = "another process may have done so"
-		}
+		why := map[bool]string{false: "the new tokens would be lost", true: "another process may have done so"}[current.behind]
 		p.Message += " The session was not refreshed, because " + why + "."
 		p.Hint += " Your session is kept until then."
 		s.startPause(current, &p, domain.Outcome{})

@@ -58,9 +58,8 @@ func (r *rejections) setReplacement(fingerprint string) {
 }
 
 // afterRefresh returns the token in memory after a refresh, or its fingerprint if it has
-// expired too and must be replaced again. If it is the rejected token, afterRefresh
-// returns an error: some domains issue the same access token until it expires, and another
-// refresh would not change that.
+// expired too and must be replaced again. If it is the rejected token, it returns an error:
+// some domains issue the same access token until it expires.
 func (s *Session) afterRefresh(rejected string) (token Token, toReplace string, err error) {
 	current := s.cache.get()
 	if !current.Usable(time.Now()) {

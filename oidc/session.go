@@ -148,8 +148,7 @@ func (s *Session) Token(ctx context.Context, rejected string) (Token, error) {
 // fresh replaces the token with the fingerprint toReplace and returns the new one. It
 // never returns the token with the fingerprint rejected.
 func (s *Session) fresh(ctx context.Context, toReplace, rejected string) (token Token, err error) {
-	// A second refresh is needed if another process saved tokens that have expired
-	// since, or if the new token expired while a slow disk saved it.
+	// A second time if the new token expired while a slow disk or another process saved it.
 	for range 2 {
 		if err := s.refreshNow(ctx, toReplace); err != nil {
 			return Token{}, err
@@ -285,10 +284,16 @@ func (s *Session) due(current cached, now time.Time) bool {
 
 // loginRequired is the problem when only a sign-in can bring tokens.
 func (s *Session) loginRequired(current cached) *problem.Problem {
-	if current.withheld {
+	s.mu.Lock()
+	ended := s.lastProblemToken == current.fingerprint
+	s.mu.Unlock()
+	switch {
+	case current.withheld:
 		return current.problem
-	} else if current.Usable(time.Now()) { // the endpoint rejected it
-		return s.rejectedAgain(current, "has issued, and there is no refresh token (offline_access in scope) to get another one with")
+	case current.Usable(time.Now()) && !ended: // the endpoint rejected it
+		p := s.rejectedAgain(current, "has issued, and there is no refresh token (offline_access in scope) to get another one with")
+		p.Hint = "Sign in again. If that does not help: " + p.Hint
+		return p
 	}
 	what, flag := "You are not signed in, or your session has ended.", ""
 	if id := s.config.Session; id != "" {
