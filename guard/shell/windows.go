@@ -85,7 +85,7 @@ func (r *windowsReader) read() (reason string) {
 			reason = r.substitution()
 		case c == '$' || c == '%' || c == '!':
 			r.variable(c)
-		case c == '@' && !r.cmd && !r.inWord && splatted().MatchString(r.rest()): // arguments from a variable
+		case c == '@' && !r.cmd && !r.inWord && patterns().splatted.MatchString(r.rest()): // arguments from a variable
 			r.add(Unknown)
 			r.at += strings.IndexFunc(r.rest()+" ", func(c rune) bool { return strings.ContainsRune(" \t\n;|)}", c) })
 		default:
@@ -224,7 +224,7 @@ func (r *windowsReader) variable(mark byte) {
 			r.before, after = r.value(name), after[1:]
 		}
 		r.at = len(r.text) - len(after) + 1
-		if !r.cmd && r.makesText(statement().FindString(r.rest())) {
+		if !r.cmd && r.makesText(patterns().statement.FindString(r.rest())) {
 			r.variables[strings.TrimPrefix(name, "env:")] = made
 		} else {
 			r.assigned = name
@@ -276,11 +276,11 @@ func (r *windowsReader) endWord() {
 func (r *windowsReader) endCommand(end byte) string {
 	r.endWord()
 	if end == '(' && !r.cmd && (r.isTarget || r.called && len(r.command.Words) == 0 || usesText(r.command.Words)) {
-		if text := r.parenthesised(); r.makesText(text) || r.called && joined().MatchString(text) {
+		if text := r.parenthesised(); r.makesText(text) || r.called && patterns().joined.MatchString(text) {
 			return cannotJudgeText
 		}
 	}
-	if r.called && len(r.command.Words) == 1 && methodOfString().MatchString(r.text[:r.at]) {
+	if r.called && len(r.command.Words) == 1 && patterns().methodOfString.MatchString(r.text[:r.at]) {
 		return cannotJudgeText
 	}
 	r.isTarget = false
@@ -316,7 +316,7 @@ func (r *windowsReader) endCommand(end byte) string {
 	c.Directory = r.Directory
 	c.Lookup = r.Lookup
 	name, args := ProgramOf(c.Words)
-	if fed && name != "findstr" && name != "more" && takesPaths().MatchString(name) || usesMade(c, r.cmd || called, name) {
+	if fed && name != "findstr" && name != "more" && patterns().takesPaths.MatchString(name) || usesMade(c, r.cmd || called, name) {
 		return cannotJudgeText
 	}
 	c.Words = slices.Clone(c.Words)
@@ -384,47 +384,44 @@ const made = "\x1c"
 
 const cannotJudgeText = "opencode-oci-oidc cannot judge a path or a command that an expression makes of other texts. Write it out."
 
-var (
-	making = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)['"]\)*\s*-[ic]?(?:f|join|replace)\b|(?:^|[\s(=,])-join\b|['"]\)*(?:\.\w+\(|\[)|` +
-			`\[(?:system\.)?(?:char|byte)\b|\[(?:system\.)?(?:string|text\.regularexpressions\.regex|regex)\]::|From(?:Base64|Hex)String|\.GetString\(`)
-	})
-	variableInText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\w+`) })
-	stringPiped    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`['"]\)*\s*\|`) })
-	joined         = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`['"]\s*\+|\+\s*['"]`) })
-	methodOfString = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`['"]\.\w+\($`) })
-	statement      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:'[^']*'|"[^"]*"|[^'"\n;])*`) })
-	splatted       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_]\w*(?:[\s;|)}]|$)`) })
+// patterns recognise what makes a text, and what takes one; compiled when a text for Windows is
+// first judged.
+var patterns = sync.OnceValue(func() (p struct {
+	making, variable, stringPiped, joined, methodOfString, statement, splatted *regexp.Regexp
 
-	// Commands that run their arguments, or for which each operand may be a path.
-	takesPaths = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^(?:\.|iex|invoke-expression|powershell|pwsh|cmd|start-process|saps|invoke-command|icm|new-object|` +
-			`gc|cat|type|get-content|more|cp|cpi|copy|copy-item|xcopy|robocopy|mv|mi|move|move-item|ni|new-item|ri|rm|del|erase|remove-item|` +
-			`clc|clear-content|gi|get-item|ii|invoke-item|import-.*|findstr|certutil|` +
-			`(?:\[(?:system\.)?(?:io\.|diagnostics\.process|scriptblock|reflection\.)|\$executioncontext).*)$`)
-	})
-	// Commands of which only the first operand is a path: the others are what is written.
-	takesPath = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^(?:sc|set-content|ac|add-content|out-file|tee|tee-object)$`)
-	})
-	pathOption = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)^-(?:\w*path|lp|destination|target|(?:in|out)?file|argumentlist|args|c|command):?$`)
-	})
-	textOption = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)^-(?:value|newname|pattern|filter|include|exclude|encoding|delimiter|separator|inputobject|property):?$`)
-	})
-)
+	takesPaths *regexp.Regexp // commands that run their arguments, or for which each operand may be a path
+	takesPath  *regexp.Regexp // commands of which only the first operand is a path: the others are what is written
+	pathOption *regexp.Regexp
+	textOption *regexp.Regexp
+}) {
+	p.making = regexp.MustCompile(`(?i)['"]\)*\s*-[ic]?(?:f|join|replace)\b|(?:^|[\s(=,])-join\b|['"]\)*(?:\.\w+\(|\[)|` +
+		`\[(?:system\.)?(?:char|byte)\b|\[(?:system\.)?(?:string|text\.regularexpressions\.regex|regex)\]::|From(?:Base64|Hex)String|\.GetString\(`)
+	p.variable = regexp.MustCompile(`\$\w+`)
+	p.stringPiped = regexp.MustCompile(`['"]\)*\s*\|`)
+	p.joined = regexp.MustCompile(`['"]\s*\+|\+\s*['"]`)
+	p.methodOfString = regexp.MustCompile(`['"]\.\w+\($`)
+	p.statement = regexp.MustCompile(`^(?:'[^']*'|"[^"]*"|[^'"\n;])*`)
+	p.splatted = regexp.MustCompile(`^[A-Za-z_]\w*(?:[\s;|)}]|$)`)
+	p.takesPaths = regexp.MustCompile(`^(?:\.|iex|invoke-expression|powershell|pwsh|cmd|start-process|saps|invoke-command|icm|new-object|` +
+		`gc|cat|type|get-content|more|cp|cpi|copy|copy-item|xcopy|robocopy|mv|mi|move|move-item|ni|new-item|ri|rm|del|erase|remove-item|` +
+		`clc|clear-content|gi|get-item|ii|invoke-item|import-.*|findstr|certutil|` +
+		`(?:\[(?:system\.)?(?:io\.|diagnostics\.process|scriptblock|reflection\.)|\$executioncontext).*)$`)
+	p.takesPath = regexp.MustCompile(`^(?:sc|set-content|ac|add-content|out-file|tee|tee-object)$`)
+	p.pathOption = regexp.MustCompile(`(?i)^-(?:\w*path|lp|destination|target|(?:in|out)?file|argumentlist|args|c|command):?$`)
+	p.textOption = regexp.MustCompile(`(?i)^-(?:value|newname|pattern|filter|include|exclude|encoding|delimiter|separator|inputobject|property):?$`)
+	return p
+})
 
 // makesText reports whether an expression of PowerShell makes a text of strings that are in
 // the judged text.
 func (r *windowsReader) makesText(expression string) bool {
-	expression = variableInText().ReplaceAllStringFunc(expression, func(variable string) string {
-		if r.variables[strings.ToLower(variable[1:])] != "" || variable == "$_" && stringPiped().MatchString(r.text[r.statement:r.at]) {
+	expression = patterns().variable.ReplaceAllStringFunc(expression, func(variable string) string {
+		if r.variables[strings.ToLower(variable[1:])] != "" || variable == "$_" && patterns().stringPiped.MatchString(r.text[r.statement:r.at]) {
 			return "''"
 		}
 		return variable
 	})
-	return making().MatchString(expression)
+	return patterns().making.MatchString(expression)
 }
 
 // usesText reports whether the word after the words of a command may be a path to a file, or
@@ -435,8 +432,8 @@ func usesText(words []string) bool {
 	if len(args) > 0 && !IsOperand(args[len(args)-1]) {
 		last = args[len(args)-1]
 	}
-	return pathOption().MatchString(last) || !textOption().MatchString(last) &&
-		(takesPaths().MatchString(name) || takesPath().MatchString(name) && !slices.ContainsFunc(args, IsOperand))
+	return patterns().pathOption.MatchString(last) || !patterns().textOption.MatchString(last) &&
+		(patterns().takesPaths.MatchString(name) || patterns().takesPath.MatchString(name) && !slices.ContainsFunc(args, IsOperand))
 }
 
 // usesMade reports whether a command's program, if it is called, or one of its paths contains

@@ -291,7 +291,7 @@ func TestProxiesThatRefuse(t *testing.T) {
 			if p == nil || !strings.Contains(p.Message, strings.Replace(row.says, "PROXY", "the proxy "+proxy.Host, 1)) || p.Hint == "" {
 				t.Errorf("%v", p)
 			}
-			if text := fmt.Sprint(p, p.Cause); strings.Contains(text, "4711") {
+			if text := fmt.Sprint(p, p.Cause); strings.Contains(text, "ss4711") {
 				t.Errorf("the error quotes the password: %s", text)
 			}
 		})

@@ -73,7 +73,7 @@ func TestMarkupAroundASecret(t *testing.T) {
 		_, inVariable := Ref{key: "client_secret", env: "OCI_OIDC_TEST_SECRET"}.Read()
 		_, written := Ref{key: "client_secret", text: secret.New(strings.TrimSpace(row.text))}.Read()
 		for place, err := range map[string]error{"file": inFile, "variable": inVariable, "configuration": written} {
-			if (err == nil) != (row.want == "") || err != nil && (!problem.Is(err, problem.Config) || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "4711")) {
+			if (err == nil) != (row.want == "") || err != nil && (!problem.Is(err, problem.Config) || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "-4711")) {
 				t.Errorf("%q in a %s: %v, want %q", row.text, place, err, row.want)
 			}
 		}
