@@ -207,7 +207,7 @@ func TestDeviceIntervalAndLifetimeAreBounded(t *testing.T) {
 	} {
 		t.Run(numbers, func(t *testing.T) {
 			w := newWorld(t, domaintest.Options{AutoApproveDevices: true}, config.ConfidentialApp)
-			w.replaceIn(domaintest.Device, `{"expires_in":300,`, "{"+numbers+",")
+			w.replaceIn(domaintest.Device, `"expires_in":300`, numbers)
 			w.bubble(func(t *testing.T) {
 				s := w.session()
 				began := time.Now()

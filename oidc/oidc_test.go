@@ -194,8 +194,10 @@ func jwt(claims string) string {
 	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".AAAA"
 }
 
-// replaceIn makes the domain replace one text with another in its answers.
+// replaceIn makes the domain replace one text with another in its answers, each of which must
+// have that text.
 func (w *world) replaceIn(op domaintest.Operation, text, instead string) {
+	t := w.t
 	w.Change(func(o *domaintest.Options) {
 		o.Tamper = func(done domaintest.Operation, rw http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
 			if done != op {
@@ -206,7 +208,11 @@ func (w *world) replaceIn(op domaintest.Operation, text, instead string) {
 			honest(recorder, r)
 			maps.Copy(rw.Header(), recorder.Header())
 			rw.WriteHeader(recorder.Code)
-			_, _ = io.WriteString(rw, strings.Replace(recorder.Body.String(), text, instead, 1))
+			before, after, found := strings.Cut(recorder.Body.String(), text)
+			if !found {
+				t.Errorf("%q is not in %s", text, before)
+			}
+			_, _ = io.WriteString(rw, before+instead+after)
 		}
 	})
 }
