@@ -55,9 +55,12 @@ var standardCodes = []string{
 // The code invalid_grant ends a session, so it counts only where it cannot come from a page,
 // a proxy's text or another product: in an answer that is an OAuth error object and nothing
 // else, or a form that calls itself one. Elsewhere it is part of what the answer says.
-func refusalOf(m *lenient.Object, header http.Header) refusal {
+//
+// A domain that refuses the application's secret answers 401 with a challenge of the scheme
+// that it came in, and some say nothing else.
+func refusalOf(m *lenient.Object, x *exchange.Exchange) refusal {
 	code := strings.TrimSpace(m.Single("error"))
-	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	kind, _, _ := mime.ParseMediaType(x.Header.Get("Content-Type"))
 	certain := code != "" && (m.Whole || m.Form && kind == "application/x-www-form-urlencoded")
 	if code == "" {
 		code = strings.TrimSpace(m.Object("error").Single("error"))
@@ -65,8 +68,11 @@ func refusalOf(m *lenient.Object, header http.Header) refusal {
 	if lower := strings.ToLower(code); slices.Contains(standardCodes, lower) {
 		code = lower
 	}
-	if code == "invalid_grant" && !certain {
+	switch scheme, _, _ := strings.Cut(x.Header.Get("WWW-Authenticate"), " "); {
+	case code == "invalid_grant" && !certain:
 		code = ""
+	case m.Raw["error"] == nil && x.Status == http.StatusUnauthorized && strings.EqualFold(scheme, "Basic"):
+		code = "invalid_client"
 	}
 	return refusal{code, m.Text("error_description")}
 }
@@ -81,10 +87,14 @@ func (d *Domain) readAnswer(x *exchange.Exchange) (answer, error) {
 	m, malformed := lenient.ReadAnswer(x.Body)
 	a := answer{
 		Access: m.Trimmed("access_token"), Refresh: m.Trimmed("refresh_token"), ID: m.Trimmed("id_token"), Type: m.Trimmed("token_type"),
-		Lifetime:        m.Seconds("expires_in", longestLifetime),
-		RefreshLifetime: cmp.Or(m.Seconds("refresh_expires_in", longestLifetime), m.Seconds("refresh_token_expires_in", longestLifetime)),
+		Lifetime: m.Seconds("expires_in", longestLifetime),
 	}
-	refused := refusalOf(m, x.Header)
+	for _, name := range []string{"refresh_expires_in", "refresh_token_expires_in"} {
+		if string(m.Raw[name]) != "0" { // which stands for no limit
+			a.RefreshLifetime = cmp.Or(a.RefreshLifetime, m.Seconds(name, longestLifetime))
+		}
+	}
+	refused := refusalOf(m, x)
 	if len(m.Odd) > 0 || malformed != nil && a.Access+a.Refresh != "" {
 		d.log.Warn("the domain's answer is odd", "members", m.Odd, "malformed", malformed)
 	}

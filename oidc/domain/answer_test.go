@@ -98,7 +98,10 @@ func TestOddAnswers(t *testing.T) {
 		"a connection cut behind":     {body: `{"access_token":"brought","refresh_token":"successor","expires_in":36`, cut: true, lifetime: silent, odd: true, refused: true},
 		"cut before the refresh":      {body: `{"access_token":"brought","expires_in":3600,"refr`, refresh: "old", lifetime: hour, inDoubt: true, odd: true, refused: true},
 		"no refresh token":            {body: `{"access_token":"brought","expires_in":3600}`, refresh: "old", lifetime: hour},
-		"a refresh token of no shape": {body: `{"access_token":"brought","expires_in":3600,"refresh_token":["successor"]}`, refresh: "old", lifetime: hour, odd: true},
+		"a refresh token of no shape": {body: `{"access_token":"brought","expires_in":3600,"refresh_token":{"value":"successor"}}`, refresh: "old", lifetime: hour, odd: true},
+		"lists of one":                {body: `{"access_token":["brought"],"token_type":["Bearer"],"expires_in":3600,"refresh_token":["successor"]}`, lifetime: hour, odd: true},
+		"refreshable without limit":   {body: member(`"expires_in":3600,"refresh_expires_in":0,`), lifetime: hour},
+		"refreshable for never":       {body: member(`"expires_in":3600,"refresh_expires_in":-1,`), lifetime: hour, odd: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -201,6 +204,9 @@ func TestOddFormsOfADevicesAnswers(t *testing.T) {
 		`"device_code":7,"user_code":1234567,"verification_uri":"https://idcs.example/d"`:           "1234567 https://idcs.example/d",
 		`"device_code":["d"],"user_code":["X"],"verification_uri":["https://idcs.example/d"]`:       "X https://idcs.example/d",
 		`"device_code":" d ","user_code":" X\n","verification_uri":" https://idcs.example/d "`:      "X https://idcs.example/d",
+		`"device_code":"d","user_code":"X","verification_uri":"/ui/v1/device?a=b"`:                  "X https://idcs.example/ui/v1/device?a=b",
+		`"device_code":"d","user_code":"X","verification_uri":"//portal.example/d"`:                 "X https://portal.example/d",
+		`"device_code":"d","user_code":"X","verification_uri":"ui/v1/device"`:                       "",
 		`"device_code":"d","user_code":["X","Y"],"verification_uri":"https://idcs.example/d"`:       "",
 		`"device_code":"d","user_code":{"code":"X"},"verification_uri":"https://idcs.example/d"`:    "",
 		`"device_code":"d","user_code":"X","verification_uri":["https://a.example","https://b.ex"]`: "",

@@ -91,7 +91,7 @@ func (d *Domain) requestDevice(ctx context.Context, client *application.Client, 
 		return nil, d.fault(deviceStep, x, err)
 	}
 	r.client = client
-	r.URL, r.CompleteURL = discovery.Secured(r.URL), discovery.Secured(r.CompleteURL)
+	r.URL, r.CompleteURL = discovery.Secured(discovery.Absolute(d.url, r.URL)), discovery.Secured(discovery.Absolute(d.url, r.CompleteURL))
 	if r.code == "" || !discovery.SecureURL(r.URL) {
 		return nil, d.notFromDomain(deviceStep, "no device code or no address to enter it", nil)
 	}
@@ -120,7 +120,7 @@ func (d *Domain) readDeviceAnswer(x *exchange.Exchange) (*DeviceRequest, error) 
 		ExpiresAt: time.Now().Add(min(cmp.Or(lifetime, deviceLifetime), deviceLongest)),
 		interval:  min(cmp.Or(interval, devicePoll), devicePollMost),
 	}
-	refused := refusalOf(m, x.Header)
+	refused := refusalOf(m, x)
 	d.warnOdd("answer", m.Odd)
 	switch {
 	case x.Status/100 != 2, refused.code != "":

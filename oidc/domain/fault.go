@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/endpoint"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
@@ -63,6 +64,10 @@ const portalHint = "A sign-in page of the network or a proxy may be in between; 
 // withoutTokens is the problem of a successful JSON answer that has no access token.
 func (d *Domain) withoutTokens(step string, x *exchange.Exchange) *problem.Problem {
 	code, description, _ := errorText(x, &refusal{})
+	if m, _ := lenient.ReadAnswer(x.Body); m.Raw["tokenResponses"] != nil {
+		return problem.New(problem.Config, "Could not "+step+": scope names several resources, and the domain answered with a token for each.",
+			"Name one resource in scope; another endpoint can have a scope of its own, under endpoints.").Because(errNoTokens)
+	}
 	return problem.New(problem.Domain,
 		fmt.Sprintf("Could not %s: %s answered with success (status %d), but without a token%s.", step, d.url.Host, x.Status, exchange.Said(code, description, x.SupportID())),
 		"Try again in a moment; if it stays, check domain_url and ask your administrator.").Passing().Because(errNoTokens)
@@ -112,9 +117,17 @@ func (d *Domain) refusal(step string, x *exchange.Exchange, refused *refusal) *p
 	case refused.code == "invalid_grant" && step == deviceStep: // the code is used up, or forgotten after its end
 		return problem.New(problem.LoginTimeout, could+"the code was not entered in time, or the domain's answer to it was lost.", "Start again, and enter the new code.").Because(cause)
 	case refused.code == "" && isJSON && x.Status >= 400: // an error in JSON, but not in the form of OAuth
-		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain refused (status %d)%s.", could, x.Status, said), "Ask your administrator, with this message.").Because(cause)
+		hint := "Ask your administrator, with this message."
+		if strings.Contains(said, "invalid_grant") {
+			hint = "Sign in again. If that does not help, ask your administrator, with this message."
+		}
+		return problem.New(problem.Domain, fmt.Sprintf("%sthe domain refused (status %d)%s.", could, x.Status, said), hint).Because(cause)
 	case refused.code == "":
-		return d.notFromDomain(step, fmt.Sprintf("status %d%s%s", x.Status, x.Oddness(), exchange.Quoted(description)), cause)
+		p := d.notFromDomain(step, fmt.Sprintf("status %d%s%s", x.Status, x.Oddness(), exchange.Quoted(description)), cause)
+		if x.Status == http.StatusNotFound || x.Status == http.StatusMethodNotAllowed {
+			p.Hint = "Check domain_url: another server may be at that address. If it is right: " + portalHint
+		}
+		return p
 	}
 	if refused.code == "invalid_grant" {
 		cause = errors.Join(ErrInvalidGrant, cause)

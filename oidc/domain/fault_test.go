@@ -76,6 +76,10 @@ func TestErrorResponsesAreQuoted(t *testing.T) {
 		"success, and an error":      {200, "application/json", `{"error":{"code":"x7","message":"y is wrong"}}`, []string{"without a token", "x7", "y is wrong"}, problem.Domain, true},
 		"a sign-in page's network":   {511, "text/html", "<html>", []string{"not an identity domain's (status 511)"}, problem.Domain, true},
 		"too early":                  {425, "text/plain", "Too Early", []string{"status 425", "Too Early"}, problem.Domain, true},
+		"another server":             {404, "text/html", "<html>Not Found</html>", []string{"not an identity domain's (status 404)", "Check domain_url"}, problem.Domain, true},
+		"another server's methods":   {405, "", "", []string{"not an identity domain's (status 405, empty)", "Check domain_url"}, problem.Domain, true},
+		"guessed invalid_grant":      {400, "application/json", `{"error":{"code":"invalid_grant","message":"expired"}}`, []string{"the domain refused (status 400) (invalid_grant, \"expired\")", "Sign in again."}, problem.Domain, false},
+		"several resources":          {200, "application/json", `{"tokenResponses":[{"access_token":"a"},{"access_token":"b"}]}`, []string{"scope names several resources"}, problem.Config, false},
 		"what was sent":              {400, "application/json", `{"code":"bad","description":"you sent ` + secretOfOurs + ` to us"}`, []string{"you sent [redacted] to us"}, problem.Domain, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +98,7 @@ func TestErrorResponsesAreQuoted(t *testing.T) {
 				t.Fatalf("%+v", p)
 			}
 			for _, says := range row.says {
-				if !strings.Contains(p.Message, says) {
+				if !strings.Contains(p.Message+p.Hint, says) {
 					t.Errorf("%q does not say %q", p.Message, says)
 				}
 			}
@@ -102,6 +106,42 @@ func TestErrorResponsesAreQuoted(t *testing.T) {
 				t.Error("the message quotes a secret")
 			}
 		})
+	}
+}
+
+// A status of 401 is about the application if it has a challenge of the scheme in which the
+// application's secret came (RFC 6749, 5.2), whatever the body is, and otherwise if the body says so.
+func TestRefusedSecretIsToldByItsChallenge(t *testing.T) {
+	for _, row := range []struct {
+		status          int
+		challenge, body string
+		kind            problem.Kind
+		says            string
+	}{
+		{401, `Basic realm="idcs"`, "", problem.Config, "does not accept the application (invalid_client)"},
+		{401, "basic", "", problem.Config, "does not accept the application"},
+		{401, `Basic realm="idcs"`, "<html><h1>401 Unauthorized</h1></html>", problem.Config, "does not accept the application"},
+		{401, `Basic realm="idcs"`, `{"message":"wrong secret"}`, problem.Config, `(invalid_client, "wrong secret")`},
+		{401, `Basic realm="idcs"`, `{"error":"invalid_scope"}`, problem.Config, "does not know the scope"},
+		{401, `Basic realm="idcs"`, `{"error":"unauthorized_client"}`, problem.Config, "(unauthorized_client)"},
+		{401, `Basic realm="idcs"`, `{"error":"invalid_grant"}`, problem.LoginRequired, "no longer accepts this session"},
+		{401, `Basic realm="idcs"`, `{"error":{"code":"invalid_grant"}}`, problem.Domain, "the domain refused"},
+		{401, "Negotiate", "", problem.Domain, "not an identity domain's (status 401, empty)"},
+		{401, "", "", problem.Domain, "not an identity domain's (status 401, empty)"},
+		{403, `Basic realm="idcs"`, "", problem.Domain, "not an identity domain's (status 403, empty)"},
+	} {
+		d := saysDomain(t, 0, "", "{}")
+		d.UseTransport(way(func(req *http.Request) (*http.Response, error) {
+			header := http.Header{}
+			if row.challenge != "" {
+				header.Set("WWW-Authenticate", row.challenge)
+			}
+			return &http.Response{StatusCode: row.status, Request: req, Body: io.NopCloser(strings.NewReader(row.body)), Header: header}, nil
+		}))
+		_, _, err := d.Refresh(t.Context(), tokens.Tokens{Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}})
+		if p := problem.From(err); p == nil || p.Kind != row.kind || !strings.Contains(p.Message, row.says) {
+			t.Errorf("%d %s %q: %+v", row.status, row.challenge, row.body, p)
+		}
 	}
 }
 

@@ -94,7 +94,7 @@ func (m *Metadata) Complete(domain *url.URL) (odd []string, err error) {
 			*endpoint.url = domain.String() + endpoint.path
 		}
 		named := *endpoint.url
-		if *endpoint.url = absolute(domain, named); *endpoint.url != named {
+		if *endpoint.url = Absolute(domain, named); *endpoint.url != named {
 			odd = append(odd, endpoint.name)
 		}
 		if !SecureURL(*endpoint.url) {
@@ -112,9 +112,9 @@ func (m *Metadata) Complete(domain *url.URL) (odd []string, err error) {
 	return odd, nil
 }
 
-// absolute returns the URL that an address in the document stands for: a path is at the
-// domain itself, and http is a mistake for https, made by servers behind a proxy.
-func absolute(domain *url.URL, address string) string {
+// Absolute returns the URL that an address in an answer of the domain stands for: a path is at
+// the domain itself, and http is a mistake for https, made by servers behind a proxy.
+func Absolute(domain *url.URL, address string) string {
 	address = strings.TrimSpace(address)
 	at, err := domain.Parse(address)
 	if err != nil || !strings.HasPrefix(address, "/") && !strings.HasPrefix(strings.ToLower(address), "http:") {

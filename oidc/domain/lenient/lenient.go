@@ -111,8 +111,8 @@ func (m *Object) Text(name string) string {
 	return text
 }
 
-// Trimmed is Text without the white space around it.
-func (m *Object) Trimmed(name string) string { return strings.TrimSpace(m.Text(name)) }
+// Trimmed is Single without the white space around it.
+func (m *Object) Trimmed(name string) string { return strings.TrimSpace(m.Single(name)) }
 
 // Single returns a member that is a string or a list of one string, or "".
 func (m *Object) Single(name string) string {
