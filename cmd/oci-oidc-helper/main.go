@@ -17,6 +17,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/logging"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/scopes"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -115,10 +116,14 @@ needed or refused, 128 and the number of the signal that stopped the command.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if !stdio {
 				sayWhyItGoesOn(cmd.Context(), cmd.ErrOrStderr())
 			}
+			if _, err := os.Stat(a.directory); a.directory != "" && err != nil {
+				return problem.New(problem.Config, fmt.Sprintf("The directory %s, named with -C, %s.", a.directory, regular.Why(err)), "Name the project directory.").Because(err)
+			}
+			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if stdio {

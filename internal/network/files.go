@@ -219,9 +219,22 @@ func (s Settings) ReadClientCertificate() (tls.Certificate, error) {
 	}
 }
 
-// brokenVariables describes the [CAVariables] whose files cannot be used.
+// BrokenDirectories describes SSL_CERT_DIR if nothing that it names is a directory, or returns
+// nothing.
+func BrokenDirectories() []string {
+	dirs := os.Getenv("SSL_CERT_DIR")
+	if dirs == "" || !isSystems || slices.ContainsFunc(filepath.SplitList(dirs), func(dir string) bool {
+		info, err := os.Stat(dir)
+		return err == nil && info.IsDir()
+	}) {
+		return nil
+	}
+	return []string{fmt.Sprintf("SSL_CERT_DIR names %s, where there is no directory", dirs)}
+}
+
+// brokenVariables describes the variables whose files of CAs cannot be used.
 func brokenVariables() string {
-	var said []string
+	said := BrokenDirectories()
 	for _, name := range CAVariables {
 		if path := os.Getenv(name); path != "" {
 			if _, _, err := ReadCertificates(path); err != nil {

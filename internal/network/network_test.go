@@ -184,6 +184,7 @@ func TestCompanyCA(t *testing.T) {
 		{"SSL_CERT_FILE, beside ca_file", "ca.pem", "SSL_CERT_FILE", "maria.crt", "", ""},
 		{"a broken variable, where ca_file is right", "ca.pem", "NODE_EXTRA_CA_CERTS", "none.pem", "", ""},
 		{"a broken variable", "", "NODE_EXTRA_CA_CERTS", "none.pem", problem.TLS, "NODE_EXTRA_CA_CERTS names " + c.path("none.pem") + ", which does not exist"},
+		{"a directory of CAs that is missing", "", "SSL_CERT_DIR", "none", problem.TLS, "SSL_CERT_DIR names " + c.path("none") + ", where there is no directory"},
 		{"missing", "none.pem", "", "", problem.Config, "ca_file names " + c.path("none.pem") + ", which does not exist"},
 		{"empty", "empty.pem", "", "", problem.Config, "holds no certificate"},
 		{"broken", "broken.pem", "", "", problem.Config, "has a damaged certificate in line 1"},

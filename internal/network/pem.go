@@ -26,8 +26,8 @@ type certificates struct {
 // certificates, and an error with the number of the line. The text of the error follows "FILE,
 // which".
 func parseCertificates(raw []byte) (found certificates, err error) {
-	if one, err := x509.ParseCertificates(raw); err == nil && len(one) > 0 {
-		return certificates{all: one}, nil
+	if all, err := x509.ParseCertificates(raw); err == nil && len(all) > 0 {
+		raw = []byte(encodePEM(all))
 	}
 	text := strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(plainText(raw))
 	const begin, end, dashes = "-----BEGIN ", "-----END ", "-----"
@@ -56,10 +56,14 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 			}
 			continue
 		}
-		if certificate, err := x509.ParseCertificate(der); err == nil {
-			found.all = append(found.all, certificate)
-		} else {
+		certificate, err := x509.ParseCertificate(der)
+		switch {
+		case err != nil:
 			found.unused = append(found.unused, fmt.Sprintf("line %d: %v", line, err))
+		case certificate.PublicKey == nil: // such as RSA-PSS, with which crypto/x509 verifies nothing
+			found.unused = append(found.unused, fmt.Sprintf("line %d: its key is of a kind that is not accepted here", line))
+		default:
+			found.all = append(found.all, certificate)
 		}
 	}
 	switch {

@@ -128,6 +128,9 @@ func checkCAVariables(_ context.Context, _ *system) Finding {
 			set = append(set, name+" has one that cannot be used, "+one)
 		}
 	}
+	for _, broken := range network.BrokenDirectories() {
+		return fail(problem.Config, broken+".", "Correct the variable, or unset it.")
+	}
 	if dir := os.Getenv("SSL_CERT_DIR"); dir != "" {
 		set = append(set, "SSL_CERT_DIR="+dir)
 	}
