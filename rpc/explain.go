@@ -93,11 +93,14 @@ func (s *server) explainAnswer(ctx context.Context, session *oidc.Session, e con
 	}
 	body := s.clean(session, p.Body)
 	meaning := endpoint.Means(status, header, body, justServed(session, p))
+	wanted, tooSmall := endpoint.ScopeTooSmall(header)
 	switch {
 	case status == 0 || slices.Contains([]int{301, 302, 303, 307, 308}, status):
 		return explainResult{}, opencode.Redirected(c, e, header.Get("Location"))
 	case status == http.StatusProxyAuthRequired:
 		return explainResult{}, opencode.ProxyRefused(e)
+	case status == http.StatusForbidden && tooSmall:
+		return explainResult{}, scopeTooSmall(c, e, wanted, endpoint.Reason(header, body))
 	case status == http.StatusUnauthorized, status == http.StatusForbidden && meaning == endpoint.TokenRefused:
 		return s.explainRefusal(ctx, session, e, p, meaning, endpoint.Reason(header, body))
 	case status >= 400 && status < 500 && status != http.StatusForbidden && status != http.StatusTooManyRequests && opencode.AsksForPlaceholder(p.Request):
@@ -150,6 +153,19 @@ func (s *server) explainRefusal(ctx context.Context, session *oidc.Session, e co
 		hint = "Ask who runs the endpoint, or choose another model."
 	}
 	return explainResult{}, problem.New(problem.Config, message, hint)
+}
+
+// scopeTooSmall is the problem of a token whose scope does not permit a request. wanted is the
+// scope that the endpoint asks for, or "".
+func scopeTooSmall(c config.Config, e config.Endpoint, wanted, reason string) *problem.Problem {
+	message := fmt.Sprintf("The endpoint %s refused the request, because the token's scope does not permit it (403).", e.Origin())
+	if reason != "" {
+		message += "\nIt says: " + reason
+	}
+	if wanted != "" {
+		message += "\nIt wants the scope " + wanted
+	}
+	return problem.New(problem.Config, message, fmt.Sprintf("Check that %s in %s names what the endpoint wants, and ask your administrator whether you may use it.", c.ScopeKey(), c.Source(e.Key())))
 }
 
 // justServed reports whether the endpoint has recently answered another request that

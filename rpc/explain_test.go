@@ -49,6 +49,7 @@ func TestExplainAnswers(t *testing.T) {
 		{"and its beginning, where the body is cut", map[string]any{"status": 400, "body": "you sent " + token[:200]}, "", 400, "[redacted]"},
 		{"what moves a terminal", map[string]any{"status": 400, "body": "a\x1b[2Jb\u202ec\\u001bd\\\\u001be\u2060"}, "", 400, "a [2Jb c d\\\\u001be "},
 		{"a redirect", map[string]any{"status": 307, "headers": map[string]string{"location": "https://login.example/x"}}, "redirects to https://login.example;", 0, ""},
+		{"a scope that is too small", map[string]any{"status": 403, "headers": map[string]string{"www-authenticate": `Bearer error="insufficient_scope", scope="llm.use"`}}, "It wants the scope llm.use", 0, ""},
 		{"a redirect that says nothing", map[string]any{"status": 0}, "redirects;", 0, ""},
 		{"a proxy", map[string]any{"status": 407}, "wants a user name and password", 0, ""},
 		{"another origin", map[string]any{"address": "https://other.example"}, "goes to https://other.example, but llm_base_url", 0, ""},

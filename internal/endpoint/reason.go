@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxReason is the longest text that is quoted from an endpoint, in characters.
@@ -18,12 +19,18 @@ const maxReason = 200
 // Reason returns the human-readable text of an error response in one line, or "". It knows
 // the formats of OpenAI ({"error": {"message": …}}), vLLM and SGLang ({"error": "…"}),
 // FastAPI ({"detail": "…"} or a list), OAuth ({"error_description": …}), the Bearer challenge
-// (RFC 6750, 3), the XML of AWS, Azure and SOAP, and the plain text of Envoy and Istio. For
-// HTML it returns "".
+// (RFC 6750, 3), the XML of AWS, Azure and SOAP, and the plain text of Envoy and Istio, whatever
+// type it claims. The body may be cut off. For HTML Reason returns "".
 func Reason(header http.Header, body string) string {
-	body = strings.TrimPrefix(strings.TrimPrefix(body, "\ufeff"), "data: ") // an event of a stream (SSE)
-	var value any
-	if json.Unmarshal([]byte(body), &value) == nil {
+	body = strings.TrimSpace(event().ReplaceAllString(strings.TrimPrefix(body, "\ufeff"), ""))
+	isJSON := body != "" && strings.IndexByte(`{["`, body[0]) >= 0
+	if isJSON {
+		var value any
+		if json.NewDecoder(strings.NewReader(body)).Decode(&value) != nil {
+			if found := inCutJSON().FindStringSubmatch(body); found != nil && json.Unmarshal([]byte(`"`+found[1]+`"`), &value) != nil {
+				value = found[1]
+			}
+		}
 		if said := line(said(value, 5)); said != "" {
 			return said
 		}
@@ -35,7 +42,7 @@ func Reason(header http.Header, body string) string {
 		return line(html.UnescapeString(found[1]))
 	}
 	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	if value == nil && (kind == "text/plain" || kind == "") && !strings.HasPrefix(strings.TrimSpace(body), "<") {
+	if !json.Valid([]byte(body)) && !isJSON && kind != "text/html" && !strings.HasPrefix(body, "<") && (kind == "text/plain" || utf8.ValidString(body)) {
 		return line(body)
 	}
 	return ""
@@ -60,6 +67,12 @@ func InvalidToken(header http.Header) bool {
 	return strings.EqualFold(challenge(header, "error"), "invalid_token")
 }
 
+// ScopeTooSmall reports whether a response has a challenge with error="insufficient_scope"
+// (RFC 6750, 3.1), and the scope that it asks for, if it does.
+func ScopeTooSmall(header http.Header) (scope string, ok bool) {
+	return line(challenge(header, "scope")), strings.EqualFold(challenge(header, "error"), "insufficient_scope")
+}
+
 var (
 	parameters = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([\w.~+/-]+))`)
@@ -67,6 +80,10 @@ var (
 	inXML = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?is)^\s*<(?:\?xml|Error|\w+:Envelope|fault|am:fault|response)\b.*?<(?:\w+:)?(?:message|faultstring|description|text|error_description)\b[^>]*>([^<]+)<`)
 	})
+	inCutJSON = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`"(?:message|msg|error_description|detail|error)"\s*:\s*"((?:[^"\\]|\\.)+)`)
+	})
+	event       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:event:.*\r?\n)?data:`) }) // of a stream (SSE)
 	namesSecret = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)token|secret|jwt|assertion|passw|key`) })
 	escapedPair = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\(.)`) })
 )
@@ -87,6 +104,12 @@ func said(value any, depth int) string {
 	}
 	switch value := value.(type) {
 	case string:
+		var inner map[string]any
+		if json.Unmarshal([]byte(value), &inner) == nil { // an error of a server behind, as it was
+			if text := said(inner, depth-1); text != "" {
+				return text
+			}
+		}
 		return value
 	case []any:
 		for _, one := range value {
