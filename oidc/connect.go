@@ -98,7 +98,9 @@ func (s *Session) signIn(ctx context.Context, a *attempt, o ConnectOptions) erro
 		}
 	}
 	if o.Flow != signin.Device {
-		s.takesPaste(a)
+		s.mu.Lock()
+		a.takesPaste = true
+		s.mu.Unlock()
 	}
 	return attempt.Make(ctx, o.Flow)
 }
@@ -183,13 +185,6 @@ func (s *Session) TakesPaste() bool {
 
 // StopSignIn stops the sign-in in progress, if there is one, because another one begins.
 func (s *Session) StopSignIn() { s.cancelAttempt(anotherBegun()) }
-
-// takesPaste lets [Session.Answer] pass pasted text to the attempt.
-func (s *Session) takesPaste(a *attempt) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a.takesPaste = true
-}
 
 // RefreshSwitches tells a person which settings a domain needs to issue refresh tokens.
 const RefreshSwitches = `A refresh token needs three switches: the application's "Refresh token" grant, ` +

@@ -36,7 +36,9 @@ type pause struct {
 // the refresh in progress, or starts one. If ctx ends, refreshNow returns, and the
 // refresh goes on.
 func (s *Session) refreshNow(ctx context.Context, replaced string) error {
+	s.mu.Lock()
 	done := s.refreshInBackground(replaced)
+	s.mu.Unlock()
 	select {
 	case err := <-done:
 		return err
@@ -45,16 +47,19 @@ func (s *Session) refreshNow(ctx context.Context, replaced string) error {
 	}
 }
 
-// refreshInBackground starts a refresh, or joins the one in progress. The channel
-// receives its error, or nil.
+// refreshInBackground starts a refresh, or joins that of the same token. The channel
+// receives its error, or nil. After Close nothing starts: nobody would wait until the new
+// tokens are saved. The caller holds s.mu.
 func (s *Session) refreshInBackground(replaced string) <-chan error {
 	ended := make(chan error, 1)
-	s.background.Add(1)
-	done := s.refreshes.DoChan("", func() (any, error) { return nil, s.refresh(replaced) })
-	go func() {
-		defer s.background.Done()
-		ended <- (<-done).Err
-	}()
+	if err := s.untilClose.Err(); err != nil {
+		ended <- problem.From(err)
+		return ended
+	}
+	s.background.Go(func() {
+		_, err, _ := s.refreshes.Do(replaced, func() (any, error) { return nil, s.refresh(replaced) })
+		ended <- err
+	})
 	return ended
 }
 
@@ -81,7 +86,7 @@ func (s *Session) refreshAhead() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lately := max(3*current.margin, 2*time.Minute)
-	if s.untilClose.Err() == nil && s.due(current, now) && now.Sub(s.lastUse) < lately {
+	if s.due(current, now) && now.Sub(s.lastUse) < lately {
 		s.refreshInBackground(current.fingerprint)
 	}
 }
@@ -191,7 +196,7 @@ func (s *Session) ended(current cached, w *writer, cause error) error {
 // rewrite each other's file for ever. The caller holds s.mu.
 func (s *Session) rewriteInBackground(current cached) {
 	onDisk := current.Tokens == current.saved // and at most their form is wrong
-	if onDisk && !current.stamp.OtherForm() || time.Now().Before(s.nextRewrite) {
+	if onDisk && !current.stamp.OtherForm() || time.Now().Before(s.nextRewrite) || s.untilClose.Err() != nil {
 		return
 	}
 	s.nextRewrite = time.Now().Add(saveRetry)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zalando/go-keyring"
@@ -1356,4 +1357,66 @@ func TestKeyringUnavailable(t *testing.T) {
 	if now, _ := os.ReadFile(tokens.Open(w.places, w.config).Path()); string(now) != string(other) {
 		t.Error("written again")
 	}
+}
+
+// After Close no refresh begins: the process may end before the answer is saved, and the
+// refresh token would be used up.
+func TestNoRefreshBeginsAfterClose(t *testing.T) {
+	for name, ask := range map[string]func(*Session, tokens.Tokens) error{
+		"Token":   func(s *Session, _ tokens.Tokens) error { _, err := s.Token(t.Context(), ""); return err },
+		"Refresh": func(s *Session, _ tokens.Tokens) error { _, err := s.Refresh(t.Context()); return err },
+		"Ready": func(s *Session, tok tokens.Tokens) error {
+			if _, ok, err := s.Ready(""); ok || err != nil {
+				t.Errorf("Ready: %t, %v", ok, err)
+			}
+			_, err := s.Another(t.Context(), tok.Access.Fingerprint())
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+			tok := w.expired()
+			s := w.session()
+			s.Close()
+			if err := ask(s, tok); !problem.Is(err, problem.Cancelled) {
+				t.Errorf("after Close: %v", err)
+			}
+			s.background.Wait()
+			if n := w.Count(domaintest.Token); n != 0 || w.saved().Refresh != tok.Refresh {
+				t.Errorf("%d token requests", n)
+			}
+		})
+	}
+}
+
+// A token that another process saved, and that the endpoint rejects, is refreshed also while
+// the refresh of the token before it still waits for that process.
+func TestRejectedTokenIsRefreshedBesideAnotherRefresh(t *testing.T) {
+	w := newWorld(t, domaintest.Options{}, config.ConfidentialApp)
+	unlock, ok, err := tokens.Open(w.places, w.config).TryLock()
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	w.bubble(func(t *testing.T) {
+		before := w.expired()
+		before.Access = secret.New("before")
+		w.save(before)
+		s := w.session()
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { _, err := s.Token(t.Context(), ""); first <- err }()
+		synctest.Wait()
+		theirs := w.signedIn()
+		go func() {
+			token, err := s.Token(t.Context(), theirs.Access.Fingerprint())
+			if err == nil && token.Access == theirs.Access {
+				t.Error("the rejected token again")
+			}
+			second <- err
+		}()
+		synctest.Wait()
+		unlock()
+		if err := errors.Join(<-first, <-second); err != nil || w.Count(domaintest.Token) != 1 {
+			t.Errorf("%v, %d token requests", err, w.Count(domaintest.Token))
+		}
+	})
 }
