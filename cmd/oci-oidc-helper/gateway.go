@@ -89,6 +89,8 @@ type gatewayServer struct {
 	sessions     *scopes.Sessions
 	handler      http.Handler // for sessions and certificates; nil if these cannot be used
 	certificates string       // the [network.Settings.Stamp] of the files that handler uses
+
+	closing sync.WaitGroup // sessions that were replaced: each finishes a refresh that it has sent
 }
 
 // ServeHTTP checks the caller first: the text of a problem is for those that have the key.
@@ -122,7 +124,7 @@ func (g *gatewayServer) current() (http.Handler, error) {
 			return nil, err
 		}
 		if g.sessions != nil {
-			go g.sessions.Close() // in the background, since it waits for a running refresh
+			g.closing.Go(g.sessions.Close)
 		}
 		g.sessions, g.handler = sessions, nil
 	}
@@ -176,6 +178,7 @@ func (g *gatewayServer) close() {
 	if g.sessions != nil {
 		g.sessions.Close()
 	}
+	g.closing.Wait()
 }
 
 func (a *app) gatewayKeyCommand() *cobra.Command {

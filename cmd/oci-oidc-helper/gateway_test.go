@@ -16,6 +16,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -128,6 +129,43 @@ func TestGatewayFollowsItsConfiguration(t *testing.T) {
 	expect(200, "")
 	g.remove("company.pem")
 	expect(502, "company.pem")
+}
+
+// A gateway that ends waits also for the sessions of a configuration before the present one: a
+// refresh that they have sent has used up the refresh token.
+func TestGatewayEndsAfterReplacedSessions(t *testing.T) {
+	g := newGatewayTest(t)
+	if status, body := g.ask("Authorization", "Bearer "+g.key); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	before, used := g.sessions.For(""), g.savedTokens().Refresh
+	held := &heldTransport{sent: make(chan struct{}), release: make(chan struct{})}
+	before.UseTransport(held)
+	refreshed := make(chan error, 1)
+	go func() { _, err := before.Refresh(t.Context()); refreshed <- err }()
+	<-held.sent
+	g.keys["log_level"] = "debug"
+	g.configure()
+	if status, body := g.ask("Authorization", "Bearer "+g.key); status != 200 || g.sessions.For("") == before {
+		t.Fatalf("%d %s; a new session: %t", status, body, g.sessions.For("") != before)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { close(held.release) })
+	g.close()
+	if g.savedTokens().Refresh == used {
+		t.Error("the gateway ended before the new refresh token was saved")
+	}
+	g.check(<-refreshed)
+}
+
+// A heldTransport sends the first form when it is released.
+type heldTransport struct{ sent, release chan struct{} }
+
+func (h *heldTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost {
+		close(h.sent)
+		<-h.release
+	}
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // Who may not use the gateway learns nothing from it: each gets the same answer whatever the
