@@ -35,7 +35,7 @@ const (
 	maxRequests     = 256      // at the same time, of all callers
 	maxHeaderSize   = 64 << 10 // bytes
 	headerTimeout   = 10 * time.Second
-	idleTimeout     = 2 * time.Minute
+	idleTimeout     = 2 * time.Minute  // also for a whole request, with its body
 	answerPatience  = 10 * time.Minute // until the header of the endpoint's answer: a model may think for long
 	tokenPatience   = 2 * time.Minute  // for getting a token
 	idleConnections = 32               // kept open to an endpoint
@@ -157,7 +157,7 @@ func Admit(key Key, next http.Handler) http.Handler {
 // cut off.
 func Serve(ctx context.Context, handler http.Handler, listeners ...net.Listener) error {
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderSize,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: idleTimeout, MaxHeaderBytes: maxHeaderSize,
 	}
 	ended := make(chan error, len(listeners))
 	for _, listener := range listeners {
@@ -249,9 +249,12 @@ type authorized struct {
 // RoundTrip sends the request, and repeats it once with another token if the endpoint
 // rejects the first one.
 func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(req.Context(), tokenPatience)
-	defer cancel()
-	token, err := a.to.Token(ctx, "")
+	get := func(token TokenFunc, fingerprint string) (secret.Text, error) {
+		ctx, cancel := context.WithTimeout(req.Context(), tokenPatience)
+		defer cancel()
+		return token(ctx, fingerprint)
+	}
+	token, err := get(a.to.Token, "")
 	if err != nil {
 		return nil, err
 	}
@@ -266,12 +269,12 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	var another secret.Text
 	switch a.means(resp, token) {
 	case endpoint.TokenRefused:
-		if another, err = a.to.Token(ctx, token.Fingerprint()); err != nil {
+		if another, err = get(a.to.Token, token.Fingerprint()); err != nil {
 			_ = resp.Body.Close()
 			return nil, err
 		}
 	case endpoint.Unclear:
-		another, err = a.to.Another(ctx, token.Fingerprint())
+		another, err = get(a.to.Another, token.Fingerprint())
 	}
 	if err != nil || another.Empty() {
 		return resp, nil

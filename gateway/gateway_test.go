@@ -285,8 +285,9 @@ func TestTokenInDoubtIsReplacedIfThereIsAnother(t *testing.T) {
 }
 
 // A refusal is judged by the part of it that has arrived if the endpoint stalls or the connection
-// is cut, and the caller gets that part.
+// is cut, and the caller gets that part. It may come late: the time for another token begins then.
 func TestUnfinishedRefusals(t *testing.T) {
+	const late = answerPatience / 2
 	const invalid = "WWW-Authenticate: Bearer error=invalid_token\r\n"
 	for _, row := range []struct {
 		status int
@@ -312,6 +313,9 @@ func TestUnfinishedRefusals(t *testing.T) {
 						if r, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
 							_, _ = io.Copy(io.Discard, r.Body)
 						}
+						if len(answers) == 1 {
+							time.Sleep(late)
+						}
 						_, _ = io.WriteString(server, answer)
 						if stalls {
 							_, _ = server.Read(make([]byte, 1)) // until the client ends it
@@ -321,8 +325,8 @@ func TestUnfinishedRefusals(t *testing.T) {
 				}}
 				defer transport.CloseIdleConnections()
 				none := func(context.Context, string) (secret.Text, error) { return secret.Text{}, nil }
-				a := &authorized{transport: transport, to: Endpoint{Another: none, Token: func(_ context.Context, rejected string) (secret.Text, error) {
-					return secret.New("token" + rejected), nil
+				a := &authorized{transport: transport, to: Endpoint{Another: none, Token: func(ctx context.Context, rejected string) (secret.Text, error) {
+					return secret.New("token" + rejected), ctx.Err()
 				}}}
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://llm.example.com/v1", strings.NewReader("{}"))
 				if err != nil {
@@ -339,8 +343,9 @@ func TestUnfinishedRefusals(t *testing.T) {
 					status, body = 200, "done"
 				}
 				got, err := io.ReadAll(resp.Body)
-				if err != nil || resp.StatusCode != status || string(got) != body || (time.Since(began) != 0) != stalls || time.Since(began) > time.Minute {
-					t.Errorf("%+v, stalls %t: %d %q (%v) after %s", row, stalls, resp.StatusCode, got, err, time.Since(began))
+				took := time.Since(began) - late
+				if err != nil || resp.StatusCode != status || string(got) != body || (took != 0) != stalls || took > time.Minute {
+					t.Errorf("%+v, stalls %t: %d %q (%v) after %s", row, stalls, resp.StatusCode, got, err, took)
 				}
 				if length := resp.Header.Get("Content-Length"); !row.asks && length != "" {
 					t.Errorf("%+v, stalls %t: announces %s bytes", row, stalls, length)
@@ -536,3 +541,56 @@ func TestEachEndpointHasAPath(t *testing.T) {
 		}
 	}
 }
+
+// A caller that does not send what it announces, with or without the key, is cut off: it would
+// hold its connection for ever.
+func TestRequestsThatDoNotEndAreCutOff(t *testing.T) {
+	const header = "POST /v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+	key := NewKey()
+	for name, begun := range map[string]string{
+		"no request":             "",
+		"half a header":          header,
+		"no body, no key":        header + "\r\n",
+		"half a body, no key":    header + "\r\n123",
+		"no body, the key":       header + "Authorization: Bearer " + key.Reveal() + "\r\n\r\n",
+		"the key, and no length": "POST /v1/models HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nApi-Key: " + key.Reveal() + "\r\n\r\n",
+		"silence after a reply":  "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				handler, err := New(nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				caller, connection := net.Pipe()
+				ended := make(chan error)
+				go func() {
+					ended <- Serve(ctx, Admit(KeyOf(key), handler), &oneConnection{connection: connection, closed: ctx.Done()})
+				}()
+				go func() { _, _ = io.WriteString(caller, begun) }()
+				_, _ = io.Copy(io.Discard, caller) // ends when the gateway closes the connection
+				caller.Close()
+				stop()
+				<-ended
+			})
+		})
+	}
+}
+
+// oneConnection is a listener that accepts one connection.
+type oneConnection struct {
+	connection net.Conn
+	closed     <-chan struct{}
+}
+
+func (l *oneConnection) Accept() (connection net.Conn, err error) {
+	if connection, l.connection = l.connection, nil; connection != nil {
+		return connection, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *oneConnection) Close() error   { return nil }
+func (l *oneConnection) Addr() net.Addr { return &net.TCPAddr{} }
