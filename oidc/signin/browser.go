@@ -16,7 +16,7 @@ import (
 
 // browserPatience is how long OpenBrowser waits for a command to fail. A command that runs
 // longer is taken for a browser that stays in the foreground.
-const browserPatience = 500 * time.Millisecond
+var browserPatience = 500 * time.Millisecond
 
 // OpenBrowser opens the address in a browser and reports whether that seems to have worked.
 // It tries nothing where no browser window can open, because some systems would start a

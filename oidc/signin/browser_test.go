@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // TestOpenBrowser: only https URLs, and http URLs on this machine, are opened.
@@ -53,6 +54,9 @@ func browserThatNotes(t *testing.T) func() string {
 		t.Fatal(err)
 	}
 	t.Setenv("BROWSER", program)
+	patience := browserPatience
+	browserPatience = time.Minute // the program ends by itself, and a busy machine may take long to start it
+	t.Cleanup(func() { browserPatience = patience })
 	return func() string {
 		text, _ := os.ReadFile(notes)
 		_ = os.Remove(notes)
