@@ -7,6 +7,7 @@
 package store
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -116,6 +117,22 @@ func (p Places) Ignored() (variables []string) {
 		}
 	}
 	return variables
+}
+
+// Misnamed says which variables of the environment are ignored, or that there is no home
+// directory, and what to do. It returns "" if all is well.
+func (p Places) Misnamed() (message, hint string) {
+	switch ignored := p.Ignored(); {
+	case len(ignored) == 1:
+		message = ignored[0] + " does not name a directory by its whole path and is ignored: it would be another one in each project."
+	case len(ignored) > 1:
+		message = strings.Join(ignored, " and ") + " do not name directories by their whole paths and are ignored: they would be others in each project."
+	case p.Home == "":
+		return "There is no home directory.", "Set HOME to the whole path of yours."
+	default:
+		return "", ""
+	}
+	return message, "Write the whole path, such as " + filepath.Join(cmp.Or(p.Home, "/home/you"), ".config") + ", or unset it."
 }
 
 func (p *Places) addConfigDir(base string) {

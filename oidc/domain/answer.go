@@ -161,7 +161,7 @@ func (d *Domain) setAccess(tok *tokens.Tokens, a answer) {
 		lifetime = defaultLifetime
 	}
 	if 0 < claims.Lifetime && claims.Lifetime < lifetime { // such as milliseconds in expires_in
-		d.log.Warn("the domain says that its token lives longer than the token says", "expires_in", lifetime, "token", claims.Lifetime)
+		d.log.Warn("the domain says that its token lives longer than the token says", "expires_in", lifetime, "lifetime", claims.Lifetime)
 		lifetime = claims.Lifetime
 	}
 	if a.Lifetime == 0 {

@@ -17,6 +17,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
@@ -155,6 +156,8 @@ func Load(p store.Places, directory string) (Config, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
+		case errors.Is(err, syscall.ENOTDIR):
+			return Config{}, problem.New(problem.Config, fmt.Sprintf("The configuration %s %s.", path, regular.Why(err)), "Move that file away.").Because(err)
 		case err != nil:
 			return Config{}, problem.New(problem.Config,
 				fmt.Sprintf("The configuration %s %s.", path, regular.Why(err)),
@@ -162,8 +165,11 @@ func Load(p store.Places, directory string) (Config, error) {
 		}
 		return ParseProject(p.Outside(directory), path, text)
 	}
-	return Config{}, problem.New(problem.Config,
-		"No configuration was found. Searched:\n  "+strings.Join(paths, "\n  "),
+	message := "No configuration was found. Searched:\n  " + strings.Join(paths, "\n  ")
+	if misnamed, _ := p.Misnamed(); misnamed != "" {
+		message += "\n" + misnamed
+	}
+	return Config{}, problem.New(problem.Config, message,
 		"Put "+Name+" at one of these paths; the package's oci-auth.config.example.jsonc shows every key.")
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"unicode"
@@ -44,12 +43,8 @@ func surroundings() []string {
 
 // checkDirectories checks the variables that say where the person's own files are.
 func checkDirectories(_ context.Context, sys *system) Finding {
-	if ignored := sys.Places.Ignored(); len(ignored) > 0 {
-		return warn(strings.Join(ignored, " and ")+" does not name a directory by its whole path and is ignored: it would be another one in each project.",
-			"Write the whole path, such as "+filepath.Join(cmp.Or(sys.Places.Home, "/home/you"), ".config")+", or unset it.")
-	}
-	if sys.Places.Home == "" {
-		return warn("There is no home directory.", "Set HOME to the whole path of yours.")
+	if message, hint := sys.Places.Misnamed(); message != "" {
+		return warn(message, hint)
 	}
 	own := sys.Places.Outside(sys.Directory)
 	if len(own.ConfigDirs) < len(sys.Places.ConfigDirs) {
