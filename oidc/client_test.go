@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -349,19 +348,20 @@ func TestKeyFileChangesOrIsRemoved(t *testing.T) {
 
 // A confidential client authenticates at the device endpoint only if the domain requires it.
 func TestDeviceEndpointRequiresAuthentication(t *testing.T) {
-	w := newClientWorld(t, domaintest.Options{AutoApproveDevices: true}, config.ConfidentialApp, nil)
-	s := w.session()
-	network := w.config.Network
-	s.UseTransport(way(func(req *http.Request) (*http.Response, error) {
-		if strings.HasSuffix(req.URL.Path, "/device") && req.Header.Get("Authorization") == "" {
-			return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Request: req,
-				Body: io.NopCloser(strings.NewReader(`{"error":"invalid_client"}`))}, nil
+	for body, challenge := range map[string]string{`{"error":"invalid_client"}`: "", `{"error":"unauthorized_client"}`: "", "": `Basic realm="idcs"`} {
+		w := newClientWorld(t, domaintest.Options{AutoApproveDevices: true}, config.ConfidentialApp, nil)
+		s := w.session()
+		network := w.config.Network
+		s.UseTransport(way(func(req *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(req.URL.Path, "/device") && req.Header.Get("Authorization") == "" {
+				return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{"Www-Authenticate": {challenge}}, Request: req,
+					Body: io.NopCloser(strings.NewReader(body))}, nil
+			}
+			return network.RoundTrip(req)
+		}))
+		p, err := s.domain.NewDeviceRequest(t.Context())
+		if err != nil || p.UserCode == "" {
+			t.Errorf("%q: %v", body, err)
 		}
-		return network.RoundTrip(req)
-	}))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _, err := s.Connect(ctx, ConnectOptions{Flow: signin.Device, Prompt: func(signin.Prompt) {}}); err != nil {
-		t.Error(err)
 	}
 }

@@ -47,6 +47,8 @@ func TestOddAnswers(t *testing.T) {
 		refused  bool // at a sign-in
 	}{
 		"regular":                     {body: member(`"expires_in":3600,`), lifetime: hour},
+		"a minute":                    {body: member(`"expires_in":60,`), lifetime: time.Minute},
+		"a day":                       {body: member(`"expires_in":86400,`), lifetime: 24 * hour},
 		"a fraction":                  {body: member(`"expires_in":3600.0,`), lifetime: hour},
 		"a real fraction":             {body: member(`"expires_in":3600.87,`), lifetime: hour},
 		"an exponent":                 {body: member(`"expires_in":3.6e3,`), lifetime: hour},

@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk/disktest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
@@ -76,6 +78,21 @@ func TestMarkupAroundASecret(t *testing.T) {
 			if (err == nil) != (row.want == "") || err != nil && (!problem.Is(err, problem.Config) || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "-4711")) {
 				t.Errorf("%q in a %s: %v, want %q", row.text, place, err, row.want)
 			}
+		}
+	}
+}
+
+// PowerShell 5 writes UTF-16, and some editors a byte order mark.
+func TestSecretFileInEveryEncoding(t *testing.T) {
+	const text = "the-secret\r\n"
+	path := filepath.Join(t.TempDir(), "secret")
+	for name, written := range map[string]string{
+		"UTF-8": text, "UTF-8 with a mark": "\ufeff" + text,
+		"UTF-16, little": string(disktest.UTF16(text, binary.LittleEndian)), "UTF-16, big": string(disktest.UTF16(text, binary.BigEndian)),
+	} {
+		storetest.WriteFile(t, path, written)
+		if read, err := (Ref{key: "client_secret", file: path}).Read(); err != nil || read.Reveal() != "the-secret" {
+			t.Errorf("%s: %q, %v", name, read.Reveal(), err)
 		}
 	}
 }
