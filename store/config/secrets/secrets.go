@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
@@ -51,13 +53,18 @@ func Parse(p store.Places, c *check.File, key, value string) Ref {
 		c.Add(key, fmt.Sprintf(`has text around its reference; write "{file:~/.secrets/name}" or "{env:NAME}" alone, where the whole %s is`, nameOf(key)))
 	case check.ShellVariable().MatchString(value):
 		c.Add(key, fmt.Sprintf(`looks like a shell's variable, which nothing replaces here; write "{env:NAME}". A %s that looks so belongs in a file: "{file:~/.secrets/name}"`, nameOf(key)))
-	case strings.HasPrefix(value, "{") && strings.HasSuffix(value, "}"):
+	case strings.HasPrefix(value, "{") && strings.HasSuffix(value, "}"), othersReference().MatchString(value):
 		c.Add(key, fmt.Sprintf(`has a form that is not known; write "{file:~/.secrets/name}", "{env:NAME}" or the %s itself`, nameOf(key)))
 	default:
 		return Ref{key: key, text: secret.New(value)}
 	}
 	return Ref{}
 }
+
+// othersReference matches what other programs take for a reference to a secret.
+var othersReference = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile("^(?:(?:file|env|op|vault|keyring|cmd|exec):\\S|@?~[/\\\\]|@[./]|\\$\\(.*\\)$|`.*`$)")
+})
 
 // hasReference reports whether the text contains the beginning of a reference.
 func hasReference(text string) bool {
