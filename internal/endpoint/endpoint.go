@@ -8,6 +8,7 @@
 package endpoint
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,11 @@ func (e Endpoint) list(ctx context.Context, address string) (list, int, error) {
 	}
 	list, err := parseList(body)
 	if err != nil {
-		return nil, status, e.unusable().Because(err)
+		p := e.unusable()
+		if bytes.Contains(body, []byte(`"error`)) { // an error with the status of success
+			p.Message += saying(Reason(nil, secret.Redact(string(body))))
+		}
+		return nil, status, p.Because(err)
 	}
 	return list, status, nil
 }
@@ -100,10 +105,8 @@ func (e Endpoint) get(ctx context.Context, address string) (status int, body []b
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorSize))
-		p := e.refusal(resp.StatusCode)
-		if reason := Reason(resp.Header, secret.Redact(string(body))); reason != "" {
-			p.Message += " It says: " + reason
-		}
+		p := e.refusal(resp)
+		p.Message += saying(Reason(resp.Header, secret.Redact(string(body))))
 		return resp.StatusCode, nil, p
 	}
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerSize+1))
@@ -133,8 +136,24 @@ func (e Endpoint) unreachable(req *http.Request, err error) *problem.Problem {
 	return p
 }
 
-func (e Endpoint) refusal(status int) *problem.Problem {
+// saying returns a reason as a sentence to append, or "" for none.
+func saying(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " It says: " + reason
+}
+
+func (e Endpoint) refusal(resp *http.Response) *problem.Problem {
+	status := resp.StatusCode
 	switch {
+	case status == http.StatusProxyAuthRequired:
+		proxy, _ := network.Proxy(resp.Request.URL)
+		p := network.PasswordForProxy(proxy, resp.Header.Values("Proxy-Authenticate"))
+		p.Message = "The models could not be asked for: " + p.Message
+		return p
+	case status == http.StatusNetworkAuthenticationRequired: // RFC 6585, 6
+		return e.unusable()
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s does not list its models with this token (%d).", e.Host(), status),
 			`Run "oci-oidc-helper doctor" to see why. `+e.listYourself())

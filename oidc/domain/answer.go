@@ -62,11 +62,15 @@ func refusalOf(m *lenient.Object, x *exchange.Exchange) refusal {
 	code := strings.TrimSpace(m.Single("error"))
 	kind, _, _ := mime.ParseMediaType(x.Header.Get("Content-Type"))
 	certain := code != "" && (m.Whole || m.Form && kind == "application/x-www-form-urlencoded")
+	inner := &lenient.Object{}
 	if code == "" {
-		code = strings.TrimSpace(m.Object("error").Single("error"))
+		inner = m.Object("error")
+		code = strings.TrimSpace(inner.Single("error"))
 	}
-	if lower := strings.ToLower(code); slices.Contains(standardCodes, lower) {
-		code = lower
+	for _, one := range []string{code, inner.Single("code"), m.Single("code")} {
+		if lower := strings.ToLower(strings.TrimSpace(one)); slices.Contains(standardCodes, lower) && (code == "" || code == one) {
+			code = lower
+		}
 	}
 	switch scheme, _, _ := strings.Cut(x.Header.Get("WWW-Authenticate"), " "); {
 	case code == "invalid_grant" && !certain:

@@ -16,6 +16,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/secret"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/exchange"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/lenient"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
@@ -202,20 +203,27 @@ func TestOddDeviceAnswers(t *testing.T) {
 // letters of any case.
 func TestOddFormsOfADevicesAnswers(t *testing.T) {
 	for answer, want := range map[string]string{ // the user code and the address
-		`"device_code":"d","user_code":"AB-CD","verification_uri":"https://idcs.example/d"`:         "AB-CD https://idcs.example/d",
-		`"device_code":7,"user_code":1234567,"verification_uri":"https://idcs.example/d"`:           "1234567 https://idcs.example/d",
-		`"device_code":["d"],"user_code":["X"],"verification_uri":["https://idcs.example/d"]`:       "X https://idcs.example/d",
-		`"device_code":" d ","user_code":" X\n","verification_uri":" https://idcs.example/d "`:      "X https://idcs.example/d",
-		`"device_code":"d","user_code":"X","verification_uri":"/ui/v1/device?a=b"`:                  "X https://idcs.example/ui/v1/device?a=b",
-		`"device_code":"d","user_code":"X","verification_uri":"//portal.example/d"`:                 "X https://portal.example/d",
-		`"device_code":"d","user_code":"X","verification_uri":"ui/v1/device"`:                       "",
-		`"device_code":"d","user_code":["X","Y"],"verification_uri":"https://idcs.example/d"`:       "",
-		`"device_code":"d","user_code":{"code":"X"},"verification_uri":"https://idcs.example/d"`:    "",
-		`"device_code":"d","user_code":"X","verification_uri":["https://a.example","https://b.ex"]`: "",
+		`"device_code":"d","user_code":"AB-CD","verification_uri":"https://idcs.example/d"`:          "AB-CD https://idcs.example/d",
+		`"device_code":7,"user_code":1234567,"verification_uri":"https://idcs.example/d"`:            "1234567 https://idcs.example/d",
+		`"device_code":["d"],"user_code":["X"],"verification_uri":["https://idcs.example/d"]`:        "X https://idcs.example/d",
+		`"device_code":" d ","user_code":" X\n","verification_uri":" https://idcs.example/d "`:       "X https://idcs.example/d",
+		`"device_code":"d","user_code":"X","verification_uri":"/ui/v1/device?a=b"`:                   "X https://idcs.example/ui/v1/device?a=b",
+		`"device_code":"d","user_code":"X","verification_uri":"//portal.example/d"`:                  "X https://portal.example/d",
+		`"device_code":"d","user_code":"X","verification_uri_complete":"https://idcs.example/d?c=X"`: "X https://idcs.example/d?c=X",
+		`"device_code":"d","user_code":"X","verification_uri":"ui/v1/device"`:                        "",
+		`"device_code":"d","user_code":["X","Y"],"verification_uri":"https://idcs.example/d"`:        "",
+		`"device_code":"d","user_code":{"code":"X"},"verification_uri":"https://idcs.example/d"`:     "",
+		`"device_code":"d","user_code":"X","verification_uri":["https://a.example","https://b.ex"]`:  "",
 	} {
 		r, err := saysDomain(t, 0, "", "{"+answer+"}").NewDeviceRequest(t.Context())
 		if (err == nil) != (want != "") || err == nil && r.UserCode+" "+r.URL != want {
 			t.Errorf("%s: %+v, %v", answer, r, err)
+		}
+	}
+	for _, body := range []string{`{"error":{"code":"Authorization_Pending"}}`, `{"code":"authorization_pending","message":"x"}`, `{"error":{"error":"slow_down"}}`} {
+		m, _ := lenient.ReadAnswer([]byte(body))
+		if refused := refusalOf(m, &exchange.Exchange{Status: 400}); refused.code != "authorization_pending" && refused.code != "slow_down" {
+			t.Errorf("%s: the code is %q", body, refused.code)
 		}
 	}
 	for code, want := range map[string]problem.Kind{

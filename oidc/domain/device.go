@@ -91,6 +91,7 @@ func (d *Domain) requestDevice(ctx context.Context, client *application.Client, 
 		return nil, d.fault(deviceStep, x, err)
 	}
 	r.client = client
+	r.URL = cmp.Or(r.URL, r.CompleteURL)
 	r.URL, r.CompleteURL = discovery.Secured(discovery.Absolute(d.url, r.URL)), discovery.Secured(discovery.Absolute(d.url, r.CompleteURL))
 	if r.code == "" || !discovery.SecureURL(r.URL) {
 		return nil, d.notFromDomain(deviceStep, "no device code or no address to enter it", nil)
