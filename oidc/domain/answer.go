@@ -67,9 +67,14 @@ func refusalOf(m *lenient.Object, x *exchange.Exchange) refusal {
 		inner = m.Object("error")
 		code = strings.TrimSpace(inner.Single("error"))
 	}
-	for _, one := range []string{code, inner.Single("code"), m.Single("code")} {
-		if lower := strings.ToLower(strings.TrimSpace(one)); slices.Contains(standardCodes, lower) && (code == "" || code == one) {
+	others := []string{code}
+	if code == "" && x.Status/100 != 2 {
+		others = []string{inner.Single("code"), m.Single("code")}
+	}
+	for _, one := range others {
+		if lower := strings.ToLower(strings.TrimSpace(one)); slices.Contains(standardCodes, lower) {
 			code = lower
+			break
 		}
 	}
 	switch scheme, _, _ := strings.Cut(x.Header.Get("WWW-Authenticate"), " "); {
