@@ -94,7 +94,6 @@ func TestHostileWebPage(t *testing.T) {
 	if n := domain.Count(domaintest.Token); n != 1 {
 		t.Errorf("%d codes went to the domain", n)
 	}
-	me.asks("hi").answers(greeting)
 }
 
 // owned is what a hostile party wants a terminal to do.
@@ -105,7 +104,8 @@ const jsonOwned = `\u001b]0;owned\u0007\u001b[2J\u202e`
 
 // TestHostileDomain: each answer with which the domain could do harm ends a sign-in
 // with words; nothing of it reaches the terminal, no browser opens what it names,
-// and the session that was there goes on.
+// and the session that was there goes on. OpenCode shows what it is given, which the
+// first one shows.
 func TestHostileDomain(t *testing.T) {
 	t.Parallel()
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
@@ -113,16 +113,17 @@ func TestHostileDomain(t *testing.T) {
 	me.signInAtThePrompt()
 	bystander := newBystander(t)
 	for _, attack := range []struct {
-		operation domaintest.Operation
-		label     string
-		status    int
-		body      string
-		says      string
+		operation  domaintest.Operation
+		inOpenCode bool
+		flow       string
+		status     int
+		body       string
+		says       string
 	}{
-		{domaintest.Token, withBrowser, 400, `{"error":"invalid_request","error_description":"` + jsonOwned + ` SECRET"}`, "invalid_request"},
-		{domaintest.Token, withBrowser, 200, `{"access_token":"` + strings.Repeat("a", 10<<20) + `"}`, "too large"},
-		{domaintest.Device, withCode, 200, `{"device_code":"d","user_code":"ABCD","verification_uri":"javascript:alert(1)"}`, "not an identity domain's"},
-		{domaintest.Discovery, withCode, 200, `{"token_endpoint":"` + bystander.url + `/t"}`, "another host"},
+		{domaintest.Token, true, "browser", 400, `{"error":"invalid_request","error_description":"` + jsonOwned + ` SECRET"}`, "invalid_request"},
+		{domaintest.Token, false, "browser", 200, `{"access_token":"` + strings.Repeat("a", 10<<20) + `"}`, "too large"},
+		{domaintest.Device, false, "device", 200, `{"device_code":"d","user_code":"ABCD","verification_uri":"javascript:alert(1)"}`, "not an identity domain's"},
+		{domaintest.Discovery, false, "device", 200, `{"token_endpoint":"` + bystander.url + `/t"}`, "another host"},
 	} {
 		domain.Change(func(o *domaintest.Options) {
 			o.Tamper = func(operation domaintest.Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
@@ -135,20 +136,26 @@ func TestHostileDomain(t *testing.T) {
 				_, _ = io.WriteString(w, strings.ReplaceAll(attack.body, "SECRET", r.FormValue("code")+r.FormValue("code_verifier")))
 			}
 		})
-		login := me.start("auth", "login", "-p", "oci-oidc", "-m", attack.label)
-		if attack.label == withBrowser {
+		var said string
+		if attack.inOpenCode {
+			login := me.start("auth", "login", "-p", "oci-oidc", "-m", withBrowser)
 			byItself(t, login)
+			_ = login.ends()
+			said = login.all.String()
+		} else {
+			said = me.connects("--flow", attack.flow)
 		}
-		_ = login.ends()
-		login.saysNot("Login successful")
+		if strings.Contains(said, "Login successful") || strings.Contains(said, "Signed in") {
+			t.Errorf("the sign-in has succeeded: %s", said)
+		}
 		log, err := os.ReadFile(filepath.Join(me.Dir, "oci-oidc-debug.log"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(string(log), attack.says) {
-			t.Errorf("nobody is told %q\n%s", attack.says, login.output())
+			t.Errorf("nobody is told %q\n%s", attack.says, said)
 		}
-		told := login.all.String() + string(log)
+		told := said + string(log)
 		if strings.Contains(told, owned[:10]) || strings.Contains(told, "\u202e") {
 			t.Errorf("the terminal is told %q", told)
 		}
@@ -160,7 +167,9 @@ func TestHostileDomain(t *testing.T) {
 		t.Errorf("another host was asked %d times", n)
 	}
 	domain.Change(func(o *domaintest.Options) { o.Tamper = nil })
-	me.asks("hi").answers(greeting)
+	if output := me.atThePrompt("token"); !strings.HasPrefix(output, "eyJ") {
+		t.Errorf("oci-oidc-helper token: %s", output)
+	}
 }
 
 // newBystander is a server that nobody has a reason to ask.

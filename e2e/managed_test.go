@@ -53,8 +53,11 @@ func TestAManagedConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	me.signIn(withBrowser, byItself)
-	me.asks("--title", "greeting", "hi").answers(greeting)
+	if output := me.connects("--flow", "browser"); !strings.Contains(output, "Signed in") {
+		t.Fatalf("oci-oidc-helper connect: %s", output)
+	}
+	me.serves()
+	me.chats("oci-oidc").answers(greeting)
 	if said, err := me.helps("status"); err != nil || !strings.Contains(said, "managed by "+managed+": domain_url, client_id") {
 		t.Errorf("status: %v\n%s", err, said)
 	}
@@ -64,7 +67,8 @@ func TestAManagedConfiguration(t *testing.T) {
 	me.write(me.ConfigDir(), "oci-auth.config.jsonc", theirs)
 	own := filepath.Join(me.ConfigDir(), "oci-auth.config.jsonc")
 	before := company.Count(domaintest.Chat)
-	me.asks("--title", "greeting", "hi").answers(greeting)
+	me.restartsHelper()
+	me.chats("oci-oidc").answers(greeting)
 	if company.Count(domaintest.Chat) == before {
 		t.Error("the company's endpoint was not asked")
 	}
@@ -79,7 +83,8 @@ func TestAManagedConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	before = company.Count(domaintest.Chat)
-	me.asks("--title", "greeting", "hi").saysNot(greeting)
+	me.restartsHelper()
+	me.chats("oci-oidc").saysNot(greeting)
 	for _, command := range []string{"status", "doctor", "token"} {
 		if said, err := me.helps(command); err == nil || !strings.Contains(said, managed+" is refused") || !strings.Contains(said, "can be written by others (mode 0666)") {
 			t.Errorf("%s: %v\n%s", command, err, said)

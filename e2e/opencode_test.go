@@ -11,13 +11,19 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
+// TestFirstAnswerAfterBrowserSignIn: in the latest version with a model that the person has
+// configured, in the others with the endpoint's.
 func TestFirstAnswerAfterBrowserSignIn(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{opencode.Latest, opencode.Middle, opencode.Oldest} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+			domain := domaintest.New(t, domaintest.Options{AutoApprove: true, Catalogue: domaintest.LiteLLM,
+				Models: []string{"text-embedding-3-large", domaintest.DefaultModel}})
 			me := newConfiguredComputer(t, version, confidential(t, domain))
+			if version != opencode.Latest {
+				me.withoutModels(nil)
+			}
 			me.signIn(withBrowser, byItself)
 			me.asks("hi").answers(greeting)
 			if got := domain.Count(domaintest.Token); got != 1 {
@@ -27,7 +33,8 @@ func TestFirstAnswerAfterBrowserSignIn(t *testing.T) {
 	}
 }
 
-func TestFirstAnswerAfterDeviceSignIn(t *testing.T) {
+// TestDeviceSignIn: the requests that follow are the same in each way to sign in.
+func TestDeviceSignIn(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{opencode.Latest, opencode.Middle, opencode.Oldest} {
 		t.Run(version, func(t *testing.T) {
@@ -35,9 +42,6 @@ func TestFirstAnswerAfterDeviceSignIn(t *testing.T) {
 			domain := domaintest.New(t, domaintest.Options{})
 			me := newConfiguredComputer(t, version, mobile(t, domain))
 			me.signIn(withCode, typedCode(domain))
-			if version == opencode.Latest { // what follows is the same in each way to sign in
-				me.asks("hi").answers(greeting)
-			}
 		})
 	}
 }
