@@ -163,12 +163,14 @@ func TestMountedSession(t *testing.T) {
 				}
 			}
 			if locks {
-				container.asks("hi").answers(greeting)
+				serve := container.serves()
+				container.chats("oci-oidc").answers(greeting)
 				must(laptop, "logout")
-				refused := container.asks("hi")
+				container.restartsHelper()
+				refused := container.chats("oci-oidc")
 				refused.says("/connect")
 				refused.saysNot("retrying")
-				if opened, _ := os.ReadFile(refused.opened); len(opened) > 0 {
+				if opened, _ := os.ReadFile(serve.opened); len(opened) > 0 {
 					t.Errorf("a browser was opened in CI: %s", opened)
 				}
 				login := container.start("auth", "login", "-p", "oci-oidc", "-m", withBrowser)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
@@ -24,23 +25,23 @@ func TestTokensInTheKeyring(t *testing.T) {
 	me.Environ = append(me.Environ, "DBUS_SESSION_BUS_ADDRESS="+mine.Address)
 	const missing = "The keyring of this system cannot be used: no program in this D-Bus session keeps one"
 
-	refused := me.start("auth", "login", "-p", "oci-oidc", "-m", withBrowser)
-	_ = refused.ends()
-	refused.says(missing, `"token_store": "file"`)
-	refused.saysNot("Login successful")
+	if said := me.connects(); !strings.Contains(said, missing) || !strings.Contains(said, `"token_store": "file"`) || strings.Contains(said, "Signed in") {
+		t.Errorf("oci-oidc-helper connect: %s", said)
+	}
 
 	mine.Unlock()
-	me.signIn(withBrowser, byItself)
-	me.asks("hi").answers(greeting)
+	me.signInAtThePrompt()
+	me.serves()
+	me.chats("oci-oidc").answers(greeting)
 	me.keepsNoTokenAnywhere()
 
 	mine.Stop()
-	asked := me.start("run", "--title", "greeting", "hi")
-	_ = asked.ends()
-	asked.says("The saved tokens are encrypted. "+missing, `"token_store": "file"`)
+	me.restartsHelper()
+	me.isTold(me.chats("oci-oidc"), "The saved tokens are encrypted. "+missing, `"token_store": "file"`)
 
 	mine.Unlock()
-	me.asks("hi again").answers(greeting)
+	me.restartsHelper()
+	me.chats("oci-oidc").answers(greeting)
 	if got := domain.Count(domaintest.Token); got != 1 {
 		t.Errorf("%d token requests, want the one of the sign-in", got)
 	}

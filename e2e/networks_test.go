@@ -207,7 +207,8 @@ func (s *setting) start(t *testing.T, options domaintest.Options) {
 	s.config.Domain, s.config.Endpoint = s.domain.URL, s.domain.LLMBaseURL
 }
 
-// Each method signs in, gets a token and refreshes it in each network, and OpenCode answers.
+// Each method signs in, gets a token and refreshes it in each network, and the endpoint
+// answers OpenCode's runtime.
 func TestEveryMethodInEveryNetwork(t *testing.T) {
 	t.Parallel()
 	for _, row := range settings {
@@ -218,7 +219,8 @@ func TestEveryMethodInEveryNetwork(t *testing.T) {
 			row.build(t, s)
 			for i, method := range append(s.methods, methods...) {
 				t.Run(method.name, func(t *testing.T) {
-					me := newConfiguredComputer(t, opencode.Latest, s.configured(method.configure(t, s.domain)))
+					configured := s.configured(method.configure(t, s.domain))
+					me := newConfiguredComputer(t, opencode.Latest, configured)
 					me.Environ = append(me.Environ, s.environ...)
 					s.signIn(t, me)
 					for _, command := range []string{"refresh", "token", "status"} {
@@ -226,8 +228,10 @@ func TestEveryMethodInEveryNetwork(t *testing.T) {
 							t.Errorf("oci-oidc-helper %s: %v\n%s", command, err, output)
 						}
 					}
-					if i == 0 { // OpenCode sees nothing of the method
-						me.asks("hi").answers(greeting)
+					if i == 0 { // the runtime in OpenCode sees nothing of the method
+						if said := me.sends(opencode.Latest, configured, "/models", s.environ); !strings.Contains(said, domaintest.DefaultModel) {
+							t.Errorf("the endpoint answers %s", said)
+						}
 					}
 					if told := me.log(); strings.Contains(told, url.QueryEscape(proxyPassword)) || strings.Contains(told, proxyPassword) {
 						t.Errorf("the log tells the proxy's password:\n%s", told)
@@ -253,7 +257,7 @@ func TestCertificatesAreAlwaysChecked(t *testing.T) {
 	configuration.Endpoint = company.front("localhost", "127.0.0.1", domain.LLMBaseURL)
 	me := newConfiguredComputer(t, opencode.Latest, configuration)
 	me.Environ = append(me.Environ, "NODE_TLS_REJECT_UNAUTHORIZED=0")
-	me.signIn(withBrowser, byItself)
+	me.signInAtThePrompt()
 	run := me.asks("hi")
 	if told := run.all.String(); !strings.Contains(told, "The certificate of localhost") || !strings.Contains(told, "was not accepted") {
 		t.Errorf("OpenCode says %s", told)

@@ -154,7 +154,7 @@ func (c *computer) watch() (stop func() []process) {
 					all = append(all, p)
 				}
 			}
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(pollEvery)
 		}
 		seen <- all
 	}()
@@ -202,7 +202,6 @@ func TestNoSecretIsShownAnywhere(t *testing.T) {
 	stop := me.watch()
 	all := secrets{}
 	var outputs []*run
-	verbosely := []string{"--print-logs", "--log-level", "DEBUG", "hi"}
 	note := func(r *run) {
 		outputs = append(outputs, r)
 		for value, kind := range secretsOf(t, domain, me) {
@@ -211,14 +210,18 @@ func TestNoSecretIsShownAnywhere(t *testing.T) {
 	}
 	note(me.signIn(withCode, typedCode(domain)))
 	note(me.signIn(withBrowser, byItself))
-	note(me.asks(verbosely...))
+	serve := me.serves("--print-logs", "--log-level", "DEBUG")
+	note(me.chats("oci-oidc"))
 	served := me.tellsOthers()
+	me.restartsHelper()
 	domain.RevokeAccessTokens()
-	note(me.asks(verbosely...))
+	note(me.chats("oci-oidc"))
+	me.restartsHelper()
 	domain.RevokeAccessTokens()
 	domain.RevokeRefreshTokens()
-	note(me.asks(verbosely...))
+	note(me.chats("oci-oidc"))
 	seen := stop()
+	outputs = append(outputs, serve.run)
 
 	kinds := map[string]bool{}
 	for _, kind := range all {
@@ -250,11 +253,9 @@ func TestNoSecretIsShownAnywhere(t *testing.T) {
 // by path.
 func (c *computer) tellsOthers() map[string]string {
 	c.t.Helper()
-	serve := c.serves()
-	defer serve.end()
 	served := map[string]string{}
 	for _, path := range []string{"/config", "/config/providers", "/provider", "/provider/auth"} {
-		resp, err := http.Get(serve.address + path + "?directory=" + url.QueryEscape(c.Project))
+		resp, err := http.Get(c.server.address + path + "?directory=" + url.QueryEscape(c.Project))
 		if err != nil {
 			c.t.Fatal(err)
 		}
