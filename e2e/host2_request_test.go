@@ -85,8 +85,8 @@ func TestHost2HasAProviderForEachEndpoint(t *testing.T) {
 }
 
 // TestHost2HasASignInForEachScope: the endpoints take no other session's token. A refused one
-// is replaced by one of the same session, and when one session ends, the other goes on. The
-// account is marked for the session of llm_base_url.
+// is replaced by one of the same session, and when one session ends, the account is marked and
+// the other session goes on.
 func TestHost2HasASignInForEachScope(t *testing.T) {
 	t.Parallel()
 	inBun(t, func(t *testing.T, name string) {
@@ -121,17 +121,44 @@ func TestHost2HasASignInForEachScope(t *testing.T) {
 		if ours, theirs := slices.Compact(first.tokens()), slices.Compact(qwen.tokens()); len(ours) != 2 || len(theirs) != 2 {
 			t.Errorf("after a refusal the endpoints were sent %d and %d tokens, want two each", len(ours), len(theirs))
 		}
+		marked := func(want string) {
+			t.Helper()
+			eventually(t, func() error {
+				got := ""
+				if status := me.connections(me.Project)[0].Status; status != nil {
+					got = status.Message
+				}
+				if got != want {
+					return fmt.Errorf("the account is marked with %q, want %q", got, want)
+				}
+				return nil
+			})
+		}
 		me.atThePrompt("logout", "--endpoint", "qwen")
 		eventually(t, func() error {
 			if o := me.asks(other); !strings.Contains(o.Error, "not signed in for the endpoint qwen") {
-				return fmt.Errorf("after the end of its session: %+v", o)
+				return fmt.Errorf("after its sign-out: %+v", o)
 			}
 			return nil
 		})
 		me.answers(nil, greeting)
-		if account := me.connections(me.Project)[0]; account.Status != nil {
-			t.Errorf("the account is marked: %+v", account.Status)
+		marked("") // nobody has to sign in for an endpoint
+		signsIn := func() {
+			t.Helper()
+			attempt := me.begins("browser-oci-oidc-qwen")
+			approves(t, attempt.URL)
+			attempt.succeeds()
+			me.answers(other, greeting)
 		}
+		signsIn()
+		domain.EndSessions()
+		domain.RevokeAccessTokens()
+		if o := me.asks(other); !strings.Contains(o.Error, "not signed in for the endpoint qwen") {
+			t.Errorf("after the end of its session: %+v", o)
+		}
+		marked("Not signed in for the endpoint qwen")
+		signsIn()
+		marked("")
 	})
 }
 
@@ -388,25 +415,6 @@ func TestHost2TenThousandRequests(t *testing.T) {
 		}
 		if got := domain.Count(domaintest.Token); got != 1 {
 			t.Errorf("%d token requests, want that of the sign-in", got)
-		}
-	})
-}
-
-// The early core of version 2 in OpenCode 1.18 calls setup too, in addition to version 1. The
-// plugin does nothing there.
-func TestHost2WithoutRequiredFeaturesIsLeftAlone(t *testing.T) {
-	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		me := startHost2(t, name)
-		for _, missing := range []string{"session", "provider"} {
-			var loaded struct{ Plugin, Error string }
-			me.does("load", args{"directory": me.Project, "folder": me.plugin, "without": []string{missing}}, &loaded)
-			if loaded.Plugin != "active" {
-				t.Errorf("without %s the plugin is %s: %s", missing, loaded.Plugin, loaded.Error)
-			}
-		}
-		if got := me.helpers(); got != 0 {
-			t.Errorf("%d helpers run", got)
 		}
 	})
 }

@@ -310,6 +310,12 @@ func (a *attempt2) succeeds() {
 		a.host.t.Fatalf("the sign-in is %s: %s", status, message)
 	}
 	a.host.keepsNoToken()
+	eventually(a.host.t, func() error { // on a busy machine the endpoint lists them a little later
+		if len(a.host.models(a.in)) == 0 {
+			return errors.New("OpenCode lists no model")
+		}
+		return nil
+	})
 }
 
 func (h *host2) keepsNoToken() {

@@ -38,6 +38,12 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 // ping lets the shim find out whether this process still answers.
 func (s *server) ping(context.Context, noParams) (any, error) { return struct{}{}, nil }
 
+// lacks notes in the log that the host does not have a part of what the plugin uses.
+func (s *server) lacks(_ context.Context, p lacksParams) (any, error) {
+	s.Log.Warn("OpenCode lacks something that the plugin uses", "what", p.What)
+	return struct{}{}, nil
+}
+
 // getTokenReady answers a getToken request from memory and returns true, or returns false
 // if a file or the domain must be asked. Nearly all requests are answered here.
 func (s *server) getTokenReady(request *jsonrpc2.Request, params json.RawMessage) bool {
@@ -161,6 +167,7 @@ func (s *server) status(context.Context, noParams) (any, error) {
 type hostStatus struct {
 	opencode.Status
 	Title string         `json:"title"`
+	Ended string         `json:"ended,omitempty"`
 	Text  string         `json:"text"`
 	Item  *opencode.Item `json:"item,omitempty"`
 }

@@ -100,7 +100,7 @@ func (s *server) hostStatus() hostStatus {
 	case r.SignedIn:
 		next = "sign in again with /connect when the token has expired"
 	}
-	shown := hostStatus{Status: r, Title: r.Title()}
+	shown := hostStatus{Status: r, Title: r.Title(), Ended: r.Ended()}
 	shown.Text = r.Text(opencode.StatusView{Version: fmt.Sprintf("%s %s, helper %s", client.Name, client.Version, r.Version), NextStep: next})
 	if err == nil {
 		shown.Item = opencode.ItemFor(sessions, time.Now())

@@ -55,6 +55,10 @@ type helperInfo struct {
 	Platform string `json:"platform"`
 }
 
+type lacksParams struct {
+	What string `json:"what"`
+}
+
 type getTokenParams struct {
 	Provider string `json:"provider"` // OpenCode's provider whose endpoint the token is for; "" for that of llm_base_url
 	Rejected string `json:"rejected"` // the fingerprint of a token that the endpoint has refused

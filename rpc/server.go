@@ -113,6 +113,7 @@ var methods = map[string]method{
 	"explain":        with((*server).explain),
 	"tool":           with((*server).tool),
 	"command":        with((*server).command),
+	"lacks":          with((*server).lacks),
 	"ping":           with((*server).ping),
 }
 

@@ -2,6 +2,7 @@
 // and the source of OpenCode 2 say that it does. No 2.x program was seen. Each behaviour
 // names the section of those facts that it stands on, in parentheses, so that it can be
 // corrected when one is.
+import { EventEmitter, on } from 'node:events'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -13,6 +14,8 @@ import { Tools } from './tools.js'
 /** @typedef {import('../../npm-shim/hosts/v2/contract.js').Context} Context */
 /** @typedef {import('../../npm-shim/hosts/v2/contract.js').ProviderInfo} ProviderInfo */
 /** @typedef {import('../../npm-shim/hosts/v2/contract.js').ModelInfo} ModelInfo */
+/** @typedef {import('../../npm-shim/hosts/v2/contract.js').HostEvent} HostEvent */
+/** @typedef {Map<string, { provider: ProviderInfo, models: Map<string, ModelInfo> }>} Providers by ID */
 
 /**
  * A part of the state that plugins shape. (Lifecycle) Transforms are synchronous and are
@@ -97,24 +100,18 @@ export class Hooks {
     }
     return event
   }
-
-  clear() {
-    this.#hooks = []
-  }
 }
 
 /** What is shared by all locations of one server: the credentials, and time. */
-export class Server {
+export class Server extends EventEmitter {
   /** @type {import('./integrations.js').Stored[]} (Sign-in) each sign-in adds one, and the newest is active */
   credentials = []
-  /** @type {Set<(event: import('../../npm-shim/hosts/v2/contract.js').HostEvent) => void>} */
-  listeners = new Set()
   offset = 0
   now = () => Date.now() + this.offset
 
-  /** @param {import('../../npm-shim/hosts/v2/contract.js').HostEvent} event */
+  /** @param {HostEvent} event */
   publish(event) {
-    for (const listener of this.listeners) listener(event)
+    this.emit('event', event)
   }
 }
 
@@ -131,15 +128,13 @@ export class Location {
   /** @type {undefined | (() => void | Promise<void>)} */
   #cleanup
 
-  /** @param {Server} server @param {string} directory @param {{ providers?: Record<string, any>, model?: string, permissions?: any[] }} config the person's own */
+  /** @param {Server} server @param {string} directory @param {{ providers?: Record<string, any> }} [config] the person's own */
   constructor(server, directory, config = {}) {
     this.server = server
     this.directory = directory
-    this.config = config
     this.integrations = new Integrations(server)
     this.tools = new Tools(this)
-    this.provider = new Domain(/** @returns {Map<string, { provider: ProviderInfo, models: Map<string, ModelInfo> }>} */ () => new Map(), providerEditor, (state) => applyProviders(state, config.providers ?? {}))
-    this.model = new Domain(/** @returns {{ model?: [string, string] }} */ () => ({}), (state) => ({ default: { set: (/** @type {string} */ provider, /** @type {string} */ model) => void (state.model = [provider, model]) } }))
+    this.provider = new Domain(/** @returns {Providers} */ () => new Map(), providerEditor, (state) => applyProviders(state, config.providers ?? {}))
   }
 
   /** @returns {Context} */
@@ -148,10 +143,8 @@ export class Location {
     return {
       options: {},
       location: { directory: this.directory, project: { canonical: this.directory } },
-      agent: tools.agents.api,
       event: { subscribe: ({ signal } = {}) => events(server, signal ? AbortSignal.any([signal, this.#end.signal]) : this.#end.signal) },
       integration: { ...integrations.domain.api, connection: integrations.connection },
-      model: this.model.api,
       permission: hooks.api('permission'),
       provider: this.provider.api,
       rpc: { register: async (definition, handlers) => this.#register(definition, handlers) },
@@ -165,16 +158,16 @@ export class Location {
    * (Lifecycle) `setup` is called once a location; what it throws fails this plugin alone.
    * (Package) Only `id` and `setup` are kept of the export, so there is no `this`.
    * @param {string} folder of the package
-   * @param {(context: Context) => any} [reduced] for a host that lacks something
+   * @param {(context: Context) => Context} [changed] for a host of another version
    */
-  async load(folder, reduced) {
+  async load(folder, changed = (context) => context) {
     try {
       const entry = resolveEntry(folder, 'server')
       /** @type {import('../../npm-shim/hosts/v2/contract.js').Plugin} */
       const { id, setup } = (await import(pathToFileURL(entry).href)).default ?? {}
       // (What decides the design) The default export is {id, setup}.
       if (typeof id !== 'string' || typeof setup !== 'function') throw new Error(`Invalid V2 plugin module: ${entry}`)
-      this.#cleanup = (await setup(reduced ? reduced(this.context) : this.context)) ?? undefined
+      this.#cleanup = (await setup(changed(this.context))) ?? undefined
       this.plugin = 'active'
     } catch (error) {
       this.plugin = 'failed'
@@ -186,7 +179,7 @@ export class Location {
   async unload() {
     await this.#cleanup?.()
     this.#end.abort()
-    this.hooks.clear()
+    this.hooks = new Hooks()
     this.rpc.clear()
   }
 
@@ -197,16 +190,6 @@ export class Location {
       return provider.activation === 'enabled'
     })
     return listed.map(({ provider, models }) => ({ ...provider, models: [...models.values()] }))
-  }
-
-  /** (Provider and models) The configured one, else what a plugin chose, else the newest. */
-  defaultModel() {
-    const models = this.providers().flatMap(({ models }) => models).filter(({ enabled }) => enabled)
-    if (this.config.model) return this.config.model
-    const chosen = this.model.read().model
-    if (chosen) return chosen.join('/')
-    const [newest] = models.toSorted((a, b) => b.time.released - a.time.released)
-    return newest && `${newest.providerID}/${newest.id}`
   }
 
   /**
@@ -255,7 +238,7 @@ export function resolveEntry(folder, entry) {
   return byName
 }
 
-/** @param {Map<string, { provider: ProviderInfo, models: Map<string, ModelInfo> }>} state */
+/** @param {Providers} state */
 function providerEditor(state) {
   return {
     // (Provider and models) It is cloned: a function inside throws. The models are frozen.
@@ -282,7 +265,7 @@ function freeze(value) {
 /**
  * (Provider and models) The person's own configuration is applied after the plugins': it
  * wins, and models are merged.
- * @param {Map<string, { provider: ProviderInfo, models: Map<string, ModelInfo> }>} state
+ * @param {Providers} state
  * @param {Record<string, any>} own
  */
 function applyProviders(state, own) {
@@ -298,21 +281,7 @@ function applyProviders(state, own) {
   }
 }
 
-/** @param {Server} server @param {AbortSignal} signal */
+/** @param {Server} server @param {AbortSignal} signal @returns {AsyncIterable<HostEvent>} */
 async function* events(server, signal) {
-  /** @type {import('../../npm-shim/hosts/v2/contract.js').HostEvent[]} */
-  const queue = []
-  let wake = () => {}
-  const listener = (/** @type {import('../../npm-shim/hosts/v2/contract.js').HostEvent} */ event) => void (queue.push(event), wake())
-  server.listeners.add(listener)
-  signal.addEventListener('abort', () => wake(), { once: true })
-  try {
-    while (!signal.aborted) {
-      const event = queue.shift()
-      if (event) yield event
-      else await new Promise((resolve) => (wake = () => resolve(undefined)))
-    }
-  } finally {
-    server.listeners.delete(listener)
-  }
+  for await (const [event] of on(server, 'event', { signal })) yield event
 }

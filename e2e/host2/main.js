@@ -1,7 +1,7 @@
 // The stand-in host as a process: each line of stdin is a command in JSON, {id, do, …},
 // and each is answered by a line {id, result} or {id, error}. It ends with its input.
 import { createInterface } from 'node:readline'
-import { Location, Server } from './host.js'
+import { Hooks, Location, Server } from './host.js'
 import { CommandLine } from './tui.js'
 
 const server = new Server()
@@ -11,15 +11,18 @@ const cli = new CommandLine()
 
 /** @type {Record<string, (command: any, location: Location) => unknown>} */
 const commands = {
-  async load({ directory, folder, config, without }) {
+  async load({ directory, folder, config, without = [], strange }) {
     const location = new Location(server, directory, config ?? {})
     locations.set(directory, location)
-    await location.load(folder, without && ((context) => Object.fromEntries(Object.entries(context).filter(([name]) => !without.includes(name)))))
+    await location.load(folder, (context) => without.reduce(lacking, strange ? withStrangeEditors(context) : context))
     return { plugin: location.plugin, error: location.error && String(location.error) }
   },
-  unload: (_, location) => location.unload(),
+  async unload({ keepsHooks }, location) {
+    const { hooks } = location
+    await location.unload()
+    if (keepsHooks) location.hooks = hooks
+  },
   providers: (_, location) => location.providers(),
-  default: (_, location) => location.defaultModel(),
   integrations: (_, location) => location.integrations.list(),
   connect: ({ integration, method, answer }, location) => location.integrations.connect(integration, method, answer),
   attempt: ({ attempt }, location) => location.integrations.attempt(attempt),
@@ -37,12 +40,26 @@ const commands = {
   },
   offered: (_, location) => location.tools.offered(),
   tool: ({ tool, input }, location) => location.tools.call(tool, input),
-  unhook: (_, location) => location.hooks.clear(),
+  unhook: (_, location) => void (location.hooks = new Hooks()),
   cli: ({ folder }, location) => cli.load(folder, location),
   shows: ({ slot }) => cli.shows(slot),
   toasts: () => cli.toasts,
   uncli: () => cli.unload(),
   advance: ({ seconds }) => void (server.offset += seconds * 1_000),
+}
+
+/** @param {any} context @param {string} name such as shell.hook, which a host of another version may not have @returns {any} */
+function lacking(context, name) {
+  const [part = '', ...rest] = name.split('.')
+  const { [part]: member, ...others } = context
+  return rest.length > 0 && member ? { ...others, [part]: lacking(member, rest.join('.')) } : others
+}
+
+/** @param {any} context whose transforms get editors that are frozen and can do nothing */
+function withStrangeEditors(context) {
+  const strange = (/** @type {any} */ part) => ({ ...part, transform: (/** @type {any} */ callback) => part.transform(() => callback(Object.freeze({}))) })
+  const { integration, provider, tool } = context
+  return { ...context, integration: strange(integration), provider: strange(provider), tool: strange(tool) }
 }
 
 // What a finalizer lets go of is free after another collection.

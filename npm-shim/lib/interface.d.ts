@@ -167,6 +167,8 @@ export interface Status {
   signedIn: boolean
   expiresAt?: string
   title: string
+  /** Which session somebody has to sign in for again, if any. */
+  ended?: string
   /** A table for people. */
   text: string
   item?: Item
@@ -204,6 +206,8 @@ export interface Redacted {
   /** Null for those that stay as they are. */
   texts?: (string | null)[]
 }
+
+// lacks {what}: something that the host does not have, for the log.
 
 // Notifications: session/changed {}, after which the lease is void; status/changed {item};
 // connect/methods {methods}, when they or what must be confirmed have changed; connect/prompt.

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { requests } from '../hosts/v2/requests.js'
+import { tools } from '../hosts/v2/tools.js'
 import { createFetch } from '../lib/fetch.js'
 import { Problem } from '../lib/problem.js'
 import { eventually, problem, scriptedHelper, serve, token } from '../testing/setup.js'
@@ -312,4 +314,69 @@ test('an abort while the endpoint answers reaches the endpoint, and nobody is as
   const { fetch, url, asked } = await endpoint(t, () => abort.abort())
   await assert.rejects(fetch(url, { ...POST, signal: abort.signal }), { name: 'AbortError' })
   assert.equal(asked('explain').length, 0)
+})
+
+/**
+ * What OpenCode 2 has been given by some part of the plugin.
+ * @param {(ctx: any, helper: any, configuration: any) => Promise<void>} part
+ * @param {any} helper
+ */
+async function hooksOf(part, helper) {
+  /** @type {Record<string, any>} */
+  const hooks = {}
+  const hook = async (/** @type {string} */ name, /** @type {any} */ callback) => {
+    hooks[name] = callback
+  }
+  const registry = { hook, transform: async () => {} }
+  const now = { providers: [{ info: { id: 'oci-oidc', settings: { baseURL: TOLD } } }], tools: [], secrets: ['Secret'] }
+  const ctx = { session: registry, tool: registry, permission: registry, shell: registry, location: { directory: '/' } }
+  await part(ctx, helper, { now })
+  return hooks
+}
+
+test('OpenCode 2: the body of a stream is sent twice, and one that somebody has read fails in words', async (t) => {
+  const { helper, url, requests: sent } = await endpoint(t, accept('T2'), { explain: ['T2', {}] })
+  const hooks = await hooksOf(requests, helper)
+  const send = async (/** @type {Request} */ request) => {
+    /** @type {any} */
+    const event = { model: { providerID: 'oci-oidc' }, request }
+    await hooks['http.request'](event)
+    event.response = await globalThis.fetch(event.request)
+    await hooks['http.response'](event)
+    return event.response
+  }
+  const body = new Blob([POST.body]).stream()
+  assert.equal((await send(new Request(url, /** @type {any} */ ({ ...POST, body, duplex: 'half' })))).status, 200)
+  assert.deepEqual(
+    sent.map((request) => request.body),
+    [POST.body, POST.body],
+  )
+  const used = new Request(url, POST)
+  await used.text()
+  const refused = await send(used)
+  assert.ok(refused.status >= 400)
+  assert.match((await refused.json()).error.message, /body/i)
+  assert.equal(sent.length, 2)
+})
+
+test('OpenCode 2: values that nobody expects go through every hook', async (t) => {
+  const { helper } = scriptedHelper(t, { guard: [{ result: { deny: '' } }], redact: [{ result: {} }] })
+  const { 'http.request': request, 'http.response': response } = await hooksOf(requests, helper)
+  const {
+    'execute.before': before,
+    'execute.after': after,
+    evaluate,
+    'create.before': create,
+  } = await hooksOf(tools, helper)
+  const other = Object.freeze({ request: new Request(TOLD), response: new Response('theirs') })
+  await request(other)
+  await response(other)
+  await before(Object.freeze({}))
+  await evaluate(Object.freeze({}))
+  for (const status of ['error', 'completed', 'cancelled', undefined]) await after({ tool: 'x', status })
+  await after(Object.freeze({ tool: 'x', status: 'error', error: Object.freeze({ message: 'a message' }) }))
+  create({})
+  const env = Object.assign(Object.create(null), { SECRET: 'x', OTHER: 'y' })
+  create({ env })
+  assert.deepEqual({ ...env }, { OTHER: 'y' })
 })

@@ -153,6 +153,21 @@ func (s Status) Title() string {
 	return strings.ToUpper(line[:1]) + line[1:]
 }
 
+// Ended says which session somebody has to sign in for again, for the mark at an account of
+// the host, or is "". An endpoint with a session of its own that nobody has signed in for
+// marks no account.
+func (s Status) Ended() string {
+	if !s.SignedIn {
+		return s.Title()
+	}
+	for _, other := range s.Sessions {
+		if !other.SignedIn && other.Subject != "" { // the tokens of a session that has ended are still there
+			return "Not signed in for the endpoint " + other.Endpoint
+		}
+	}
+	return ""
+}
+
 // A StatusView is what a person is shown besides a Status. "" leaves a row out.
 type StatusView struct {
 	Tokens   string // where they are saved

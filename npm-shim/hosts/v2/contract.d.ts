@@ -33,10 +33,8 @@ export interface Hookable<Events, Options = never> {
 export interface Context {
   options: Readonly<Record<string, unknown>>
   location: { directory: string; project: { canonical: string } }
-  agent: Transformable<AgentEditor>
   event: { subscribe(options?: { signal?: AbortSignal }): AsyncIterable<HostEvent> }
   integration: Integrations
-  model: Transformable<ModelEditor>
   permission: Hookable<{ evaluate: Evaluation }>
   provider: Transformable<ProviderEditor>
   rpc: {
@@ -89,10 +87,6 @@ export interface ModelInfo {
   enabled: boolean
   limit: { context: number; output: number; input?: number }
   compatibility?: { maxTokensField?: 'max_tokens' }
-}
-
-export interface ModelEditor {
-  default: { set(providerID: string, modelID: string): void }
 }
 
 // Requests
@@ -219,23 +213,6 @@ export interface ShellCreation {
   cwd: string
   /** The whole environment of the command. */
   env: Record<string, string | undefined>
-}
-
-export interface AgentEditor {
-  list(): Agent[]
-  update(id: string, update: (agent: Agent) => void): void
-}
-
-export interface Agent {
-  id: string
-  permissions: PermissionRule[]
-}
-
-/** The last rule that matches holds. */
-export interface PermissionRule {
-  action: string
-  resource: string
-  effect: PermissionEffect
 }
 
 export type PermissionEffect = 'allow' | 'ask' | 'deny'

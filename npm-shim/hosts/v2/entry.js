@@ -9,5 +9,6 @@ export async function setup(ctx) {
 
 /** @param {import('./contract.d.ts').CliContext} context */
 export async function setupTui(context) {
+  if (!context.client?.rpc || !context.ui?.slot) return undefined // it could only show the status
   return (await import('./tui.js')).setup(context)
 }

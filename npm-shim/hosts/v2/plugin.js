@@ -1,6 +1,7 @@
 // The server's part for OpenCode 2: called once for each location, in the one server that all
 // windows share. OpenCode removes what is registered here when it unloads the plugin.
 import { acquire } from '../../lib/helper.js'
+import { told, tolerant } from './context.js'
 import { requests } from './requests.js'
 import { signIn } from './sign-in.js'
 import { status } from './status.js'
@@ -16,11 +17,12 @@ const CHANGES = ['session/changed', 'connect/methods', 'configure/changed']
 const START_LIMIT = 10_000
 
 /**
- * @param {Context} ctx
+ * @param {Context} context
  * @returns {Promise<import('./contract.d.ts').Cleanup>}
  */
-export async function setup(ctx) {
-  const helper = acquire(ctx.location.directory, 'opencode-2')
+export async function setup(context) {
+  const helper = acquire(context.location.directory, 'opencode-2')
+  const ctx = tolerant(context, (what) => void helper.call('lacks', { what }).catch(() => {}))
   const end = new AbortController()
   try {
     const configuration = await follow(ctx, helper, end.signal)
@@ -31,7 +33,7 @@ export async function setup(ctx) {
   } catch (error) {
     end.abort()
     await helper.release()
-    throw error
+    told(error)
   }
   return async () => {
     end.abort()

@@ -14,32 +14,27 @@ const MOST_WAITING = 1_000
  * @param {import('./contract.d.ts').Configuration} configuration
  */
 export async function requests(ctx, helper, configuration) {
-  /** @type {Map<string, import('../../lib/interface.d.ts').Fetch>} by provider */
-  const fetches = new Map()
-  /** @type {Map<string, { request: Request, providerID: string }>} the original requests by data: URL */
+  /** @type {Map<string, { request: Request, fetch: import('../../lib/interface.d.ts').Fetch }>} the original requests by data: URL */
   const waiting = new Map()
   let last = 0
 
-  await ctx.session.hook('http.request', (event) => {
-    const { providerID } = event.model
-    const provider = configuration.now.providers.find(({ info }) => info.id === providerID)
-    if (!provider) return
-    if (!fetches.has(providerID)) {
-      fetches.set(providerID, createFetch(helper, String(provider.info.settings.baseURL), providerID))
-    }
-    const nowhere = `data:,${++last}`
-    waiting.set(nowhere, { request: event.request, providerID })
-    event.request = new Request(nowhere)
-    for (const oldest of waiting.keys()) if (waiting.size > MOST_WAITING) waiting.delete(oldest)
-  })
+  // First, since a request that only the other hook had changed would get an empty response.
   await ctx.session.hook('http.response', async (event) => {
-    const { request, providerID } = waiting.get(event.request.url) ?? {}
-    const fetch = fetches.get(providerID ?? '')
+    const { request, fetch } = waiting.get(event.request.url) ?? {}
     if (!request || !fetch) return
     waiting.delete(event.request.url)
     // Headers that other plugins have added since.
     for (const [name, value] of event.request.headers) request.headers.set(name, value)
     event.response = await fetch(request).catch(answered)
+  })
+  await ctx.session.hook('http.request', (event) => {
+    const provider = configuration.now.providers.find(({ info }) => info.id === event.model?.providerID)
+    if (!provider) return
+    const { id, settings } = provider.info
+    const nowhere = `data:,${++last}`
+    waiting.set(nowhere, { request: event.request, fetch: createFetch(helper, String(settings.baseURL), id) })
+    event.request = new Request(nowhere)
+    for (const oldest of waiting.keys()) if (waiting.size > MOST_WAITING) waiting.delete(oldest)
   })
 }
 

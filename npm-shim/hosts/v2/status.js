@@ -9,8 +9,8 @@ import rpc from './rpc.js'
 export async function status(ctx, helper, ended) {
   const status = async () => (await helper.call('status')).item ?? {}
   const command = async (/** @type {any} */ { name }) => (await helper.call('command', { name })).toast ?? {}
-  const { events } = await ctx.rpc.register(rpc, { status, command })
-  const tell = (/** @type {any} */ item) => events.emit('changed', item ?? {}).catch(() => {})
+  const registered = await ctx.rpc.register(rpc, { status, command })
+  const tell = (/** @type {any} */ item) => registered?.events.emit('changed', item ?? {}).catch(() => {})
   const unlisten = helper.listen((method, { item }) => method === 'status/changed' && tell(item))
   ended.addEventListener('abort', unlisten, { once: true })
 }

@@ -1,5 +1,5 @@
 // Our tools, and the guard over all the others: judged before they run, redacted after.
-import { visible } from '../../lib/problem.js'
+import { Problem, visible } from '../../lib/problem.js'
 import { redacted } from '../../lib/redact.js'
 
 const WITHHELD = 'opencode-oci-oidc withholds what this tool brought, because it cannot be searched for secrets now.'
@@ -11,6 +11,9 @@ const WITHHELD = 'opencode-oci-oidc withholds what this tool brought, because it
  */
 export async function tools(ctx, helper, configuration) {
   const { directory } = ctx.location
+  const failed = (/** @type {unknown} */ error) => ({ output: Problem.from(error).text })
+  const run = (/** @type {string} */ name, /** @type {AbortSignal} */ signal) =>
+    helper.call('tool', { name }, { signal }).catch(failed)
   await ctx.tool.transform((editor) => {
     for (const { name, description } of configuration.now.tools) {
       editor.add({
@@ -18,7 +21,7 @@ export async function tools(ctx, helper, configuration) {
         description,
         input: { type: 'object', properties: {}, additionalProperties: false },
         options: { codemode: false },
-        execute: async (_, { signal }) => ({ content: (await helper.call('tool', { name }, { signal })).output }),
+        execute: async (_, { signal }) => ({ content: (await run(name, signal)).output }),
       })
     }
   })
@@ -37,10 +40,10 @@ export async function tools(ctx, helper, configuration) {
   })
   await ctx.tool.hook('execute.after', async (event) => {
     const call = { tool: event.tool, directory }
-    if (event.status === 'completed') {
+    if (event.status !== 'error') {
       event.result = await redacted(helper, call, event.result).catch(() => ({ content: WITHHELD }))
     } else {
-      const { message } = event.error
+      const message = event.error?.message
       const clean = await redacted(helper, call, message).catch(() => WITHHELD)
       if (clean !== message) event.error.message = clean
     }
@@ -50,6 +53,8 @@ export async function tools(ctx, helper, configuration) {
     if (reason) Object.assign(event, { effect: 'deny', message: reason })
   })
   await ctx.shell.hook('create.before', ({ env }) => {
-    for (const name of configuration.now.secrets) delete env[name]
+    // On Windows a name may be written in another case than in the configuration.
+    const secrets = configuration.now.secrets.map((name) => name.toUpperCase())
+    for (const name in env) if (secrets.includes(name.toUpperCase())) delete env[name]
   })
 }
