@@ -107,7 +107,7 @@ func TestHost2CallsAfterTheEnd(t *testing.T) {
 		me.signsIn(me.Project)
 		me.answers(nil, greeting)
 		open := me.begins("device")
-		me.does("unload", args{"keepsHooks": true}, nil)
+		me.does("unload", args{"errs": true}, nil)
 		const closed = "has closed this project"
 		if status, message := open.ends(); status != "failed" || !strings.Contains(message, closed) {
 			t.Errorf("a sign-in that was open is %s: %s", status, message)

@@ -381,6 +381,9 @@ func TestHost2KeepsLocationsApart(t *testing.T) {
 		if got := me.helpers(); got != 1 {
 			t.Errorf("%d helpers run for one location", got)
 		}
+		if models := me.models(directories[0]); len(models) > 0 {
+			t.Errorf("a location without the plugin lists %q", models)
+		}
 		me.answers(args{"directory": directories[1]}, greeting)
 		me.does("unload", args{"directory": directories[1]}, nil)
 		if got := me.helpers(); got != 0 {

@@ -44,7 +44,6 @@ export class Domain {
     transform: async (callback) => {
       this.#transforms.push(callback)
       this.#built = undefined
-      return { dispose: async () => this.remove(callback) }
     },
     // (Lifecycle) It takes half a second.
     reload: async () => {
@@ -54,9 +53,8 @@ export class Domain {
     },
   }
 
-  /** @param {(editor: Editor) => void} callback */
-  remove(callback) {
-    this.#transforms = this.#transforms.filter((transform) => transform !== callback)
+  clear() {
+    this.#transforms = []
     this.#built = undefined
   }
 
@@ -82,12 +80,8 @@ export class Hooks {
   /** @param {string} domain */
   api(domain) {
     return {
-      /** @type {(name: any, callback: (event: any) => unknown, options?: { providerID: string }) => Promise<{ dispose(): Promise<void> }>} */
-      hook: async (name, callback, options) => {
-        const hook = { name: `${domain}.${name}`, callback, providerID: options?.providerID }
-        this.#hooks.push(hook)
-        return { dispose: async () => void (this.#hooks = this.#hooks.filter((other) => other !== hook)) }
-      },
+      /** @type {(name: any, callback: (event: any) => unknown, options?: { providerID: string }) => Promise<void>} */
+      hook: async (name, callback, options) => void this.#hooks.push({ name: `${domain}.${name}`, callback, providerID: options?.providerID }),
     }
   }
 
@@ -175,12 +169,14 @@ export class Location {
     }
   }
 
-  /** (Lifecycle) What was registered ends by itself, beside the plugin's own cleanup. */
-  async unload() {
+  /** (Lifecycle) What was registered ends by itself, beside the plugin's own cleanup, unless the host errs. */
+  async unload(errs = false) {
     await this.#cleanup?.()
     this.#end.abort()
+    if (errs) return
     this.hooks = new Hooks()
     this.rpc.clear()
+    for (const domain of [this.provider, this.integrations.domain, this.tools.domain]) domain.clear()
   }
 
   /** (Provider and models) What is listed: `enabled` always, `auto` with a connection. */
@@ -211,7 +207,6 @@ export class Location {
     const listeners = new Set()
     this.rpc.set(definition.id, { definition, handlers, listeners })
     return {
-      dispose: async () => void this.rpc.delete(definition.id),
       events: {
         emit: async (/** @type {string} */ name, /** @type {object} */ data) => {
           if (!(name in definition.events)) throw new Error(`${definition.id} has no event ${name}`)

@@ -17,11 +17,7 @@ const commands = {
     await location.load(folder, (context) => without.reduce(lacking, strange ? withStrangeEditors(context) : context))
     return { plugin: location.plugin, error: location.error && String(location.error) }
   },
-  async unload({ keepsHooks }, location) {
-    const { hooks } = location
-    await location.unload()
-    if (keepsHooks) location.hooks = hooks
-  },
+  unload: ({ errs }, location) => location.unload(errs),
   providers: (_, location) => location.providers(),
   integrations: (_, location) => location.integrations.list(),
   connect: ({ integration, method, answer }, location) => location.integrations.connect(integration, method, answer),

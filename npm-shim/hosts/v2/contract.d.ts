@@ -11,14 +11,9 @@ export interface Plugin {
 
 export type Cleanup = () => Promise<void> | void
 
-/** What a plugin has registered; it ends by itself when the plugin is unloaded. */
-export interface Registration {
-  dispose(): Promise<void>
-}
-
 /** Calls back synchronously at every rebuild, each time with an editor of fresh values. */
 export interface Transformable<Editor> {
-  transform(callback: (editor: Editor) => void): Promise<Registration>
+  transform(callback: (editor: Editor) => void): Promise<unknown>
   reload(): Promise<void>
 }
 
@@ -27,7 +22,7 @@ export interface Hookable<Events, Options = never> {
     name: Name,
     callback: (event: Events[Name]) => Promise<void> | void,
     options?: Options,
-  ): Promise<Registration>
+  ): Promise<unknown>
 }
 
 export interface Context {
@@ -235,7 +230,7 @@ export interface RpcDefinition {
   events: Record<string, { schema: object }>
 }
 
-export interface RpcRegistration extends Registration {
+export interface RpcRegistration {
   events: { emit(name: string, data: object): Promise<void> }
 }
 
