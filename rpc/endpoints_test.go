@@ -163,6 +163,9 @@ func TestTwoScopesAreTwoSessions(t *testing.T) {
 	}
 	p.signInAtOnce()
 	refused("oci-oidc-qwen", "not signed in for the endpoint qwen")
+	if m := p.call("status", "", nil); m.Result["ended"] != nil {
+		t.Errorf("an endpoint that nobody has signed in for marks the account: %v", m.Result["ended"])
+	}
 	p.signInFor("oci-oidc-qwen")
 	first, second := token("oci-oidc"), token("oci-oidc-qwen")
 	if first == second || token("oci-oidc-same") != first {

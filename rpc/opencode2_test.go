@@ -37,6 +37,12 @@ func TestFormsOfOpenCode2(t *testing.T) {
 	if m := p.call("getToken", "", nil); m.Error == nil || !strings.Contains(m.Error.Data.Hint, `"opencode auth login oci-oidc"`) {
 		t.Errorf("before the sign-in: %+v", m.Error)
 	}
+	if m := p.call("status", "", nil); m.Result["ended"] != "Not signed in" {
+		t.Errorf("before the sign-in an account is marked with %v", m.Result["ended"])
+	}
+	if m := p.call("lacks", `{"what":"ctx.shell.hook"}`, nil); m.Error != nil {
+		t.Errorf("the host lacks something: %+v", m.Error)
+	}
 
 	changed := false
 	note := func(m message) {
