@@ -176,12 +176,16 @@ func (f forbidder) WriteHeader(status int) {
 func TestHost2RenewsARefusedTokenOnce(t *testing.T) {
 	t.Parallel()
 	inHost2(t, func(t *testing.T, name string) {
-		var forbids atomic.Bool
+		var forbids, refuses atomic.Bool
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true, Tamper: func(op domaintest.Operation, w http.ResponseWriter, r *http.Request, honest http.HandlerFunc) {
-			if op == domaintest.Chat && forbids.Load() {
-				w = forbidder{w}
+			switch {
+			case op == domaintest.Chat && refuses.Load():
+				http.Error(w, "Authorization Required", http.StatusUnauthorized)
+			case op == domaintest.Chat && forbids.Load():
+				honest(forbidder{w}, r)
+			default:
+				honest(w, r)
 			}
-			honest(w, r)
 		}})
 		me := newHost2(t, name, confidential(t, domain))
 		requests := 0
@@ -198,7 +202,7 @@ func TestHost2RenewsARefusedTokenOnce(t *testing.T) {
 			}
 		}
 
-		domain.FailAlways(domaintest.Chat, domaintest.Fault{Kind: domaintest.Unauthorized})
+		refuses.Store(true)
 		if o := me.asks(nil); o.Attempts != 1 || o.Defect || !strings.Contains(o.Error, "The endpoint") {
 			t.Errorf("an endpoint that refuses every token: %+v", o)
 		}
