@@ -112,9 +112,6 @@ func onWindows() *Guard {
 // judgingCommands is onWindows, for a table of commands.
 func judgingCommands(t *testing.T) *Guard {
 	t.Helper()
-	if os.Getenv("WINE_RUNS_THIS") != "" {
-		t.Skip("a table of texts, which make test-go runs: under wine each look at the disk costs a millisecond, and this has some ten thousand")
-	}
 	for _, name := range []string{"APPDATA", "LOCALAPPDATA"} { // where this is Windows, of another person
 		t.Setenv(name, "")
 		_ = os.Unsetenv(name)
