@@ -5,9 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -484,9 +481,6 @@ func TestDeviceFlowTakesNoPaste(t *testing.T) {
 // The browser gets the environment of this process without the variable that holds the client
 // secret.
 func TestBrowserEnvironmentHasNoSecret(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("a shell script is no program on Windows")
-	}
 	t.Setenv("CI", "")
 	t.Setenv("MY_CLIENT_SECRET", domaintest.ConfidentialSecret)
 	t.Setenv("SOMETHING_ELSE", "is there")
@@ -495,13 +489,7 @@ func TestBrowserEnvironmentHasNoSecret(t *testing.T) {
 		"domain_url": w.URL, "llm_base_url": w.LLMBaseURL, "redirect_uri": domaintest.FreeRedirect(),
 		"client_id": domaintest.ConfidentialClient, "client_secret": "{env:MY_CLIENT_SECRET}",
 	})
-	dir := t.TempDir()
-	program, notes := filepath.Join(dir, "browser"), filepath.Join(dir, "notes")
-	writeFile(t, program, "#!/bin/sh\nenv > "+notes+".part && mv "+notes+".part "+notes+"\n")
-	if err := os.Chmod(program, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("BROWSER", program)
+	opened := domaintest.NotingBrowser(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := w.session().Connect(ctx, ConnectOptions{Flow: signin.Browser, OpenBrowser: true, Prompt: func(p signin.Prompt) {
 		if !p.BrowserOpened {
@@ -512,15 +500,12 @@ func TestBrowserEnvironmentHasNoSecret(t *testing.T) {
 	if !problem.Is(err, problem.Cancelled) {
 		t.Error(err)
 	}
-	text, err := os.ReadFile(notes)
-	for deadline := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(deadline); text, err = os.ReadFile(notes) {
-		time.Sleep(5 * time.Millisecond)
+	_, environ := opened(true)
+	if !strings.Contains(environ, "SOMETHING_ELSE=is there") {
+		t.Errorf("the browser had %q", environ)
 	}
-	if err != nil || !strings.Contains(string(text), "SOMETHING_ELSE=is there") {
-		t.Fatalf("the browser had %q, %v", text, err)
-	}
-	if strings.Contains(string(text), "MY_CLIENT_SECRET") || strings.Contains(string(text), domaintest.ConfidentialSecret) {
-		t.Errorf("the browser had the client secret:\n%s", text)
+	if strings.Contains(environ, "MY_CLIENT_SECRET") || strings.Contains(environ, domaintest.ConfidentialSecret) {
+		t.Errorf("the browser had the client secret:\n%s", environ)
 	}
 }
 

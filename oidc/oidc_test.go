@@ -28,6 +28,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	domaintest.NoteIfBrowser()
 	_ = os.Unsetenv("CI") // where nobody could sign in
 	goleak.VerifyTestMain(m)
 }

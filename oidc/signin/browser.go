@@ -3,7 +3,6 @@ package signin
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -49,7 +48,7 @@ func starts(words, environ []string) bool {
 // as the last word if missing), %c a colon and %% a percent sign.
 func openers(address string) [][]string {
 	var commands [][]string
-	for _, command := range filepath.SplitList(os.Getenv("BROWSER")) {
+	for command := range strings.SplitSeq(os.Getenv("BROWSER"), string(os.PathListSeparator)) {
 		words := commandWords(command)
 		if len(words) > 0 && words[len(words)-1] == "&" { // "in the background" in a shell; we do not wait anyway
 			words = words[:len(words)-1]

@@ -1,11 +1,14 @@
 package signin
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
 // TestOpenBrowser: only https URLs, and http URLs on this machine, are opened.
@@ -18,9 +21,8 @@ func TestOpenBrowser(t *testing.T) {
 		}
 	}
 	const good = "https://idcs.example/ui/v1/device"
-	notes := opened()
-	OpenBrowser(good, nil)
-	if then := opened(); notes != "" || then != good+"|" {
+	notes, _ := opened(false)
+	if then, _ := opened(OpenBrowser(good, nil)); notes != "" || then != good+"|" {
 		t.Errorf("opened %q, then %q", notes, then)
 	}
 }
@@ -41,27 +43,13 @@ func TestTextBrowserIsNotStarted(t *testing.T) {
 	}
 }
 
-// browserThatNotes is what openBrowser starts: it returns what was to be opened.
-func browserThatNotes(t *testing.T) func() string {
-	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("a shell script is no program on Windows")
-	}
-	notes := filepath.Join(t.TempDir(), "notes")
-	program := filepath.Join(t.TempDir(), "browser")
-	writeFile(t, program, "#!/bin/sh\nprintf '%s|' \"$@\" > "+notes+"\n")
-	if err := os.Chmod(program, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("BROWSER", program)
+// browserThatNotes is [domaintest.NotingBrowser], which ends by itself: a busy machine may take
+// long to start it, or to find that a program fails.
+func browserThatNotes(t *testing.T) (notes func(started bool) (args, environ string)) {
 	patience := browserPatience
-	browserPatience = time.Minute // the program ends by itself, and a busy machine may take long to start it
+	browserPatience = time.Minute
 	t.Cleanup(func() { browserPatience = patience })
-	return func() string {
-		text, _ := os.ReadFile(notes)
-		_ = os.Remove(notes)
-		return string(text)
-	}
+	return domaintest.NotingBrowser(t)
 }
 
 // The variable BROWSER has the meaning that it has for other programs.
@@ -70,42 +58,56 @@ func TestBrowserVariable(t *testing.T) {
 	opened := browserThatNotes(t)
 	program := os.Getenv("BROWSER")
 	const address = "https://idcs.example/ui/v1/device?code=%73&next=%c"
-	spaced := filepath.Join(t.TempDir(), "Program Files (x86)")
-	if err := os.Symlink(program, spaced); err != nil {
+	spaced := filepath.Join(t.TempDir(), "Program Files (x86)", filepath.Base(program))
+	copied, err := os.ReadFile(program)
+	if err := errors.Join(err, os.Mkdir(filepath.Dir(spaced), 0o700), os.WriteFile(spaced, copied, 0o700)); err != nil {
 		t.Fatal(err)
 	}
+	set := func(browser string) {
+		t.Setenv("BROWSER", strings.ReplaceAll(browser, "<:>", string(os.PathListSeparator)))
+	}
+	// The words of the last program that it names.
+	for _, row := range []struct{ browser, words string }{
+		{program, program + "|" + address},
+		{program + " --new-window", program + "|--new-window|" + address},
+		{program + " --new-window %s", program + "|--new-window|" + address},
+		{program + " %s --new-window", program + "|" + address + "|--new-window"},
+		{program + ` "%s"`, program + "|" + address},
+		{program + " --app='%s' &", program + "|--app=" + address},
+		{program + " 100%% a%cb %s", program + "|100%|a:b|" + address},
+		{program + ` --profile "Ada Lovelace" %s`, program + "|--profile|Ada Lovelace|" + address},
+		{program + ` -a 'it "is"' ""`, program + `|-a|it "is"||` + address},
+		{`"` + program + `" %s`, program + "|" + address},
+		{"'" + program + "'", program + "|" + address},
+		{" " + program + " ", program + "|" + address},
+		{spaced, spaced + "|" + address},
+		{`"` + spaced + `" --new-window`, spaced + "|--new-window|" + address},
+		{"/nonexistent<:>" + spaced, spaced + "|" + address},
+		{"<:><:>" + program, program + "|" + address},
+	} {
+		set(row.browser)
+		commands := openers(address)
+		if got := strings.Join(commands[len(commands)-1], "|"); got != row.words {
+			t.Errorf("%s: %s, want %s", row.browser, got, row.words)
+		}
+	}
+	// The arguments of the program that is started.
 	for _, row := range []struct{ browser, noted string }{
-		{program, address + "|"},
-		{program + " --new-window", "--new-window|" + address + "|"},
-		{program + " --new-window %s", "--new-window|" + address + "|"},
-		{program + " %s --new-window", address + "|--new-window|"},
-		{program + ` "%s"`, address + "|"},
-		{program + " --app='%s' &", "--app=" + address + "|"},
-		{program + " 100%% a%cb %s", "100%|a:b|" + address + "|"},
-		{program + ` --profile "Ada Lovelace" %s`, "--profile|Ada Lovelace|" + address + "|"},
-		{program + ` -a 'it "is"' ""`, `-a|it "is"||` + address + "|"},
-		{`"` + program + `" %s`, address + "|"},
-		{"'" + program + "'", address + "|"},
-		{" " + program + " ", address + "|"},
-		{spaced, address + "|"},
 		{`"` + spaced + `" --new-window`, "--new-window|" + address + "|"},
-		{"/nonexistent:" + spaced, address + "|"},
+		{"/nonexistent --new-window %s<:>" + program + " -x %s", "-x|" + address + "|"},
+		{"false<:>" + program, address + "|"},
+		{program + "<:>false", address + "|"},
 		{"none", ""},
 		{`"`, ""},
-		{"/nonexistent:" + program, address + "|"},
-		{"/nonexistent --new-window %s:" + program + " -x %s", "-x|" + address + "|"},
-		{"false:" + program, address + "|"},
-		{"::" + program, address + "|"},
-		{program + ":false", address + "|"},
 		{"/nonexistent", ""},
-		{"false:/nonexistent", ""},
+		{"false<:>/nonexistent", ""},
 	} {
-		t.Setenv("BROWSER", row.browser)
-		_ = opened()
-		if OpenBrowser(address, os.Environ()) != (row.noted != "") {
-			t.Errorf("%s: opened: %v", row.browser, row.noted == "")
+		set(row.browser)
+		started := OpenBrowser(address, os.Environ())
+		if started != (row.noted != "") {
+			t.Errorf("%s: opened: %v", row.browser, started)
 		}
-		if noted := opened(); noted != row.noted {
+		if noted, _ := opened(started); noted != row.noted {
 			t.Errorf("%s: %q, want %q", row.browser, noted, row.noted)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	domaintest.NoteIfBrowser()
 	_ = os.Unsetenv("CI") // where no browser is opened
 	goleak.VerifyTestMain(m)
 }
