@@ -102,6 +102,55 @@ func TestTokensThatAnotherProgramHolds(t *testing.T) {
 	}
 }
 
+// connect says "Signed in" only if the tokens of the sign-in are on the disk.
+func TestConnectThatMayNotSave(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		saves bool // in any case
+		spoil func(*computer) (mend func())
+	}{
+		{"nothing is in the way", true, func(*computer) func() { return func() {} }},
+		{"the file cannot be replaced", true, func(c *computer) func() { return c.hold(windows.FILE_SHARE_READ) }},
+		{"the file cannot be read", false, func(c *computer) func() { return c.hold(0) }},
+		{"the file is read-only", true, func(c *computer) func() {
+			c.check(os.Chmod(c.tokenFile().Path(), 0o400))
+			return func() {}
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			c := newSpending(t)
+			stop := &stopped{op: domaintest.Token, form: "authorization_code", reached: make(chan struct{}), goOn: make(chan struct{})}
+			c.server.Change(func(o *domaintest.Options) { o.Tamper = stop.tamper })
+			p := c.begin("connect")
+			p.until(stop.reached)
+			mend := row.spoil(c)
+			close(stop.goOn)
+			p.ends()
+			mend()
+			code, said := p.ProcessState.ExitCode(), p.stderr.text()
+			if strings.Contains(said, "Signed in") != (code == exitOK) || code != exitOK && row.saves {
+				t.Errorf("exit code %d: %s", code, said)
+			}
+			if code == exitOK {
+				c.mustRun("token")
+				if len(c.refreshTokens()) > 0 {
+					t.Error("the next process had to refresh the tokens of the session before")
+				}
+			}
+		})
+	}
+	t.Run("a file is in the way", func(t *testing.T) {
+		t.Parallel()
+		c := newSpending(t)
+		c.remove("state/opencode-oci-oidc")
+		c.write("state/opencode-oci-oidc", "")
+		if _, said, code := c.run("connect"); code == exitOK || strings.Contains(said, "Signed in") || c.server.Count(domaintest.Authorize) > 0 {
+			t.Errorf("exit code %d: %s", code, said)
+		}
+	})
+}
+
 // newSpending is a computer whose access token has expired.
 func newSpending(t *testing.T) *computer {
 	c := newComputer(t)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -111,66 +110,5 @@ func TestInitFollowsLinks(t *testing.T) {
 			t.Errorf("the dangling link %s was replaced: %v %v", name, info, err)
 		}
 		c.remove(".config/opencode/" + name)
-	}
-}
-
-// Without a home directory there is no place for a client secret; the current directory is not
-// used instead.
-func TestInitWithoutAHome(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t)
-	for name, home := range map[string][]string{"no HOME": nil, "an empty one": {"HOME="}, "a relative one": {"HOME=home"}, "a point": {"HOME=."}} {
-		helper := c.helper("init", "--force", "--offline", "--project", "--secret-stdin", "--redirect-uri", c.keys["redirect_uri"], "--domain-url", c.server.URL, "--client-id", "x",
-			"--llm-base-url", c.server.LLMBaseURL, "--model", "a-model")
-		var stderr bytes.Buffer
-		helper.Dir = t.TempDir()
-		helper.Env = append(slices.DeleteFunc(helper.Env, func(one string) bool { return strings.HasPrefix(one, "HOME=") }), home...)
-		helper.Stdin, helper.Stderr = strings.NewReader("the-secret-4711"), &stderr
-		_ = helper.Run()
-		if code := helper.ProcessState.ExitCode(); code != exitUsage || !strings.Contains(stderr.String(), "no home directory") {
-			t.Errorf("%s: exit code %d: %s", name, code, stderr.String())
-		}
-		if written, err := os.ReadDir(helper.Dir); err != nil || len(written) > 0 {
-			t.Errorf("%s: written: %v, %v", name, written, err)
-		}
-	}
-}
-
-// If nobody can paste an address, that flow ends at once.
-func TestPasteFlowNeedsATerminal(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t)
-	for name, stdin := range map[string]string{"nothing": "", "a wrong line": "http://localhost/callback?code=1&state=2\n", "half a line": "http"} {
-		helper := c.helper("connect", "--flow", "paste")
-		var stderr bytes.Buffer
-		helper.Stdin, helper.Stderr = strings.NewReader(stdin), &stderr
-		_ = helper.Run()
-		if code := helper.ProcessState.ExitCode(); code != exitProblem || !strings.Contains(stderr.String(), "standard input has ended") {
-			t.Errorf("%s: exit code %d: %s", name, code, stderr.String())
-		}
-	}
-}
-
-// kubectl accepts only the version that it requests.
-func TestExecCredentialHasTheRequestedVersion(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t)
-	for _, row := range []struct{ asked, answered, says string }{
-		{"", `"client.authentication.k8s.io/v1"`, ""},
-		{`{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":true}}`, `"client.authentication.k8s.io/v1"`, ""},
-		{`{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"interactive":false}}`, `"client.authentication.k8s.io/v1beta1"`, ""},
-		{`{"apiVersion":"client.authentication.k8s.io/v1alpha1"}`, "", `version "client.authentication.k8s.io/v1alpha1"`},
-		{`{}`, "", `version ""`},
-		{`yes`, "", "holds no ExecCredential"},
-	} {
-		c.setenv("KUBERNETES_EXEC_INFO", row.asked)
-		stdout, stderr, code := c.run("token", "--format", "exec-credential")
-		if row.says != "" {
-			if code != exitUsage || stdout != "" || !strings.Contains(stderr, row.says) {
-				t.Errorf("%s: exit code %d: %s%s", row.asked, code, stdout, stderr)
-			}
-		} else if code != exitOK || !strings.Contains(stdout, `"apiVersion": `+row.answered) {
-			t.Errorf("%s: exit code %d: %s%s", row.asked, code, stdout, stderr)
-		}
 	}
 }

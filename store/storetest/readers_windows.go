@@ -1,4 +1,4 @@
-package store
+package storetest
 
 import (
 	"testing"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// setReaders lets everybody, or only the owner, read a file.
-func setReaders(t *testing.T, path string, everybody bool) {
+// SetReaders lets everybody, or only the owner, read a file or list a directory.
+func SetReaders(t testing.TB, path string, everybody bool) {
 	t.Helper()
 	me, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {
