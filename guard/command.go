@@ -178,7 +178,7 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 
 // denyWords judges the paths in the words of a command.
 func (g *Guard) denyWords(c shell.Command, name string) string {
-	directories := []string{c.Directory}
+	directories := append([]string{c.Directory}, c.Elsewhere...)
 	for i, word := range c.Words { // git -C, tar -C, make --directory
 		option := word == "-C" || word == "--directory" || word == "--chdir" || g.windows && slices.Contains([]string{"/d", "-workingdirectory", "-wd"}, strings.ToLower(word))
 		if option && i+1 < len(c.Words) {
@@ -193,6 +193,12 @@ func (g *Guard) denyWords(c shell.Command, name string) string {
 		written := i >= len(c.Words) || !reads
 		for _, candidate := range pathsIn(word) {
 			for _, directory := range directories {
+				candidate := candidate
+				if directory == shell.Unknown {
+					if directory = c.Directory; !strings.HasPrefix(candidate, "~") && !filepath.IsAbs(candidate) {
+						candidate = shell.Unknown + "/" + candidate
+					}
+				}
 				if reason := g.denyShellPath(candidate, directory); reason != "" {
 					return reason
 				}
@@ -286,6 +292,7 @@ func (g *Guard) denyShellPath(name, directory string) string {
 		return ""
 	}
 	if _, rest, ok := strings.Cut(shell.Slashed(name), shell.Unknown+"/"); ok && strings.HasPrefix(name, shell.Unknown) {
+		rest = strings.TrimPrefix(path.Clean("/"+rest), "/")
 		for _, kept := range g.kept {
 			if endsWhereBegins(shell.Slashed(kept.path), rest) {
 				return cannotTell(name, kept.path)
@@ -467,6 +474,8 @@ func recursion(name string, args []string, feeds bool) (descends, here, hidden b
 		return has("rR", "--recursive", "--dereference-recursive"), true, true
 	case "rg", "ag", "ack", "ugrep":
 		return true, true, has("u.", "--hidden", "--no-ignore", "--unrestricted")
+	case "git": // grep and diff
+		return has("", "--no-index"), true, true
 	case "find", "fd", "fdfind":
 		runs := []string{"-exec", "-execdir", "-ok", "-okdir", "-x", "-X", "--exec", "--exec-batch"}
 		return feeds || slices.ContainsFunc(args, func(arg string) bool { return slices.Contains(runs, arg) }), true, true
@@ -483,7 +492,7 @@ func recursion(name string, args []string, feeds bool) (descends, here, hidden b
 	case "dir", "ls", "gci", "get-childitem":
 		return feeds && has("rRs", "/s", "/S"), true, true
 	case "tar", "bsdtar", "zip", "7z", "mv", "cpio", "pax", "ditto", "compress-archive", "move", "move-item", "mi",
-		"subst", "mklink", "new-psdrive", "ndr": // which give a directory another name
+		"ln", "subst", "mklink", "new-psdrive", "ndr": // which give a directory another name
 		return true, false, true
 	default:
 		return false, false, false

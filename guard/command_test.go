@@ -47,6 +47,11 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"p=x; true && p=.secrets; cat ~/$p/other", "p=.secrets; false && p=src; cat ~/$p/other", "if false; then p=x; else p=.secrets; fi; cat ~/$p/other",
 		"case x in x) cat ~/.secrets/other;; esac", "while cat ~/.secrets/other; do break; done", "[[ $(<~/.secrets/other) ]]", "! cat ~/.secrets/other", "coproc cat ~/.secrets/other",
 		"for c in . s e c r e t s; do p=\"$p$c\"; done; cat ~/$p/other", "for d in a .secrets; do cat ~/$d/other; done", "select f in ~/.secrets/*; do cat $f; done",
+		// a working directory that may be another one
+		"cd nowhere; cat ../.secrets/other", "cd src; cd nowhere; cat ../../.secrets/other", "pushd src; popd; cat ../.secrets/other", "pushd src && ls && popd && cat ../.secrets/other",
+		"cd src; cd -; cat ../.secrets/other", "false && cd src; cat ../.secrets/other", "[ -d src ] || cd src && cat ../.secrets/other", "! cd nowhere && cat ../.secrets/other", "[ -d src ] || cd src; cat ../.secrets/other", "if [ -d x ]; then cd src; fi; cat ../.secrets/other",
+		"cd $(dirname $0)/..; cat .secrets/other", "cd \"$(git rev-parse --show-toplevel)\" && cat ../.secrets/other", "cd $unset; cat ./.secrets/other", "while read d; do cd $d; cat .secrets/other; done < x",
+		"cat ~maria/.secrets/other", "cat ~+/../.secrets/other", "ln -s ~ h; cat h/.secrets/other", "git grep --no-index x ~",
 		// programs that run another one
 		"alias c='cat ~/.secrets/other'; c", "time cat ~/.secrets/other", "env -i cat ~/.secrets/other", "env -C ~ cat .secrets/other", "timeout 5 cat ~/.secrets/other",
 		"echo other | xargs -I{} cat ~/.secrets/{}", "echo .secrets/other | xargs -I% cat ~/%", "ls -A ~ | xargs -I{} cat ~/{}/other", "printf '%s\\n' .secrets/other | (cd ~; xargs cat)",
@@ -67,6 +72,7 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"build() { go build ./$1; }; build cmd", "files=(src/*.go); wc -l \"${files[@]}\"", "cat <(sort README.md) <<< x", "echo $((2 ** 10)) $((RANDOM % 6))",
 		"f=README.md; cat ${f%.md}.txt", "alias ll='ls -l'; ll", "time go test ./...", "env GOOS=windows go build ./...", "echo a b | xargs -n1 echo", "ls src | xargs -I{} wc src/{}",
 		"for f in .bashrc .profile; do test -f ~/$f && cat ~/$f; done", "if [ -f go.mod ]; then cat go.mod; fi", "x=$(git rev-parse HEAD); echo ${x:0:8}", "cat \"$dir/README.md\"",
+		"cd src && cat ../.secrets/other", "cd src && cd .. && cd src && cat ../.secrets/other; cd -; cat README.md", "(cd src; ls); cat .secrets/other", "cat ~maria/notes ~+/README.md", "ln -s ../x src/y",
 		"git -C src status", "cd \"$(git rev-parse --show-toplevel)\" && ls", "cat src/$(basename main.go)", "export PATH=$PATH:~/bin && which go", "echo {1..10}",
 		"git commit -F - <<'E'\nsecret: keep it in ~/.secrets\nE", "git commit -m 'store: read .secrets last'", "echo 'it is ~/.secrets' | cat", "trap 'rm -f x' EXIT; read -r line < README.md",
 		"eval \"$(ssh-agent -s)\"", "[[ $x == *.go ]] && echo go", "while read -r f; do wc \"$f\"; done < <(git ls-files)", "case $1 in a) ls;; *) pwd;; esac", "sed -n 's/\\(a\\)/\\1/p' README.md",

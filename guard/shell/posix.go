@@ -21,6 +21,7 @@ type shell struct {
 	functions  map[string]*syntax.Stmt
 	called     map[string]bool
 	parameters []string // $1 and so on; nil if they are Unknown
+	elsewhere  []string // see Command
 	optional   int      // number of enclosing if, && and the like: the command may not run
 	nesting    int      // of functions, eval and substitutions
 	depth      int      // of the syntax tree
@@ -91,6 +92,18 @@ func (s *shell) perhaps(list []*syntax.Stmt) error {
 	s.optional++
 	defer func() { s.optional-- }()
 	return s.stmts(list)
+}
+
+// perhapsIn adds directories in which the next commands may run.
+func (s *shell) perhapsIn(directories ...string) {
+	for _, one := range directories {
+		if len(s.elsewhere) >= maxElsewhere {
+			one = Unknown
+		}
+		if !slices.Contains(s.elsewhere, one) {
+			s.elsewhere = append(slices.Clip(s.elsewhere), one)
+		}
+	}
 }
 
 func (s *shell) stmt(one *syntax.Stmt) error {
@@ -183,7 +196,7 @@ func (s *shell) run(c Command) error {
 	if *s.commands++; *s.commands > maxCommands {
 		return errTooLong
 	}
-	c.Directory, c.Lookup = s.Directory, s.value
+	c.Directory, c.Elsewhere, c.Lookup = s.Directory, s.elsewhere, s.value
 	if reason := s.Judge(c); reason != "" {
 		return denied(reason)
 	}
@@ -227,12 +240,20 @@ func (s *shell) effect(args, words []string) error {
 	}
 	name, rest := ProgramOf(words)
 	switch name {
-	case "cd", "pushd":
-		if i := slices.IndexFunc(rest, IsOperand); i >= 0 && !strings.Contains(rest[i], Unknown) && rest[i] != "-" {
-			s.Directory = s.Absolute(rest[i], s.Directory)
-		} else if i < 0 && s.Home != "" {
+	case "cd", "pushd", "popd":
+		before, to := s.Directory, "" // where the shell stays if it fails
+		if i := slices.IndexFunc(rest, IsOperand); i >= 0 {
+			to = rest[i]
+		}
+		switch {
+		case name == "popd" || to == "-" || strings.Contains(to, Unknown):
+			before = Unknown
+		case to != "":
+			s.Directory = s.Absolute(to, s.Directory)
+		case s.Home != "":
 			s.Directory = s.Home
 		}
+		s.perhapsIn(before)
 	case "eval":
 		s.nesting++
 		err := s.text(strings.Join(rest, " "))
@@ -314,10 +335,17 @@ func (s *shell) caseClause(of *syntax.CaseClause) error {
 
 func (s *shell) binary(of *syntax.BinaryCmd) error {
 	if of.Op == syntax.AndStmt || of.Op == syntax.OrStmt {
+		before := s.elsewhere
 		if err := s.stmt(of.X); err != nil {
 			return err
 		}
-		return s.perhaps([]*syntax.Stmt{of.Y})
+		after := s.elsewhere
+		if of.Op == syntax.AndStmt && succeeded(of.X) && !slices.Contains(after, Unknown) {
+			s.elsewhere = before
+		}
+		err := s.perhaps([]*syntax.Stmt{of.Y})
+		s.perhapsIn(after...)
+		return err
 	}
 	left, right := s.inner(), s.inner()
 	right.piped = left.written(of.X)
@@ -325,6 +353,18 @@ func (s *shell) binary(of *syntax.BinaryCmd) error {
 		return err
 	}
 	return right.stmt(of.Y)
+}
+
+// succeeded reports whether every command of the left side of && has succeeded where the right
+// side runs.
+func succeeded(one *syntax.Stmt) bool {
+	switch of := one.Cmd.(type) {
+	case *syntax.CallExpr:
+		return !one.Negated
+	case *syntax.BinaryCmd:
+		return of.Op == syntax.AndStmt && succeeded(of.X) && succeeded(of.Y)
+	}
+	return false
 }
 
 // written returns the output of a command that only prints its input: echo, printf, or cat
@@ -469,8 +509,11 @@ func (s *shell) Get(name string) expand.Variable {
 			return v
 		}
 	}
-	if name == "PWD" {
+	switch {
+	case name == "PWD":
 		return expand.Variable{Set: true, Kind: expand.String, Str: s.Directory}
+	case strings.HasPrefix(name, "HOME "): // of ~user, ~+ and ~-
+		return expand.Variable{Set: true, Kind: expand.String, Str: Unknown}
 	}
 	if text, set := s.Lookup(name); set {
 		return expand.Variable{Set: true, Exported: true, Kind: expand.String, Str: text}

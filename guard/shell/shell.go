@@ -15,7 +15,8 @@ import (
 // A Command is a simple command, with quotes removed and variables and braces expanded. Parts
 // that only a running shell knows, such as the output of another command, are [Unknown].
 type Command struct {
-	Directory string   // the working directory
+	Directory string   // the working directory, if each cd has succeeded
+	Elsewhere []string // other directories in which the command may run; Unknown is any
 	Words     []string // assignments, program and arguments
 	Targets   []string // files of redirections that write
 	Input     []string // here-documents, here-strings, and the output of an echo before a pipe
@@ -27,12 +28,13 @@ type Command struct {
 const Unknown = "\x1a"
 
 const (
-	maxCommands = 5000      // commands in one text
-	MaxText     = 128 << 10 // bytes; the longest text that is judged
-	maxNesting  = 8         // of functions, eval and substitutions
-	maxDepth    = 500       // of the syntax tree
-	maxFields   = 1000      // words that one word may expand to
-	maxValue    = 4096      // bytes; a variable with a longer value is Unknown
+	maxCommands  = 5000      // commands in one text
+	MaxText      = 128 << 10 // bytes; the longest text that is judged
+	maxNesting   = 8         // of functions, eval and substitutions
+	maxDepth     = 500       // of the syntax tree
+	maxFields    = 1000      // words that one word may expand to
+	maxElsewhere = 8         // directories; among more, the working directory is Unknown
+	maxValue     = 4096      // bytes; a variable with a longer value is Unknown
 )
 
 var (
