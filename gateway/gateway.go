@@ -125,7 +125,7 @@ func limited(next http.HandlerFunc) http.Handler {
 		case free <- struct{}{}:
 			defer func() { <-free }()
 		default:
-			Refuse(w, problem.New(problem.Throttled, "The gateway has as many requests as it takes at a time.", "Send fewer at once.").Passing())
+			Refuse(w, problem.New(problem.Throttled, "The gateway handles as many requests as it can at once.", "Send fewer at once.").Passing())
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))

@@ -185,7 +185,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"CA file empty", func(c *computer) { c.write("ca.pem", ""); c.setenv("NODE_EXTRA_CA_CERTS", c.path("ca.pem")) }, failure, "Environment, CA variables", "holds no certificate"},
 
 		// The domain.
-		{"wrong domain", func(c *computer) { c.keys["domain_url"] = strings.TrimSuffix(c.server.LLMBaseURL, "/v1") }, failure, "Domain, discovery", "seems to be no identity domain"},
+		{"wrong domain", func(c *computer) { c.keys["domain_url"] = strings.TrimSuffix(c.server.LLMBaseURL, "/v1") }, failure, "Domain, discovery", "does not seem to be an identity domain"},
 		{"captive portal", func(c *computer) {
 			c.server.FailAlways(domaintest.Discovery, domaintest.Fault{Kind: domaintest.Portal})
 		}, failure, "Domain, discovery", "is not an identity domain's"},

@@ -321,7 +321,7 @@ func runAll(ctx context.Context, manager string, commands [][]string) error {
 	for _, command := range commands {
 		output, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
 		if err != nil {
-			return problem.New(problem.Config, fmt.Sprintf("%s did not do it: %s: %s.", manager, strings.Join(command, " "), strings.TrimSpace(string(output))),
+			return problem.New(problem.Config, fmt.Sprintf("%s failed to run %s: %s.", manager, strings.Join(command, " "), strings.TrimSpace(string(output))),
 				`Run "oci-oidc-helper gateway" by a means of your own.`).Because(err)
 		}
 	}

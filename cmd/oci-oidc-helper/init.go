@@ -422,7 +422,7 @@ func (n *newConfig) askDomain() error {
 		func(ctx context.Context, d *domain.Domain) error {
 			metadata, err := d.Metadata(ctx)
 			if err == nil && metadata.Issuer == "" {
-				err = problem.New(problem.Domain, "That seems to be no identity domain: it has no discovery document.", "Check the Domain URL.")
+				err = problem.New(problem.Domain, "That does not seem to be an identity domain: it has no discovery document.", "Check the Domain URL.")
 			}
 			if err == nil {
 				n.say("✓ The domain answers.")

@@ -21,7 +21,7 @@ func (i interruption) Error() string { return "stopped by a signal: " + i.signal
 
 func (i interruption) Unwrap() error {
 	return problem.New(problem.Cancelled, fmt.Sprintf("The command was stopped by a signal (%s).", i.signal),
-		"Start it again; you are as signed in as before.")
+		"Start it again; your session is unchanged.")
 }
 
 // exitCode returns the exit code that shells report for a command that a signal ended.

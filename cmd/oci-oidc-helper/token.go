@@ -61,7 +61,7 @@ type tokenOptions struct {
 
 func (a *app) printToken(cmd *cobra.Command, o tokenOptions) error {
 	if o.minLife < 0 {
-		return problem.New(problem.Config, fmt.Sprintf("--min-life is %s, which is less than none.", o.minLife), "Write a duration such as 90s or 10m.")
+		return problem.New(problem.Config, fmt.Sprintf("--min-life is %s, which is negative.", o.minLife), "Write a duration such as 90s or 10m.")
 	}
 	show, ok := tokenFormats[o.format]
 	if !ok {

@@ -171,6 +171,6 @@ func (e Endpoint) refusal(resp *http.Response) *problem.Problem {
 
 // unusable is the problem of an answer that is not a list of models.
 func (e Endpoint) unusable() *problem.Problem {
-	return problem.New(problem.Network, fmt.Sprintf("What %s answers is no list of models.", e.Host()),
+	return problem.New(problem.Network, fmt.Sprintf("%s did not return a list of models.", e.Host()),
 		"Check "+e.Key()+"; a sign-in page of the network or a proxy may be in between. "+e.listYourself())
 }

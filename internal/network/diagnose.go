@@ -120,7 +120,7 @@ func (s Settings) cutConnection(host, viaProxy string, seen *handshake) *problem
 	case seen.asked.Load() && s.ClientCert == "":
 		return problem.New(problem.TLS, host+" asked for a client certificate, got none and cut the connection.", nameClientCertificate)
 	case seen.asked.Load():
-		return problem.New(problem.TLS, fmt.Sprintf("%s cut the connection when it had the client certificate %s: it may not accept it.", host, s.ClientCert), checkClientCertificate)
+		return problem.New(problem.TLS, fmt.Sprintf("%s cut the connection after it received the client certificate %s: it may not accept it.", host, s.ClientCert), checkClientCertificate)
 	case seen.begun.Load() > 0 && !seen.ended.Load():
 		return passing(host+" cut the connection in the TLS handshake"+viaProxy+".", "A firewall may be in between, or the server wants another version of TLS; check the network, VPN and proxy, then try again.")
 	default:

@@ -232,7 +232,7 @@ func TestFailedHandshakes(t *testing.T) {
 		}, Settings{}, problem.TLS, "asked for a client certificate, got none and cut the connection"},
 		{"client certificate refused, and nothing said", func(t *testing.T) *url.URL {
 			return silent(t, c)
-		}, maria, problem.TLS, "cut the connection when it had the client certificate " + maria.ClientCert},
+		}, maria, problem.TLS, "cut the connection after it received the client certificate " + maria.ClientCert},
 		{"cut after the handshake", func(t *testing.T) *url.URL {
 			return listening(t, func(conn *net.TCPConn) {
 				server := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{c.server}})

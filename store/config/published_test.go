@@ -121,7 +121,7 @@ func TestAddressOfAPublishedConfiguration(t *testing.T) {
 		server.URL + "/loop":                               "redirects to ",
 		server.URL + "/page":                               "expected { and the configuration's keys",
 		server.URL + "/endless":                            "is larger than 1048576 bytes",
-		server.URL + "/none":                               "answers 404",
+		server.URL + "/none":                               "answered with status 404",
 		server.URL + "/right?x=1":                          "has a query",
 		"http://company.example.com/oci-auth.config.jsonc": "is http: for company.example.com, which anybody on the way can read and change",
 		"https://me:pw@company.example.com/a":              "holds a user name or password",

@@ -37,7 +37,7 @@ func checkDiscovery(ctx context.Context, sys *system) Finding {
 	sys.answered, sys.skew = true, sys.domain.ClockSkew()
 	details := []string{"token endpoint " + metadata.Token}
 	if metadata.Issuer == "" {
-		return fail(problem.Domain, sys.config.DomainURL+" has no discovery document: it seems to be no identity domain.",
+		return fail(problem.Domain, sys.config.DomainURL+" has no discovery document: it does not seem to be an identity domain.",
 			"Check domain_url: it is the Domain URL on the domain's page in the OCI console.", details...)
 	}
 	if host := hostOf(metadata.Token); !strings.EqualFold(host, hostOf(sys.config.DomainURL)) {

@@ -115,7 +115,7 @@ func privateKeyBlock(text string) (found *pem.Block) {
 func ParseKey(text secret.Text) (*rsa.PrivateKey, error) {
 	bad := func(what string) *problem.Problem {
 		return problem.New(problem.Config, "The client key is not usable: "+what+".",
-			"Put an RSA private key of 2048 bits or more in PEM form where client_key refers to, such as openssl genrsa writes.")
+			"Put a PEM-encoded RSA private key (2048 bits or more) where client_key says, for example one made by openssl genrsa.")
 	}
 	block := privateKeyBlock(text.Reveal())
 	switch {

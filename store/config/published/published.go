@@ -41,7 +41,7 @@ func Text(ctx context.Context, from string, settings network.Settings) (text []b
 	}
 	if err != nil && strings.Contains(from, "@") { // probably an address, with a password
 		_, _ = network.ParseAddress(from) // forgets no part of it
-		return nil, path, problem.New(problem.Config, "--from names no file that can be read, and no https URL.", "Write an address as https://host/…, without a user name or password.")
+		return nil, path, problem.New(problem.Config, "--from is neither a file that can be read nor an https URL.", "Write an address as https://host/…, without a user name or password.")
 	}
 	if err != nil {
 		err = problem.New(problem.Config, fmt.Sprintf("The configuration %s %s.", path, regular.Why(err)), "Name a file that you can read, or an https URL.").Because(err)
@@ -74,9 +74,9 @@ func fetch(ctx context.Context, from string, settings network.Settings) ([]byte,
 	case err != nil:
 		return nil, settings.Diagnose(err, req.URL)
 	case resp.StatusCode != http.StatusOK:
-		return nil, problem.New(problem.Config, fmt.Sprintf("%s answers %d, and no configuration.", from, resp.StatusCode), "Check the address.")
+		return nil, problem.New(problem.Config, fmt.Sprintf("%s answered with status %d instead of a configuration.", from, resp.StatusCode), "Check the address.")
 	case len(text) > check.MaxSize:
-		return nil, problem.New(problem.Config, fmt.Sprintf("%s is larger than %d bytes, and so no configuration.", from, check.MaxSize), "Check the address.")
+		return nil, problem.New(problem.Config, fmt.Sprintf("%s is larger than %d bytes, so it cannot be a configuration.", from, check.MaxSize), "Check the address.")
 	}
 	return text, nil
 }
