@@ -312,9 +312,13 @@ func (r *windowsReader) endCommand(end byte) string {
 	if r.cmd {
 		c.Words = internalOfCmd(c.Words)
 	}
-	c.Input = piped
-	c.Directory = r.Directory
-	c.Lookup = r.Lookup
+	c.Input, c.Directory, c.Lookup = piped, r.Directory, r.Lookup
+	return r.run(c, outer, called, fed)
+}
+
+// run passes a command to Judge, and simulates what it changes. outer are the words of the
+// command around it; called and fed are as in windowsReader.
+func (r *windowsReader) run(c Command, outer []string, called, fed bool) string {
 	name, args := ProgramOf(c.Words)
 	if fed && name != "findstr" && name != "more" && patterns().takesPaths.MatchString(name) || usesMade(c, r.cmd || called, name) {
 		return cannotJudgeText
