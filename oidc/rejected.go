@@ -36,7 +36,7 @@ func (r *rejections) note(token cached, now time.Time) (again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.token, r.at = token.fingerprint, now
-	return r.token == r.replacement && now.Sub(token.IssuedAt) < justIssued
+	return r.token == r.replacement && now.Sub(token.IssuedAt).Abs() < justIssued
 }
 
 func (r *rejections) has(fingerprint string) bool {

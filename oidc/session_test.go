@@ -1424,3 +1424,14 @@ func TestRejectedTokenIsRefreshedBesideAnotherRefresh(t *testing.T) {
 		}
 	})
 }
+
+// Whether a token was just issued is not known after the clock was set back: it is refreshed.
+func TestRejectedTokenFromTheFutureIsRefreshed(t *testing.T) {
+	now := time.Now()
+	for issued, again := range map[time.Time]bool{now.Add(-time.Second): true, now.Add(-time.Hour): false, now.Add(time.Hour): false} {
+		r := rejections{replacement: "x"}
+		if got := r.note(cached{fingerprint: "x", Tokens: tokens.Tokens{IssuedAt: issued}}, now); got != again {
+			t.Errorf("issued %v ago: %t", now.Sub(issued), got)
+		}
+	}
+}
