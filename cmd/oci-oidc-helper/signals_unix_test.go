@@ -44,12 +44,16 @@ var ending = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
 func TestSignals(t *testing.T) {
 	const before, waiting, answered = "before sending", "while waiting", "after the answer"
 	inheritNothing(t)
+	signals := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !testing.Short() {
+		signals = append(signals, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGKILL)
+	}
 	for _, command := range signalled {
 		t.Run(command.args[0], func(t *testing.T) {
 			t.Parallel()
 			c := newComputer(t)
 			for _, moment := range []string{before, waiting, answered} {
-				for _, sent := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGKILL} {
+				for _, sent := range signals {
 					name := fmt.Sprintf("%s, %s", moment, sent)
 					c.remove("state/opencode-oci-oidc")
 					c.remove("oci-oidc-debug.log")
