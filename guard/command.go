@@ -307,11 +307,13 @@ func (g *Guard) denyShellPath(name, directory string) string {
 		return reasonFor(strings.ReplaceAll(name, shell.Unknown, "…"))
 	}
 	parts := strings.Split(shell.Slashed(g.resolvePattern(full)), "/")
-	for n := 1; n <= len(parts); n++ {
-		matches := g.wildcards(strings.Join(parts[:n], "/"))
-		for _, kept := range g.kept {
+	for _, kept := range g.kept {
+		slashed := shell.Slashed(kept.path)
+		for n := 1; n <= len(parts); n++ {
+			above := strings.Join(parts[:n], "/")
 			switch {
-			case !matches(shell.Slashed(kept.path)):
+			case n != strings.Count(slashed, "/")+1 && !strings.Contains(above, "**"): // * matches no /
+			case !g.wildcards(above)(slashed):
 			case strings.Contains(name, shell.Unknown):
 				return cannotTell(name, kept.path)
 			default:

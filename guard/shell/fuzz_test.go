@@ -6,8 +6,8 @@ import (
 )
 
 // Each reader ends for every text, and stops at the first reason to deny: a command's, or that
-// a made text cannot be judged. No command that is
-// judged contains a byte that a shell could not pass on.
+// a made text cannot be judged. No command that is judged contains a byte that a shell could
+// not pass on.
 func FuzzReader(f *testing.F) {
 	for _, text := range []string{
 		"cat a", "f() { f; }; f", "eval \"eval 'cat $x'\"", "cat <<<a; cat <(b); echo $((1+2))", "a=(b c); ${a[@]}", "alias x=y; x",

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/syntax"
@@ -26,6 +27,7 @@ type shell struct {
 	nesting    int      // of functions, eval and substitutions
 	depth      int      // of the syntax tree
 	commands   *int
+	began      time.Time
 	piped      []string // the output of the command before the pipe, if it is known
 }
 
@@ -37,7 +39,7 @@ func (d denied) Error() string { return string(d) }
 // POSIX passes the commands of a text for sh, bash or zsh to Judge, and returns the first
 // reason for denying one, or "". Its error says why the text cannot be judged.
 func (r Reader) POSIX(text string) (reason string, err error) {
-	s := &shell{Reader: r}
+	s := &shell{Reader: r, began: time.Now()}
 	defer func() {
 		if fault := recover(); fault != nil { // the parser or package expand panicked
 			err = fmt.Errorf("%v", fault)
@@ -193,7 +195,7 @@ func (s *shell) run(c Command) error {
 	if len(c.Words)+len(c.Targets) == 0 {
 		return nil
 	}
-	if *s.commands++; *s.commands > maxCommands {
+	if *s.commands++; *s.commands > maxCommands || time.Since(s.began) > maxTime {
 		return errTooLong
 	}
 	c.Directory, c.Elsewhere, c.Lookup = s.Directory, s.elsewhere, s.value
@@ -246,7 +248,7 @@ func (s *shell) effect(args, words []string) error {
 			to = rest[i]
 		}
 		switch {
-		case name == "popd" || to == "-" || strings.Contains(to, Unknown):
+		case name == "popd" || to == "-" || strings.Contains(to, Unknown) || len(s.Directory)+len(to) > maxDirectory:
 			before = Unknown
 		case to != "":
 			s.Directory = s.Absolute(to, s.Directory)

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -28,13 +29,15 @@ type Command struct {
 const Unknown = "\x1a"
 
 const (
-	maxCommands  = 5000      // commands in one text
-	MaxText      = 128 << 10 // bytes; the longest text that is judged
-	maxNesting   = 8         // of functions, eval and substitutions
-	maxDepth     = 500       // of the syntax tree
-	maxFields    = 1000      // words that one word may expand to
-	maxElsewhere = 8         // directories; among more, the working directory is Unknown
-	maxValue     = 4096      // bytes; a variable with a longer value is Unknown
+	maxCommands  = 5000            // commands in one text
+	MaxText      = 128 << 10       // bytes; the longest text that is judged
+	maxNesting   = 8               // of functions, eval and substitutions
+	maxDepth     = 500             // of the syntax tree
+	maxFields    = 1000            // words that one word may expand to
+	maxElsewhere = 8               // directories; among more, the working directory is Unknown
+	maxDirectory = 512             // bytes; cd to a longer path leads to Unknown
+	maxTime      = 5 * time.Second // for all commands of one text
+	maxValue     = 4096            // bytes; a variable with a longer value is Unknown
 )
 
 var (
