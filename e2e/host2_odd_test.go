@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
@@ -154,7 +153,10 @@ func TestHost2LosesTheHelper(t *testing.T) {
 			for _, p := range processes() {
 				if me.runs(p) && strings.Contains(p.arguments, "--stdio") {
 					id, err := strconv.Atoi(p.id)
-					check(t, errors.Join(err, syscall.Kill(id, syscall.SIGKILL)))
+					check(t, err)
+					helper, err := os.FindProcess(id)
+					check(t, err)
+					check(t, helper.Kill())
 				}
 			}
 			if open.Mode == "code" {
