@@ -189,13 +189,6 @@ func browse(ctx context.Context, address string) (status int, body string, last 
 	return resp.StatusCode, string(text), resp.Request.URL.String(), err
 }
 
-func writeFile(t testing.TB, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func authorizationURL(t testing.TB, p Prompt) string {
 	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true}
