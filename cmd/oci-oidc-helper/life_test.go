@@ -78,7 +78,7 @@ func TestTokenForAnotherProgramHasMinimumLife(t *testing.T) {
 		})
 	}
 	c := newComputer(t)
-	if _, said, code := c.run("token", "--min-life=-1s"); code != exitUsage || !strings.Contains(said, "less than none") {
+	if _, said, code := c.run("token", "--min-life=-1s"); code != exitUsage || !strings.Contains(said, "which is negative") {
 		t.Errorf("exit code %d: %s", code, said)
 	}
 }

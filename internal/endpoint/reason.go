@@ -22,7 +22,11 @@ const maxReason = 200
 // (RFC 6750, 3), the XML of AWS, Azure and SOAP, and the plain text of Envoy and Istio, whatever
 // type it claims. The body may be cut off. For HTML Reason returns "".
 func Reason(header http.Header, body string) string {
-	body = strings.TrimSpace(event().ReplaceAllString(strings.TrimPrefix(body, "\ufeff"), ""))
+	body = strings.TrimPrefix(body, "\ufeff")
+	if first, rest, _ := strings.Cut(body, "\n"); strings.HasPrefix(first, "event:") && strings.HasPrefix(rest, "data:") {
+		body = rest
+	}
+	body = strings.TrimSpace(strings.TrimPrefix(body, "data:")) // of an event of a stream (SSE)
 	isJSON := body != "" && strings.IndexByte(`{["`, body[0]) >= 0
 	if isJSON {
 		var value any
@@ -83,7 +87,6 @@ var (
 	inCutJSON = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`"(?:message|msg|error_description|detail|error)"\s*:\s*"((?:[^"\\]|\\.)+)`)
 	})
-	event       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:event:.*\r?\n)?data:`) }) // of a stream (SSE)
 	namesSecret = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)token|secret|jwt|assertion|passw|key`) })
 	escapedPair = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\(.)`) })
 )

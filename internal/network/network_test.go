@@ -192,6 +192,9 @@ func TestCompanyCA(t *testing.T) {
 		{"a directory", ".", "", "", problem.Config, "is a directory, not a file"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			if row.variable == "SSL_CERT_DIR" && !isSystems {
+				t.Skip("SSL_CERT_DIR has no meaning here")
+			}
 			if row.variable != "" {
 				t.Setenv(row.variable, c.path(row.file))
 			}
