@@ -22,7 +22,7 @@ func TestHost2Guard(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the attempts are those of a shell on Linux")
 	}
-	inBun(t, func(t *testing.T, name string) {
+	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		configuration := confidential(t, domain)
 		configuration.Secret = "Zq7-vK2mXw9_Lp4tRb8nYc3sHd6f"

@@ -90,7 +90,7 @@ func TestHost2HasAProviderForEachEndpoint(t *testing.T) {
 // the other session goes on.
 func TestHost2HasASignInForEachScope(t *testing.T) {
 	t.Parallel()
-	inBun(t, func(t *testing.T, name string) {
+	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true, Resources: []domaintest.Resource{
 			{Audience: "https://llm.example.com", Scopes: []string{"/chat"}}, {Audience: "https://qwen.example.com", Scopes: []string{"/chat"}},
 		}})
@@ -420,7 +420,7 @@ func TestHost2KeepsLocationsApart(t *testing.T) {
 // TestHost2TenThousandRequests leave nothing behind, and no one of them waits for the domain.
 func TestHost2TenThousandRequests(t *testing.T) {
 	t.Parallel()
-	inBun(t, func(t *testing.T, name string) {
+	inHost2(t, func(t *testing.T, name string) {
 		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 		me := newHost2(t, name, confidential(t, domain))
 		me.signsIn(me.Project)

@@ -18,28 +18,15 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 )
 
-// The JavaScript runtimes in which OpenCode 2 may run its plugins.
-var runtimes = []string{"node", "bun"}
-
-// inHost2 runs a test in the stand-in for OpenCode 2, in each runtime. No program of
+// inHost2 runs a test in the stand-in for OpenCode 2, in each of the JavaScript runtimes in
+// which it may run its plugins. No program of
 // OpenCode 2 was seen: e2e/host2 is written from its documents and its source.
 func inHost2(t *testing.T, test func(t *testing.T, name string)) {
-	t.Helper()
-	inRuntimes(t, runtimes, test)
-}
-
-// inBun is inHost2 for what takes long and does not depend on the runtime, in OpenCode's.
-func inBun(t *testing.T, test func(t *testing.T, name string)) {
-	t.Helper()
-	inRuntimes(t, []string{"bun"}, test)
-}
-
-func inRuntimes(t *testing.T, runtimes []string, test func(t *testing.T, name string)) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("the stand-in host is not made for Windows")
 	}
-	for _, name := range runtimes {
+	for _, name := range []string{"node", "bun"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, name)

@@ -63,6 +63,9 @@ func TestFeaturesOfEachVersion(t *testing.T) {
 				t.Errorf("OpenCode says %q\n%s", trouble, screen)
 			}
 			me.isNotBlamed()
+			if log := me.log(); !strings.Contains(log, "host=opencode-1") || strings.Contains(log, "host=opencode-2") {
+				t.Errorf("not OpenCode 1 alone has loaded the plugin:\n%s", log)
+			}
 		})
 	}
 }
