@@ -80,7 +80,8 @@ var private = regexp.MustCompile(`eyJ[\w-]+\.|AQIDBA|` + regexp.QuoteMeta(domain
 func (d *desktop) isEncrypted(want bool) {
 	d.Helper()
 	if text, encrypted := d.saved(); encrypted != want {
-		d.Errorf("the tokens are encrypted: %v, want %v: %s", encrypted, want, text)
+		found, _, _ := d.run("doctor")
+		d.Errorf("the tokens are encrypted: %v, want %v: %s\n%s", encrypted, want, text, found)
 	}
 }
 
