@@ -2,6 +2,7 @@ package guard
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -29,10 +30,14 @@ func (g *Guard) denyShell(text, directory string) string {
 	}
 	reason, err := g.judgeShell(text, directory, g.variable, 0)
 	if err != nil {
-		return fmt.Sprintf("opencode-oci-oidc cannot judge this command: %v. Write it in a simpler way, "+
-			"and put long texts into files with the tool write.", err)
+		return cannotJudge(err)
 	}
 	return reason
+}
+
+func cannotJudge(why error) string {
+	return fmt.Sprintf("opencode-oci-oidc cannot judge this command: %v. Write it in a simpler way, "+
+		"and put long texts into files with the tool write.", why)
 }
 
 // judgeShell judges a text for a POSIX shell. Its error says why the text cannot be judged.
@@ -54,7 +59,11 @@ func (g *Guard) denyNested(text string, c shell.Command, nesting int) string {
 			return reason
 		}
 	default:
-		if reason, err := g.judgeShell(text, c.Directory, c.Lookup, nesting); err == nil && reason != "" {
+		reason, err := g.judgeShell(text, c.Directory, c.Lookup, nesting)
+		if limit := shell.Limit(""); errors.As(err, &limit) {
+			return cannotJudge(limit)
+		}
+		if err == nil && reason != "" {
 			return reason
 		}
 	}

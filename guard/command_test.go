@@ -52,6 +52,9 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"cd src; cd -; cat ../.secrets/other", "false && cd src; cat ../.secrets/other", "[ -d src ] || cd src && cat ../.secrets/other", "! cd nowhere && cat ../.secrets/other", "[ -d src ] || cd src; cat ../.secrets/other", "if [ -d x ]; then cd src; fi; cat ../.secrets/other",
 		"cd $(dirname $0)/..; cat .secrets/other", "cd \"$(git rev-parse --show-toplevel)\" && cat ../.secrets/other", "cd $unset; cat ./.secrets/other", "while read d; do cd $d; cat .secrets/other; done < x",
 		"cat ~maria/.secrets/other", "cat ~+/../.secrets/other", "ln -s ~ h; cat h/.secrets/other", "git grep --no-index x ~",
+		// code that is too long or too deep to be judged
+		"sh -c '" + strings.Repeat("ls;", 6000) + "p=.sec; cat ~/${p}rets/other'",
+		"sh -c '" + strings.Repeat("{ ", 600) + "p=.sec; cat ~/${p}rets/other;" + strings.Repeat("}; ", 600) + "'",
 		// programs that run another one
 		"alias c='cat ~/.secrets/other'; c", "time cat ~/.secrets/other", "env -i cat ~/.secrets/other", "env -C ~ cat .secrets/other", "timeout 5 cat ~/.secrets/other",
 		"echo other | xargs -I{} cat ~/.secrets/{}", "echo .secrets/other | xargs -I% cat ~/%", "ls -A ~ | xargs -I{} cat ~/{}/other", "printf '%s\\n' .secrets/other | (cd ~; xargs cat)",

@@ -120,10 +120,17 @@ needed or refused, 128 and the number of the signal that stopped the command.`,
 			if !stdio {
 				sayWhyItGoesOn(cmd.Context(), cmd.ErrOrStderr())
 			}
-			if _, err := os.Stat(a.directory); a.directory != "" && err != nil {
-				return problem.New(problem.Config, fmt.Sprintf("The directory %s, named with -C, %s.", a.directory, regular.Why(err)), "Name the project directory.").Because(err)
+			if a.directory == "" {
+				return nil
 			}
-			return nil
+			why := "is a file"
+			info, err := os.Stat(a.directory)
+			if err != nil {
+				why = regular.Why(err)
+			} else if info.IsDir() {
+				return nil
+			}
+			return problem.New(problem.Config, fmt.Sprintf("The directory %s, named with -C, %s.", a.directory, why), "Name the project directory.").Because(err)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if stdio {

@@ -551,7 +551,7 @@ func (s *shell) fields(words ...*syntax.Word) (fields []string, err error) {
 				field = Unknown
 			}
 			if fields = append(fields, field); len(fields) > maxFields {
-				return nil, errors.New("its words expand to too many others")
+				return nil, Limit("its words expand to too many others")
 			}
 			if err != nil {
 				break

@@ -4,7 +4,6 @@
 package shell
 
 import (
-	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -41,9 +40,15 @@ const (
 )
 
 var (
-	errTooLong = errors.New("it is too long")
-	errTooDeep = errors.New("its parts are nested too deep")
+	errTooLong error = Limit("it is too long")
+	errTooDeep error = Limit("its parts are nested too deep")
 )
+
+// A Limit is the error of a text that the shell would run, but that takes too much to judge. It
+// says why.
+type Limit string
+
+func (l Limit) Error() string { return string(l) }
 
 // A Reader passes each command of a text to Judge, until Judge returns a reason to deny it.
 type Reader struct {
