@@ -61,7 +61,7 @@ func TestErrorResponsesAreQuoted(t *testing.T) {
 		"an address":                 {400, "text/plain", "http://portal.example/?at=1&error=invalid_grant&x=2", []string{"not an identity domain's (status 400"}, problem.Domain, true},
 		"a form":                     {400, "application/x-www-form-urlencoded", "error=invalid_scope&error_description=no+such+scope", []string{"does not know the scope", "no such scope"}, problem.Config, false},
 		"empty":                      {400, "", "", []string{"not an identity domain's (status 400, empty)"}, problem.Domain, true},
-		"half an object":             {400, "application/json", `{"code":"inv`, []string{"not an identity domain's (status 400)"}, problem.Domain, true},
+		"half an object":             {400, "application/json", `{"code":"inv`, []string{"not an identity domain's (status 400, JSON that is cut off or malformed"}, problem.Domain, true},
 		"a list of one":              {400, "application/json", `{"error":["invalid_scope"]}`, []string{"does not know the scope"}, problem.Config, false},
 		"in capitals":                {400, "application/json", `{"error":"INVALID_SCOPE "}`, []string{"does not know the scope"}, problem.Config, false},
 		"OAuth in an object":         {400, "application/json", `{"error":{"error":"invalid_scope","error_description":"no such scope"}}`, []string{"does not know the scope", "no such scope"}, problem.Config, false},
@@ -79,6 +79,7 @@ func TestErrorResponsesAreQuoted(t *testing.T) {
 		"another server":             {404, "text/html", "<html>Not Found</html>", []string{"not an identity domain's (status 404)", "Check domain_url"}, problem.Domain, true},
 		"another server's methods":   {405, "", "", []string{"not an identity domain's (status 405, empty)", "Check domain_url"}, problem.Domain, true},
 		"guessed invalid_grant":      {400, "application/json", `{"error":{"code":"invalid_grant","message":"expired"}}`, []string{"the domain refused (status 400) (invalid_grant, \"expired\")", "Sign in again."}, problem.Domain, false},
+		"success, a comma too many":  {200, "application/json", `{"scope":"openid",}`, []string{"(status 200, JSON that is cut off or malformed)"}, problem.Domain, true},
 		"several resources":          {200, "application/json", `{"tokenResponses":[{"access_token":"a"},{"access_token":"b"}]}`, []string{"scope names several resources"}, problem.Config, false},
 		"what was sent":              {400, "application/json", `{"code":"bad","description":"you sent ` + secretOfOurs + ` to us"}`, []string{"you sent [redacted] to us"}, problem.Domain, false},
 	} {

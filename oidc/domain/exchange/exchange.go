@@ -4,7 +4,9 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -101,14 +103,16 @@ func (x *Exchange) Unknown() bool {
 	return x.Status < 300 || x.Status == http.StatusBadGateway || x.Status == http.StatusGatewayTimeout
 }
 
-// Oddness says, for the end of a list, that the answer is empty or compressed in a way that
-// cannot be read, or "".
+// Oddness says, for the end of a list, that the answer is empty, compressed in a way that
+// cannot be read, or not quite JSON; or "".
 func (x *Exchange) Oddness() string {
 	switch encoding := strings.ToLower(x.Header.Get("Content-Encoding")); {
 	case len(x.Body) == 0:
 		return ", empty"
 	case !slices.Contains([]string{"", "identity", "gzip", "x-gzip", "deflate"}, encoding):
 		return ", compressed with " + lenient.Printable(encoding, 20) + ", which was not asked for"
+	case bytes.HasPrefix(bytes.TrimSpace(x.Body), []byte("{")) && !json.Valid(x.Body):
+		return ", JSON that is cut off or malformed"
 	default:
 		return ""
 	}

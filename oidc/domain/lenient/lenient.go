@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,8 +68,17 @@ func ReadAnswer(body []byte) (*Object, error) {
 }
 
 // Read reads an object. If it is cut off or malformed, Read returns an error and also the
-// members before that place; the Object is never nil.
+// members before that place; the Object is never nil. A word that JSON does not have, such as
+// NaN, None or 03600, is read as a value of a wrong type.
 func Read(text []byte) (*Object, error) {
+	if !json.Valid(text) {
+		text = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?|:\s*[\w.+-]+`).ReplaceAllFunc(text, func(found []byte) []byte {
+			if found[0] == '"' || json.Valid(found[1:]) {
+				return found
+			}
+			return []byte(":{}")
+		})
+	}
 	m := &Object{Raw: map[string]json.RawMessage{}}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if first, err := decoder.Token(); err != nil || first != json.Delim('{') {
