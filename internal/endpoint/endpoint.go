@@ -10,6 +10,7 @@ package endpoint
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -82,6 +83,9 @@ func (e Endpoint) list(ctx context.Context, address string) (list, int, error) {
 	list, err := parseList(body)
 	if err != nil {
 		p := e.unusable()
+		if begin := bytes.TrimSpace(body); len(begin) > 0 && strings.IndexByte("{[", begin[0]) >= 0 && !json.Valid(body) {
+			p.Message = fmt.Sprintf("%s did not return a list of models: its JSON is cut off or malformed.", e.Host())
+		}
 		if bytes.Contains(body, []byte(`"error`)) { // an error with the status of success
 			p.Message += saying(Reason(nil, secret.Redact(string(body))))
 		}

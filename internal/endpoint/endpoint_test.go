@@ -113,6 +113,7 @@ func TestAnswerWithoutAListIsAProblem(t *testing.T) {
 		"a list of nothing":  {says(`{"object":"list"}`), problem.Config, "lists no models"},
 		"a list of nulls":    {says(`{"data":[null,7,[]]}`), problem.Config, "lists no models"},
 		"no list at all":     {says(`{"status":"ok"}`), problem.Network, "did not return a list of models"},
+		"half a list":        {says(`{"data":[{"id":"m"`), problem.Network, "its JSON is cut off or malformed"},
 		"words for a list":   {says(`{"data":"none"}`), problem.Network, "did not return a list of models"},
 		"its reason":         {answers(403, `{"detail":"Budget exceeded"}`), problem.Config, "It says: Budget exceeded"},
 		"its reason, 500":    {answers(500, `{"error":{"message":"CUDA out of memory"}}`), problem.Network, "It says: CUDA out of memory"},

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/oddjson"
 )
 
 // The list is sent to the shim in one line of at most 1 MiB, which these limits ensure.
@@ -120,7 +122,7 @@ func (f *flag) UnmarshalJSON(raw []byte) error {
 // some servers send. The models may be objects or only their names. A null list is empty: some
 // languages encode empty lists that way. What follows the JSON is ignored.
 func parseList(body []byte) (list, error) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	body = oddjson.Corrected(bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
 	data := json.RawMessage(body)
 	if !bytes.HasPrefix(body, []byte("[")) {
 		var whole struct {

@@ -62,6 +62,8 @@ func TestLists(t *testing.T) {
 		{"wrong types", `{"data":[{"id":5},{"id":null},5,null,[],{"id":["m"]},{"id":"m","max_model_len":{},"name":7,"model_info":"x"}]}`, `{"m":{}}`},
 		{"absurd numbers", `{"data":[{"id":"a","max_model_len":-1},{"id":"b","max_model_len":1e300},{"id":"c","max_model_len":0.5},{"id":"d","max_model_len":"NaN"},{"id":"e","max_model_len":1e400}]}`,
 			`{"a":{},"b":{},"c":{},"d":{},"e":{}}`},
+		{"Python's numbers", `{"data":[{"id":"a","max_model_len":NaN,"x":[1, NaN]},{"id":"b","max_model_len":-Infinity},{"id":"c:NaN","max_model_len":None,"name":"C: NaN"}]}`,
+			`{"a":{},"b":{},"c:NaN":{"name":"C: NaN"}}`},
 		{"names nobody can read", `{"data":[{"id":""},{"id":" m"},{"id":"a\u0000b"},{"id":"a\nb"},{"id":"\u001b[31mred"},{"id":"a\u202eb"},{"id":"*"},{"id":"openai/*"},{"id":"ok","name":"\u001b]0;x\u0007"}]}`, `{"ok":{}}`},
 		{"names of JavaScript's", `{"data":[{"id":"__proto__","max_model_len":9},{"id":"constructor"},{"id":"toString"}]}`, `{"constructor":{},"toString":{}}`},
 		{"a long name", `{"data":[{"id":"` + strings.Repeat("m", 300) + `"}]}`, `{}`},

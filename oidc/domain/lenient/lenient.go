@@ -10,12 +10,13 @@ import (
 	"fmt"
 	"math"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/oddjson"
 )
 
 // An Object is a JSON object whose members are read one by one: a domain that writes
@@ -71,16 +72,8 @@ func ReadAnswer(body []byte) (*Object, error) {
 // members before that place; the Object is never nil. A word that JSON does not have, such as
 // NaN, None or 03600, is read as a value of a wrong type.
 func Read(text []byte) (*Object, error) {
-	if !json.Valid(text) {
-		text = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?|:\s*[\w.+-]+`).ReplaceAllFunc(text, func(found []byte) []byte {
-			if found[0] == '"' || json.Valid(found[1:]) {
-				return found
-			}
-			return []byte(":{}")
-		})
-	}
 	m := &Object{Raw: map[string]json.RawMessage{}}
-	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder := json.NewDecoder(bytes.NewReader(oddjson.Corrected(text)))
 	if first, err := decoder.Token(); err != nil || first != json.Delim('{') {
 		return m, errNotObject
 	}
