@@ -82,7 +82,7 @@ var (
 		return regexp.MustCompile(`([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([\w.~+/-]+))`)
 	})
 	inXML = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?is)^\s*<(?:\?xml|Error|\w+:Envelope|fault|am:fault|response)\b.*?<(?:\w+:)?(?:message|faultstring|description|text|error_description)\b[^>]*>([^<]+)<`)
+		return regexp.MustCompile(`(?is)^\s*<(?:\?xml|Error|\w+:Envelope|fault|am:fault|response)\b.*?<(?:\w+:)?(?:message|faultstring|description|text|error_description)\b[^>]*>(?:<!\[CDATA\[)?([^<]+?)(?:\]\]>)?<`)
 	})
 	inCutJSON = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`"(?:message|msg|error_description|detail|error)"\s*:\s*"((?:[^"\\]|\\.)+)`)
@@ -95,7 +95,7 @@ var (
 // best first. The last ones are those of Okta, Apigee, APISIX, Java frameworks and others.
 var wordsForPeople = []string{
 	"message", "msg", "error_description", "faultstring", "detail", "description", "title", "error", "errors",
-	"errorsummary", "errormessage", "errormessages", "error_message", "error_msg", "errmsg", "fault", "reason", "response", "code",
+	"errorsummary", "errormessage", "errormessages", "error_message", "error_msg", "errmsg", "fault", "reason", "response", "data", "result", "code",
 }
 
 // said returns the first human-readable text in a JSON value, or "". An object may also have
