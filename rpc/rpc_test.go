@@ -43,6 +43,12 @@ type peer struct {
 // converse starts a conversation for a project directory.
 func converse(t *testing.T, places store.Places) *peer {
 	t.Helper()
+	return converseUntil(context.Background(), t, places)
+}
+
+// converseUntil is converse for a process that is asked to end when the context is done.
+func converseUntil(ctx context.Context, t *testing.T, places store.Places) *peer {
+	t.Helper()
 	inReader, inWriter := io.Pipe()
 	outReader, outWriter := io.Pipe()
 	p := &peer{t: t, in: inWriter, lines: make(chan string, 100), done: make(chan struct{}), log: places.LogFile}
@@ -51,7 +57,7 @@ func converse(t *testing.T, places store.Places) *peer {
 		defer close(p.done)
 		defer log.Close()
 		defer outWriter.Close()
-		Serve(context.Background(), inReader, outWriter, Options{Version: "1.2.3", Places: places, Log: log})
+		Serve(ctx, inReader, outWriter, Options{Version: "1.2.3", Places: places, Log: log})
 	}()
 	go func() {
 		defer close(p.lines)
@@ -451,6 +457,40 @@ func TestEndOfInput(t *testing.T) {
 	p.in.Close()
 	if line := p.receive(); !strings.Contains(line, `"cancelled"`) {
 		t.Error(line)
+	}
+	<-p.done
+}
+
+// When the process is asked to end, the requests under way are answered, and no other one begins.
+func TestNothingBeginsAfterTheEnd(t *testing.T) {
+	began, ends, proceed := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	methods["test/last"] = func(s *server, _ context.Context, _ json.RawMessage) (any, error) {
+		close(began)
+		<-s.life.Done()
+		close(ends)
+		<-proceed
+		return "done", nil
+	}
+	methods["test/late"] = func(*server, context.Context, json.RawMessage) (any, error) {
+		t.Error("a request has begun after the end")
+		return nil, nil
+	}
+	defer delete(methods, "test/last")
+	defer delete(methods, "test/late")
+	ctx, stop := context.WithCancel(t.Context())
+	p := converseUntil(ctx, t, emptyPlaces(t))
+	p.send(`{"jsonrpc":"2.0","id":1,"method":"test/last"}`)
+	<-began
+	stop()
+	<-ends
+	p.send(`{"jsonrpc":"2.0","id":2,"method":"test/late"}`)
+	p.send(`{"jsonrpc":"2.0","id":3,"method":"$/cancelRequest","params":{"id":2}}`)
+	if line := p.receive(); !strings.Contains(line, `"id":3,"result":null`) { // the one before was read
+		t.Errorf("the first answer is %s", line)
+	}
+	close(proceed)
+	if line := p.receive(); !strings.Contains(line, `"id":1,"result":"done"`) {
+		t.Errorf("the last answer is %s", line)
 	}
 	<-p.done
 }

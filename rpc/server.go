@@ -33,9 +33,9 @@ type Options struct {
 	Log     *logging.Log
 }
 
-// Serve answers requests until the input ends or the context is done, and returns when all
-// of them are answered. A running sign-in is then cancelled. A running refresh is finished,
-// because a refresh token can be used only once.
+// Serve answers requests until the input ends or the context is done. It returns when all
+// requests that came before that are answered: a running sign-in is cancelled, and a running
+// refresh is finished, because a refresh token can be used only once.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) {
 	s := &server{Options: o, running: map[jsonrpc2.ID]context.CancelFunc{},
 		known: secret.Known{Disguised: true}, asking: map[string]chan struct{}{}, itemDue: make(chan struct{}, 1), sent: map[string]sentToken{}, endpoints: map[string]knownEndpoint{}}
@@ -78,7 +78,7 @@ type server struct {
 	lentUntil time.Time                          // the latest end of a lease; until then lookWhileLent checks the files, because the shim does not ask
 	looking   bool                               // lookWhileLent is running
 	running   map[jsonrpc2.ID]context.CancelFunc // the requests that are not answered yet
-	ending    bool                               // the input has ended
+	ending    bool                               // set by finish; from then on only the calls that run begin others
 
 	endpoints map[string]knownEndpoint // by provider; filled by endpointFor
 	client    clientInfo
@@ -170,11 +170,12 @@ func (s *server) Handle(_ context.Context, _ *jsonrpc2.Conn, request *jsonrpc2.R
 	case "connect":
 		life = s.life
 	}
-	ctx, cancel := context.WithCancel(life)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.ending {
-		cancel()
+		return // the shim asks another process when this one has ended
 	}
+	ctx, cancel := context.WithCancel(life)
 	if !request.Notif {
 		s.running[request.ID] = cancel
 	}
@@ -182,7 +183,6 @@ func (s *server) Handle(_ context.Context, _ *jsonrpc2.Conn, request *jsonrpc2.R
 		defer cancel()
 		s.answerRequest(ctx, request, params)
 	})
-	s.mu.Unlock()
 }
 
 // answerRequest calls the method and writes its response.
@@ -259,8 +259,7 @@ func (s *server) cancel(params json.RawMessage) {
 	}
 }
 
-// finish is called when the input has ended. It cancels sign-ins, and waits until every
-// other request is answered.
+// finish cancels sign-ins, and waits until every other request is answered. No later one begins.
 func (s *server) finish() {
 	s.mu.Lock()
 	s.ending = true
