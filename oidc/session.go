@@ -235,6 +235,7 @@ type Status struct {
 // Status returns what memory and disk say about the session. It sends no request.
 func (s *Session) Status() Status {
 	current := s.cache.latest()
+	_, unreadable := s.config.Proof().Read() // before the lock, because it may have to wait for the file
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lastProblem := s.lastProblem
@@ -253,13 +254,10 @@ func (s *Session) Status() Status {
 		EndDue:      valid && current.End.Due(now) && !current.withheld,
 		Unsaved:     current.unsaved(),
 		ClockSkew:   s.domain.ClockSkew(),
-		Problem:     cmp.Or(current.problem, lastProblem),
+		Problem:     cmp.Or(problem.From(unreadable), current.problem, lastProblem),
 	}
 	if status.Subject == "" && s.config.AuthMethod.Unattended() {
 		status.Subject = s.config.ClientID
-	}
-	if _, err := s.config.Proof().Read(); err != nil {
-		status.Problem = problem.From(err)
 	}
 	return status
 }
