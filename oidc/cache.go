@@ -145,7 +145,9 @@ func (c cached) merged(t tokens.Tokens, stamp tokens.Stamp, err error) cached {
 	p := problem.From(err)
 	switch {
 	case tokens.Newer(err):
-		c = tokensOf(tokens.Tokens{}, stamp)
+		if !c.unsaved() || !c.stamp.Same(stamp) { // tokens requested since this file is there stay
+			c = tokensOf(tokens.Tokens{}, stamp)
+		}
 		c.withheld, c.behind = true, true
 	case tokens.Damaged(err):
 		c.stamp = stamp

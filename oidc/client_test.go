@@ -23,6 +23,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/signin"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/tokens"
 )
 
 // keyClient is an application that proves itself with a key.
@@ -189,6 +190,46 @@ func TestClientCredentialsAreRefreshedAhead(t *testing.T) {
 			t.Errorf("%d token requests", n)
 		}
 	})
+}
+
+// A file of a newer version is not replaced: the token stays in memory until it expires, and
+// nothing is told or requested again before that.
+func TestClientCredentialsBesideANewerFile(t *testing.T) {
+	w := newClientWorld(t, domaintest.Options{ExpiresIn: 3600}, config.ClientCredentials, nil)
+	w.signedIn()
+	path := tokens.Open(w.places, w.config).Path()
+	writeFile(t, path, `{"version": 99}`)
+	w.bubble(func(t *testing.T) {
+		s, changes := w.session(), 0
+		s.OnChange(func(Status) { changes++ })
+		first := w.mustToken(s, "")
+		for range 50 {
+			time.Sleep(time.Minute)
+			if w.mustToken(s, "").Access != first.Access {
+				t.Fatalf("another token after %d requests", w.Count(domaintest.Token))
+			}
+			s.background.Wait()
+			if status := s.Status(); !status.Unsaved || !problem.Is(status.Problem, problem.Store) {
+				t.Fatalf("%+v", status)
+			}
+		}
+		if n := w.Count(domaintest.Token); n != 1 || changes != 1 {
+			t.Errorf("%d token requests, %d changes", n, changes)
+		}
+		time.Sleep(time.Hour)
+		if w.mustToken(s, "").Access == first.Access || w.Count(domaintest.Token) != 2 {
+			t.Errorf("after its expiry: %d token requests", w.Count(domaintest.Token))
+		}
+		if got := readFile(t, path); got != `{"version": 99}` {
+			t.Errorf("the file holds %s", got)
+		}
+	})
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if token := w.mustToken(w.session(), ""); token.Access != w.saved().Access {
+		t.Error("without the file the token is not saved")
+	}
 }
 
 func TestRefusedClientCredentials(t *testing.T) {

@@ -212,7 +212,7 @@ func (s *Session) rewrite(ctx context.Context) {
 		return
 	}
 	_ = s.cache.update(ctx, nil, func(current cached, w *writer) error {
-		if current.Tokens != current.saved || current.stamp.OtherForm() {
+		if !current.behind && (current.Tokens != current.saved || current.stamp.OtherForm()) {
 			_ = w.save(current.Tokens)
 		}
 		return nil
