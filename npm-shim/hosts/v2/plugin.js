@@ -13,8 +13,8 @@ import { tools } from './tools.js'
 // Notifications after which the result of `configure` may be another one.
 const CHANGES = ['session/changed', 'connect/methods', 'configure/changed']
 
-// The first prompt waits for this.
-const START_LIMIT = 10_000
+// In milliseconds. The first prompt waits for the start, and a sign-in until the host has the new models.
+export const timing = { start: 10_000, reload: 10_000 }
 
 /**
  * @param {Context} context
@@ -52,14 +52,15 @@ async function follow(ctx, helper, ended) {
   let updating = Promise.resolve()
   const update = async () => {
     const next = await helper.call('configure')
-    const changed = JSON.stringify(next) !== JSON.stringify(configuration.now)
+    if (ended.aborted || JSON.stringify(next) === JSON.stringify(configuration.now)) return
     configuration.now = next
-    if (changed && !ended.aborted) await Promise.all([ctx.provider.reload(), ctx.integration.reload()])
+    const late = new Promise((resolve) => setTimeout(resolve, timing.reload).unref())
+    await Promise.race([late, Promise.all([ctx.provider.reload(), ctx.integration.reload()])])
   }
   /** @type {Configuration} */
   const configuration = {
-    now: await helper.call('configure', {}, { limit: START_LIMIT }),
-    // The updates run one after the other, so that each resolves when the host has its result.
+    now: await helper.call('configure', {}, { limit: timing.start }),
+    // One after the other, so that each resolves when the host has its result, or takes too long.
     update() {
       updating = updating.then(update, update)
       return updating

@@ -45,10 +45,12 @@ export async function signIn(ctx, helper, configuration, ended) {
       })
     }
   })
-  const mark = marker(ctx, helper, id)
-  const unlisten = helper.listen((method) => method === 'session/changed' && mark())
+  const unlisten = helper.listen((method, { item }) => {
+    // The status beside the prompt also changes when a token expires that nothing can renew.
+    if (method === 'session/changed' || item?.level === 'warning') void mark(ctx, helper, id)
+  })
   ended.addEventListener('abort', unlisten, { once: true })
-  void mark() // the session may have ended while OpenCode was not running
+  void mark(ctx, helper, id) // the session may have ended while OpenCode was not running
   void signOuts(ctx, helper, id, ended)
 }
 
@@ -82,23 +84,21 @@ async function begin(helper, params, finish) {
 }
 
 /**
- * Returns a function that marks the host's connection if a session has ended, and removes the mark otherwise.
+ * Marks the host's connection if a session has ended, and removes the mark otherwise.
  * @param {import('./contract.d.ts').Context} ctx
  * @param {Helper} helper
  * @param {string} integrationID
  */
-function marker(ctx, helper, integrationID) {
-  return async () => {
-    try {
-      const connection = await ctx.integration.connection.active(integrationID)
-      if (!connection) return
-      /** @type {import('../../lib/interface.d.ts').Status} */
-      const { ended } = await helper.call('status')
-      const status = ended ? { status: /** @type {const} */ ('needs_auth'), message: ended } : undefined
-      await ctx.integration.connection.status?.({ integrationID, connection, status })
-    } catch {
-      // The mark is not needed: the next request reports the same problem.
-    }
+async function mark(ctx, helper, integrationID) {
+  try {
+    const connection = await ctx.integration.connection.active(integrationID)
+    if (!connection) return
+    /** @type {import('../../lib/interface.d.ts').Status} */
+    const { ended } = await helper.call('status')
+    const status = ended ? { status: /** @type {const} */ ('needs_auth'), message: ended } : undefined
+    await ctx.integration.connection.status?.({ integrationID, connection, status })
+  } catch {
+    // The mark is not needed: the next request reports the same problem.
   }
 }
 
