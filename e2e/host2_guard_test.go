@@ -138,9 +138,7 @@ func TestHost2KeepsSecretsFromCommands(t *testing.T) {
 // TestHost2OffersTools directly, not inside of its Code Mode alone.
 func TestHost2OffersTools(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
+	withHost2(t, func(t *testing.T, domain *domaintest.Server, me *host2) {
 		var offered []string
 		me.does("offered", nil, &offered)
 		for _, tool := range []string{"oci_oidc_status", "oci_oidc_refresh"} {

@@ -14,27 +14,12 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
-// loadsIn loads the plugin in a directory of its own, in a host of another version.
-func (h *host2) loadsIn(directory string, given args) (plugin, message string) {
-	h.t.Helper()
-	check(h.t, os.MkdirAll(directory, 0o700))
-	with := args{"directory": directory, "folder": h.plugin}
-	for key, value := range given {
-		with[key] = value
-	}
-	var loaded struct{ Plugin, Error string }
-	h.does("load", with, &loaded)
-	return loaded.Plugin, loaded.Error
-}
-
 // TestHost2LacksAPart: a host that does not have what the plugin uses gets everything else, and
 // the log says once what it lacks. Without what carries the token the plugin does nothing: the
 // early core of version 2 in OpenCode 1.18 calls setup in addition to version 1.
 func TestHost2LacksAPart(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
+	withHost2(t, func(t *testing.T, _ *domaintest.Server, me *host2) {
 		me.signsIn(me.Project)
 		for _, row := range []struct{ without, logged string }{
 			{"session", ""},
@@ -100,9 +85,7 @@ func TestHost2LacksAPart(t *testing.T) {
 // words, deny, and start no helper.
 func TestHost2CallsAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
+	withHost2(t, func(t *testing.T, domain *domaintest.Server, me *host2) {
 		me.signsIn(me.Project)
 		me.answers(nil, greeting)
 		open := me.begins("device")
@@ -133,9 +116,7 @@ func TestHost2CallsAfterTheEnd(t *testing.T) {
 // succeeds.
 func TestHost2LosesTheHelper(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
+	withHost2(t, func(t *testing.T, _ *domaintest.Server, me *host2) {
 		// After each loss the plugin waits a little longer before it starts another.
 		begins := func(method string) (a *attempt2) {
 			t.Helper()

@@ -291,9 +291,7 @@ func TestHost2FollowsNoRedirect(t *testing.T) {
 // TestHost2SaysWhatIsWrong: in words, without another try where none helps.
 func TestHost2SaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
+	withHost2(t, func(t *testing.T, domain *domaintest.Server, me *host2) {
 		own := map[string]any{"providers": map[string]any{"oci-oidc": map[string]any{"models": map[string]any{"named": map[string]any{}}}}}
 		me.loads(me.Project, own)
 		if o := me.asks(nil); o.Attempts != 1 || o.Defect || !strings.Contains(o.Error, "not signed in") {
@@ -313,9 +311,7 @@ func TestHost2SaysWhatIsWrong(t *testing.T) {
 // TestHost2EndOfASession: the account is marked until somebody signs in again.
 func TestHost2EndOfASession(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
+	withHost2(t, func(t *testing.T, domain *domaintest.Server, me *host2) {
 		me.signsIn(me.Project)
 		me.answers(nil, greeting)
 		domain.EndSessions()
@@ -342,9 +338,7 @@ func TestHost2EndOfASession(t *testing.T) {
 // TestHost2SignsOut: whoever removes the account in OpenCode has signed out.
 func TestHost2SignsOut(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
+	withHost2(t, func(t *testing.T, domain *domaintest.Server, me *host2) {
 		me.signsIn(me.Project)
 		me.does("remove", args{"credential": me.connections(me.Project)[0].ID}, nil)
 		eventually(t, func() error {
@@ -420,9 +414,7 @@ func TestHost2KeepsLocationsApart(t *testing.T) {
 // TestHost2TenThousandRequests leave nothing behind, and no one of them waits for the domain.
 func TestHost2TenThousandRequests(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
+	withHost2(t, func(t *testing.T, domain *domaintest.Server, me *host2) {
 		me.signsIn(me.Project)
 		thousand := func() (grown float64) {
 			t.Helper()

@@ -11,9 +11,7 @@ import (
 
 func TestHost2SignsInWithABrowser(t *testing.T) {
 	t.Parallel()
-	inHost2(t, func(t *testing.T, name string) {
-		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
-		me := newHost2(t, name, confidential(t, domain))
+	withHost2(t, func(t *testing.T, _ *domaintest.Server, me *host2) {
 		if models := me.models(me.Project); len(models) != 0 {
 			t.Errorf("before the sign-in there are models: %q", models)
 		}

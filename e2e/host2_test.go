@@ -16,11 +16,12 @@ import (
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
 )
 
 // inHost2 runs a test in the stand-in for OpenCode 2, in each of the JavaScript runtimes in
-// which it may run its plugins. No program of
-// OpenCode 2 was seen: e2e/host2 is written from its documents and its source.
+// which it may run its plugins. No program of OpenCode 2 was seen: e2e/host2 is written from its
+// documents and its source.
 func inHost2(t *testing.T, test func(t *testing.T, name string)) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -32,6 +33,15 @@ func inHost2(t *testing.T, test func(t *testing.T, name string)) {
 			test(t, name)
 		})
 	}
+}
+
+// withHost2 runs a test in a new host each, at a domain that signs everybody in at once.
+func withHost2(t *testing.T, test func(t *testing.T, domain *domaintest.Server, me *host2)) {
+	t.Helper()
+	inHost2(t, func(t *testing.T, name string) {
+		domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
+		test(t, domain, newHost2(t, name, confidential(t, domain)))
+	})
 }
 
 // A host2 is a running stand-in for OpenCode 2 on a computer of its own.
@@ -119,24 +129,36 @@ func startHost2(t *testing.T, name string, environ ...string) *host2 {
 // packed returns the folder with the packages that npm pack makes for this platform.
 func packed(t *testing.T, root, helper string) string {
 	t.Helper()
-	packOnce.Do(func() { packedIn, packErr = pack(root, helper) })
+	packOnce.Do(func() {
+		if packWork, packErr = os.MkdirTemp("", "oci-oidc-packed-"); packErr == nil {
+			packedIn, packErr = pack(packWork, root, helper)
+		}
+	})
 	check(t, packErr)
 	return packedIn
 }
 
 var (
-	packOnce sync.Once
-	packedIn string
-	packErr  error
+	packOnce           sync.Once
+	packWork, packedIn string
+	packErr            error
 )
 
-func pack(root, helper string) (string, error) {
-	work := filepath.Join(root, "build", "e2e", "host2")
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if packWork != "" {
+		_ = os.RemoveAll(packWork)
+	}
+	os.Exit(code)
+}
+
+// pack packs in the directory work.
+func pack(work, root, helper string) (string, error) {
 	dist := filepath.Join(work, "dist")
 	artifacts := []map[string]string{{"type": "Binary", "path": helper, "goos": runtime.GOOS, "goarch": runtime.GOARCH}}
 	list, err := json.Marshal(artifacts)
 	if err == nil {
-		err = errors.Join(os.RemoveAll(work), os.MkdirAll(dist, 0o755),
+		err = errors.Join(os.MkdirAll(dist, 0o755),
 			os.WriteFile(filepath.Join(dist, "artifacts.json"), list, 0o644),
 			os.WriteFile(filepath.Join(dist, "metadata.json"), []byte(`{"version": "0.0.0-e2e"}`), 0o644))
 	}
@@ -245,11 +267,22 @@ func (h *host2) does(do string, given args, into any) {
 // loads loads the plugin for a directory, with the person's own configuration of OpenCode.
 func (h *host2) loads(directory string, own map[string]any) {
 	h.t.Helper()
-	var loaded struct{ Plugin, Error string }
-	h.does("load", args{"directory": directory, "folder": h.plugin, "config": own}, &loaded)
-	if loaded.Plugin != "active" {
-		h.t.Fatalf("the plugin is %s: %s", loaded.Plugin, loaded.Error)
+	if plugin, message := h.loadsIn(directory, args{"config": own}); plugin != "active" {
+		h.t.Fatalf("the plugin is %s: %s", plugin, message)
 	}
+}
+
+// loadsIn loads the plugin for a directory, which is made if need be, and returns what became of it.
+func (h *host2) loadsIn(directory string, given args) (plugin, message string) {
+	h.t.Helper()
+	check(h.t, os.MkdirAll(directory, 0o700))
+	with := args{"directory": directory, "folder": h.plugin}
+	for key, value := range given {
+		with[key] = value
+	}
+	var loaded struct{ Plugin, Error string }
+	h.does("load", with, &loaded)
+	return loaded.Plugin, loaded.Error
 }
 
 // An attempt2 is a sign-in that was begun.

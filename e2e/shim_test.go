@@ -32,7 +32,7 @@ func TestShimInBun(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(file), ".test.js")
 		return slices.Contains([]string{"missing", "package", "packaging", "real", "size", "types"}, name)
 	})
-	command := exec.CommandContext(t.Context(), program, append([]string{"test", "--timeout", "60000"}, files...)...)
+	command := exec.CommandContext(t.Context(), program, append([]string{"test", "--timeout", "120000"}, files...)...)
 	command.Dir = shim
 	command.Env = append(os.Environ(), "BUN_BE_BUN=1", "OCI_OIDC_HELPER="+helper(t, root))
 	output, err := command.CombinedOutput()

@@ -236,7 +236,7 @@ test('an idle helper keeps no process alive, and nothing is ever printed', (t) =
   const { status, stdout, stderr } = spawnSync(process.execPath, [path], {
     cwd: directory,
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 120_000,
     env: process.env, // Bun would hand on the one of its start
   })
   assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' })

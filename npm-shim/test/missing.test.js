@@ -56,7 +56,7 @@ function reads(project, { platform = here, env = {} } = {}) {
     cwd: project,
     env: { ...clean, ...env },
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 120_000,
   })
   assert.equal(stderr, '')
   const { request, instructions, result } = JSON.parse(stdout)

@@ -140,11 +140,11 @@ export function inMinutes(minutes) {
  * @param {() => boolean | Promise<boolean>} condition
  */
 export async function eventually(condition) {
-  for (let left = 2_000; left > 0; left--) {
+  for (let left = 6_000; left > 0; left--) {
     if (await condition()) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  throw new Error('it did not come about within 20 seconds')
+  throw new Error('it did not come about within a minute')
 }
 
 /** The real helper: the one that make has built, or one built now. */
