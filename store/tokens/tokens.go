@@ -28,25 +28,26 @@ import (
 // Tokens are the saved tokens of a session, and what is known about them. The zero value
 // means that nobody is signed in.
 type Tokens struct {
-	Access    secret.Text
-	Type      string      // token_type of the access token: "Bearer"
-	Refresh   secret.Text // empty if the domain issued none
-	IssuedAt  time.Time   // when the token response arrived, by this machine's clock
-	ExpiresAt time.Time   // when the access token expires, by this machine's clock
-	Subject   string      // who signed in; "" if unknown
-	End       End         // of the session; its zero value if unknown
-	Endpoints Endpoints   // of the domain, so that a refresh needs no discovery
+	Access    secret.Text `json:"-"`            // see tokensFile
+	Type      string      `json:"tokenType"`    // of the access token: "Bearer"
+	Refresh   secret.Text `json:"-"`            // empty if the domain issued none
+	IssuedAt  time.Time   `json:"issuedAt"`     // when the token response arrived, by this machine's clock
+	ExpiresAt time.Time   `json:"expiresAt"`    // when the access token expires, by this machine's clock
+	Subject   string      `json:"subject"`      // who signed in; "" if unknown
+	End       End         `json:"end,omitzero"` // of the session; its zero value if unknown
+	Endpoints Endpoints   `json:"endpoints"`    // of the domain, so that a refresh needs no discovery
 
 	// RefreshSentAt is when a refresh was sent that got no answer, so that the refresh
 	// token may be used up. It is zero after an answer.
-	RefreshSentAt time.Time
+	RefreshSentAt time.Time `json:"refreshSentAt,omitzero"`
 	// RetryAt is the time before which the domain asked for no further refresh
 	// (Retry-After). It is zero if the domain did not ask.
-	RetryAt time.Time
+	RetryAt time.Time `json:"retryAt,omitzero"`
 
 	// SavedAt tells which of the file and its drafts is the newest. [Room.Save] sets it to a
-	// time later than that of the present file, even if the clock was set back.
-	SavedAt time.Time
+	// time later than that of the present file, even if the clock was set back. Files of early
+	// releases do not have it.
+	SavedAt time.Time `json:"savedAt,omitzero"`
 }
 
 // Endpoints are the members of the discovery document that a refresh and a sign-out need.
@@ -76,21 +77,18 @@ func (t Tokens) FromFuture(now time.Time) bool {
 
 // tokensFile is the JSON of a plain token file.
 type tokensFile struct {
-	Version       int       `json:"version"`
-	Domain        string    `json:"domain"` // not read; for a person who looks into the file
-	ClientID      string    `json:"clientId"`
-	Subject       string    `json:"subject"`
-	AccessToken   string    `json:"accessToken"`
-	TokenType     string    `json:"tokenType"`
-	RefreshToken  string    `json:"refreshToken,omitempty"`
-	IssuedAt      time.Time `json:"issuedAt"`
-	ExpiresAt     time.Time `json:"expiresAt"`
-	RefreshSentAt time.Time `json:"refreshSentAt,omitzero"`
-	RetryAt       time.Time `json:"retryAt,omitzero"`
-	SavedAt       time.Time `json:"savedAt,omitzero"` // missing in files of early releases
-	End           End       `json:"end,omitzero"`
-	PlainCause    string    `json:"plainCause,omitempty"` // see form
-	Endpoints     Endpoints `json:"endpoints"`
+	Version      int    `json:"version"`
+	Domain       string `json:"domain"` // not read; for a person who looks into the file
+	ClientID     string `json:"clientId"`
+	AccessToken  string `json:"accessToken"`
+	RefreshToken string `json:"refreshToken,omitempty"`
+	Tokens
+	PlainCause string `json:"plainCause,omitempty"` // see form
+}
+
+// times are the times that RFC 3339 has to express.
+func (t *Tokens) times() []*time.Time {
+	return []*time.Time{&t.IssuedAt, &t.ExpiresAt, &t.RefreshSentAt, &t.RetryAt, &t.SavedAt}
 }
 
 // Load reads the saved tokens; without a file they are empty. If a draft is newer than the
@@ -231,25 +229,13 @@ func parseTokens(text []byte) (Tokens, error) {
 	if noToken && file.RetryAt.IsZero() || strings.ContainsAny(file.AccessToken, "\r\n\x00") {
 		return Tokens{}, fmt.Errorf("%w: no access token with an expiry", errDamaged)
 	}
-	for _, one := range []time.Time{file.IssuedAt, file.ExpiresAt, file.RefreshSentAt, file.RetryAt, file.SavedAt} {
-		if !expressible(one) {
+	for _, one := range file.times() {
+		if !expressible(*one) {
 			return Tokens{}, fmt.Errorf("%w: a time of the year %d", errDamaged, one.Year())
 		}
 	}
-	tokens := Tokens{
-		Access:    secret.New(file.AccessToken),
-		Type:      file.TokenType,
-		Refresh:   secret.New(file.RefreshToken),
-		IssuedAt:  file.IssuedAt,
-		ExpiresAt: file.ExpiresAt,
-		Subject:   file.Subject,
-		End:       file.End,
-		Endpoints: file.Endpoints,
-
-		RefreshSentAt: file.RefreshSentAt,
-		RetryAt:       file.RetryAt,
-		SavedAt:       file.SavedAt,
-	}
+	tokens := file.Tokens
+	tokens.Access, tokens.Refresh = secret.New(file.AccessToken), secret.New(file.RefreshToken)
 	if tokens.SavedAt.IsZero() {
 		tokens.SavedAt = tokens.IssuedAt
 	}
@@ -416,24 +402,10 @@ func (f *File) removeOldDrafts() {
 
 // format returns the text of a plain token file.
 func (f *File) format(t Tokens, plainCause string) ([]byte, error) {
-	return json.MarshalIndent(tokensFile{
-		Version:      tokensVersion,
-		Domain:       f.domain,
-		ClientID:     f.clientID,
-		Subject:      t.Subject,
-		AccessToken:  t.Access.Reveal(),
-		TokenType:    t.Type,
-		RefreshToken: t.Refresh.Reveal(),
-		IssuedAt:     t.IssuedAt.UTC(),
-		ExpiresAt:    t.ExpiresAt.UTC(),
-		End:          t.End,
-		Endpoints:    t.Endpoints,
-
-		RefreshSentAt: t.RefreshSentAt.UTC(),
-		RetryAt:       t.RetryAt.UTC(),
-		SavedAt:       t.SavedAt.UTC(),
-		PlainCause:    plainCause,
-	}, "", "  ")
+	for _, one := range t.times() {
+		*one = one.UTC()
+	}
+	return json.MarshalIndent(tokensFile{tokensVersion, f.domain, f.clientID, t.Access.Reveal(), t.Refresh.Reveal(), t, plainCause}, "", "  ")
 }
 
 // CheckWritable returns nil if tokens can be saved. It leaves nothing behind. Its error is a
