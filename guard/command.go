@@ -2,7 +2,6 @@ package guard
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -10,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"mvdan.cc/sh/v3/pattern"
 
@@ -22,62 +22,61 @@ import (
 // the paths in the text, and understands quotes, variables, wildcards and cd like the shell.
 // A text that cannot be judged is denied.
 func (g *Guard) denyShell(text, directory string) string {
-	judge := *g
-	judge.looked = map[string][]place{}
-	g = &judge
-	if g.windows {
-		return g.denyWindows(text, directory, 0)
-	}
-	reason, err := g.judgeShell(text, directory, g.variable, 0)
+	reason, err := g.judge(text, directory, g.variable, 0)
 	if err != nil {
-		return cannotJudge(err)
+		return shell.CannotJudge(err.Error())
 	}
 	return reason
 }
 
-func cannotJudge(why error) string {
-	return fmt.Sprintf("opencode-oci-oidc cannot judge this command: %v. Write it in a simpler way, "+
-		"and put long texts into files with the tool write.", why)
+// maxShells is the number of shells that may run in one another: sh -c "sh -c '...'".
+const maxShells = 5
+
+// judge judges a text for the shells of this platform. Its error is that of a text that
+// cannot be parsed.
+func (g *Guard) judge(text, directory string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
+	switch {
+	case len(text) > shell.MaxText:
+		return shell.CannotJudge(shell.TooLong), nil
+	case nesting > maxShells:
+		return shell.CannotJudge(shell.TooDeep), nil
+	case g.windows:
+		return g.denyWindows(text, directory, nesting), nil
+	default:
+		return g.judgePOSIX(text, directory, lookup, nesting)
+	}
 }
 
-// judgeShell judges a text for a POSIX shell. Its error says why the text cannot be judged.
-func (g *Guard) judgeShell(text, directory string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
+// stop returns the reason for denying a command after the time for judging it, or "".
+func (g *Guard) stop() string {
+	if time.Now().After(g.until) {
+		return shell.CannotJudge("it takes too long")
+	}
+	return ""
+}
+
+// judgePOSIX judges a text for a POSIX shell. Its error is that of a text that cannot be
+// parsed.
+func (g *Guard) judgePOSIX(text, directory string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
 	feeds := strings.Contains(text, "xargs") || strings.Contains(text, "read ") || strings.Contains(text, "parallel")
 	named := strings.Contains(strings.ToLower(text), "oci-oidc-helper") || strings.Contains(text, "OCI_OIDC_HELPER")
 	return shell.Reader{
-		Lookup: lookup, Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory,
+		Lookup: lookup, Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory, Stop: g.stop,
 		Judge: func(c shell.Command) string { return g.denyCommand(c, feeds, named, nesting) },
 	}.POSIX(text)
 }
 
 // denyNested judges an argument that may be code, for a shell or in another language.
 func (g *Guard) denyNested(text string, c shell.Command, nesting int) string {
-	switch {
-	case nesting > 2:
-	case g.windows:
-		if reason := g.denyWindows(text, c.Directory, nesting); reason != "" {
-			return reason
-		}
-	default:
-		reason, err := g.judgeShell(text, c.Directory, c.Lookup, nesting)
-		if limit := shell.Limit(""); errors.As(err, &limit) {
-			return cannotJudge(limit)
-		}
-		if err == nil && reason != "" {
-			return reason
-		}
-	}
-	return g.denyCode(text, c.Directory)
+	reason, _ := g.judge(text, c.Directory, c.Lookup, nesting)
+	return cmp.Or(reason, g.denyCode(text, c.Directory))
 }
 
 // denyWindows judges a text for PowerShell, cmd or Git Bash. It is not known which of them
 // runs the text, so the text is denied if it is denied for any of them. Texts that cannot be
 // parsed are judged by the words and paths in them.
 func (g *Guard) denyWindows(text, directory string, nesting int) string {
-	if len(text) > shell.MaxText || nesting > 4 {
-		return "opencode-oci-oidc cannot judge this command: it is too long, or its parts are nested too deep. Put long texts into files with the tool write."
-	}
-	if reason, err := g.judgeShell(text, directory, g.variable, nesting); err == nil && reason != "" {
+	if reason, _ := g.judgePOSIX(text, directory, g.variable, nesting); reason != "" {
 		return reason
 	}
 	lower := strings.ToLower(text)
@@ -88,16 +87,14 @@ func (g *Guard) denyWindows(text, directory string, nesting int) string {
 	named := strings.Contains(lower, "oci-oidc-helper") || strings.Contains(lower, "oci_oidc_helper")
 	reader := shell.Reader{
 		Lookup:   func(name string) (string, bool) { return g.windowsVariable(name, directory) },
-		Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory,
-		Judge:  func(c shell.Command) string { return g.denyCommand(c, g.feeds, named, nesting) },
-		Nested: func(text, directory string) string { return g.denyWindows(text, directory, nesting+1) },
-	}
-	for _, cmd := range []bool{false, true} {
-		if reason := reader.Windows(text, cmd); reason != "" {
+		Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory, Stop: g.stop,
+		Judge: func(c shell.Command) string { return g.denyCommand(c, g.feeds, named, nesting) },
+		Nested: func(text, directory string) string {
+			reason, _ := g.judge(text, directory, nil, nesting+1)
 			return reason
-		}
+		},
 	}
-	return ""
+	return cmp.Or(reader.Windows(text, false), reader.Windows(text, true))
 }
 
 // windowsVariable returns a variable of the environment or the shell. Those for the home and
@@ -173,7 +170,7 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 		return reason
 	}
 	if interprets(name) || slices.ContainsFunc(c.Words, interprets) {
-		for _, code := range slices.Concat(args, c.Words, c.Input) {
+		for _, code := range slices.Concat(c.Words, c.Input) {
 			if !strings.ContainsAny(code, " \t\n;|&()'\"`") {
 				continue
 			}
@@ -294,6 +291,9 @@ func pathsIn(word string) []string {
 
 // denyShellPath judges a path that may contain wildcards or [shell.Unknown].
 func (g *Guard) denyShellPath(name, directory string) string {
+	if reason := g.stop(); reason != "" {
+		return reason
+	}
 	if !g.windows {
 		name = strings.TrimPrefix(name, "//") // of file://
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard/shell"
 )
@@ -55,6 +56,7 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		// code that is too long or too deep to be judged
 		"sh -c '" + strings.Repeat("ls;", 6000) + "p=.sec; cat ~/${p}rets/other'",
 		"sh -c '" + strings.Repeat("{ ", 600) + "p=.sec; cat ~/${p}rets/other;" + strings.Repeat("}; ", 600) + "'",
+		nested(4, "p=.sec; cat ~/${p}rets/other"), nested(7, "p=.sec; cat ~/${p}rets/other"),
 		// programs that run another one
 		"alias c='cat ~/.secrets/other'; c", "time cat ~/.secrets/other", "env -i cat ~/.secrets/other", "env -C ~ cat .secrets/other", "timeout 5 cat ~/.secrets/other",
 		"echo other | xargs -I{} cat ~/.secrets/{}", "echo .secrets/other | xargs -I% cat ~/%", "ls -A ~ | xargs -I{} cat ~/{}/other", "printf '%s\\n' .secrets/other | (cd ~; xargs cat)",
@@ -80,9 +82,39 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"git commit -F - <<'E'\nsecret: keep it in ~/.secrets\nE", "git commit -m 'store: read .secrets last'", "echo 'it is ~/.secrets' | cat", "trap 'rm -f x' EXIT; read -r line < README.md",
 		"eval \"$(ssh-agent -s)\"", "[[ $x == *.go ]] && echo go", "while read -r f; do wc \"$f\"; done < <(git ls-files)", "case $1 in a) ls;; *) pwd;; esac", "sed -n 's/\\(a\\)/\\1/p' README.md",
 		"PORT=1 node server.js & sleep 1; kill %1", "curl -s https://example.com/a?b=c | jq '.a[] | .b'", "awk 'NR > 1 { print $1 }' README.md", "docker run --rm -v \"$PWD:/w\" image sh -c 'cd /w && make'",
+		nested(4, "ls src"), "docker exec x sh -c \"ssh host 'bash -c \\\"cd /srv && ls -l\\\"'\"",
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {
 			t.Errorf("%s: %s", command, reason)
+		}
+	}
+}
+
+// nested returns a command that runs code in shells in one another.
+func nested(shells int, code string) string {
+	for range shells {
+		code = "sh -c '" + strings.ReplaceAll(code, "'", `'\''`) + "'"
+	}
+	return code
+}
+
+// TestJudgingEnds: no text that takes too much to judge is let through, or judged by its words
+// alone.
+func TestJudgingEnds(t *testing.T) {
+	for name, g := range map[string]*Guard{"POSIX": {}, "Windows": onWindows()} {
+		g.until = time.Now()
+		if reason := g.denyShell("ls", g.directory); !strings.Contains(reason, "it takes too long") {
+			t.Errorf("%s, after the time for it: %q", name, reason)
+		}
+	}
+	g := onWindows()
+	for _, command := range []string{
+		"set A=" + strings.Repeat("x", 4000) + "& echo " + strings.Repeat("%A%", 100), "$A = '" + strings.Repeat("x", 4000) + "'; echo \"" + strings.Repeat("$A", 100) + `"`,
+		"A=" + strings.Repeat("x", 4000) + "; echo " + strings.Repeat("$A", 100), nested(7, "ls src"),
+		"sh -c '" + strings.Repeat("ls;", 6000) + "'", "echo " + strings.Repeat("{a,b}", 20), strings.Repeat("$(", 7),
+	} {
+		if reason := deny(g, "bash", toolArgs{Command: command}); !strings.Contains(reason, "cannot judge this command: ") {
+			t.Errorf("%.60s: %q", command, reason)
 		}
 	}
 }
@@ -284,11 +316,11 @@ func FuzzGuardWindows(f *testing.F) {
 	}
 	g := onWindows()
 	f.Fuzz(func(t *testing.T, text string) {
-		g.denyShell(text, g.directory)
+		deny(g, "bash", toolArgs{Command: text})
 		if strings.ContainsAny(text, "'\"`^$%!{(@=") || strings.HasSuffix(text, `\`) || len(text) > 1000 {
 			return
 		}
-		if g.denyShell(text+"\ntype C:\\Users\\Maria\\.secrets\\x\n", g.directory) == "" {
+		if deny(g, "bash", toolArgs{Command: text + "\ntype C:\\Users\\Maria\\.secrets\\x\n"}) == "" {
 			t.Errorf("after %q the secrets are open", text)
 		}
 		if path := windowsPath(text, g.directory, g.places.Home); filepath.ToSlash(path) != path && strings.Contains(path, `\`) {

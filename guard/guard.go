@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // toolArgs are the arguments of OpenCode's tools that can name files.
@@ -28,10 +29,16 @@ var harmlessTools = []string{
 	"task", "subagent", "skill", "todowrite", "todoread", "question", "webfetch", "websearch", "oci_oidc_status", "oci_oidc_refresh",
 }
 
+// maxTime is the time for judging one tool call. A usual one takes a few milliseconds.
+const maxTime = 5 * time.Second
+
 // Deny returns the reason for denying a tool call, or "" to allow it. It knows the tools of
 // OpenCode 1 and 2, which have different names for the same arguments. Of any other tool it
 // judges every argument that may be a path or a command.
 func (g *Guard) Deny(tool string, args json.RawMessage) string {
+	judge := *g
+	judge.looked, judge.until = map[string][]place{}, time.Now().Add(maxTime)
+	g = &judge
 	var a toolArgs
 	// The error is ignored: Unmarshal reads the other arguments if one has a wrong type.
 	_ = json.Unmarshal(args, &a)

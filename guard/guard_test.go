@@ -342,11 +342,11 @@ func FuzzGuardShell(f *testing.F) {
 	p := storetest.Places(f)
 	g := New(p, f.TempDir())
 	f.Fuzz(func(t *testing.T, text string) {
-		g.denyShell(text, g.directory)
+		deny(g, "bash", toolArgs{Command: text})
 		if runtime.GOOS == "windows" || strings.ContainsAny(text, "'\"\\`#$<(){}=") {
 			return
 		}
-		if !strings.Contains(text, "cd") && !strings.Contains(text, "pushd") && g.denyShell(text+"\ncat ~/.secrets/x\n", g.directory) == "" {
+		if !strings.Contains(text, "cd") && !strings.Contains(text, "pushd") && deny(g, "bash", toolArgs{Command: text + "\ncat ~/.secrets/x\n"}) == "" {
 			t.Errorf("after %q the secrets are open", text)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -30,7 +31,8 @@ type Guard struct {
 	allowed   bool    // agents may run oci-oidc-helper token and refresh
 	windows   bool    // commands are for cmd or PowerShell, and paths may have drives
 
-	looked map[string][]place // the results of look during the judgement of one command, or nil
+	until  time.Time          // when the judgement of a tool call ends
+	looked map[string][]place // the results of look during the judgement of a tool call, or nil
 	feeds  bool               // the text on Windows, or one around it, passes names of files to commands; see denyCommand
 }
 

@@ -37,10 +37,11 @@ func FuzzReader(f *testing.F) {
 				}
 				return ""
 			},
+			Stop:   func() string { return "" },
 			Nested: func(string, string) string { return "" },
 		}
 		reason, err := reader.POSIX(text)
-		if (reason != "") != stopped && err == nil {
+		if (reason != "") != stopped && err == nil && !strings.Contains(reason, "cannot judge") {
 			t.Errorf("%q: a command was denied: %v, and the reason is %q", text, stopped, reason)
 		}
 		if judged > maxCommands {

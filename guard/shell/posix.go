@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/syntax"
@@ -27,22 +26,26 @@ type shell struct {
 	nesting    int      // of functions, eval and substitutions
 	depth      int      // of the syntax tree
 	commands   *int
-	began      time.Time
 	piped      []string // the output of the command before the pipe, if it is known
 }
 
-// denied is the error that ends the simulation when a command is denied: the reason.
+// denied is the error that ends the simulation when a text is denied: the reason.
 type denied string
 
 func (d denied) Error() string { return string(d) }
 
+var (
+	errTooLong = denied(CannotJudge(TooLong))
+	errTooDeep = denied(CannotJudge(TooDeep))
+)
+
 // POSIX passes the commands of a text for sh, bash or zsh to Judge, and returns the first
-// reason for denying one, or "". Its error says why the text cannot be judged.
+// reason for denying one or the text, or "". Its error is that of a text that cannot be parsed.
 func (r Reader) POSIX(text string) (reason string, err error) {
-	s := &shell{Reader: r, began: time.Now()}
+	s := &shell{Reader: r}
 	defer func() {
 		if fault := recover(); fault != nil { // the parser or package expand panicked
-			err = fmt.Errorf("%v", fault)
+			reason, err = CannotJudge(fmt.Sprint(fault)), nil
 		}
 	}()
 	s.variables, s.functions, s.called, s.commands = map[string]expand.Variable{}, map[string]*syntax.Stmt{}, map[string]bool{}, new(int)
@@ -195,8 +198,11 @@ func (s *shell) run(c Command) error {
 	if len(c.Words)+len(c.Targets) == 0 {
 		return nil
 	}
-	if *s.commands++; *s.commands > maxCommands || time.Since(s.began) > maxTime {
+	if *s.commands++; *s.commands > maxCommands {
 		return errTooLong
+	}
+	if reason := s.Stop(); reason != "" {
+		return denied(reason)
 	}
 	c.Directory, c.Elsewhere, c.Lookup = s.Directory, s.elsewhere, s.value
 	if reason := s.Judge(c); reason != "" {
@@ -550,8 +556,8 @@ func (s *shell) fields(words ...*syntax.Word) (fields []string, err error) {
 			if err != nil {
 				field = Unknown
 			}
-			if fields = append(fields, field); len(fields) > maxFields {
-				return nil, Limit("its words expand to too many others")
+			if fields = append(fields, field); len(fields) > maxFields || len(field) > MaxText {
+				return nil, denied(CannotJudge("its words expand to too many others, or too long ones"))
 			}
 			if err != nil {
 				break

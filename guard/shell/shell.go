@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -28,31 +27,32 @@ type Command struct {
 const Unknown = "\x1a"
 
 const (
-	maxCommands  = 5000            // commands in one text
-	MaxText      = 128 << 10       // bytes; the longest text that is judged
-	maxNesting   = 8               // of functions, eval and substitutions
-	maxDepth     = 500             // of the syntax tree
-	maxFields    = 1000            // words that one word may expand to
-	maxElsewhere = 8               // directories; among more, the working directory is Unknown
-	maxDirectory = 512             // bytes; cd to a longer path leads to Unknown
-	maxTime      = 5 * time.Second // for all commands of one text
-	maxValue     = 4096            // bytes; a variable with a longer value is Unknown
+	maxCommands  = 5000      // commands in one text
+	MaxText      = 128 << 10 // bytes; the longest text that is judged
+	maxNesting   = 8         // of functions, eval and substitutions
+	maxDepth     = 500       // of the syntax tree
+	maxFields    = 1000      // words that one word may expand to
+	maxElsewhere = 8         // directories; among more, the working directory is Unknown
+	maxDirectory = 512       // bytes; cd to a longer path leads to Unknown
+	maxValue     = 4096      // bytes; a variable with a longer value is Unknown
 )
 
-var (
-	errTooLong error = Limit("it is too long")
-	errTooDeep error = Limit("its parts are nested too deep")
+// Why a text takes too much to judge.
+const (
+	TooLong = "it is too long"
+	TooDeep = "its parts are nested too deep"
 )
 
-// A Limit is the error of a text that the shell would run, but that takes too much to judge. It
-// says why.
-type Limit string
-
-func (l Limit) Error() string { return string(l) }
+// CannotJudge is the reason for denying a text that cannot be judged.
+func CannotJudge(why string) string {
+	return "opencode-oci-oidc cannot judge this command: " + why + ". Write it in a simpler way, " +
+		"and put long texts into files with the tool write."
+}
 
 // A Reader passes each command of a text to Judge, until Judge returns a reason to deny it.
 type Reader struct {
 	Judge     func(Command) string                // returns the reason for denying a command, or ""
+	Stop      func() string                       // returns the reason for denying a text that takes too long to judge, or ""
 	Lookup    func(name string) (string, bool)    // returns a variable of the environment or the shell
 	Absolute  func(name, directory string) string // returns the absolute path of a name
 	Home      string

@@ -44,6 +44,9 @@ func (r *windowsReader) rest() string { return r.text[r.at:] }
 
 func (r *windowsReader) read() (reason string) {
 	for r.at < len(r.text) && reason == "" {
+		if reason = r.stop(); reason != "" {
+			return reason
+		}
 		c := r.text[r.at]
 		r.at++
 		switch {
@@ -99,6 +102,22 @@ func (r *windowsReader) read() (reason string) {
 	return r.endCommand('\n')
 }
 
+// stop returns the reason for denying a text that takes too much to judge, or "".
+func (r *windowsReader) stop() string {
+	if r.word.Len() > MaxText {
+		return CannotJudge(TooLong)
+	}
+	return r.Stop()
+}
+
+// set sets a variable.
+func (r *windowsReader) set(name, value string) {
+	if len(value) > maxValue {
+		value = Unknown
+	}
+	r.variables[strings.TrimPrefix(name, "env:")] = value
+}
+
 func (r *windowsReader) add(text string) {
 	r.inWord = true
 	r.word.WriteString(text)
@@ -136,6 +155,9 @@ func (r *windowsReader) begin() {
 func (r *windowsReader) doubleQuotes() (reason string) {
 	r.begin()
 	for r.at < len(r.text) && reason == "" {
+		if reason = r.stop(); reason != "" {
+			return reason
+		}
 		c := r.text[r.at]
 		r.at++
 		switch {
@@ -225,7 +247,7 @@ func (r *windowsReader) variable(mark byte) {
 		}
 		r.at = len(r.text) - len(after) + 1
 		if !r.cmd && r.makesText(patterns().statement.FindString(r.rest())) {
-			r.variables[strings.TrimPrefix(name, "env:")] = made
+			r.set(name, made)
 		} else {
 			r.assigned = name
 		}
@@ -293,7 +315,7 @@ func (r *windowsReader) endCommand(end byte) string {
 		r.fed = r.makesText(r.text[r.statement : r.at-1])
 	}
 	if r.assigned != "" && len(c.Words) > 0 {
-		r.variables[strings.TrimPrefix(r.assigned, "env:")] = r.before + c.Words[0]
+		r.set(r.assigned, r.before+c.Words[0])
 	}
 	r.assigned = ""
 	if len(c.Words)+len(c.Targets) == 0 {
@@ -336,7 +358,7 @@ func (r *windowsReader) run(c Command, outer []string, called, fed bool) string 
 	}
 	if name == "set" {
 		if variable, value, ok := strings.Cut(strings.Join(args, " "), "="); ok {
-			r.variables[strings.ToLower(variable)] = value
+			r.set(strings.ToLower(variable), value)
 		}
 	}
 	if reason := r.Judge(c); reason != "" {
