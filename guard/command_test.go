@@ -102,7 +102,7 @@ func nested(shells int, code string) string {
 // alone.
 func TestJudgingEnds(t *testing.T) {
 	for name, g := range map[string]*Guard{"POSIX": {}, "Windows": onWindows()} {
-		g.until = time.Now()
+		g.until = time.Time{}
 		if reason := g.denyShell("ls", g.directory); !strings.Contains(reason, "it takes too long") {
 			t.Errorf("%s, after the time for it: %q", name, reason)
 		}
