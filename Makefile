@@ -70,26 +70,34 @@ $(HELPER):
 
 # --- test ---
 
-# The steps run one after the other, also under make -j: two cores are few, and the
-# list of skips is written in this order. What has to be downloaded is, meanwhile.
-# The last line but one is the whole time: 10 minutes on two cores, 15 on a fresh machine.
-STEPS := lint test-shim fuzz vuln test-go test-windows e2e
+# Steps that keep both cores busy run one after the other, also under make -j. The Go tests
+# wait for processes half of their time, and those under wine for wine's server, so these two
+# run beside each other: the output of each comes at its end, and one that fails ends the
+# other. What has to be downloaded is, meanwhile. The last line but one is the whole time:
+# 10 minutes on two cores, 15 on a fresh machine.
+STEPS  := lint test-shim fuzz vuln
+BESIDE := test-go test-windows
+LAST   := e2e
 
 test: npm-shim/node_modules/.installed | build
-	@rm -f $(SKIPS) $(TIMES)
-	@$(MAKE) --no-print-directory downloads > build/downloads.log 2>&1 & downloads=$$!; \
-	trap 'kill $$downloads 2>/dev/null || true' EXIT; \
-	exec 3>&2; begun=$$SECONDS; \
-	for step in $(STEPS); do \
-		if [ $$step = test-go ]; then \
-			TIMEFORMAT='%R %U %S downloads, waited for'; \
-			{ time wait $$downloads; } 2>> $(TIMES) || { cat build/downloads.log; exit 1; }; \
-		fi; \
-		TIMEFORMAT="%R %U %S $$step"; \
-		{ time $(MAKE) --no-print-directory $$step 2>&3; } 2>> $(TIMES); \
-	done; \
+	@rm -f $(SKIPS)* $(TIMES)
+	@exec 3>&2; begun=$$SECONDS jobs=; \
+	trap 'trap "" TERM; for job in $$jobs; do kill -- -$$job 2>/dev/null || true; done' EXIT; \
+	trap 'exit 1' INT TERM; \
+	timed() { TIMEFORMAT="%R %U %S $$1"; shift; { time "$$@" 2>&3; } 2>> $(TIMES); }; \
+	makes() { $(MAKE) --no-print-directory $$1 SKIPS=$(SKIPS)-$$1; }; \
+	logged() { makes $$1 > build/$$1.log 2>&1 < /dev/null || { cat build/$$1.log; kill $$$$; return 1; }; }; \
+	set -m; logged downloads & downloads=$$! jobs=$$!; set +m; \
+	for step in $(STEPS); do timed $$step makes $$step; done; \
+	timed 'downloads, waited for' wait $$downloads; \
+	echo '==> $(BESIDE), beside each other: some minutes'; \
+	for step in $(BESIDE); do set -m; timed $$step logged $$step & jobs="$$jobs $$!"; set +m; done; \
+	for job in $$jobs; do wait $$job; done; jobs=; \
+	for step in $(BESIDE); do cat build/$$step.log; done; \
+	for step in $(LAST); do timed $$step makes $$step; done; \
 	echo "$$((SECONDS - begun)) 0 0 all of it" >> $(TIMES)
 	$(call step,passed)
+	@for step in $(STEPS) $(BESIDE) $(LAST); do cat $(SKIPS)-$$step 2>/dev/null || true; done > $(SKIPS)
 	@if [ -s $(SKIPS) ]; then echo 'Skipped:'; sed 's/^/  /' $(SKIPS); else echo 'Nothing was skipped.'; fi
 	@echo 'Minutes, and minutes of processor:'
 	@awk '{ cpu += $$2 + $$3; if ($$4 == "all") $$2 = cpu; \

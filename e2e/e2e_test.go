@@ -9,8 +9,8 @@ package e2e
 import "time"
 
 const (
-	runLimit     = 4 * time.Minute   // of one run of OpenCode, on a busy machine
-	prepareLimit = 180 * time.Second // of the first start of a version, which installs
+	runLimit     = 4 * time.Minute  // of one run of OpenCode, on a busy machine
+	prepareLimit = 10 * time.Minute // of the first start of a version, which installs
 	pollEvery    = 20 * time.Millisecond
 )
 

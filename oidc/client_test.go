@@ -234,18 +234,20 @@ func TestClientCredentialsBesideANewerFile(t *testing.T) {
 
 func TestRefusedClientCredentials(t *testing.T) {
 	w := newClientWorld(t, domaintest.Options{}, config.ClientCredentials, map[string]any{"client_secret": "wrong"})
-	s := w.session()
-	for range 3 { // the last two are spared the domain
-		if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Config) || strings.Contains(err.Error(), "/connect") {
-			t.Errorf("%v", err)
+	w.bubble(func(t *testing.T) {
+		s := w.session()
+		for range 3 { // the last two are spared the domain
+			if _, err := s.Token(t.Context(), ""); !problem.Is(err, problem.Config) || strings.Contains(err.Error(), "/connect") {
+				t.Errorf("%v", err)
+			}
 		}
-	}
-	if n := w.Count(domaintest.Token); n != 1 {
-		t.Errorf("%d token requests", n)
-	}
-	if status := s.Status(); status.SignedIn || status.Problem == nil {
-		t.Errorf("%+v", status)
-	}
+		if n := w.Count(domaintest.Token); n != 1 {
+			t.Errorf("%d token requests", n)
+		}
+		if status := s.Status(); status.SignedIn || status.Problem == nil {
+			t.Errorf("%+v", status)
+		}
+	})
 }
 
 // Of several redirect URIs, the first one whose port is free is used.
