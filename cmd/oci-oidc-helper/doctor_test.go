@@ -44,6 +44,10 @@ import (
 // a row becomes part of a path; rows that run OpenCode have no comma in it, because cmd would
 // end the path of a program there.
 func TestDoctorNamesTheCause(t *testing.T) {
+	underWine := os.Getenv("WINE_RUNS_THIS") != ""
+	if underWine {
+		t.Run("answers of the domain and the endpoint", func(t *testing.T) { t.Skip("they are the same on every system, and each costs seconds under wine") })
+	}
 	const warning, failure = doctor.Warning, doctor.Failure
 	for _, row := range []struct {
 		name  string
@@ -323,11 +327,14 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci-oidc": {"models": {"m": {}}, "options": {"baseURL": "https://else.example.com/v1"}}}}`)
 		}, failure, "OpenCode, models", "at another origin"},
 	} {
+		group, _, _ := strings.Cut(row.check, ", ")
+		if underWine && (group == "Endpoint" || group == "Domain" && row.check != "Domain, way") { // an answer, which every system reads alike
+			continue
+		}
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			group, _, _ := strings.Cut(row.check, ", ")
 			c := newComputer(t)
-			if os.Getenv("WINE_RUNS_THIS") != "" && group != "OpenCode" { // to start cmd for its version would take as long as everything else
+			if underWine && group != "OpenCode" { // to start cmd for its version would take as long as everything else
 				c.remove("bin")
 			}
 			row.spoil(c)
