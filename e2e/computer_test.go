@@ -70,6 +70,8 @@ type computer struct {
 	limit  time.Duration // of one run of OpenCode; 0 for runLimit
 	server *server       // what chats asks
 	own    config        // of a project, with a domain and a log of its own
+
+	version string // of OpenCode, for install
 }
 
 // preparing is held by the test that prepares a home: the first one of a version

@@ -21,7 +21,7 @@ import (
 // first words, and why.
 var elsewhere = map[string]string{
 	"git clone":                          "a clone is what the tests run in",
-	"opencode plugin opencode-oci-oidc@": "TestInstalledFromARegistryAndUpgraded",
+	"opencode plugin opencode-oci-oidc@": "TestRegistry",
 	"opencode plugin add":                "OpenCode 2, which was not available to us",
 	"opencode auth login oci-oidc":       "OpenCode 2",
 	"opencode service":                   "OpenCode 2",

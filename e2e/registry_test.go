@@ -30,9 +30,20 @@ const (
 // for one platform, compressed.
 const maxDownload = 5_000_000
 
-func TestInstalledFromARegistryAndUpgraded(t *testing.T) {
+func TestRegistry(t *testing.T) {
 	t.Parallel()
-	registry := newRegistry(t)
+	npm := newRegistry(t)
+	for name, test := range map[string]func(*testing.T, *registry){
+		"installed and upgraded":           installedAndUpgraded,
+		"the status item":                  statusItemAfterAnOrdinaryInstallation,
+		"the helper is missing":            helperMissingAfterInstallation,
+		"other clients install the helper": otherClientsInstallTheHelper,
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, npm) })
+	}
+}
+
+func installedAndUpgraded(t *testing.T, registry *registry) {
 	for _, version := range []string{opencode.Latest, opencode.Oldest} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -63,11 +74,9 @@ func TestInstalledFromARegistryAndUpgraded(t *testing.T) {
 	}
 }
 
-// TestStatusItemAfterAnOrdinaryInstallation: opencode plugin writes all that the plugin
+// statusItemAfterAnOrdinaryInstallation: opencode plugin writes all that the plugin
 // needs, its part in the TUI included, from a registry and from a clone.
-func TestStatusItemAfterAnOrdinaryInstallation(t *testing.T) {
-	t.Parallel()
-	registry := newRegistry(t)
+func statusItemAfterAnOrdinaryInstallation(t *testing.T, registry *registry) {
 	root, err := opencode.Root()
 	check(t, err)
 	for _, spec := range []string{"opencode-oci-oidc@" + release, "file://" + filepath.Join(root, "npm-shim")} {
@@ -98,11 +107,9 @@ func TestStatusItemAfterAnOrdinaryInstallation(t *testing.T) {
 	}
 }
 
-// What can go wrong between the registry and the first request, with OpenCode's own
-// installer, and the way back that the message names.
-func TestHelperMissingAfterInstallation(t *testing.T) {
-	t.Parallel()
-	registry := newRegistry(t)
+// What goes wrong between the registry and the first request with OpenCode's own installer,
+// and the way back that the message names. npm-shim/test/missing.test.js has the other causes.
+func helperMissingAfterInstallation(t *testing.T, registry *registry) {
 	domain := domaintest.New(t, domaintest.Options{AutoApprove: true})
 	me := newCustomer(t, opencode.Latest, registry, confidential(t, domain))
 	npmrc := filepath.Join(me.Dir, ".npmrc")
@@ -117,20 +124,9 @@ func TestHelperMissingAfterInstallation(t *testing.T) {
 	check(t, os.Remove(npmrc))
 	me.installAnew(release)
 	me.asks("hi").says("/connect")
-
-	helpers := filepath.Join(me.modules(), "@opencode-oci-oidc")
-	own, foreign := filepath.Join(helpers, "helper-"+nodePlatform()), filepath.Join(helpers, "helper-sunos-x64")
-	check(t, os.Rename(own, foreign))
-	me.asks("hi").says("The plugin was installed for sunos-x64")
-	check(t, os.Rename(foreign, own))
-
-	check(t, os.Remove(filepath.Join(own, "bin", "oci-oidc-helper")))
-	me.asks("hi").says("does not exist", "A virus scanner may have removed it")
 }
 
-func TestOtherClientsInstallTheHelper(t *testing.T) {
-	t.Parallel()
-	registry := newRegistry(t)
+func otherClientsInstallTheHelper(t *testing.T, registry *registry) {
 	clients := registry.clients(t)
 	for name, client := range clients {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +158,7 @@ func TestDownloadIsSmall(t *testing.T) {
 func (c *computer) install(version string) {
 	c.t.Helper()
 	spec := "opencode-oci-oidc@" + version
-	if strings.HasPrefix(c.version(), "1.2.") {
+	if c.version == opencode.Oldest {
 		// Before opencode plugin there was only the configuration.
 		c.write(c.ConfigDir(), "opencode.json", customerConfig(spec))
 		return
@@ -181,12 +177,6 @@ func (c *computer) installAnew(version string) {
 // modules is where OpenCode has installed the plugin.
 func (c *computer) modules() string {
 	return filepath.Join(c.Dir, ".cache", "opencode", "packages", "opencode-oci-oidc@"+release, "node_modules")
-}
-
-func (c *computer) version() string {
-	output, err := c.Command(c.t.Context(), "--version").Output()
-	check(c.t, err)
-	return strings.TrimSpace(string(output))
 }
 
 // logs fails the test if the helper's log does not hold text.
@@ -222,7 +212,7 @@ func newCustomer(t *testing.T, version string, registry *registry, config config
 		t.Skip(err)
 	}
 	check(t, err)
-	c := &computer{Home: home, t: t}
+	c := &computer{Home: home, t: t, version: version}
 	t.Cleanup(c.isQuiet)
 	prepare(t, c, version)
 	c.write(c.ConfigDir(), "opencode.json", customerConfig())
