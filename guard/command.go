@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"mvdan.cc/sh/v3/pattern"
@@ -155,11 +156,15 @@ func interprets(name string) bool {
 	return slices.Contains(interpreters, strings.TrimRight(name, "0123456789."))
 }
 
+// shellCode matches the words before code for a POSIX shell.
+var shellCode = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:^|/)(?:ba|da|z|k)?sh -\w*c$`) })
+
 // denyCommand judges one command of a text. feeds reports whether the text passes the output
 // of one command as file names to another (xargs, for example), named whether the text
 // contains the name oci-oidc-helper.
 func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) string {
 	name, args := shell.ProgramOf(c.Words)
+	g.dots = g.dots || slices.ContainsFunc(c.Words, func(word string) bool { return matchesDots().MatchString(word) })
 	if reason := g.denyWords(c, name); reason != "" {
 		return reason
 	}
@@ -169,10 +174,15 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 	if reason := g.denyFed(c, name); reason != "" {
 		return reason
 	}
-	if interprets(name) || slices.ContainsFunc(c.Words, interprets) {
-		for _, code := range slices.Concat(c.Words, c.Input) {
+	if interprets(name) || name == "." || name == "source" || slices.ContainsFunc(c.Words, interprets) {
+		for i, code := range slices.Concat(c.Words, c.Input) {
 			if !strings.ContainsAny(code, " \t\n;|&()'\"`") {
 				continue
+			}
+			if i > 1 && i < len(c.Words) && !g.windows && shellCode().MatchString(c.Words[i-2]+" "+c.Words[i-1]) {
+				if _, err := g.judge(code, c.Directory, c.Lookup, nesting+1); err != nil {
+					return shell.CannotJudge(err.Error())
+				}
 			}
 			if reason := g.denyNested(code, c, nesting+1); reason != "" {
 				return reason
@@ -182,16 +192,26 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 	return g.denyRecursion(name, args, c.Directory, feeds)
 }
 
+// directoryOption matches an option with the directory in which a program works.
+var directoryOption = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:--(?:directory|chdir|work-tree)=|-C|/[dD](?:\b|$))(.+)$`)
+})
+
+// matchesDots matches the options of shells with which wildcards match a leading dot.
+var matchesDots = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(?:(?:no_?)?dot_?glob|glob_?dots|GLOBIGNORE=.*)$`)
+})
+
 // denyWords judges the paths in the words of a command.
 func (g *Guard) denyWords(c shell.Command, name string) string {
 	directories := append([]string{c.Directory}, c.Elsewhere...)
 	for i, word := range c.Words { // git -C, tar -C, make --directory
-		option := word == "-C" || word == "--directory" || word == "--chdir" || g.windows && slices.Contains([]string{"/d", "-workingdirectory", "-wd"}, strings.ToLower(word))
+		option := word == "-C" || word == "--directory" || word == "--chdir" || word == "--work-tree" || g.windows && slices.Contains([]string{"/d", "-workingdirectory", "-wd"}, strings.ToLower(word))
 		if option && i+1 < len(c.Words) {
 			directories = append(directories, g.absoluteIn(c.Words[i+1], c.Directory))
 		}
-		if rest, ok := strings.CutPrefix(word, "--directory="); ok {
-			directories = append(directories, g.absoluteIn(rest, c.Directory))
+		if match := directoryOption().FindStringSubmatch(word); match != nil {
+			directories = append(directories, g.absoluteIn(match[1], c.Directory))
 		}
 	}
 	reads := slices.Contains(readers, name)
@@ -356,7 +376,7 @@ func endsWhereBegins(path, other string) bool {
 // POSIX shell, a wildcard does not match a leading dot; [shell.Unknown] does.
 func (g *Guard) wildcards(text string) func(path string) bool {
 	mode := pattern.Filenames | pattern.EntireString | pattern.NoGlobCase
-	if g.windows {
+	if g.windows || g.dots {
 		mode |= pattern.GlobLeadingDot
 	}
 	expression, err := pattern.Regexp(text, mode)
@@ -447,8 +467,8 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 	}
 	var roots []string
 	for _, arg := range args {
-		if g.windows { // findstr and xcopy take a pattern
-			arg = cmp.Or(strings.TrimRight(shell.Slashed(arg), "*./"), ".")
+		if slashed := shell.Slashed(arg); g.windows && strings.Contains(path.Base(slashed), "*") { // findstr and xcopy take a pattern
+			arg = path.Dir(slashed)
 		}
 		if path := g.absoluteIn(arg, directory); shell.IsOperand(arg) && (g.windows && !strings.Contains(arg, shell.Unknown) || g.isDirectory(path)) {
 			roots = append(roots, path)
@@ -498,6 +518,10 @@ func recursion(name string, args []string, feeds bool) (descends, here, hidden b
 		return has("rR"), false, true
 	case "forfiles":
 		return true, true, true
+	case "new-item", "ni":
+		return slices.ContainsFunc(args, func(arg string) bool {
+			return strings.EqualFold(arg, "junction") || strings.EqualFold(arg, "symboliclink")
+		}), false, true
 	case "for": // of cmd
 		return feeds && has("", "/r", "/R"), true, true
 	case "dir", "ls", "gci", "get-childitem":

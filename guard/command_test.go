@@ -53,6 +53,14 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"cd src; cd -; cat ../.secrets/other", "false && cd src; cat ../.secrets/other", "[ -d src ] || cd src && cat ../.secrets/other", "! cd nowhere && cat ../.secrets/other", "[ -d src ] || cd src; cat ../.secrets/other", "if [ -d x ]; then cd src; fi; cat ../.secrets/other",
 		"cd $(dirname $0)/..; cat .secrets/other", "cd \"$(git rev-parse --show-toplevel)\" && cat ../.secrets/other", "cd $unset; cat ./.secrets/other", "while read d; do cd $d; cat .secrets/other; done < x",
 		"cat ~maria/.secrets/other", "cat ~+/../.secrets/other", "ln -s ~ h; cat h/.secrets/other", "git grep --no-index x ~",
+		"CDPATH=~; cd .secrets; cat other", "export CDPATH=x:$HOME; cd .secrets; ls; cat other", "CDPATH=.. cd .secrets && cat other", "CDPATH=$(x); cd x; cat .secrets/other",
+		"dirs -c; pushd +1; cat .secrets/other", "env --chdir=.. cat .secrets/other", "tar -C.. -cf - .secrets", "git --work-tree=.. grep --no-index x -- .secrets",
+		// options and patterns with which wildcards match a leading dot
+		"shopt -s dotglob; cat ~/*/other", "setopt globdots; cat ~/*/other", "setopt GLOB_DOTS; cat ~/*/other", "GLOBIGNORE=x; cat ~/*/other", "bash -O dotglob -c 'cat ~/*/other'", "bash -c 'shopt -s dotglob; cat ~/*/other'",
+		"cat ~/@(.secrets)/other", "cat ~/!(x)/other", "cat ~/+(.)secrets/other", "cat ~/*(D)/other",
+		// code that cannot be parsed, and code that a command prints
+		"sh -c 'p=.sec; cat ~/${p}rets/other\n('", "bash -lc 'p=.sec; cat ~/${p}rets/other; ('", "source <(echo 'p=.sec; cat ~/${p}rets/other')", ". <(echo 'cat ~/.secrets/other')", ". /dev/stdin <<< 'cat ~/.secrets/other'",
+		"sh -c \"$(echo 'p=.sec; cat ~/${p}rets/other')\"",
 		// code that is too long or too deep to be judged
 		"sh -c '" + strings.Repeat("ls;", 6000) + "p=.sec; cat ~/${p}rets/other'",
 		"sh -c '" + strings.Repeat("{ ", 600) + "p=.sec; cat ~/${p}rets/other;" + strings.Repeat("}; ", 600) + "'",
@@ -82,6 +90,8 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"git commit -F - <<'E'\nsecret: keep it in ~/.secrets\nE", "git commit -m 'store: read .secrets last'", "echo 'it is ~/.secrets' | cat", "trap 'rm -f x' EXIT; read -r line < README.md",
 		"eval \"$(ssh-agent -s)\"", "[[ $x == *.go ]] && echo go", "while read -r f; do wc \"$f\"; done < <(git ls-files)", "case $1 in a) ls;; *) pwd;; esac", "sed -n 's/\\(a\\)/\\1/p' README.md",
 		"PORT=1 node server.js & sleep 1; kill %1", "curl -s https://example.com/a?b=c | jq '.a[] | .b'", "awk 'NR > 1 { print $1 }' README.md", "docker run --rm -v \"$PWD:/w\" image sh -c 'cd /w && make'",
+		"CDPATH=.:src; cd cmd && ls", "shopt -s dotglob nullglob; ls src/*; wc -l */*.go", "shopt -s extglob; rm -f src/!(main).go", "ls !(node_modules)", "bash -c 'cd src && ls *.go'", "source .venv/bin/activate && pip list",
+		". ./env.sh; make", "source <(kubectl completion bash)", "bash <(curl -s https://example.com/install.sh)", "pushd src && go build; popd; ls", "git -C src log --oneline", "cmake -S. -Bbuild", "git diff -C HEAD~1", "grep -C3 x README.md",
 		nested(4, "ls src"), "docker exec x sh -c \"ssh host 'bash -c \\\"cd /srv && ls -l\\\"'\"",
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {
@@ -181,7 +191,10 @@ func TestGuardOfWindowsCommands(t *testing.T) {
 		`type \\myhost\c$\Users\Maria\.secrets\other`, `type \\localhost@SSL\DavWWWRoot\c$\Users\Maria\.secrets\other`, `type \\::1.ipv6-literal.net\c$\Users\Maria\.secrets\other`, `curl file://localhost/c$/Users/Maria/.secrets/other`, `type \??\C:\Users\Maria\.secrets\other`,
 		`copy /y oci-auth.config.jsonc %USERPROFILE%\.config\opencode`, `cd %USERPROFILE%\.config\opencode & copy /y C:\x\oci-auth.config.jsonc .`, `xcopy /y oci-auth.* %USERPROFILE%\.config\opencode\`, `robocopy . %USERPROFILE%\.config\opencode oci-auth.config.jsonc`,
 		`wmic process call create "cmd /c type %USERPROFILE%\.secrets\other"`, `schtasks /create /tn x /tr "cmd /c type %USERPROFILE%\.secrets\other > C:\x" /sc once /st 00:00`, `esentutl /y %USERPROFILE%\.secrets\other /d x`, `tar -cf - -C %USERPROFILE% .secrets`, `>%USERPROFILE%\.config\opencode\oci-auth.config.jsonc echo {}`,
+		`cd nowhere & type ..\.secrets\other`, `cd src & popd & type ..\.secrets\other`, `(cd src) & type ..\.secrets\other`, `popd & type .secrets\other`, `cd %X% & type .secrets\other`, `start /d.. /b cmd /c type .secrets\other`,
+		`set P=.secrets& call type %%USERPROFILE%%\%%P%%\other`, `mklink /j x ..`, `robocopy .. x oth* /s`, `tar cf x -C.. .secrets`,
 		// PowerShell
+		`cd nowhere; gc ..\.secrets\other`, `Pop-Location; gc .secrets\other`, `cd -; gc .secrets\other`, `Set-Location $x; gc .secrets\other`, `cd (Split-Path $PWD); gc .secrets\other`, `New-Item -Type Junction -Path x -Target ..`, `ni x -ItemType Junction -Value ..`,
 		`gc $HOME\.secrets\other`, `gc ~\.secrets\other`, `gc ~/.secrets/other`, `Get-Content "$env:USERPROFILE\.secrets\other"`, `cat ${env:USERPROFILE}\.secrets\other`, `gc -Path '~\.secrets\other' -Raw`,
 		`gc $env:LOCALAPPDATA/opencode-oci-oidc/a.json`, `(Get-Content ~/.secrets/other).Trim()`, `"$(gc ~/.secrets/other)"`, `gc ('~\.sec' + 'rets\other')`, `gc ($HOME + '\.secrets\other')`, `gc "~\.sec"+"rets\other"`,
 		`$p = "$HOME\.secrets"; gc $p\other`, `$env:D='~/.secrets'; gc $env:D/other`, `gc (Join-Path $HOME '.secrets\other')`, "gc ~\\.sec`rets\\other", `gc ~\.sec*\*`, `[IO.File]::ReadAllText("$HOME\.secrets\other")`,
@@ -231,6 +244,7 @@ func TestGuardOfWindowsCommands(t *testing.T) {
 		`docker compose up -d; docker compose logs -f`, `Get-Command oci-oidc-helper`, `Get-Content $env:LOCALAPPDATA\Temp\x.log`, `$p = "src"; gc $p\main.go`, `cat "$($f.FullName)"`, `type "%~dp0README.md"`,
 		`cd /d D:\work && dir`, `copy /y oci-auth.config.jsonc backup`, `subst Z: C:\Users\Maria\project`, `mklink /d x src`, `gc ($HOME + '\.config\opencode\oci-auth.config.jsonc')`,
 		`[IO.File]::ReadAllText("$HOME\.config\opencode\oci-auth.config.jsonc")`, `gc (Join-Path $HOME .config\opencode\oci-auth.config.jsonc)`, `oci-oidc-helper.cmd status`, `forfiles /m *.log /c "cmd /c del @path"`,
+		`cd src & dir & cd .. & type README.md`, `pushd src && npm test && popd`, `cd $x; gc README.md`, `Push-Location src; go build; Pop-Location; gc README.md`, `for %%f in (*.go) do @echo %%f`, `xcopy ..\shared\* src\ /s`, `ni src\x.txt -ItemType File`,
 		`type \\server\share\.secrets\other`, `npx oci-oidc-helper doctor`, `(oci-oidc-helper status --json | ConvertFrom-Json).sessions`,
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {

@@ -33,6 +33,7 @@ type Guard struct {
 
 	until  time.Time          // when the judgement of a tool call ends
 	looked map[string][]place // the results of look during the judgement of a tool call, or nil
+	dots   bool               // wildcards match a leading dot, because a command has set an option
 	feeds  bool               // the text on Windows, or one around it, passes names of files to commands; see denyCommand
 }
 

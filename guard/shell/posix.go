@@ -21,7 +21,6 @@ type shell struct {
 	functions  map[string]*syntax.Stmt
 	called     map[string]bool
 	parameters []string // $1 and so on; nil if they are Unknown
-	elsewhere  []string // see Command
 	optional   int      // number of enclosing if, && and the like: the command may not run
 	nesting    int      // of functions, eval and substitutions
 	depth      int      // of the syntax tree
@@ -97,18 +96,6 @@ func (s *shell) perhaps(list []*syntax.Stmt) error {
 	s.optional++
 	defer func() { s.optional-- }()
 	return s.stmts(list)
-}
-
-// perhapsIn adds directories in which the next commands may run.
-func (s *shell) perhapsIn(directories ...string) {
-	for _, one := range directories {
-		if len(s.elsewhere) >= maxElsewhere {
-			one = Unknown
-		}
-		if !slices.Contains(s.elsewhere, one) {
-			s.elsewhere = append(slices.Clip(s.elsewhere), one)
-		}
-	}
 }
 
 func (s *shell) stmt(one *syntax.Stmt) error {
@@ -233,11 +220,18 @@ func (s *shell) call(call *syntax.CallExpr, c Command) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return s.effect(args, c.Words[at:])
+	made := c
+	if made.Input = s.substituted(call.Args); len(made.Input) > 0 {
+		if err := assigned.run(made); err != nil {
+			return err
+		}
+	}
+	return s.effect(args, c.Words[at:], assigned)
 }
 
-// effect simulates what a function or builtin changes in the shell.
-func (s *shell) effect(args, words []string) error {
+// effect simulates what a function or builtin changes in the shell. assigned also has the
+// variables that are for this command only.
+func (s *shell) effect(args, words []string, assigned *shell) error {
 	if body := s.functions[args[0]]; body != nil {
 		s.called[args[0]] = true
 		before := s.parameters
@@ -249,19 +243,15 @@ func (s *shell) effect(args, words []string) error {
 	name, rest := ProgramOf(words)
 	switch name {
 	case "cd", "pushd", "popd":
-		before, to := s.Directory, "" // where the shell stays if it fails
-		if i := slices.IndexFunc(rest, IsOperand); i >= 0 {
-			to = rest[i]
+		home, _ := assigned.value("HOME")
+		paths, _ := assigned.value("CDPATH")
+		from := s.Directory
+		s.changeDirectory(name, rest, home)
+		for _, path := range strings.Split(paths, ":") { // cd looks for a relative name there first
+			if i := slices.IndexFunc(rest, IsOperand); path != "" && i >= 0 {
+				s.perhapsIn(s.Absolute(rest[i], s.Absolute(path, from)), Unknown) // success does not tell which it is
+			}
 		}
-		switch {
-		case name == "popd" || to == "-" || strings.Contains(to, Unknown) || len(s.Directory)+len(to) > maxDirectory:
-			before = Unknown
-		case to != "":
-			s.Directory = s.Absolute(to, s.Directory)
-		case s.Home != "":
-			s.Directory = s.Home
-		}
-		s.perhapsIn(before)
 	case "eval":
 		s.nesting++
 		err := s.text(strings.Join(rest, " "))
@@ -396,6 +386,27 @@ func (s *shell) written(one *syntax.Stmt) (texts []string) {
 				texts = append(texts, text)
 			}
 		}
+	}
+	return texts
+}
+
+// substituted returns the output of the substitutions in words, as far as it is known: the
+// code in bash <(echo code) and sh -c "$(echo code)".
+func (s *shell) substituted(words []*syntax.Word) (texts []string) {
+	for _, word := range words {
+		syntax.Walk(word, func(node syntax.Node) bool {
+			var list []*syntax.Stmt
+			switch of := node.(type) {
+			case *syntax.CmdSubst:
+				list = of.Stmts
+			case *syntax.ProcSubst:
+				list = of.Stmts
+			}
+			for _, one := range list {
+				texts = append(texts, s.written(one)...)
+			}
+			return list == nil
+		})
 	}
 	return texts
 }
@@ -619,6 +630,8 @@ func (s *shell) knowable(parts []syntax.WordPart) []syntax.WordPart {
 			}
 		case *syntax.ParamExp:
 			all[i] = s.knowableParameter(part)
+		case *syntax.ExtGlob: // unlike other patterns, it may match a name with a leading dot
+			all[i] = &syntax.Lit{Value: Unknown}
 		}
 	}
 	return all

@@ -60,6 +60,39 @@ type Reader struct {
 
 	// Nested judges the text in $( ), for [Reader.Windows] only.
 	Nested func(text, directory string) string
+
+	elsewhere []string // see Command
+}
+
+// perhapsIn adds directories in which the next commands may run.
+func (r *Reader) perhapsIn(directories ...string) {
+	for _, one := range directories {
+		if len(r.elsewhere) >= maxElsewhere {
+			one = Unknown
+		}
+		if !slices.Contains(r.elsewhere, one) {
+			r.elsewhere = append(slices.Clip(r.elsewhere), one)
+		}
+	}
+}
+
+// changeDirectory simulates cd and the like. The shell stays where it is if that fails.
+func (r *Reader) changeDirectory(name string, args []string, home string) {
+	before, to := r.Directory, ""
+	if i := slices.IndexFunc(args, func(arg string) bool { return IsOperand(arg) && !strings.EqualFold(arg, "/d") }); i >= 0 {
+		to = args[i]
+	}
+	switch {
+	case strings.HasPrefix(name, "pop") || strings.HasPrefix(name, "push") && (to == "" || to[0] == '+') || to == "-" || strings.Contains(to, Unknown) || len(r.Directory)+len(to) > maxDirectory:
+		before = Unknown
+	case to != "":
+		r.Directory = r.Absolute(to, r.Directory)
+	case home != "":
+		r.Directory = home
+	default:
+		before = Unknown
+	}
+	r.perhapsIn(before)
 }
 
 // wrappers are programs that run the command in their arguments.

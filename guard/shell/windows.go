@@ -211,7 +211,7 @@ func (r *windowsReader) parenthesised() string {
 var windowsVariable = sync.OnceValue(func() map[byte]*regexp.Regexp {
 	return map[byte]*regexp.Regexp{
 		'$': regexp.MustCompile(`(?i)^(?:\{((?:env:|variable:)?[^}]*)\}|((?:env:|global:|script:)?[a-z_][a-z0-9_]*))`),
-		'%': regexp.MustCompile(`(?i)^(?:([a-z_(][a-z0-9_()]*)%|([a-z_(][a-z0-9_()]*:[^%\s]*)%)`),
+		'%': regexp.MustCompile(`(?i)^(?:%([a-z_(][a-z0-9_()]*)%%|([a-z_(][a-z0-9_()]*)%|([a-z_(][a-z0-9_()]*:[^%\s]*)%)`), // %%x%% is for call
 		'!': regexp.MustCompile(`(?i)^([a-z_][a-z0-9_]*(?::[^!\s]*)?)!`),
 	}
 })
@@ -334,7 +334,7 @@ func (r *windowsReader) endCommand(end byte) string {
 	if r.cmd {
 		c.Words = internalOfCmd(c.Words)
 	}
-	c.Input, c.Directory, c.Lookup = piped, r.Directory, r.Lookup
+	c.Input, c.Directory, c.Elsewhere, c.Lookup = piped, r.Directory, r.elsewhere, r.Lookup
 	return r.run(c, outer, called, fed)
 }
 
@@ -365,10 +365,8 @@ func (r *windowsReader) run(c Command, outer []string, called, fed bool) string 
 		return reason
 	}
 	switch name {
-	case "cd", "chdir", "sl", "set-location", "pushd", "push-location":
-		if i := slices.IndexFunc(args, func(arg string) bool { return IsOperand(arg) && !strings.EqualFold(arg, "/d") }); i >= 0 && !strings.Contains(args[i], Unknown) {
-			r.Directory = r.Absolute(args[i], r.Directory)
-		}
+	case "cd", "chdir", "sl", "set-location", "pushd", "push-location", "popd", "pop-location":
+		r.changeDirectory(name, args, "")
 	}
 	return ""
 }
