@@ -149,7 +149,7 @@ var readers = []string{
 var interpreters = []string{
 	"sh", "bash", "dash", "zsh", "ksh", "fish", "eval", "alias", "trap", "env", "time", "timeout", "sudo", "su", "ssh", "watch", "find", "xargs", "parallel", "python", "node", "nodejs", "bun", "deno",
 	"perl", "ruby", "php", "lua", "awk", "gawk", "mawk", "sed", "tclsh", "osascript", "powershell", "pwsh", "cmd", "iex", "invoke-expression", "start-process", "saps", "invoke-command", "icm", "wsl", "forfiles", "script", "expect", "vim", "vi",
-	"ex", "ed", "emacs", "gdb", "lldb", "sqlite3", "psql", "docker", "podman", "make", "jq", "for", "wmic", "schtasks", "mshta", "new-scheduledtaskaction",
+	"ex", "ed", "emacs", "gdb", "lldb", "sqlite3", "psql", "docker", "podman", "make", "flock", "tmux", "screen", "at", "crontab", "npx", "complete", "jq", "for", "wmic", "schtasks", "mshta", "new-scheduledtaskaction",
 }
 
 func interprets(name string) bool {

@@ -61,6 +61,8 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		// code that cannot be parsed, and code that a command prints
 		"sh -c 'p=.sec; cat ~/${p}rets/other\n('", "bash -lc 'p=.sec; cat ~/${p}rets/other; ('", "source <(echo 'p=.sec; cat ~/${p}rets/other')", ". <(echo 'cat ~/.secrets/other')", ". /dev/stdin <<< 'cat ~/.secrets/other'",
 		"sh -c \"$(echo 'p=.sec; cat ~/${p}rets/other')\"",
+		"flock x -c 'p=.sec; cat ~/${p}rets/other'", "tmux new -d 'p=.sec; cat ~/${p}rets/other'", "crontab - <<< '* * * * * p=.sec; cat ~/${p}rets/other'", "npx -c 'p=.sec; cat ~/${p}rets/other'", "complete -C 'cat ~/.secrets/other' x",
+		"declare -n r=p; p=.secrets; cat ~/$r/other",
 		// code that is too long or too deep to be judged
 		"sh -c '" + strings.Repeat("ls;", 6000) + "p=.sec; cat ~/${p}rets/other'",
 		"sh -c '" + strings.Repeat("{ ", 600) + "p=.sec; cat ~/${p}rets/other;" + strings.Repeat("}; ", 600) + "'",
@@ -92,6 +94,19 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"PORT=1 node server.js & sleep 1; kill %1", "curl -s https://example.com/a?b=c | jq '.a[] | .b'", "awk 'NR > 1 { print $1 }' README.md", "docker run --rm -v \"$PWD:/w\" image sh -c 'cd /w && make'",
 		"CDPATH=.:src; cd cmd && ls", "shopt -s dotglob nullglob; ls src/*; wc -l */*.go", "shopt -s extglob; rm -f src/!(main).go", "ls !(node_modules)", "bash -c 'cd src && ls *.go'", "source .venv/bin/activate && pip list",
 		". ./env.sh; make", "source <(kubectl completion bash)", "bash <(curl -s https://example.com/install.sh)", "pushd src && go build; popd; ls", "git -C src log --oneline", "cmake -S. -Bbuild", "git diff -C HEAD~1", "grep -C3 x README.md",
+		"for f in src/*.go; do echo \"$f\"; gofmt -l \"$f\"; done", "cd src && for f in *; do wc -l \"$f\"; done", "cd \"$(dirname \"$0\")\" && make", "cd /tmp && rm -rf x && mkdir x && cd x && git init", "cd packages/a && npm test; cd ../b && npm test",
+		"git commit -m \"guard: dotglob, CDPATH and source <(echo x) are understood\"", "git commit -m 'fix: sh -c \"x (\" is denied'", "git commit -m \"$(cat <<'EOF'\nguard: see ~/.secrets/other\n\nCo-authored-by: x\nEOF\n)\"", "gh pr create --title \"x\" --body \"$(cat <<'EOF'\n## Summary\n- reads ~/.secrets\n- it's (broken\nEOF\n)\"", "npm run build && npm test -- --grep \"a b\"",
+		"node -e \"console.log(JSON.stringify(require('./package.json').version))\"", "python3 - <<'E'\nimport os\nprint(os.getcwd())\nE", "bash -c \"for i in 1 2 3; do echo \\$i; done\"", "bash -lc 'source ~/.nvm/nvm.sh && nvm use 20 && npm test'", "sh -c 'echo \"$1\"' _ x",
+		"docker exec db sh -c 'psql -U x -c \"select 1\"'", "docker compose exec web bash -c \"cd /app && npm test\"", "ssh host 'cd /srv/app && git pull && systemctl restart app'", "find . -name '*.ts' -not -path './node_modules/*' -exec sh -c 'wc -l \"$1\"' _ {} \\;", "find . -type f -name '*.md' -print0 | xargs -0 grep -l TODO",
+		"sed -i 's/(a|b)/\\1/; s/x (y/z/' README.md", "awk 'BEGIN { FS=\",\" } /x (y/ { print $2 }' a.csv", "perl -pe 's/\\((\\w+)/$1/g' README.md", "make -C src -j4", "cmake -S . -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build",
+		"tar -xzf x.tgz -C build --strip-components=1", "tar -Cbuild -xzf x.tgz", "rsync -a --exclude node_modules src/ dist/", "cat src/!(main).go", "ls -d !(node_modules|dist)/",
+		"shopt -s globstar; ls **/*.go", "echo \"$(date) $(git rev-parse --short HEAD)\" >> log.txt", "sh -c \"$(curl -fsSL https://example.com/install.sh)\"", "source ~/.bashrc", ". ~/.nvm/nvm.sh",
+		". venv/bin/activate", "watch -n 5 'git status --short'", "timeout 10 bash -c 'until curl -sf localhost:3000; do sleep 1; done'", "env -u X bash -c 'go test ./...'", "export PATH=\"$HOME/go/bin:$PATH\" && go install ./...",
+		"while IFS= read -r line; do echo \"$line\"; done < README.md", "x=$(mktemp -d) && cd \"$x\" && git clone https://example.com/x . && cat README.md", "pushd src > /dev/null; go test ./...; popd > /dev/null", "eval \"$(direnv hook bash)\"", "jq -r '.scripts | to_entries[] | \"\\(.key)=\\(.value)\"' package.json",
+		"git log --pretty=format:'%h (%an) %s' -5", "grep -rn 'func (g \\*Guard)' --include='*.go' .", "rg -n 'sh -c' -g '*.go'", "go test ./guard -run 'TestGuard(A|B)' -count=1", "curl -s -X POST -H 'Content-Type: application/json' -d '{\"a\": \"b c\"}' localhost:3000/x",
+		"ls -la ~ | head", "cat ~/*.txt", "cat ~/.config/*/config.json", "diff <(go list ./...) <(cat packages.txt)", "bash ./scripts/build.sh --flag \"a b\"",
+		"zsh -c 'print -l **/*.go(.)'", "npx -y prettier --write 'src/**/*.{ts,js}'", "script -q /dev/null -c 'npm test'", "su - postgres -c 'psql -c \"select count(*) from x\"'", "sudo -u www bash -c 'cd /srv && ls'",
+		"kubectl exec pod -- sh -c 'env | grep X'",
 		nested(4, "ls src"), "docker exec x sh -c \"ssh host 'bash -c \\\"cd /srv && ls -l\\\"'\"",
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {
@@ -245,6 +260,12 @@ func TestGuardOfWindowsCommands(t *testing.T) {
 		`cd /d D:\work && dir`, `copy /y oci-auth.config.jsonc backup`, `subst Z: C:\Users\Maria\project`, `mklink /d x src`, `gc ($HOME + '\.config\opencode\oci-auth.config.jsonc')`,
 		`[IO.File]::ReadAllText("$HOME\.config\opencode\oci-auth.config.jsonc")`, `gc (Join-Path $HOME .config\opencode\oci-auth.config.jsonc)`, `oci-oidc-helper.cmd status`, `forfiles /m *.log /c "cmd /c del @path"`,
 		`cd src & dir & cd .. & type README.md`, `pushd src && npm test && popd`, `cd $x; gc README.md`, `Push-Location src; go build; Pop-Location; gc README.md`, `for %%f in (*.go) do @echo %%f`, `xcopy ..\shared\* src\ /s`, `ni src\x.txt -ItemType File`,
+		"cd src; go build ./...; cd ..; gc README.md", "cd src && npm test && cd .. && type README.md", "pushd src & npm test & popd & type README.md", "foreach ($d in 'a','b') { Push-Location $d; npm test; Pop-Location }", "git commit -m \"guard: cd - and popd, %%x%% and ~\\.secrets\"",
+		"robocopy ..\\shared src\\shared /e", "xcopy ..\\..\\x . /s", "copy ..\\*.md docs", "mklink /j node_modules ..\\shared\\node_modules", "New-Item -ItemType Junction -Path node_modules -Target ..\\shared\\node_modules",
+		"ni -ItemType Directory dist", "for %%f in (*.md) do type %%f", "for /f \"delims=\" %%i in ('git ls-files') do @echo %%~nxi", "cmd /c \"cd src && for %i in (*.go) do @echo %i\"", "powershell -NoProfile -Command \"Get-ChildItem -Recurse | Where-Object { $_.Length -gt 1kb } | Select-Object Name\"",
+		"pwsh -c \"cd src; gci | % { $_.Name }\"", "cd $PSScriptRoot; .\\build.ps1", "Set-Location (git rev-parse --show-toplevel); npm test", "cd \"C:\\Program Files\\nodejs\" && dir", "tar -xf x.zip -C out",
+		"tar -Cout -xf x.zip", "start /d src cmd /c npm test", "start /b /wait npm test", "findstr /s /i \"x\" *.go", "findstr /s x src\\*.ts",
+		"dir /s /b *.go", "git diff > x.patch & git apply x.patch", "move ..\\a.txt .", "compress-archive src x.zip",
 		`type \\server\share\.secrets\other`, `npx oci-oidc-helper doctor`, `(oci-oidc-helper status --json | ConvertFrom-Json).sessions`,
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {

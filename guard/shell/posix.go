@@ -143,7 +143,15 @@ func (s *shell) stmt(one *syntax.Stmt) error {
 		}
 	case *syntax.DeclClause:
 		c.Words = []string{of.Variant.Value}
-		return s.assign(of.Args, &c, true)
+		err := s.assign(of.Args, &c, true)
+		if slices.Contains(c.Words, "-n") { // a name of another variable
+			for _, one := range of.Args {
+				if one.Name != nil {
+					s.forget(one.Name.Value)
+				}
+			}
+		}
+		return err
 	case *syntax.TestClause, *syntax.ArithmCmd, *syntax.LetClause:
 		c.Words = []string{"[["}
 		return s.conditions(of, c)
