@@ -18,8 +18,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -192,24 +192,17 @@ func admit(r *http.Request, key Key) (*problem.Problem, int) {
 	return nil, 0
 }
 
+// loopback reports whether a Host header names this machine.
 func loopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && address.IsLoopback()
+	return network.Loopback(strings.Trim(host, "[]"))
 }
 
 func hasDotSegment(path string) bool {
-	for segment := range strings.SplitSeq(strings.ReplaceAll(path, `\`, "/"), "/") {
-		if segment == "." || segment == ".." {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' }),
+		func(segment string) bool { return segment == "." || segment == ".." })
 }
 
 // keyOf returns a request's API key from the headers of OpenAI's, Azure's and Anthropic's

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
@@ -32,7 +33,7 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 	if s.unfit != nil {
 		return nil, s.unfit
 	}
-	return initializeResult{Protocol, helperInfo{s.Version, platform()}}, nil
+	return initializeResult{Protocol, helperInfo{s.Version, runtime.GOOS + "-" + runtime.GOARCH}}, nil
 }
 
 // ping lets the shim find out whether this process still answers.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -403,8 +402,6 @@ func (s *server) notify(method string, params any) {
 		s.Log.Debug("a notification could not be sent", "method", method, "err", err)
 	}
 }
-
-func platform() string { return runtime.GOOS + "-" + runtime.GOARCH }
 
 // connLog writes the connection's messages to the log; by default they would go to stderr.
 type connLog struct{ log *logging.Log }

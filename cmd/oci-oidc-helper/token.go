@@ -75,7 +75,9 @@ func (a *app) printToken(cmd *cobra.Command, o tokenOptions) error {
 	defer session.Close()
 	token, err := session.TokenFor(cmd.Context(), o.minLife)
 	if o.connect && token.Access.Empty() && problem.Is(err, problem.LoginRequired) {
-		token, err = a.connectForToken(cmd, session)
+		if _, err = a.connect(cmd, session, oidc.ConnectOptions{OpenBrowser: true}); err == nil {
+			token, err = session.Token(cmd.Context(), "")
+		}
 	}
 	if token.Access.Empty() || cmd.Context().Err() != nil && err != nil {
 		return err
@@ -92,16 +94,6 @@ func (a *app) printToken(cmd *cobra.Command, o tokenOptions) error {
 		return err
 	}
 	return unsaved(session)
-}
-
-// connectForToken signs in and returns the token. It writes nothing to standard output,
-// which the calling program reads.
-func (a *app) connectForToken(cmd *cobra.Command, session *oidc.Session) (oidc.Token, error) {
-	_, err := a.connect(cmd, session, oidc.ConnectOptions{OpenBrowser: true})
-	if err != nil {
-		return oidc.Token{}, err
-	}
-	return session.Token(cmd.Context(), "")
 }
 
 // tokenFormats are the values of --format.

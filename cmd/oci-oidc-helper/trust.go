@@ -52,7 +52,11 @@ OCI_OIDC_TRUST_PROJECT=DIRECTORY confirms whatever stands in that directory.`,
 // confirm shows a person what a project's configuration wants, and asks.
 func (a *app) confirm(cmd *cobra.Command, u *config.Unconfirmed, yes bool) error {
 	w := cmd.ErrOrStderr()
-	showUnconfirmed(w, u)
+	changed := ""
+	if u.Changed {
+		changed = ", and has changed since you confirmed it"
+	}
+	showConfig(w, u.Config.Path+" comes with this project"+changed+". It", u)
 	if !yes && !isTerminal(cmd.InOrStdin()) {
 		return problem.New(problem.Untrusted, "Without a terminal nobody can be asked.", "Run it in a terminal, or with --yes if you know what it says.")
 	}
@@ -70,14 +74,6 @@ func (a *app) confirm(cmd *cobra.Command, u *config.Unconfirmed, yes bool) error
 	}
 	_, err := fmt.Fprintf(w, "%s is confirmed, until it changes.\n", u.Config.Path)
 	return err
-}
-
-func showUnconfirmed(w io.Writer, u *config.Unconfirmed) {
-	changed := ""
-	if u.Changed {
-		changed = ", and has changed since you confirmed it"
-	}
-	showConfig(w, u.Config.Path+" comes with this project"+changed+". It", u)
 }
 
 // showConfig shows what a configuration of somebody else wants.

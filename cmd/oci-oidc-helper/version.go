@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -78,10 +79,7 @@ func showProgram(out io.Writer) error {
 		running = "/proc/self/exe" // also if the file at path was replaced since the start
 	}
 	sum, cause := fileSum(running)
-	if err == nil {
-		err = cause
-	}
-	if err != nil {
+	if err = cmp.Or(err, cause); err != nil {
 		return problem.New(problem.Store, "The program cannot read its own file "+path+".",
 			"Make it readable by you, or have its sum made with sha256sum.").Because(err)
 	}

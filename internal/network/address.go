@@ -169,7 +169,7 @@ func directHosts(value string) []string {
 // Proxy returns the proxy for requests to the URL, from HTTPS_PROXY, HTTP_PROXY and NO_PROXY,
 // or nil for none. There is never one for this machine. Its error is a problem of kind Config.
 func Proxy(to *url.URL) (*url.URL, error) {
-	if ip := net.ParseIP(to.Hostname()); to.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+	if Loopback(to.Hostname()) {
 		return nil, nil
 	}
 	// Package httpproxy ignores a malformed variable and connects directly.

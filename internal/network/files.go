@@ -38,13 +38,9 @@ var CAVariables = []string{"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"}
 // the file of a variable if it cannot be used; [Settings.Diagnose] mentions that when a
 // certificate is not accepted.
 func (s Settings) roots() (*x509.CertPool, error) {
-	var extra [][]*x509.Certificate
-	company, err := s.companyCAs()
+	extra, err := s.companyCAs()
 	if err != nil {
 		return nil, err
-	}
-	if company != nil {
-		extra = append(extra, company)
 	}
 	var read []string
 	for _, name := range CAVariables {
@@ -53,9 +49,8 @@ func (s Settings) roots() (*x509.CertPool, error) {
 			continue
 		}
 		read = append(read, path)
-		if found, _, _ := ReadCertificates(path); found != nil {
-			extra = append(extra, found)
-		}
+		found, _, _ := ReadCertificates(path)
+		extra = append(extra, found...)
 	}
 	if err := systemReads(); err != nil {
 		return nil, err
@@ -67,7 +62,7 @@ func (s Settings) roots() (*x509.CertPool, error) {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	for _, certificate := range slices.Concat(extra...) {
+	for _, certificate := range extra {
 		pool.AddCert(certificate)
 	}
 	return pool, nil
@@ -161,18 +156,6 @@ func read(path string) ([]byte, error) {
 		return nil, errors.New(regular.Why(err))
 	}
 	return text, nil
-}
-
-// clientCertificates returns the client certificate, or nil if none is configured.
-func (s Settings) clientCertificates() ([]tls.Certificate, error) {
-	if s.ClientCert == "" {
-		return nil, nil
-	}
-	certificate, err := s.ReadClientCertificate()
-	if err != nil {
-		return nil, err
-	}
-	return []tls.Certificate{certificate}, nil
 }
 
 // ReadClientCertificate returns the client certificate with its key. Its error is a

@@ -134,11 +134,15 @@ func (s Settings) tls() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificates, err := s.clientCertificates()
-	if err != nil {
-		return nil, err
+	config := &tls.Config{RootCAs: roots}
+	if s.ClientCert != "" {
+		certificate, err := s.ReadClientCertificate()
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{certificate}
 	}
-	return &tls.Config{RootCAs: roots, Certificates: certificates}, nil
+	return config, nil
 }
 
 // A proxyRefusal is the error of a proxy that refuses a CONNECT request.

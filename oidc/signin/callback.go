@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -98,10 +99,7 @@ func listenForCallback(redirectURI, endpoint string) (*callback, error) {
 }
 
 func loopbackAddresses(redirect *url.URL) []string {
-	port := redirect.Port()
-	if port == "" {
-		port = "80"
-	}
+	port := cmp.Or(redirect.Port(), "80")
 	if strings.EqualFold(redirect.Hostname(), "localhost") {
 		return []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}
 	}
@@ -154,9 +152,7 @@ func (c *callback) handler(request *domain.CodeRequest) http.Handler {
 			c.page(w, http.StatusForbidden, pages.Nothing)
 		case r.URL.EscapedPath() == c.startPath && !c.over():
 			http.Redirect(w, r, request.URL(), http.StatusFound)
-		case r.URL.EscapedPath() == c.startPath:
-			c.showResult(w)
-		case r.URL.EscapedPath() == c.resultPath:
+		case r.URL.EscapedPath() == c.startPath, r.URL.EscapedPath() == c.resultPath:
 			c.showResult(w)
 		case r.URL.EscapedPath() == c.redirect.EscapedPath():
 			c.receive(w, r, request)

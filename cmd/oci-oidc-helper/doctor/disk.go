@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,12 +149,9 @@ func checkLog(_ context.Context, sys *system) Finding {
 
 // lastTroubles returns the last warnings and errors of a log.
 func lastTroubles(path string) []string {
-	var last []string
-	for _, line := range lastLines(path, 500) {
-		if strings.Contains(line, " level=WARN ") || strings.Contains(line, " level=ERROR ") {
-			last = append(last, line)
-		}
-	}
+	last := slices.DeleteFunc(lastLines(path, 500), func(line string) bool {
+		return !strings.Contains(line, " level=WARN ") && !strings.Contains(line, " level=ERROR ")
+	})
 	return last[max(0, len(last)-logDetails):]
 }
 
