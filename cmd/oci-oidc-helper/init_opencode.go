@@ -32,43 +32,34 @@ func (e openCodeEntries) into(text []byte) ([]byte, error) {
 		return nil, errNotAnObject
 	}
 	var err error
-	if e.plugin != "" && !namesPlugin(text) {
-		if text, err = insert(text, listItem(e.plugin), pluginList(text)); err != nil {
+	if list, there := e.pluginList(text); e.plugin != "" && !there {
+		if text, err = insert(text, item{"", asJSON(e.plugin)}, list); err != nil {
 			return nil, err
 		}
 	}
 	for _, model := range e.models {
-		if text, err = insert(text, member(model, fmt.Sprintf(`{ "name": %s }`, asJSON(model))), "provider", "oci-oidc", "models"); err != nil {
+		if text, err = insert(text, item{model, fmt.Sprintf(`{ "name": %s }`, asJSON(model))}, "provider", "oci-oidc", "models"); err != nil {
 			return nil, err
 		}
 	}
 	return text, nil
 }
 
-// pluginLists holds the lists of plugins. OpenCode 1 reads the first one, OpenCode 2 both.
-type pluginLists struct {
-	Plugin  []json.RawMessage `json:"plugin"`
-	Plugins []json.RawMessage `json:"plugins"`
-}
-
-// namesPlugin reports whether a list has the plugin, in any version.
-func namesPlugin(text []byte) bool {
-	var file pluginLists
-	_ = json.Unmarshal(jsonc.ToJSON(text), &file)
-	return slices.ContainsFunc(slices.Concat(file.Plugin, file.Plugins), func(entry json.RawMessage) bool {
-		return bytes.Contains(entry, []byte("opencode-oci-oidc"))
-	})
-}
-
-// pluginList returns the key of the list to add a plugin to: the existing one, or else the
-// one that both OpenCode 1 and 2 read.
-func pluginList(text []byte) string {
-	var file pluginLists
-	_ = json.Unmarshal(jsonc.ToJSON(text), &file)
-	if file.Plugins != nil && file.Plugin == nil {
-		return "plugins"
+// pluginList returns the key of the list to add the plugin to: the existing one, or else the
+// one that both OpenCode 1 and 2 read. there is true if a list has the plugin, in any version.
+func (e openCodeEntries) pluginList(text []byte) (key string, there bool) {
+	var file struct {
+		Plugin  []json.RawMessage `json:"plugin"`
+		Plugins []json.RawMessage `json:"plugins"` // which OpenCode 1 does not read
 	}
-	return "plugin"
+	_ = json.Unmarshal(jsonc.ToJSON(text), &file)
+	there = slices.ContainsFunc(slices.Concat(file.Plugin, file.Plugins), func(entry json.RawMessage) bool {
+		return bytes.Contains(entry, []byte("opencode-oci-oidc")) || string(entry) == asJSON(e.plugin)
+	})
+	if file.Plugins != nil && file.Plugin == nil {
+		return "plugins", there
+	}
+	return "plugin", there
 }
 
 // An item is an element to add to a list, or a member to add to an object.
@@ -77,15 +68,13 @@ type item struct {
 	text string
 }
 
-func listItem(value string) item    { return item{text: asJSON(value)} }
-func member(key, value string) item { return item{key, value} }
-
 func asJSON(text string) string {
 	quoted, _ := json.Marshal(text)
 	return string(quoted)
 }
 
-// insert adds an item to the list or object at path, which is created if it does not exist.
+// insert adds an item to the list or object at path, which is created if it does not exist. A
+// member that is there stays as it is.
 func insert(text []byte, it item, path ...string) ([]byte, error) {
 	plain := jsonc.ToJSON(text)
 	at, empty, err := open(plain, nil)
@@ -104,8 +93,10 @@ func insert(text []byte, it item, path ...string) ([]byte, error) {
 		at, empty = next, nextEmpty
 		depth++
 	}
-	if depth == len(path) && holds(plain, path, it) {
-		return text, nil
+	if it.key != "" {
+		if _, _, err := open(plain, append(slices.Clone(path), it.key)); !errors.Is(err, errNotThere) {
+			return text, nil
+		}
 	}
 	entry := it.text
 	if it.key != "" {
@@ -166,29 +157,4 @@ func enter(d *json.Decoder, name string) error {
 		}
 	}
 	return errNotThere
-}
-
-// holds reports whether the list or object at path already has the item.
-func holds(plain []byte, path []string, it item) bool {
-	for _, name := range path {
-		var object map[string]json.RawMessage
-		if json.Unmarshal(plain, &object) != nil {
-			return false
-		}
-		plain = object[name]
-	}
-	if it.key == "" {
-		var list []json.RawMessage
-		_ = json.Unmarshal(plain, &list)
-		for _, one := range list {
-			if string(one) == it.text {
-				return true
-			}
-		}
-		return false
-	}
-	var object map[string]json.RawMessage
-	_ = json.Unmarshal(plain, &object)
-	_, found := object[it.key]
-	return found
 }
