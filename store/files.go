@@ -15,7 +15,7 @@ import (
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 )
 
-// ErrNoHome is the error where no directory can be named.
+// ErrNoHome means that there is no directory to write to.
 var ErrNoHome = errors.New("there is no home directory; set HOME or XDG_STATE_HOME to the whole path of a directory")
 
 // makePrivateDir makes the directory of path, for its owner alone.
@@ -34,8 +34,8 @@ func makePrivateDir(path string) error {
 	return keepPrivate(dir, info)
 }
 
-// Replace writes a file for its owner alone, or leaves the old one: the text
-// is safe on the disk before it takes the old one's name.
+// Replace replaces a file as a whole, or leaves the old one. Only the owner can read the new
+// one, and its text is on the disk before it takes the old one's name.
 func Replace(path string, text []byte) error {
 	draft, err := NewDraft(path, 0)
 	if err != nil {
@@ -45,17 +45,17 @@ func Replace(path string, text []byte) error {
 	return draft.Place(text)
 }
 
-// A Draft is what a file will be, under a name of its own beside it.
+// A Draft is the next content of a file, in a file with a name of its own beside it.
 type Draft struct {
-	path  string // of the file that it will be
+	path  string // of the file that it will replace
 	file  *os.File
 	whole bool // the text is in it, and synced
 }
 
 const draftSuffix = ".new"
 
-// NewDraft makes a draft with room for size bytes, written and synced: to place as much
-// needs no more space on the disk.
+// NewDraft makes a draft with room for size bytes, written and synced, so that placing that
+// much needs no more space on the disk.
 func NewDraft(path string, size int) (*Draft, error) {
 	if err := makePrivateDir(path); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (d *Draft) Keep() bool {
 	return true
 }
 
-// draftLife is how old a draft is that nobody writes any more: its process was killed.
+// draftLife is how long a process may write a draft. The process of an older one was killed.
 const draftLife = 10 * time.Minute
 
 // Drafts are the paths of the drafts of a file.
@@ -139,7 +139,7 @@ func Drafts(path string) []string {
 	return drafts
 }
 
-// removeDrafts removes the drafts of a file that are at least as old.
+// removeDrafts removes the drafts of a file that are at least that old.
 func removeDrafts(path string, age time.Duration) {
 	for _, draft := range Drafts(path) {
 		if info, err := os.Stat(draft); err == nil && time.Since(info.ModTime()) >= age {
@@ -155,8 +155,8 @@ func RemoveDrafts(path string) {
 	}
 }
 
-// Writable reports whether files can be made in a directory, or in what is there of
-// it. The mode would not tell of a read-only file system.
+// Writable returns nil if files can be made in a directory, or in the nearest parent that
+// exists. It tries, because the mode does not show a read-only file system.
 func Writable(dir string) error {
 	if dir == "" {
 		return ErrNoHome
@@ -184,7 +184,7 @@ func NotWritten(sentence string, err error) *problem.Problem {
 	return problem.New(problem.Store, sentence+": "+PlainCause(err)+".", hint).Because(err)
 }
 
-// PlainCause is the part of a file error that a person needs.
+// PlainCause returns the cause of a file error, without the operation and the path.
 func PlainCause(err error) string {
 	var (
 		pathErr *fs.PathError

@@ -1,9 +1,9 @@
-// Package store keeps the files of this user: where they live, and that they are
-// private, locked, and replaced as a whole.
+// Package store has the files of this user: where they are, and how they are kept private,
+// locked, and replaced as a whole.
 //
-// It promises that a file of ours is never half-written, never readable by another
-// user, and never erased before its successor is safe. It knows neither what is in
-// the files nor the network.
+// A file of ours is never half-written, never readable by another user, and never erased
+// before its successor is on the disk. The package knows neither the content of the files nor
+// the network.
 package store
 
 import (
@@ -30,30 +30,29 @@ type Places struct {
 	Home string
 	// ConfigDirs are OpenCode's own configuration directories, best first.
 	ConfigDirs []string
-	// ManagedDir is OpenCode's directory for what the administrator of this machine
-	// puts in place, or "".
+	// ManagedDir is OpenCode's directory for what this machine's administrator manages,
+	// or "".
 	ManagedDir string
-	// Administrator is the ID of the user to whom that must belong on Unix: 0, which is
+	// Administrator is the ID of the user who must own ManagedDir on Unix: 0, which is
 	// root, except in tests.
 	Administrator int
-	// StateDir holds the saved tokens and their locks, or is "" where there is no
-	// place for them.
+	// StateDir holds the saved tokens and their locks; it is "" if there is no place for
+	// them.
 	StateDir string
 	// LogFile is where the log goes unless the configuration says otherwise.
 	LogFile string
-	// TrustedProject is the project directory whose configuration is believed
-	// unseen, for CI, or "".
+	// TrustedProject is the project directory whose configuration is trusted without a
+	// confirmation, for CI, or "".
 	TrustedProject string
 }
 
-// The linker sets these in tests (-X), and nothing else does: a variable of the
-// environment that moved the directory would make anybody the administrator.
+// Set by the linker, in tests only (-X). They are no environment variables, because
+// everybody could then be the administrator.
 var managedDir, administrator string
 
-// FindPlaces reads them from the environment. Whatever is not an absolute path would
-// be another directory in each project, and the project's to fill: it counts as not
-// set, as the XDG Base Directory Specification has it. A leading ~/ that no shell has
-// expanded is.
+// FindPlaces reads the places from the environment. A variable without an absolute path
+// counts as not set (XDG Base Directory Specification): a relative path would name another
+// directory in each project, and the project could fill it. A leading ~/ is expanded.
 func FindPlaces() Places {
 	p := Places{TrustedProject: os.Getenv("OCI_OIDC_TRUST_PROJECT")}
 	if home, _ := os.UserHomeDir(); filepath.IsAbs(home) {
