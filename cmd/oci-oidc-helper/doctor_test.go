@@ -263,6 +263,8 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			c.keys["llm_base_url"] = moved.URL + "/v1"
 		}, failure, "Endpoint, reachable", "leads elsewhere: to https://new.example.com."},
 		{"wrong path of the endpoint", func(c *computer) { c.keys["llm_base_url"] = strings.TrimSuffix(c.server.LLMBaseURL, "/v1") }, warning, "Endpoint, reachable", "has no list of models"},
+		{"endpoint with the path of one request", func(c *computer) { c.keys["llm_base_url"] = c.server.LLMBaseURL + "/chat/completions" }, failure, "Configuration, file", "ends in /chat/completions, which OpenCode adds by itself"},
+		{"endpoint with the path of its list", func(c *computer) { c.keys["llm_base_url"] = c.server.LLMBaseURL + "/models" }, warning, "Endpoint, reachable", "/v1/models has no list of models at /models"},
 		{"wrong audience", func(c *computer) { c.keys["scope"] = "openid offline_access"; c.connect = true }, failure, "Endpoint, token accepted", "meant for another audience"},
 		{"a 403 about the token", func(c *computer) {
 			expired := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -34,6 +34,14 @@ func (a Address) Key() string {
 	return "endpoints." + a.ID
 }
 
+// CheckPath is the advice for an endpoint that has nothing at /models below its address.
+func (a Address) CheckPath() string {
+	if strings.HasSuffix(a.BaseURL, "/models") {
+		return "Leave /models out of " + a.Key() + ": it is added by itself."
+	}
+	return "Check the path of " + a.Key() + ", which usually ends in /v1."
+}
+
 // Origin is where the token and the prompts go.
 func (a Address) Origin() string {
 	u, err := url.Parse(a.BaseURL)

@@ -169,7 +169,7 @@ func (e Endpoint) refusal(resp *http.Response) *problem.Problem {
 			"Try again in a moment. "+e.listYourself()).Passing()
 	default:
 		return problem.New(problem.Config, fmt.Sprintf("The endpoint %s has no list of models at %s/models (%d).", e.Host(), e.BaseURL, status),
-			fmt.Sprintf("Check the path of %s, which usually ends in /v1. If it is right, name the models that you use under provider.%s.models in opencode.json.", e.Key(), e.Provider()))
+			fmt.Sprintf("%s If it is right, name the models that you use under provider.%s.models in opencode.json.", e.CheckPath(), e.Provider()))
 	}
 }
 

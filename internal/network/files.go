@@ -202,22 +202,28 @@ func (s Settings) ReadClientCertificate() (tls.Certificate, error) {
 	}
 }
 
-// BrokenDirectories describes SSL_CERT_DIR if nothing that it names is a directory, or returns
-// nothing.
-func BrokenDirectories() []string {
-	dirs := os.Getenv("SSL_CERT_DIR")
-	if dirs == "" || !isSystems || slices.ContainsFunc(filepath.SplitList(dirs), func(dir string) bool {
+// CertificateDirectories returns SSL_CERT_DIR, or "" on a platform where nothing reads it. broken
+// says what is wrong if nothing that it names is a directory.
+func CertificateDirectories() (dirs, broken string) {
+	dirs = os.Getenv("SSL_CERT_DIR")
+	if dirs == "" || !isSystems {
+		return "", ""
+	}
+	if !slices.ContainsFunc(filepath.SplitList(dirs), func(dir string) bool {
 		info, err := os.Stat(dir)
 		return err == nil && info.IsDir()
 	}) {
-		return nil
+		broken = fmt.Sprintf("SSL_CERT_DIR names %s, where there is no directory", dirs)
 	}
-	return []string{fmt.Sprintf("SSL_CERT_DIR names %s, where there is no directory", dirs)}
+	return dirs, broken
 }
 
 // brokenVariables describes the variables whose files of CAs cannot be used.
 func brokenVariables() string {
-	said := BrokenDirectories()
+	var said []string
+	if _, broken := CertificateDirectories(); broken != "" {
+		said = append(said, broken)
+	}
 	for _, name := range CAVariables {
 		if path := os.Getenv(name); path != "" {
 			if _, _, err := ReadCertificates(path); err != nil {

@@ -25,7 +25,7 @@ func checkEndpoint(ctx context.Context, sys *system) Finding {
 		return ok(fmt.Sprintf("%s answers, and refuses a request without a token (%d)", r.host, r.status), r.steps()...)
 	case r.status == http.StatusNotFound, r.status == http.StatusMethodNotAllowed:
 		return warn(fmt.Sprintf("%s has no list of models at /models (%d).", sys.endpoint.BaseURL, r.status),
-			"If your endpoint has none, that is in order; else check the path of "+sys.endpoint.Key()+", which usually ends in /v1.", r.steps()...)
+			sys.endpoint.CheckPath()+" If it is right, and your endpoint has no such list, that is in order.", r.steps()...)
 	case r.status >= 300 && r.status < 400:
 		return fail(problem.Config, fmt.Sprintf("%s leads elsewhere: to %s.", sys.endpoint.BaseURL, elsewhere(r)),
 			"Write the address that it leads to as "+sys.endpoint.Key()+"; the token follows no redirect.", r.steps()...)

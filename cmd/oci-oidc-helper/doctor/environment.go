@@ -123,11 +123,12 @@ func checkCAVariables(_ context.Context, _ *system) Finding {
 			set = append(set, name+" has one that cannot be used, "+one)
 		}
 	}
-	for _, broken := range network.BrokenDirectories() {
+	dirs, broken := network.CertificateDirectories()
+	if broken != "" {
 		return fail(problem.Config, broken+".", "Correct the variable, or unset it.")
 	}
-	if dir := os.Getenv("SSL_CERT_DIR"); dir != "" {
-		set = append(set, "SSL_CERT_DIR="+dir)
+	if dirs != "" {
+		set = append(set, "SSL_CERT_DIR="+dirs)
 	}
 	if len(set) == 0 {
 		return ok("no CA of your own is set")

@@ -92,10 +92,18 @@ func (c *File) OriginURL(key, value string) string {
 
 // BaseURL checks an endpoint's address, and returns it without trailing slashes.
 func (c *File) BaseURL(key, value string) string {
-	if u := c.webURL(key, value); u == nil {
+	u := c.webURL(key, value)
+	if u == nil {
 		return ""
 	}
-	return strings.TrimRight(value, "/")
+	value = strings.TrimRight(value, "/")
+	for _, path := range []string{"/chat/completions", "/completions", "/responses", "/embeddings"} {
+		if base, ok := strings.CutSuffix(value, path); ok && strings.HasSuffix(strings.TrimRight(u.Path, "/"), path) {
+			c.Add(key, fmt.Sprintf("ends in %s, which OpenCode adds by itself; write only %s", path, shown(base)))
+			return ""
+		}
+	}
+	return value
 }
 
 // Address checks a URL that may be missing.
