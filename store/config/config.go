@@ -262,7 +262,7 @@ func networkFile(p store.Places, c *check.File, key, value string) string {
 	case value == "":
 		return ""
 	case check.IsPlaceholder(value):
-		c.Add(key, fmt.Sprintf("is still the placeholder %s; put the file's path there, or remove the key", value))
+		c.Add(key, "is still a placeholder; put the file's path there, or remove the key")
 	case strings.Contains(value, "-----BEGIN"):
 		c.Add(key, "holds the text itself; put it in a file, and the file's path here")
 	case strings.HasPrefix(value, "{"):

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -310,15 +311,22 @@ func TestEncodingsOfWindowsEditors(t *testing.T) {
 func TestNoPartOfAPasswordIsShown(t *testing.T) {
 	const user, first, second = "qzxv", "4711", "Wb7kjgTz"
 	p := storetest.Places(t)
-	for _, key := range []string{"domain_url", "llm_base_url", "issuer", "redirect_uri", "resource"} {
+	for _, key := range []string{"domain_url", "llm_base_url", "issuer", "redirect_uri", "resource", "audience", "$from", "ca_file", "log_file", "tls_client_cert"} {
 		for _, between := range []string{"", "#", "/", "?", "\\", "@", "%", "%zz", " ", "\t", "[", "]", "<", "<x>", "'", "://", ":", "é"} {
-			for _, form := range []string{"https://%s:%s@host.example", "http://%s:%s@localhost:1/", "%s:%s@host", "https:/%s:%s@host", "https//%s:%s@host", "https://%s:%s@host:x", "ftp://%s:%s@host"} {
+			for _, form := range []string{"https://%s:%s@host.example", "http://%s:%s@localhost:1/", "%s:%s@host", "https:/%s:%s@host", "https//%s:%s@host", "https://%s:%s@host:x", "ftp://%s:%s@host", "https://host/?user=%s&password=%s"} {
+				if (strings.HasSuffix(key, "_file") || key == "tls_client_cert") && !strings.Contains(form, ":/") {
+					continue // a path, which may be shown
+				}
 				value := fmt.Sprintf(form, user, first+between+second)
 				text, err := json.Marshal(map[string]string{"domain_url": "https://a.example", "client_id": "x", "auth_method": "mobile_app", "llm_base_url": "https://b.example/v1", key: value})
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, err := range []error{checkText(p, text), CheckValue(p, key, value)} {
+				c, err := parseConfig(p, "/p/"+Name, text)
+				if err == nil && !strings.Contains(form, "?user") {
+					err = errors.New(string(c.Redacted()))
+				}
+				for _, err := range []error{err, CheckValue(p, key, value)} {
 					if err == nil {
 						continue
 					}

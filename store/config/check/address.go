@@ -32,12 +32,12 @@ func (c *File) Required(key, value string) string {
 	return value
 }
 
-// shown returns a value as it may be quoted in a message. A value with an @ is not quoted,
-// because it may be an address with a password.
+// shown returns a value as it may be quoted in a message. A value with an @ or a query is not
+// quoted, because it may be an address with a password.
 func shown(value string) string {
 	switch {
-	case strings.Contains(value, "@"):
-		return "a text with an @ in it"
+	case strings.ContainsAny(value, "@?"):
+		return "a text with an @ or ? in it"
 	case IsPlaceholder(value):
 		return value
 	default:

@@ -47,8 +47,12 @@ func (c *File) Has(key string) bool {
 func (c *File) Dir(key string) string { return filepath.Dir(c.of(key).Path) }
 
 // FilePath returns the absolute path that a key's value names. It reports a ~ that stands for
-// no home directory.
+// no home directory, and a URL.
 func (c *File) FilePath(p store.Places, key, path string) string {
+	if scheme, _, ok := strings.Cut(path, ":/"); ok && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\`) { // C:/ is a drive
+		c.Add(key, "is a URL, but must be the path of a file")
+		return ""
+	}
 	if p.Homeless(path) {
 		c.Add(key, "begins with ~, and there is no home directory: HOME is not set to a whole path; set it, or write the whole path")
 	}

@@ -44,12 +44,19 @@ func (c *File) Resources(values []string) []string {
 		switch {
 		case IsPlaceholder(value):
 			c.Add("resource", fmt.Sprintf("is still the placeholder %s; put your own value there", shown(value)))
+		case hasUser(value):
+			c.Add("resource", userInURI)
 		case err != nil, !u.IsAbs(), strings.Contains(value, "#"), strings.ContainsFunc(value, isControl):
 			c.Add("resource", fmt.Sprintf("is %s, but must be an absolute URI without a fragment, such as https://llm.example.com", shown(value)))
 		}
 	}
 	return values
 }
+
+// hasUser reports whether a value may be a URI with a user name or password in it.
+func hasUser(value string) bool { return strings.Contains(value, ":") && strings.Contains(value, "@") }
+
+const userInURI = "has a : and an @ in it, as an address with a user name or password has; remove them"
 
 // promptValues are those of OpenID Connect Core 1.0, 3.1.2.1.
 var promptValues = []string{"none", "login", "consent", "select_account"}
@@ -71,7 +78,10 @@ func (c *File) Prompt(value string) string {
 
 // PlainText checks an optional value that is sent unchanged.
 func (c *File) PlainText(key, value string) string {
-	if value != "" {
+	switch {
+	case hasUser(value):
+		c.Add(key, userInURI)
+	case value != "":
 		c.Required(key, value)
 	}
 	return value
