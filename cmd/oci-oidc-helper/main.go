@@ -51,7 +51,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if lost := out.problem(); lost != nil && (err == nil || !errors.As(err, new(*problem.Problem))) {
+	if lost := out.problem(); lost != nil && errors.As(err, new(*problem.Problem)) {
+		report(stderr, lost)
+	} else if lost != nil {
 		err = lost
 	}
 	if err == nil {

@@ -36,12 +36,16 @@ func TestUnwritableOutput(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			stdout := row.stdout()
 			for _, command := range []string{"token", "token --format header", "token --format json", "token --format env", "token --format exec-credential",
-				"status", "status --json", "models", "models --json", "doctor", "doctor --json", "config path", "config show", "config validate", "version", "manual", "--help"} {
+				"status", "status --json", "models", "models --json", "doctor", "doctor --json", "config", "config path", "config show", "config validate", "config trust", "version", "manual", "--help", "help token", "completion bash"} {
 				helper := c.helper(strings.Fields(command)...)
+				want := exitProblem
+				if command == "doctor" { // has a problem of its own as well
+					helper.Env, want = append(helper.Env, "HTTPS_PROXY=none"), exitUsage
+				}
 				var stderr bytes.Buffer
 				helper.Stdout, helper.Stderr = stdout, &stderr
 				_ = helper.Run()
-				if code := helper.ProcessState.ExitCode(); code != exitProblem || !strings.Contains(stderr.String(), row.says) || strings.Contains(stderr.String(), "--help") {
+				if code := helper.ProcessState.ExitCode(); code != want || !strings.Contains(stderr.String(), row.says) || strings.Contains(stderr.String(), "--help") {
 					t.Errorf("%s: exit code %d: %s", command, code, stderr.String())
 				}
 			}

@@ -20,7 +20,9 @@ func Mistaken(text string) string {
 		return "is a key or a certificate, not a client secret"
 	case strings.ContainsAny(text, "\r\n"):
 		return "has more than one line"
-	case strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }):
+	case strings.ContainsRune(text, utf8.RuneError):
+		return "has characters that are not UTF-8, as of a file in another encoding"
+	case strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return "has characters that cannot be seen"
 	case quoted:
 		return "has quotes around it, which would be sent as well"

@@ -66,7 +66,7 @@ func TestMarkupAroundASecret(t *testing.T) {
 		{"\u200b" + hidden, "cannot be seen"},
 		{hidden + "\x1b[0m", "cannot be seen"},
 		{hidden + "\u202e", "cannot be seen"},
-		{"p\xe4ss" + hidden, "cannot be seen"},
+		{"p\xe4ss" + hidden, "not UTF-8"},
 		{"-----BEGIN PRIVATE KEY-----\n" + hidden, "a key or a certificate"},
 	} {
 		storetest.WriteFile(t, path, row.text)
