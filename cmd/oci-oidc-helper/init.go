@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/cmd/oci-oidc-helper/doctor"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/network"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/problem"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
@@ -304,8 +305,14 @@ func (n *newConfig) mayWrite(path, what string) error {
 func (n *newConfig) missing() error {
 	if n.secretStdin {
 		text, err := io.ReadAll(io.LimitReader(n.cmd.InOrStdin(), 64<<10))
+		if plain, wrong := disk.DecodeText(text); wrong == nil { // what is no text is mistaken, too
+			text = plain
+		}
 		if n.secret = secret.New(strings.TrimSpace(string(text))); err != nil || n.secret.Empty() {
 			return problem.New(problem.Config, "There is no client secret on standard input.", "Pipe it in, or name its file with --secret-file.").Because(err)
+		}
+		if what := secret.Mistaken(n.secret.Reveal()); what != "" {
+			return problem.New(problem.Config, "What is on standard input "+what+".", "Pipe in the client secret alone, in one line.")
 		}
 	}
 	if n.asker != nil {

@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk/disktest"
 )
 
 // Without a home directory there is no place for a client secret; the current directory is not
@@ -31,6 +36,23 @@ func TestInitWithoutAHome(t *testing.T) {
 		}
 		if written, err := os.ReadDir(helper.Dir); err != nil || len(written) > 0 {
 			t.Errorf("%s: written: %v, %v", name, written, err)
+		}
+	}
+}
+
+// init saves no secret that could not be used: --secret-stdin accepts the encodings that shells
+// write, and refuses what is no secret.
+func TestSecretOnStandardInput(t *testing.T) {
+	const hidden = "Wb7kjgTz-4711"
+	for in, says := range map[string]string{
+		hidden + "\r\n": "", "\ufeff" + hidden: "", string(disktest.UTF16(hidden+"\r\n", binary.LittleEndian)): "",
+		" \n": "There is no client secret on standard input", "a\x00b": "characters that cannot be seen", "s\xe9c": "not UTF-8",
+		hidden + "\nsecond\n": "has more than one line", "CLIENT_SECRET=" + hidden: "a name before the secret",
+	} {
+		n := &newConfig{cmd: &cobra.Command{}, secretStdin: true}
+		n.cmd.SetIn(strings.NewReader(in))
+		if err := n.missing(); err == nil || says != "" && !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), hidden) || says == "" && n.secret.Reveal() != hidden {
+			t.Errorf("%q: %v", in, err)
 		}
 	}
 }
