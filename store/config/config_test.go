@@ -342,8 +342,3 @@ func TestNoPartOfAPasswordIsShown(t *testing.T) {
 		}
 	}
 }
-
-func checkText(p store.Places, text []byte) error {
-	_, err := Parse(p, "/p/"+Name, text)
-	return err
-}
