@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -200,8 +201,9 @@ func TestClientCredentialsBesideANewerFile(t *testing.T) {
 	path := tokens.Open(w.places, w.config).Path()
 	writeFile(t, path, `{"version": 99}`)
 	w.bubble(func(t *testing.T) {
-		s, changes := w.session(), 0
-		s.OnChange(func(Status) { changes++ })
+		s := w.session()
+		var changes atomic.Int32
+		s.OnChange(func(Status) { changes.Add(1) })
 		first := w.mustToken(s, "")
 		for range 50 {
 			time.Sleep(time.Minute)
@@ -213,8 +215,8 @@ func TestClientCredentialsBesideANewerFile(t *testing.T) {
 				t.Fatalf("%+v", status)
 			}
 		}
-		if n := w.Count(domaintest.Token); n != 1 || changes != 1 {
-			t.Errorf("%d token requests, %d changes", n, changes)
+		if n := w.Count(domaintest.Token); n != 1 || changes.Load() != 1 {
+			t.Errorf("%d token requests, %d changes", n, changes.Load())
 		}
 		time.Sleep(time.Hour)
 		if w.mustToken(s, "").Access == first.Access || w.Count(domaintest.Token) != 2 {
