@@ -137,7 +137,7 @@ func (c *company) serve(t *testing.T, address string, auth tls.ClientAuthType) *
 		t.Skipf("this machine has no %s: %v", address, err)
 	}
 	_ = server.Listener.Close()
-	server.Listener = listener
+	server.Listener = lingering{listener}
 	roots := x509.NewCertPool()
 	roots.AddCert(c.ca)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{c.server}, ClientAuth: auth, ClientCAs: roots}

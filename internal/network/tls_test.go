@@ -36,6 +36,7 @@ func serving(t *testing.T, key *ecdsa.PrivateKey, config *tls.Config, chain ...*
 	config.Certificates = []tls.Certificate{{Certificate: raw, PrivateKey: key}}
 	server.TLS = config
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Listener = lingering{server.Listener}
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	u, err := url.Parse(server.URL)
@@ -61,11 +62,34 @@ func listening(t *testing.T, serve func(*net.TCPConn)) *url.URL {
 				return
 			}
 			serve(conn.(*net.TCPConn))
-			_ = conn.Close()
+			_ = lingeringConn{conn.(*net.TCPConn)}.Close()
 		}
 	}()
 	t.Cleanup(func() { _ = listener.Close(); <-ended })
 	return &url.URL{Scheme: "https", Host: listener.Addr().String(), Path: "/"}
+}
+
+// A lingering listener's connections are closed when the client has read all. Otherwise what the
+// server wrote last, such as a TLS alert, can be lost in a reset, if not all that the client
+// sent was read.
+type lingering struct{ net.Listener }
+
+func (l lingering) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return lingeringConn{conn.(*net.TCPConn)}, nil
+}
+
+type lingeringConn struct{ *net.TCPConn }
+
+func (c lingeringConn) Close() error {
+	if c.CloseWrite() == nil {
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_, _ = io.Copy(io.Discard, c.TCPConn)
+	}
+	return c.TCPConn.Close()
 }
 
 // hello reads the client's first message, so that the connection is not closed before it.
