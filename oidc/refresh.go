@@ -1,5 +1,5 @@
-// This file makes a refresh. session.go decides whether one is needed (ready and due), and
-// cache.go how long before the expiry it begins (margin).
+// This file makes a refresh. session.go decides whether one is needed (ready and due; life.go
+// for programs that keep the token), and cache.go how long before the expiry (margin).
 
 package oidc
 

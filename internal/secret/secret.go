@@ -16,7 +16,8 @@ const redacted = "[redacted]"
 // Its zero value is the empty text.
 type Text struct{ text string }
 
-// Reveal returns the text itself, to be written into a request or a file.
+// Reveal returns the text itself, for a request, a file, or the program that asks for a token.
+// CONTRIBUTING.md lists where tokens leave this machine.
 func (t Text) Reveal() string { return t.text }
 
 // Empty reports whether there is no text.

@@ -57,8 +57,8 @@ const (
 	loopPattern   = `^http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?(/[^?#]*)?$`
 )
 
-// Keys lists all keys in the order in which a person fills them in. CONTRIBUTING.md lists
-// what else to change for a new key.
+// Keys lists all keys in the order in which a person fills them in. A new key also needs
+// configFile, Config and parse in config.go; CONTRIBUTING.md lists the rest.
 var Keys = []Key{
 	{Name: "domain_url", Trust: TrustValue, Required: true, Pattern: originPattern,
 		About:   "The address of the identity domain, without a path, from its page in the OCI console.",
