@@ -73,8 +73,8 @@ $(HELPER):
 # Steps that keep both cores busy run one after the other, also under make -j. The Go tests
 # wait for processes half of their time, and those under wine for wine's server, so these two
 # run beside each other: the output of each comes at its end, and one that fails ends the
-# other. What has to be downloaded is, meanwhile. The last line but one is the whole time:
-# 10 minutes on two cores, 15 on a fresh machine.
+# other. Meanwhile, all that is needed later is downloaded. The table at the end has the time
+# of each step.
 STEPS  := lint test-shim fuzz vuln
 BESIDE := test-go test-windows
 LAST   := e2e
