@@ -220,7 +220,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 				},
 			})
 		}, failure, "Domain, application", "client is not allowed"},
-		{"unregistered redirect", func(c *computer) { c.keys["redirect_uri"] = "http://localhost:8766/other" }, failure, "Domain, redirect and scope", "8766/other is not registered"},
+		{"unregistered redirect", func(c *computer) { c.keys["redirect_uri"] = domaintest.FreeRedirect() + "/other" }, failure, "Domain, redirect and scope", "/callback/other is not registered"},
 		{"localhost is not 127.0.0.1", func(c *computer) {
 			c.keys["redirect_uri"] = strings.Replace(c.keys["redirect_uri"], "localhost", "127.0.0.1", 1)
 		}, failure, "Domain, redirect and scope", "is not registered"},

@@ -73,6 +73,8 @@ func setup(env *testscript.Env) error {
 	}
 	env.Defer(server.Close)
 	env.Values[serverKey{}] = server
+	redirect := domaintest.FreeRedirect()
+	server.AllowRedirect(domaintest.ConfidentialClient, redirect)
 	home := filepath.Join(env.WorkDir, "home")
 	env.Setenv("HOME", home)
 	env.Setenv("USERPROFILE", home)
@@ -89,7 +91,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("CLIENT", domaintest.ConfidentialClient)
 	env.Setenv("SECRET", domaintest.ConfidentialSecret)
 	env.Setenv("SCOPE", "openid offline_access "+domaintest.DefaultScope)
-	env.Setenv("REDIRECT", domaintest.DefaultRedirect)
+	env.Setenv("REDIRECT", redirect)
 	return os.MkdirAll(home, 0o700)
 }
 

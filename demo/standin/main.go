@@ -97,7 +97,10 @@ func parse(args []string) (options domaintest.Options, controlAddr string, redir
 	flags.BoolVar(&options.PublicSigningKeys, "public-keys", false, "let everybody read the signing keys")
 	flags.BoolVar(&options.AutoApprove, "auto-approve", false, "sign in without a person")
 	flags.BoolVar(&options.AutoApproveDevices, "auto-approve-devices", false, "allow device codes as they are issued")
-	flags.Func("redirect", "one more redirect `URI` for every client; may be repeated", func(uri string) error {
+	flags.Func("redirect", "one more redirect `URI` for every client, or free for one at a free port; may be repeated", func(uri string) error {
+		if uri == "free" {
+			uri = domaintest.FreeRedirect()
+		}
 		redirects = append(redirects, uri)
 		return nil
 	})

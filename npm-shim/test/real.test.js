@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -18,30 +17,22 @@ const textOf = String
 const SIGN_IN = `You are not signed in, or your session has ended.
 Run /connect and choose "Company models (OCI identity domain)", or run "opencode auth login -p oci-oidc" in a terminal.`
 
-async function freePort() {
-  const server = createServer()
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)))
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
 /**
  * A home of its own with a configuration, and the stand-in that it names.
  * @param {import('node:test').TestContext} t
  */
 async function world(t) {
   const home = temporaryDirectory(t)
-  const redirect = `http://127.0.0.1:${await freePort()}/callback`
   const binary = join(home, 'standin')
   execFileSync('go', ['build', '-o', binary, './demo/standin'], { cwd: repository })
-  const running = spawn(binary, ['-auto-approve', '-auto-approve-devices', '-redirect', redirect], {
+  const running = spawn(binary, ['-auto-approve', '-auto-approve-devices', '-redirect', 'free'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   t.after(() => running.kill())
   const line = await new Promise((resolve) => createInterface({ input: running.stdout }).once('line', resolve))
   const standin = JSON.parse(line)
   const client = standin.clients.find((/** @type {any} */ { client_secret }) => client_secret)
+  const redirect = client.redirect_uris.at(-1)
 
   useHelper(t, helper)
   // Nothing of this machine's own, and no browser: the test is the person.

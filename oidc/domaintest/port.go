@@ -4,21 +4,53 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
 )
 
-// FreePort returns a port at which nobody listens on 127.0.0.1, and which no system
-// gives to a connection by chance: those begin at 32768. It panics where there is none.
+// Ports come in blocks, which begin at firstPort. A process owns a block by listening at its
+// first port until it ends, so that no two processes, also of two checkouts or under wine,
+// give out the same port. No system gives these to a connection by chance: that begins at 32768.
+const (
+	firstPort = 10_000
+	blockSize = 100
+	blocks    = 220
+)
+
+var ports struct {
+	sync.Mutex
+	next, end int
+	held      []net.Listener
+}
+
+// FreePort returns a port at which nobody listens on 127.0.0.1, and which is returned only
+// once, in this process and in all others. It panics where there is none.
 func FreePort() int {
+	ports.Lock()
+	defer ports.Unlock()
 	var err error
-	for range 100 {
-		port := 10_000 + rand.IntN(22_000)
-		var listener net.Listener
-		if listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = listener.Close()
+	for range 10 * blocks {
+		if ports.next == ports.end {
+			base := firstPort + blockSize*rand.IntN(blocks)
+			var owned net.Listener
+			if owned, err = listenAt(base); err != nil {
+				continue
+			}
+			ports.held = append(ports.held, owned)
+			ports.next, ports.end = base+1, base+blockSize
+		}
+		port := ports.next
+		ports.next++
+		var free net.Listener
+		if free, err = listenAt(port); err == nil {
+			_ = free.Close()
 			return port
 		}
 	}
 	panic(fmt.Sprintf("domaintest: no free port: %v", err))
+}
+
+func listenAt(port int) (net.Listener, error) {
+	return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 }
 
 // FreeRedirect returns a redirect URI with a [FreePort].

@@ -1,6 +1,7 @@
 package domaintest_test
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -11,7 +12,8 @@ import (
 )
 
 func TestCloseEndsStalledRequestsAndFreesThePorts(t *testing.T) {
-	server, err := domaintest.Start(domaintest.Options{})
+	options := domaintest.Options{DomainAddr: freeAddress(), EndpointAddr: freeAddress()}
+	server, err := domaintest.Start(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,15 +35,14 @@ func TestCloseEndsStalledRequestsAndFreesThePorts(t *testing.T) {
 	server.Close()
 	stalled.Wait()
 
-	again, err := domaintest.Start(domaintest.Options{
-		DomainAddr:   strings.TrimPrefix(server.URL, "http://"),
-		EndpointAddr: strings.TrimSuffix(strings.TrimPrefix(server.LLMBaseURL, "http://"), "/v1"),
-	})
+	again, err := domaintest.Start(options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	again.Close()
 }
+
+func freeAddress() string { return fmt.Sprintf("127.0.0.1:%d", domaintest.FreePort()) }
 
 func TestStartReportsATakenPort(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
