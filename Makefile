@@ -164,7 +164,7 @@ test-go: $(HELPER) | build
 	@[ -n '$(RACE)' ] || echo 'race detector: there is no C compiler' >> $(SKIPS)
 	@go list ./... | grep -v -e /e2e -e '^$(COMMAND)$$' -e '^$(HOUSE)$$' | xargs go test -json -cover -vet=off -timeout 30m $(RACE) | go run ./internal/skips $(SKIPS)
 	$(call step,go test)
-	@{ [ -z '$(RACE)' ] || go test -vet=off -run '^TestEveryBranch$$' ./oidc; } > build/branches.log 2>&1 & branches=$$!; \
+	@{ [ -z '$(RACE)' ] || go test -vet=off -timeout 30m -run '^TestEveryBranch$$' ./oidc; } > build/branches.log 2>&1 & branches=$$!; \
 	trap 'kill $$branches 2>/dev/null || true' EXIT; \
 	go test -json -cover -vet=off -timeout 30m $(COMMAND) $(HOUSE) | go run ./internal/skips $(SKIPS); \
 	[ -z '$(RACE)' ] || go test $(RACE) -short -vet=off -timeout 30m -run '$(GOROUTINES)' $(COMMAND); \
@@ -202,7 +202,7 @@ e2e: $(HELPER) $(OPENCODE)/.all npm-shim/node_modules/.installed $(PEERS:%=e2e/%
 	$(call step,tsc --noEmit in e2e/host2)
 	@npm-shim/node_modules/.bin/tsc --noEmit -p e2e/host2
 	$(call step,go test ./e2e: some minutes)
-	@go test -json -count=1 -vet=off -timeout 50m -parallel $(E2E) ./e2e/... | go run ./internal/skips $(SKIPS)
+	@go test -json -count=1 -vet=off -timeout 150m -parallel $(E2E) ./e2e/... | go run ./internal/skips $(SKIPS)
 
 # What a fuzzer finds interesting stays in build/fuzz/; what it finds wrong is
 # written into the package's testdata/fuzz/, from where every go test reads it.

@@ -41,6 +41,7 @@ func newBrowser(t *testing.T) *browser {
 		chromedp.ExecPath(program),
 		chromedp.UserDataDir(home),
 		chromedp.Env("HOME="+home, "TMPDIR="+home),
+		chromedp.WSURLReadTimeout(runLimit),
 		chromedp.NoSandbox, // which refuses to run as root
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),

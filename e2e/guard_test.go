@@ -283,7 +283,7 @@ type agent struct {
 	all     []string // everything that came back, also to subagents
 }
 
-const atATime = 40
+const atATime = 20
 
 func newAgent(expand func(args) args) *agent {
 	a := &agent{}

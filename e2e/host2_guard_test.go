@@ -192,9 +192,7 @@ func TestHost2ShowsTheStatus(t *testing.T) {
 			return nil
 		})
 		shows(`OCI ! \d\d min left`)
-		if got := me.helpers(); got != 1 {
-			t.Errorf("%d helpers run", got)
-		}
+		me.hasHelpers(1)
 		me.does("uncli", nil, nil)
 		shows("")
 	})

@@ -42,12 +42,10 @@ func TestHost2LacksAPart(t *testing.T) {
 			if works {
 				me.answers(args{"directory": directory}, greeting)
 			}
-			helpers, want := me.helpers(), 1
 			if works {
-				want = 2
-			}
-			if helpers != want {
-				t.Errorf("without %s %d helpers run, want %d", row.without, helpers, want)
+				me.hasHelpers(2)
+			} else {
+				me.hasHelpers(1)
 			}
 			me.does("unload", args{"directory": directory}, nil)
 			if row.logged != "" {
@@ -103,9 +101,7 @@ func TestHost2CallsAfterTheEnd(t *testing.T) {
 		if status, message := me.begins("browser").ends(); status != "failed" || !strings.Contains(message, closed) {
 			t.Errorf("a sign-in is %s: %s", status, message)
 		}
-		if got := me.helpers(); got != 0 {
-			t.Errorf("%d helpers run", got)
-		}
+		me.hasHelpers(0)
 		if got := domain.Count(domaintest.Chat); got != 1 {
 			t.Errorf("the endpoint has had %d requests, want 1", got)
 		}

@@ -397,17 +397,13 @@ func TestHost2KeepsLocationsApart(t *testing.T) {
 			}
 		}
 		me.does("unload", args{"directory": directories[0]}, nil)
-		if got := me.helpers(); got != 1 {
-			t.Errorf("%d helpers run for one location", got)
-		}
+		me.hasHelpers(1)
 		if models := me.models(directories[0]); len(models) > 0 {
 			t.Errorf("a location without the plugin lists %q", models)
 		}
 		me.answers(args{"directory": directories[1]}, greeting)
 		me.does("unload", args{"directory": directories[1]}, nil)
-		if got := me.helpers(); got != 0 {
-			t.Errorf("%d helpers run for none", got)
-		}
+		me.hasHelpers(0)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -330,9 +331,15 @@ func (a *attempt2) succeeds() {
 		a.host.t.Fatalf("the sign-in is %s: %s", status, message)
 	}
 	a.host.keepsNoToken()
-	eventually(a.host.t, func() error { // on a busy machine the endpoint lists them a little later
-		if len(a.host.models(a.in)) == 0 {
-			return errors.New("OpenCode lists no model")
+	a.host.lists(a.in, "oci-oidc/"+domaintest.DefaultModel)
+}
+
+// lists waits for a model: on a busy machine the endpoint lists them a little later.
+func (h *host2) lists(directory, model string) {
+	h.t.Helper()
+	eventually(h.t, func() error {
+		if models := h.models(directory); !slices.Contains(models, model) {
+			return fmt.Errorf("OpenCode lists the models %q, without %s", models, model)
 		}
 		return nil
 	})
@@ -434,14 +441,22 @@ func (h *host2) opened() string {
 	return string(opened)
 }
 
-// helpers counts the helpers that run on this computer.
-func (h *host2) helpers() (n int) {
-	for _, p := range processes() {
-		if h.runs(p) && strings.Contains(p.arguments, "--stdio") {
-			n++
+// hasHelpers waits until that many helpers run on this computer: one that ends may take longer
+// than the plugin waits for it.
+func (h *host2) hasHelpers(want int) {
+	h.t.Helper()
+	eventually(h.t, func() error {
+		got := 0
+		for _, p := range processes() {
+			if h.runs(p) && strings.Contains(p.arguments, "--stdio") {
+				got++
+			}
 		}
-	}
-	return n
+		if got != want {
+			return fmt.Errorf("%d helpers run, want %d", got, want)
+		}
+		return nil
+	})
 }
 
 // confirmation is what OpenCode sends when somebody says yes to a project's configuration.

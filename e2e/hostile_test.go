@@ -245,7 +245,7 @@ func TestHostileEndpoint(t *testing.T) {
 		if question.err == nil && attack.says != "" {
 			t.Errorf("%s: OpenCode ends well\n%s", attack.name, question.output())
 		}
-		question.says(attack.says)
+		me.isTold(question, attack.says)
 		told := question.all.String() + serve.all.String()
 		if strings.Contains(told, owned[:10]) || strings.Contains(told, "\u202e") {
 			t.Errorf("%s: the terminal is told %q", attack.name, told)

@@ -255,7 +255,11 @@ func TestNothingWaitsForTheListOfModels(t *testing.T) {
 	me := newConfiguredComputer(t, opencode.Latest, confidential(t, domain))
 	me.withoutModels(nil)
 	me.signInAtThePrompt()
-	ages(t, me.modelsFiles()[0])
+	files := me.modelsFiles()
+	if len(files) != 1 {
+		t.Fatalf("models are kept in %v", files)
+	}
+	ages(t, files[0])
 	asked := domain.Count(domaintest.Models)
 
 	domain.FailAlways(domaintest.Models, domaintest.Fault{Kind: domaintest.Stall})

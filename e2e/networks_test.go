@@ -259,9 +259,7 @@ func TestCertificatesAreAlwaysChecked(t *testing.T) {
 	me.Environ = append(me.Environ, "NODE_TLS_REJECT_UNAUTHORIZED=0")
 	me.signInAtThePrompt()
 	run := me.asks("hi")
-	if told := run.all.String(); !strings.Contains(told, "The certificate of localhost") || !strings.Contains(told, "was not accepted") {
-		t.Errorf("OpenCode says %s", told)
-	}
+	me.isTold(run, "The certificate of localhost", "was not accepted")
 	if got := domain.Count(domaintest.Chat) + domain.Count(domaintest.Models); got != 0 {
 		t.Errorf("an endpoint that anybody can be got %d requests", got)
 	}

@@ -137,10 +137,10 @@ func (r *run) await(what string, there func() bool) {
 	}
 }
 
-// eventually repeats try until it succeeds, for a minute: the machine may be busy.
+// eventually repeats try until it succeeds: the machine may be busy.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(runLimit)
 	for {
 		err := try()
 		if err == nil {

@@ -170,7 +170,7 @@ func (c *computer) runs(p process) bool { return strings.Contains(p.environ, "HO
 // isQuiet fails the test if something still runs on the computer a while after
 // everything has ended.
 func (c *computer) isQuiet() {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(runLimit)
 	for {
 		var left []string
 		for _, p := range processes() {

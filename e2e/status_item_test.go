@@ -28,7 +28,6 @@ func TestStatusItem(t *testing.T) {
 			me.write(me.ConfigDir(), "tui.json", map[string]any{"plugin": []string{"file://" + filepath.Join(root, "npm-shim")}})
 			tui := me.opensTUI(size.columns, size.rows)
 			tui.shows("OCI ! /connect")
-			tui.showsNot("Finishing startup")
 			tui.looksLike("status-signed-out")
 
 			tui.commands("sign in again")

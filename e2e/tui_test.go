@@ -212,6 +212,7 @@ func (c *computer) opensTUI(columns, rows int) *tui {
 	c.t.Helper()
 	w := c.opensWindow(columns, rows)
 	w.shows("Ask anything", "Stand-in")
+	w.showsNot("Finishing startup")
 	return w
 }
 

@@ -28,7 +28,10 @@ func TestOpenCodeForWindowsUnderWine(t *testing.T) {
 	w := newWindows(t, mine)
 	w.installOpenCode()
 
-	if output, err := w.opencode("auth", "login", "-p", "oci-oidc", "-m", withBrowser); err != nil || !strings.Contains(output, "Login successful") {
+	calm.Lock()
+	output, err := w.opencode("auth", "login", "-p", "oci-oidc", "-m", withBrowser)
+	calm.Unlock()
+	if err != nil || !strings.Contains(output, "Login successful") {
 		t.Fatalf("sign-in: %v\n%s", err, output)
 	}
 	w.answered("hi")

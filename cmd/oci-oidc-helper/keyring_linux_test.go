@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -81,7 +82,8 @@ func (d *desktop) isEncrypted(want bool) {
 	d.Helper()
 	if text, encrypted := d.saved(); encrypted != want {
 		found, _, _ := d.run("doctor")
-		d.Errorf("the tokens are encrypted: %v, want %v: %s\n%s", encrypted, want, text, found)
+		log, _ := os.ReadFile(d.path("oci-oidc-debug.log"))
+		d.Errorf("the tokens are encrypted: %v, want %v: %s\n%s\n%s", encrypted, want, text, found, log)
 	}
 }
 
@@ -146,7 +148,7 @@ func TestTokensAreEncryptedAndDecrypted(t *testing.T) {
 // next process has the token and saves it in the form of its configuration.
 func TestKilledDuringChangeOfEncryption(t *testing.T) {
 	t.Parallel()
-	if said, err := exec.Command("strace", "-qq", "-o", "/dev/null", "true").CombinedOutput(); err != nil {
+	if said, err := exec.Command("strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "true").CombinedOutput(); err != nil {
 		t.Skipf("there is no strace that works, to kill a process at a given call (e2e/install-tools installs it): %v %s", err, said)
 	}
 	d := newDesktop(t)
@@ -161,12 +163,14 @@ func TestKilledDuringChangeOfEncryption(t *testing.T) {
 		for _, call := range []string{"sendmsg", "write", "fsync", "renameat", "unlinkat"} {
 			for killed := true; killed; kills[call]++ {
 				d.store(how)
-				command := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call,
+				command := exec.Command("strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace="+call,
 					"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, kills[call]+1), filepath.Join(helperDir(t), "oci-oidc-helper"), "token")
 				command.Env, command.Dir = d.environ(), d.path("project")
+				var said bytes.Buffer
+				command.Stderr = &said
 				output, err := command.Output()
 				if killed = command.ProcessState.Sys().(syscall.WaitStatus).Signaled(); !killed && string(output) != token {
-					t.Fatalf("not killed, and without the token: %v %s", err, output)
+					t.Fatalf("not killed, and without the token: %v %s%s", err, output, &said)
 				}
 				if survived := d.mustRun("token"); survived != token {
 					t.Fatalf("killed at %s %d on the way to %s: another token", call, kills[call]+1, how)

@@ -92,6 +92,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("SECRET", domaintest.ConfidentialSecret)
 	env.Setenv("SCOPE", "openid offline_access "+domaintest.DefaultScope)
 	env.Setenv("REDIRECT", redirect)
+	env.Setenv("PORT", strconv.Itoa(domaintest.FreePort()))
 	return os.MkdirAll(home, 0o700)
 }
 
@@ -195,7 +196,7 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 
 // await FILE TEXT waits until another process has written the text.
 func await(ts *testscript.TestScript, _ bool, args []string) {
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if text, _ := os.ReadFile(ts.MkAbs(args[0])); strings.Contains(string(text), args[1]) {
 			return
 		}

@@ -228,14 +228,19 @@ func (h *Home) fill(ctx context.Context, template string) error {
 		return err
 	}
 	first.Environ = slices.Concat(NPMSettings(), h.Environ, []string{"HOME=" + dir})
-	// Asks for nothing that needs a provider, but starts up as a whole.
-	command := first.Command(ctx, "run", "--model", "none/none", "hi")
-	output, err := command.CombinedOutput()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if _, missing := os.Stat(filepath.Join(first.ConfigDir(), "node_modules", "@opencode-ai", "plugin")); missing != nil {
-		return fmt.Errorf("OpenCode did not install @opencode-ai/plugin (%v):\n%s", err, output)
+	for tries := 3; ; tries-- { // it downloads 60 MB
+		// Asks for nothing that needs a provider, but starts up as a whole.
+		output, err := first.Command(ctx, "run", "--model", "none/none", "hi").CombinedOutput()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		_, missing := os.Stat(filepath.Join(first.ConfigDir(), "node_modules", "@opencode-ai", "plugin"))
+		if missing == nil {
+			break
+		}
+		if tries == 1 {
+			return fmt.Errorf("OpenCode did not install @opencode-ai/plugin (%v):\n%s", err, output)
+		}
 	}
 	if err := os.Remove(filepath.Join(first.ConfigDir(), "opencode.json")); err != nil {
 		return err

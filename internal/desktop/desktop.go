@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +19,10 @@ import (
 // A Desktop is a person's desktop. Its keyring is not running at first.
 type Desktop struct {
 	Address string // of its bus, for DBUS_SESSION_BUS_ADDRESS
-	Dir     string // with its sockets and the keyring's files
+	Dir     string // with its sockets
 
 	t       testing.TB
+	home    string // with the keyring's files
 	bus     *dbus.Conn
 	keyring *exec.Cmd
 	said    bytes.Buffer // standard error of the keyring
@@ -49,6 +51,11 @@ func New(t testing.TB, dir string) *Desktop {
 	}
 	d := &Desktop{t: t, Dir: dir, Address: "unix:path=" + filepath.Join(dir, "bus")}
 	d.check(os.MkdirAll(dir, 0o700))
+	// In memory: the keyring waits for the disk at each change, and programs for it only so long.
+	if d.home, _ = os.MkdirTemp("/dev/shm", "oci-oidc-"); d.home == "" {
+		d.home = dir
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(d.home) })
 	file := filepath.Join(dir, "bus.conf")
 	d.check(os.WriteFile(file, fmt.Appendf(nil, config, filepath.Join(dir, "bus")), 0o600))
 	bus := exec.Command("dbus-daemon", "--nofork", "--config-file="+file)
@@ -75,10 +82,14 @@ func (d *Desktop) start(how string) {
 	d.said.Reset()
 	d.keyring = exec.Command("gnome-keyring-daemon", "--foreground", "--components=secrets", how)
 	d.keyring.Stdin, d.keyring.Stderr = strings.NewReader("password"), &d.said
-	d.keyring.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.Dir, "XDG_RUNTIME_DIR=" + d.Dir, "DBUS_SESSION_BUS_ADDRESS=" + d.Address}
+	d.keyring.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.home, "XDG_RUNTIME_DIR=" + d.Dir, "DBUS_SESSION_BUS_ADDRESS=" + d.Address}
 	d.check(d.keyring.Start())
 	d.t.Cleanup(d.Stop)
-	d.eventually("the keyring answers", d.hasKeyring)
+	d.eventually("the keyring has its collection", func() bool {
+		var collections []dbus.ObjectPath
+		property, err := d.bus.Object(secrets, secretsPath).GetProperty("org.freedesktop.Secret.Service.Collections")
+		return err == nil && property.Store(&collections) == nil && slices.ContainsFunc(collections, func(path dbus.ObjectPath) bool { return strings.HasSuffix(string(path), "/login") })
+	})
 }
 
 // Stop ends the keyring. Its keys stay on the disk.

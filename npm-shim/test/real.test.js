@@ -160,11 +160,13 @@ test('from nothing to an answer', async (t) => {
       const before = await atFirst()
       configure({ llm_base_url: `${other.origin}/v1` })
       await here.call('status') // as the status item asks
+      await eventually(() => here.lease()?.origin === other.origin)
       for (const _ of [1, 2, 3]) assert.equal(await (await ask()).text(), 'the other')
       assert.equal(await atFirst(), before)
       assert.match(other.requests[0]?.headers.authorization ?? '', /^Bearer eyJ/)
       configure()
       await here.call('status')
+      await eventually(() => here.lease()?.origin !== other.origin)
       assert.notEqual(await (await ask()).text(), 'the other')
     },
   )
