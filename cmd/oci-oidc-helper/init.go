@@ -304,7 +304,7 @@ func (n *newConfig) mayWrite(path, what string) error {
 // the flags that are missing.
 func (n *newConfig) missing() error {
 	if n.secretStdin {
-		text, err := io.ReadAll(io.LimitReader(n.cmd.InOrStdin(), 64<<10))
+		text, err := io.ReadAll(io.LimitReader(n.cmd.InOrStdin(), secret.MaxSize))
 		if plain, wrong := disk.DecodeText(text); wrong == nil { // what is no text is mistaken, too
 			text = plain
 		}

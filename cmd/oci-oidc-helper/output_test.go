@@ -48,6 +48,7 @@ func TestSecretOnStandardInput(t *testing.T) {
 		hidden + "\r\n": "", "\ufeff" + hidden: "", string(disktest.UTF16(hidden+"\r\n", binary.LittleEndian)): "",
 		" \n": "There is no client secret on standard input", "a\x00b": "characters that cannot be seen", "s\xe9c": "not UTF-8",
 		hidden + "\nsecond\n": "has more than one line", "CLIENT_SECRET=" + hidden: "a name before the secret",
+		strings.Repeat(hidden, 6_000): "too long",
 	} {
 		n := &newConfig{cmd: &cobra.Command{}, secretStdin: true}
 		n.cmd.SetIn(strings.NewReader(in))

@@ -9,6 +9,9 @@ import (
 	"unicode/utf8"
 )
 
+// MaxSize is the size at which a text is no client secret, in bytes.
+const MaxSize = 64 << 10
+
 // Mistaken returns why a text cannot be a client secret, or "". It recognises what shells,
 // editors and web pages add to a copied secret, such as quotes, which the domain would only
 // refuse as a wrong secret. A client secret is visible ASCII (RFC 6749, A.2), but Mistaken
@@ -16,6 +19,8 @@ import (
 func Mistaken(text string) string {
 	quoted := len(text) > 2 && text[0] == text[len(text)-1] && strings.ContainsRune("\"'`", rune(text[0]))
 	switch {
+	case len(text) >= MaxSize:
+		return "is too long for a client secret"
 	case strings.Contains(text, "-----BEGIN "):
 		return "is a key or a certificate, not a client secret"
 	case strings.ContainsAny(text, "\r\n"):
