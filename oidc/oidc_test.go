@@ -107,6 +107,13 @@ func (w *world) session() *Session {
 	return s
 }
 
+// change changes the cache, which timers of the session may be reading.
+func (c *cache) change(f func(*cache)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(c)
+}
+
 // signedIn saves tokens as a sign-in would have done it just now.
 func (w *world) signedIn() tokens.Tokens {
 	w.t.Helper()

@@ -142,7 +142,7 @@ func TestRejectedByTheEndpoint(t *testing.T) {
 	}
 	// A token that the endpoint accepted for a while is refreshed again.
 	s.mu.Lock()
-	s.cache.memory.IssuedAt = s.cache.memory.IssuedAt.Add(-2 * justIssued)
+	s.cache.change(func(c *cache) { c.memory.IssuedAt = c.memory.IssuedAt.Add(-2 * justIssued) })
 	s.mu.Unlock()
 	if token := w.mustToken(s, second.Access.Fingerprint()); token.Access == second.Access {
 		t.Error("the second token was not replaced")
@@ -569,7 +569,9 @@ func TestNoRefreshIfTokensCannotBeSaved(t *testing.T) {
 							s.Status()
 						}
 						// The configuration may ask for another form than the file has.
-						s.cache.file = tokensFile{tokens.Open(w.places, func() config.Config { c := w.config; c.TokenStore = test.store; return c }())}
+						configured := w.config
+						configured.TokenStore = test.store
+						s.cache.change(func(c *cache) { c.file = tokensFile{tokens.Open(w.places, configured)} })
 						if !hasIt && test.store == config.FileStore {
 							return // nobody can read the file either
 						}
@@ -637,7 +639,7 @@ func TestSignOutElsewhereDropsUnsavedTokens(t *testing.T) {
 		w.signedIn()
 		s, other := w.session(), w.session()
 		w.mustToken(s, "")
-		s.cache.memory.Refresh = secret.New("my-successor")
+		s.cache.change(func(c *cache) { c.memory.Refresh = secret.New("my-successor") })
 		if _, err := other.Disconnect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -664,8 +666,10 @@ func TestUnsavedTokensYieldToNewerOnes(t *testing.T) {
 			mine.Access, mine.Refresh = secret.New("mine"), secret.New("my-successor")
 			s := w.session()
 			w.mustToken(s, "")
-			s.cache.memory = tokensOf(mine, s.cache.memory.stamp)
-			s.cache.memory.saved = before
+			s.cache.change(func(c *cache) {
+				c.memory = tokensOf(mine, c.memory.stamp)
+				c.memory.saved = before
+			})
 			// A mark on the old tokens is nothing new.
 			before.RefreshSentAt = time.Now()
 			w.save(before)
@@ -677,7 +681,7 @@ func TestUnsavedTokensYieldToNewerOnes(t *testing.T) {
 				t.Errorf("%v: saved %+v", ahead, saved)
 			}
 
-			s.cache.memory.saved = before
+			s.cache.change(func(c *cache) { c.memory.saved = before })
 			s.nextRewrite = time.Time{}
 			theirs.Access, theirs.Refresh = secret.New("theirs"), secret.New("their-successor")
 			theirs.IssuedAt = theirs.IssuedAt.Add(ahead)
@@ -857,7 +861,7 @@ func TestTokenExpiresWhileItIsSaved(t *testing.T) {
 				w.expired()
 				s := w.session()
 				d := &badDisk{file: s.cache.file, slow: 2 * time.Hour}
-				s.cache.file = d
+				s.cache.change(func(c *cache) { c.file = d })
 				if token, err := get(t.Context(), s); err == nil || !token.Access.Empty() {
 					t.Errorf("a token that ends at %v, at %v: %v", token.ExpiresAt, time.Now(), err)
 				}
@@ -886,7 +890,7 @@ func TestUnsavedRefreshTimes(t *testing.T) {
 				tok := w.signedIn()
 				s := w.session()
 				d := &badDisk{file: s.cache.file, broken: true}
-				s.cache.file = d
+				s.cache.change(func(c *cache) { c.file = d })
 				w.FailAlways(domaintest.Token, test.fault)
 				if _, err := s.Refresh(t.Context()); err == nil {
 					t.Error("refreshed")
@@ -923,7 +927,7 @@ func TestStateDirectoryRemoved(t *testing.T) {
 		s, closing, dir := w.session(), w.session(), w.places.StateDir
 		token := w.mustToken(s, "")
 		w.mustToken(closing, "")
-		closing.cache.memory.RetryAt = time.Now().Round(0).Add(-time.Second) // not saved yet
+		closing.cache.change(func(c *cache) { c.memory.RetryAt = time.Now().Round(0).Add(-time.Second) }) // not saved yet
 		if err := errors.Join(os.Rename(dir, dir+".away"), os.Mkdir(dir, 0o700)); err != nil {
 			t.Fatal(err)
 		}
@@ -1011,7 +1015,7 @@ func TestCloseSavesTokens(t *testing.T) {
 				old := w.signedIn()
 				s := w.session()
 				d := &badDisk{file: s.cache.file, broken: true}
-				s.cache.file = d
+				s.cache.change(func(c *cache) { c.file = d })
 				if _, err := s.Refresh(t.Context()); err != nil || s.Unsaved() == nil {
 					t.Fatalf("%v, unsaved: %v", err, s.Unsaved())
 				}
@@ -1134,7 +1138,7 @@ func TestUnreadFileIsKept(t *testing.T) {
 			w.mustToken(other, "")
 			fresh := w.saved()
 			disk := &unreadable{s.cache.file, true}
-			s.cache.file = disk
+			s.cache.change(func(c *cache) { c.file = disk })
 			requests := w.Count(domaintest.Token)
 			if _, err := s.Token(t.Context(), ""); method.Unattended() != (err == nil) ||
 				err != nil && (w.Count(domaintest.Token) != requests || !strings.Contains(err.Error(), "another process may have done so")) {
