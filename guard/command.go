@@ -174,7 +174,7 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 	if reason := g.denyFed(c, name); reason != "" {
 		return reason
 	}
-	if interprets(name) || name == "." || name == "source" || slices.ContainsFunc(c.Words, interprets) {
+	if interprets(name) || name == "." || name == "source" || slices.ContainsFunc(c.Words, func(word string) bool { return interprets(shell.BaseName(word)) }) {
 		for i, code := range slices.Concat(c.Words, c.Input) {
 			if !strings.ContainsAny(code, " \t\n;|&()'\"`") {
 				continue
@@ -249,7 +249,7 @@ func (g *Guard) denyWords(c shell.Command, name string) string {
 func (g *Guard) denyWriteBelow(directory place, words []string) string {
 	for _, file := range g.readOnly {
 		named := slices.ContainsFunc(words, func(word string) bool {
-			return matchName(path.Base(shell.Slashed(word)), filepath.Base(file.path))
+			return matchValid(path.Base(shell.Slashed(word)), filepath.Base(file.path))
 		})
 		if named && directory.is(g.placeOf(filepath.Dir(file.path))) {
 			return g.denyWrite(file)
@@ -424,7 +424,7 @@ var personsCommands = []string{"token", "refresh", "connect", "logout", "init", 
 func (g *Guard) denyHelper(c shell.Command, named bool) string {
 	for i, word := range c.Words {
 		base := shell.BaseName(word)
-		partly := !strings.ContainsAny(base, "*?[{") && strings.Trim(base, shell.Unknown) != "" && matchName(strings.ReplaceAll(base, shell.Unknown, "*"), "oci-oidc-helper")
+		partly := !strings.ContainsAny(base, "*?[{") && strings.Trim(base, shell.Unknown) != "" && matchValid(strings.ReplaceAll(base, shell.Unknown, "*"), "oci-oidc-helper")
 		if !partly && !strings.HasPrefix(base, "oci-oi~") && !g.isOurselves(word) && !(named && word == shell.Unknown && i+1 < len(c.Words)) {
 			continue
 		}
@@ -557,9 +557,11 @@ func fileFilter(args []string) func(file string) bool {
 		}
 	}
 	return func(file string) bool {
-		matches := func(pattern string) bool {
-			return matchName(pattern, filepath.Base(file)) || matchName(pattern, filepath.Base(filepath.Dir(file)))
+		matches := func(match func(pattern, name string) bool) func(pattern string) bool {
+			return func(pattern string) bool {
+				return match(pattern, filepath.Base(file)) || match(pattern, filepath.Base(filepath.Dir(file)))
+			}
 		}
-		return (included == nil || slices.ContainsFunc(included, matches)) && !slices.ContainsFunc(excluded, matches)
+		return (included == nil || slices.ContainsFunc(included, matches(matchName))) && !slices.ContainsFunc(excluded, matches(matchValid))
 	}
 }

@@ -76,6 +76,11 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"cat ~/{.,}secrets/other", "/bin/c?t ~/.secrets/other", "cat \\\n ~/.secrets/other", "ca\\\nt ~/.sec\\\nrets/other",
 		"$(which oci-oidc-helper) token", "h=$(command -v oci-oidc-helper); $h token", "oci-oidc-helper $(echo token)", "t=token; oci-oidc-helper $t",
 		"print -r -- =(cat ~/.secrets/other)",
+		// $_, an index, and a part of ${ } that is unknown
+		": .secrets; cat ~/$_/other", "bash -c \"cat ~/$(echo .sec)rets/other\"", "bash <<E\ncat ~/.sec$(echo rets)/other\nE", "a[$(cat ~/.secrets/other >&2)]=1", "declare -A m=([$(cat ~/.secrets/other >&2)k]=v)",
+		"a=(src); a+=(.secrets); cat ~/${a[1]}/other", "a=(src .secrets); cat ~/${a[$(echo 1)]}/other", "a=(src .secrets); n=$(echo 1); cat ~/${a[n]}/other", "a=(src .secrets); n=$(echo 1); cat ~/${a[n]:-x}/other",
+		"p=.secretsQ; q=$(echo Q); cat ~/${p%$q}/other", "p=Xsecrets; cat ~/${p/$(echo X)/.}/other", "n=$(echo 2); p=xx.secrets; cat ~/${p:n}/other",
+		"ionice -c 3 /bin/bash -c 'p=.sec; cat ~/${p}rets/other'", "stdbuf -o L /bin/sh -c 'cat ~/.secrets/other'", "grep -r --exclude='[' . ~",
 		// what is no command
 		"cat '~/x", "echo $(", "if true", strings.Repeat("(", 1000) + strings.Repeat(")", 1000), "echo {1..9}{1..9}{1..9}{1..9}", "x() { x; }; x",
 	} {
@@ -107,6 +112,8 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"ls -la ~ | head", "cat ~/*.txt", "cat ~/.config/*/config.json", "diff <(go list ./...) <(cat packages.txt)", "bash ./scripts/build.sh --flag \"a b\"",
 		"zsh -c 'print -l **/*.go(.)'", "npx -y prettier --write 'src/**/*.{ts,js}'", "script -q /dev/null -c 'npm test'", "su - postgres -c 'psql -c \"select count(*) from x\"'", "sudo -u www bash -c 'cd /srv && ls'",
 		"kubectl exec pod -- sh -c 'env | grep X'",
+		"awk '$2 ~ /y/ {print $3}' a.txt", "ps aux | awk '$11 ~ /node/ {print $2}'", "awk 'NR==FNR{a[$1];next} $1 in a' a b", "awk '{print $2} $1 == \"a\" {print}' a.txt", "echo \"$a}\" \"$b\"", "cp 'src/[id' ~",
+		"a+=(x); a[1]=y; echo ${a[1]} ${x:0:$n} ${x%$y}", "ionice -c 3 /bin/bash -c 'make -j4'",
 		nested(4, "ls src"), "docker exec x sh -c \"ssh host 'bash -c \\\"cd /srv && ls -l\\\"'\"",
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {

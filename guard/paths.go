@@ -259,6 +259,11 @@ func matchName(pattern, name string) bool {
 	return matched || err != nil // a malformed pattern is taken to match
 }
 
+// matchValid is matchName, except that a malformed pattern matches nothing.
+func matchValid(pattern, name string) bool {
+	return doublestar.ValidatePattern(shell.Slashed(pattern)) && matchName(pattern, name)
+}
+
 // matchPath reports whether an absolute glob pattern matches the file or a directory above
 // it.
 func matchPath(pattern, file string) bool {

@@ -452,6 +452,11 @@ func (s *shell) assign(assigns []*syntax.Assign, c *Command, declares bool) erro
 			}
 			continue
 		}
+		if one.Index != nil {
+			if err := s.nested(one.Index); err != nil {
+				return err
+			}
+		}
 		name, v := one.Name.Value, expand.Variable{Set: true, Kind: expand.String}
 		switch {
 		case one.Naked:
@@ -459,6 +464,12 @@ func (s *shell) assign(assigns []*syntax.Assign, c *Command, declares bool) erro
 		case one.Array != nil:
 			v.Kind = expand.Indexed
 			for _, element := range one.Array.Elems {
+				if element.Index != nil {
+					v.Str = Unknown
+					if err := s.nested(element.Index); err != nil {
+						return err
+					}
+				}
 				if element.Value == nil {
 					continue
 				}
@@ -467,12 +478,9 @@ func (s *shell) assign(assigns []*syntax.Assign, c *Command, declares bool) erro
 					return err
 				}
 				v.List = append(v.List, fields...)
-				if element.Index != nil {
-					v.Str = Unknown
-				}
 			}
 			c.Words = append(c.Words, v.List...)
-			if v.Str != "" {
+			if v.Str != "" || one.Append {
 				v = expand.Variable{Set: true, Kind: expand.String, Str: Unknown}
 			}
 		case one.Value != nil:
@@ -521,6 +529,9 @@ func (s *shell) value(name string) (string, bool) {
 
 // Get implements [expand.Environ]. Variables that are not known are not set.
 func (s *shell) Get(name string) expand.Variable {
+	if name == "_" { // the last argument, and [Unknown] in a nested text
+		return expand.Variable{}
+	}
 	if v, set := s.variables[name]; set {
 		return v
 	}
@@ -650,7 +661,7 @@ func (s *shell) knowableParameter(part *syntax.ParamExp) syntax.WordPart {
 		return &syntax.Lit{Value: Unknown}
 	}
 	value, known := s.value(part.Param.Value)
-	plain := part.Slice == nil && part.Repl == nil && part.Exp == nil && !part.Length && !part.Excl
+	plain := part.Slice == nil && part.Repl == nil && part.Exp == nil && !part.Length && !part.Excl && part.Index == nil
 	replaces := false
 	if part.Exp != nil {
 		switch part.Exp.Op {
@@ -659,7 +670,10 @@ func (s *shell) knowableParameter(part *syntax.ParamExp) syntax.WordPart {
 			replaces = true
 		}
 	}
+	unknown := !replaces && s.isUnknown(part) || part.Index != nil && s.isUnknown(part.Index)
 	switch {
+	case unknown:
+		return &syntax.Lit{Value: Unknown}
 	case replaces && part.Exp.Word != nil:
 		with := *part
 		with.Exp = &syntax.Expansion{Op: part.Exp.Op, Word: &syntax.Word{Parts: s.knowable(part.Exp.Word.Parts)}}
@@ -675,4 +689,21 @@ func (s *shell) knowableParameter(part *syntax.ParamExp) syntax.WordPart {
 	default:
 		return &syntax.Lit{Value: Unknown}
 	}
+}
+
+// isUnknown reports whether a word or a variable in an index or an operand of ${ } is Unknown.
+func (s *shell) isUnknown(node syntax.Node) (unknown bool) {
+	syntax.Walk(node, func(node syntax.Node) bool {
+		word, ok := node.(*syntax.Word)
+		if !ok {
+			return true
+		}
+		text, err := expand.Literal(s.config(), &syntax.Word{Parts: s.knowable(word.Parts)})
+		if syntax.ValidName(text) { // a variable in arithmetic
+			text, _ = s.value(text)
+		}
+		unknown = unknown || err != nil || strings.Contains(text, Unknown)
+		return false
+	})
+	return unknown
 }
