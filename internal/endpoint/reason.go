@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"encoding/json"
 	"html"
 	"mime"
@@ -28,18 +29,22 @@ func Reason(header http.Header, body string) string {
 	}
 	body = strings.TrimSpace(strings.TrimPrefix(body, "data:")) // of an event of a stream (SSE)
 	isJSON := body != "" && strings.IndexByte(`{["`, body[0]) >= 0
+	texts := []string{challenge(header, "error_description")}
 	if isJSON {
 		var value any
 		if json.NewDecoder(strings.NewReader(body)).Decode(&value) != nil {
-			if found := inCutJSON().FindStringSubmatch(body); found != nil && json.Unmarshal([]byte(`"`+found[1]+`"`), &value) != nil {
-				value = found[1]
+			var cut []any
+			for _, found := range inCutJSON().FindAllStringSubmatch(body, -1) {
+				if json.Unmarshal([]byte(`"`+found[1]+`"`), &value) != nil {
+					value = found[1]
+				}
+				cut = append(cut, value)
 			}
+			value = cut
 		}
-		if said := line(said(value, 5)); said != "" {
-			return said
-		}
+		texts = append([]string{said(value, 5)}, texts...)
 	}
-	if said := line(challenge(header, "error_description")); said != "" {
+	if said := line(best(texts)); said != "" {
 		return said
 	}
 	if found := inXML().FindStringSubmatch(body); found != nil {
@@ -85,62 +90,71 @@ var (
 		return regexp.MustCompile(`(?is)^\s*<(?:\?xml|Error|\w+:Envelope|fault|am:fault|response)\b.*?<(?:\w+:)?(?:message|faultstring|description|text|error_description)\b[^>]*>(?:<!\[CDATA\[)?([^<]+?)(?:\]\]>)?<`)
 	})
 	inCutJSON = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`"(?:message|msg|error_description|detail|error)"\s*:\s*"((?:[^"\\]|\\.)+)`)
+		return regexp.MustCompile(`"(?:message|msg|error_description|detail|error|reason)"\s*:\s*"((?:[^"\\]|\\.)+)`)
 	})
 	namesSecret = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)token|secret|jwt|assertion|passw|key`) })
 	escapedPair = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\(.)`) })
 )
 
-// wordsForPeople are the names, in lower case, of JSON members with a human-readable text, the
-// best first. The last ones are those of Okta, Apigee, APISIX, Java frameworks and others.
+// wordsForPeople are the names of JSON members with a human-readable text, in lower case and
+// without "_", the best first. The last ones are those of Okta, Apigee, APISIX, Java
+// frameworks and others.
 var wordsForPeople = []string{
-	"message", "msg", "error_description", "faultstring", "detail", "description", "title", "error", "errors",
-	"errorsummary", "errormessage", "errormessages", "error_message", "error_msg", "errmsg", "fault", "reason", "response", "data", "result", "code",
+	"message", "msg", "errordescription", "faultstring", "detail", "description", "title", "error", "errors", "errorsummary",
+	"errormessage", "errormessages", "errormsg", "errmsg", "details", "fault", "reason", "hint", "response", "data", "result", "code",
 }
 
-// said returns the first human-readable text in a JSON value, or "". An object may also have
+// said returns the best human-readable text in a JSON value, or "". An object may also have
 // a single member of any name, as in Kong's {"exp": "token expired"}, but a single word in
 // {"accessToken": "…"} is a token.
 func said(value any, depth int) string {
 	if depth < 0 {
 		return ""
 	}
+	var texts []string
 	switch value := value.(type) {
 	case string:
 		var inner map[string]any
-		if json.Unmarshal([]byte(value), &inner) == nil { // an error of a server behind, as it was
-			if text := said(inner, depth-1); text != "" {
-				return text
-			}
-		}
-		return value
+		_ = json.Unmarshal([]byte(value), &inner) // an error of a server behind, as it was
+		return cmp.Or(said(inner, depth-1), strings.TrimSpace(value))
 	case []any:
 		for _, one := range value {
-			if text := said(one, depth-1); text != "" {
-				return text
-			}
+			texts = append(texts, said(one, depth-1))
 		}
 	case map[string]any:
 		byName := make(map[string]any, len(value))
 		for name, one := range value {
-			byName[strings.ToLower(name)] = one
+			byName[strings.ReplaceAll(strings.ToLower(name), "_", "")] = one
 		}
 		for _, name := range wordsForPeople {
-			if text := said(byName[name], depth-1); text != "" {
-				return text
-			}
+			texts = append(texts, said(byName[name], depth-1))
 		}
 		if len(value) == 1 {
 			for name, one := range value {
-				text := said(one, depth-1)
-				if namesSecret().MatchString(name) && !strings.Contains(text, " ") {
-					return ""
+				if text := said(one, depth-1); !namesSecret().MatchString(name) || strings.Contains(text, " ") {
+					texts = append(texts, text)
 				}
-				return text
 			}
 		}
 	}
-	return ""
+	return best(texts)
+}
+
+// best returns the first text that says more than a code or words of refusal do, else the
+// first of those, or "". A code that names the token stays in front.
+func best(texts []string) string {
+	code := ""
+	for _, text := range texts {
+		if refusalOnly().MatchString(text) {
+			code = cmp.Or(code, text)
+			continue
+		}
+		if tokenWords().MatchString(asWords(code)) {
+			return code + ": " + text
+		}
+		return text
+	}
+	return code
 }
 
 // line returns text in one line of visible characters, shortened to maxReason.
@@ -231,6 +245,9 @@ var (
 	})
 	refusalWords = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)\b(unauthori[sz]ed|unauthenticated|not ?authenticated|authentication)\b`)
+	})
+	refusalOnly = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)^(?:\S*|(?:\W|\d|unauthori[sz]ed|unauthenticated|not|authori[sz](?:ed|ation)|authenticat(?:ed|ion)|forbidden|access|permission|denied|bad|request|error|failed|failure|required)*)$`)
 	})
 	otherWords = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)(\b(models?|quota|credits?|deployments?|plan|billing|limits?|subscription|tokens per)\b|budget)`)

@@ -101,12 +101,54 @@ func TestReason(t *testing.T) {
 	}
 }
 
+// A bare code and words of refusal do not hide what other members say. A code that names the
+// token stays in front of it.
+func TestWordsBesideACode(t *testing.T) {
+	const budget, audience = "Budget exceeded for team x", "Token audience is wrong"
+	for _, row := range []struct {
+		challenge, body, reason string
+		meaning, served         Meaning
+	}{
+		{"", `{"error":"Unauthorized","reason":"` + budget + `"}`, budget, Unclear, OtherRefused},
+		{"", `{"error":"unauthorized","error_message":"` + budget + `"}`, budget, Unclear, OtherRefused},
+		{"", `{"error":"unauthorized","errorDescription":"` + budget + `"}`, budget, Unclear, OtherRefused},
+		{"", `{"error":"unauthorized","Error_Msg":"` + budget + `"}`, budget, Unclear, OtherRefused},
+		{"", `{"error":"access_denied","errorMessage":"` + budget + `"}`, budget, Unclear, OtherRefused},
+		{"", `{"error":"E7","details":["` + budget + `"]}`, budget, Unclear, OtherRefused},
+		{"", `{"error":"E7","hint":"` + budget + `"}`, budget, Unclear, OtherRefused},
+		{"", `{"error":{"code":"E7","message":"Forbidden"},"detail":"` + budget + `"}`, budget, Unclear, OtherRefused},
+		{"", `{"error":{"message":"401 Unauthorized\n","details":[{"reason":"E7"},{"reason":"` + budget + `"}]}}`, budget, Unclear, OtherRefused},
+		{"", `{"message":"Access denied.","description":" ","error":"Forbidden","reason":"` + budget + `"}`, budget, Unclear, OtherRefused},
+		{"", `{"message":"Authentication failed","errors":[{"code":"E7"},"` + budget + `"]}`, budget, Unclear, OtherRefused},
+		{"", `{"message":"Unauthorized","detail":"` + audience + `"}`, audience, TokenRefused, TokenRefused},
+		{"", `{"error":"Unauthorized","message":"Forbidden","reason":"` + budget, budget, Unclear, OtherRefused},
+		{`Bearer error_description="` + budget + `"`, `{"error":"Unauthorized"}`, budget, Unclear, OtherRefused},
+		{`Bearer error_description="Unauthorized"`, `{"error":"` + budget + `"}`, budget, Unclear, OtherRefused},
+		{"", `{"error":"invalid_token","reason":"Sign in once more"}`, "invalid_token: Sign in once more", TokenRefused, TokenRefused},
+		{"", `{"error":"invalid_token","reason":"` + budget + `"}`, "invalid_token: " + budget, Unclear, OtherRefused},
+		{"", `{"message":"Unauthorized","error":"E7","reason":"Forbidden"}`, "Unauthorized", TokenRefused, Unclear},
+		{"", `{"message":"Access denied","code":"E7"}`, "Access denied", Unclear, OtherRefused},
+		{"", `{"error":"Unauthorized","data":{"accessToken":"AQIDBA="}}`, "Unauthorized", TokenRefused, Unclear},
+	} {
+		header := http.Header{"Content-Type": {"application/json"}, "Www-Authenticate": {row.challenge}}
+		if got := Reason(header, row.body); got != row.reason {
+			t.Errorf("%s %s: %q, want %q", row.challenge, row.body, got, row.reason)
+		}
+		for served, meaning := range map[bool]Meaning{false: row.meaning, true: row.served} {
+			if got := Means(http.StatusUnauthorized, header, row.body, served); got != meaning {
+				t.Errorf("%s %s, served %v: means %v, want %v", row.challenge, row.body, served, got, meaning)
+			}
+		}
+	}
+}
+
 // A 403 costs a refresh only if it says that the token has ended.
 func TestForbidden(t *testing.T) {
 	for body, want := range map[string]Meaning{
-		`{"message":"The incoming token has expired"}`:                      TokenRefused, // API Gateway of AWS
-		`{"error":"expired_token"}`:                                         TokenRefused,
-		"Jwt is expired":                                                    TokenRefused,
+		`{"message":"The incoming token has expired"}`:           TokenRefused, // API Gateway of AWS
+		`{"error":"expired_token"}`:                              TokenRefused,
+		`{"error":"expired_token","reason":"Sign in once more"}`: TokenRefused,
+		"Jwt is expired": TokenRefused,
 		`{"detail":"This access token was revoked."}`:                       TokenRefused,
 		`{"message":"Missing Authentication Token"}`:                        OtherRefused, // also AWS, of a wrong path
 		`{"error":"insufficient_scope"}`:                                    OtherRefused,

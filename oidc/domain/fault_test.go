@@ -146,6 +146,17 @@ func TestRefusedSecretIsToldByItsChallenge(t *testing.T) {
 	}
 }
 
+// The words beside an OAuth error code are quoted, whatever their member is called.
+func TestWordsBesideAnErrorCode(t *testing.T) {
+	for _, name := range []string{"error_description", "errorDescription", "error_message", "error_msg", "errorMessage", "message", "detail", "details", "reason", "hint"} {
+		d := saysDomain(t, 201, "", `{"error":"invalid_client","`+name+`":"The secret has expired"}`)
+		_, _, err := d.Refresh(t.Context(), tokens.Tokens{Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}})
+		if p := problem.From(err); p == nil || !strings.Contains(p.Message, `(invalid_client, "The secret has expired")`) {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+}
+
 // Only an OAuth error object, which is the whole answer, ends a session (RFC 6749, 5.2). What
 // merely mentions invalid_grant does not: a page, a text, another product's JSON, half an object.
 func TestOnlyAWholeErrorObjectEndsASession(t *testing.T) {
