@@ -567,11 +567,7 @@ func (n *newConfig) planOpenCode(dir string) (openCodeChange, error) {
 		change.after, err = entries.into(change.before)
 	}
 	if err != nil {
-		why := "cannot be read"
-		if change.before == nil {
-			why = regular.Why(err)
-		}
-		return change, problem.New(problem.Config, fmt.Sprintf("OpenCode's configuration %s %s.", change.path, why),
+		return change, problem.New(problem.Config, fmt.Sprintf("OpenCode's configuration %s %s.", change.path, regular.Why(err)),
 			"Correct it, then start again; nothing was written.").Because(err)
 	}
 	return change, nil

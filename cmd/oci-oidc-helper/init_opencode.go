@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tidwall/jsonc"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 )
 
 // openCodeEntries are what init enters into opencode.json.
@@ -15,8 +19,6 @@ type openCodeEntries struct {
 	plugin string // "" for none
 	models []string
 }
-
-var errNotAnObject = errors.New("not a JSON object")
 
 // into returns the text of OpenCode's configuration with the entries added at the beginning
 // of their lists, if they are missing. The rest of the text does not change, including
@@ -28,10 +30,10 @@ func (e openCodeEntries) into(text []byte) ([]byte, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		text = []byte("{\n  \"$schema\": \"https://opencode.ai/config.json\"\n}\n")
 	}
-	if !json.Valid(jsonc.ToJSON(text)) {
-		return nil, errNotAnObject
+	err := valid(text)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if list, there := e.pluginList(text); e.plugin != "" && !there {
 		if text, err = insert(text, item{"", asJSON(e.plugin)}, list); err != nil {
 			return nil, err
@@ -42,7 +44,19 @@ func (e openCodeEntries) into(text []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return text, nil
+	return text, valid(text)
+}
+
+// valid returns an error that says where a text is not JSON with comments, or nil.
+func valid(text []byte) error {
+	if plain, err := disk.DecodeText(text); err != nil || !bytes.Equal(plain, text) {
+		return errors.New("it must be saved as UTF-8 without a byte order mark")
+	}
+	var wrong *json.SyntaxError
+	if err := json.Unmarshal(jsonc.ToJSON(text), new(any)); errors.As(err, &wrong) {
+		return fmt.Errorf("it is not JSON, at or before line %d", 1+bytes.Count(text[:wrong.Offset], []byte("\n")))
+	}
+	return nil
 }
 
 // pluginList returns the key of the list to add the plugin to: the existing one, or else the
@@ -77,84 +91,74 @@ func asJSON(text string) string {
 // member that is there stays as it is.
 func insert(text []byte, it item, path ...string) ([]byte, error) {
 	plain := jsonc.ToJSON(text)
-	at, empty, err := open(plain, nil)
+	list, depth := it.key == "", len(path)
+	at, empty, err := open(plain, list, path)
+	for ; errors.Is(err, errNotThere); depth-- {
+		at, empty, err = open(plain, false, path[:depth-1])
+	}
 	if err != nil {
 		return nil, err
 	}
-	depth := 0
-	for depth < len(path) {
-		next, nextEmpty, err := open(plain, path[:depth+1])
-		if errors.Is(err, errNotThere) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		at, empty = next, nextEmpty
-		depth++
-	}
-	if it.key != "" {
-		if _, _, err := open(plain, append(slices.Clone(path), it.key)); !errors.Is(err, errNotThere) {
+	if !list && depth == len(path) {
+		if _, _, err := open(plain, false, append(slices.Clone(path), it.key)); !errors.Is(err, errNotThere) {
 			return text, nil
 		}
 	}
 	entry := it.text
-	if it.key != "" {
+	if !list {
 		entry = asJSON(it.key) + ": " + it.text
 	}
 	// Wrap the entry in the missing parts of the path, from the inside out.
 	for i := len(path) - 1; i >= depth; i-- {
 		opening, closing := "{ ", " }"
-		if i == len(path)-1 && it.key == "" {
+		if i == len(path)-1 && list {
 			opening, closing = "[", "]"
 		}
 		entry = asJSON(path[i]) + ": " + opening + entry + closing
 	}
-	indent := "\n" + string(bytes.Repeat([]byte("  "), depth+1))
-	entry = indent + entry
+	line := "\n"
+	if bytes.Contains(text, []byte("\r\n")) {
+		line = "\r\n"
+	}
+	entry = line + strings.Repeat("  ", depth+1) + entry
 	if empty {
-		entry += "\n" + string(bytes.Repeat([]byte("  "), depth))
+		entry += line + strings.Repeat("  ", depth)
 	} else {
 		entry += ","
 	}
-	return bytes.Join([][]byte{text[:at], []byte(entry), text[at:]}, nil), nil
+	return slices.Concat(text[:at], []byte(entry), text[at:]), nil
 }
 
 var errNotThere = errors.New("not there")
 
-// open returns the offset after the opening bracket of the list or object at path.
-func open(plain []byte, path []string) (at int, empty bool, err error) {
-	d := json.NewDecoder(bytes.NewReader(plain))
-	token, err := d.Token()
-	if err != nil || token != json.Delim('{') {
-		return 0, false, errNotAnObject
-	}
-	for _, name := range path {
-		if err := enter(d, name); err != nil {
-			return 0, false, err
+// open returns the offset after the opening bracket of the object at path, or of the list.
+// Of members with the same name it takes the last, as OpenCode does.
+func open(plain []byte, list bool, path []string) (at int, empty bool, err error) {
+	for depth := 0; ; depth++ {
+		d := json.NewDecoder(bytes.NewReader(plain[at:]))
+		bracket, kind := json.Delim('{'), "an object"
+		if list && depth == len(path) {
+			bracket, kind = '[', "a list"
 		}
-	}
-	return int(d.InputOffset()), !d.More(), nil
-}
-
-// enter reads up to and including the opening bracket of the named value.
-func enter(d *json.Decoder, name string) error {
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return err
+		if token, err := d.Token(); err != nil || token != bracket {
+			return 0, false, fmt.Errorf("it must have %s as %s", kind, cmp.Or(strings.Join(path[:depth], "."), "a whole"))
 		}
-		if key == name {
-			token, err := d.Token()
-			if err == nil && token != json.Delim('{') && token != json.Delim('[') {
-				err = errNotAnObject
+		if depth == len(path) {
+			return at + int(d.InputOffset()), !d.More(), nil
+		}
+		value := 0
+		for d.More() {
+			var member json.RawMessage
+			name, _ := d.Token()
+			if err := d.Decode(&member); err != nil {
+				return 0, false, err
 			}
-			return err
+			if name == path[depth] {
+				value = at + int(d.InputOffset()) - len(member)
+			}
 		}
-		var skipped json.RawMessage
-		if err := d.Decode(&skipped); err != nil {
-			return err
+		if at = value; at == 0 {
+			return 0, false, errNotThere
 		}
 	}
-	return errNotThere
 }

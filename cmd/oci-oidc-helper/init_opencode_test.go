@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/tidwall/jsonc"
+
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/regular"
 )
 
 func TestOpenCodeEntries(t *testing.T) {
@@ -21,6 +24,9 @@ func TestOpenCodeEntries(t *testing.T) {
 			`{"plugins":[{"package":"opencode-oci-oidc@0.0.1"}],"provider":{"oci-oidc":{"models":{"m":{"name":"m"}}}}}`},
 		"another model": {`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci-oidc": {"models": {"n": {}}}}}`,
 			`{"plugin":["opencode-oci-oidc@0.1.0"],"provider":{"oci-oidc":{"models":{"m":{"name":"m"},"n":{}}}}}`},
+		"two lists, of which readers take the last": {`{"plugin": ["a"], "provider": {"b": {}}, "plugin": ["c"], "provider": {}}`,
+			`{"plugin":["opencode-oci-oidc@0.1.0","c"],"provider":{"oci-oidc":{"models":{"m":{"name":"m"}}}}}`},
+		"lines of Windows": {"{\r\n  \"plugin\": [\r\n  ]\r\n}\r\n", `{"plugin":["opencode-oci-oidc@0.1.0"],"provider":{"oci-oidc":{"models":{"m":{"name":"m"}}}}}`},
 	} {
 		text, err := entries.into([]byte(test.before))
 		if err != nil {
@@ -35,14 +41,29 @@ func TestOpenCodeEntries(t *testing.T) {
 		if g, w := compact(got), compact(want); g != w {
 			t.Errorf("%s: got  %s\nwant %s", name, g, w)
 		}
+		if lines := strings.Count(string(text), "\n"); strings.Contains(test.before, "\r\n") && strings.Count(string(text), "\r\n") != lines {
+			t.Errorf("%s: some lines end in LF only: %q", name, text)
+		}
 		again, err := entries.into(text)
 		if err != nil || string(again) != string(text) {
 			t.Errorf("%s: a second time it changes: %v\n%s", name, err, again)
 		}
 	}
-	for _, wrong := range []string{"[]", `{"plugin": "x"}`, `{"provider": 1}`, "{"} {
-		if text, err := entries.into([]byte(wrong)); err == nil {
-			t.Errorf("%s became %s", wrong, text)
+	for wrong, why := range map[string]string{
+		"[]":                             "must have an object as a whole",
+		`{"plugin": "x"}`:                "must have a list as plugin",
+		`{"plugin": {}}`:                 "must have a list as plugin",
+		`{"provider": 1}`:                "must have an object as provider",
+		`{"provider": []}`:               "must have an object as provider",
+		`{"provider": {"oci-oidc": []}}`: "must have an object as provider.oci-oidc",
+		`{"provider": {"oci-oidc": {"models": ["a"]}}}`: "must have an object as provider.oci-oidc.models",
+		"{\n":                "is not JSON, at or before line 2",
+		"// none yet":        "is not JSON, at or before line 1",
+		"\xef\xbb\xbf{}":     "must be saved as UTF-8 without a byte order mark",
+		"\xff\xfe{\x00}\x00": "must be saved as UTF-8 without a byte order mark",
+	} {
+		if text, err := entries.into([]byte(wrong)); err == nil || regular.Why(err) != why {
+			t.Errorf("%s became %s, %v, not %s", wrong, text, err, why)
 		}
 	}
 }
