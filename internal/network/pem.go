@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,7 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 	text := strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(plainText(raw))
 	const begin, end, dashes = "-----BEGIN ", "-----END ", "-----"
 	var damaged, other string
+	closing := map[int]bool{} // where the END of a block begins
 	for at := 0; ; {
 		next := strings.Index(text[at:], begin)
 		if next < 0 {
@@ -42,6 +44,7 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 		kind, rest, ok := strings.Cut(text[at+len(begin):], dashes)
 		body, _, closed := strings.Cut(rest, end+kind+dashes)
 		at += len(begin)
+		closing[at+len(kind+dashes+body)+len(dashes)] = closed
 		if !ok || strings.ContainsAny(kind, "\r\n") {
 			continue // the marker is part of a comment
 		}
@@ -66,6 +69,11 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 			found.all = append(found.all, certificate)
 		}
 	}
+	for _, at := range endOfCertificate.FindAllStringIndex(text, -1) {
+		if damaged == "" && !closing[at[0]] { // its BEGIN is damaged or missing
+			damaged = fmt.Sprintf("has a damaged certificate in line %d", 1+strings.Count(text[:at[0]], "\n"))
+		}
+	}
 	switch {
 	case damaged != "":
 		return found, errors.New(damaged)
@@ -80,6 +88,9 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 	}
 	return found, nil
 }
+
+// endOfCertificate matches what closes a certificate, before any kind of dash.
+var endOfCertificate = regexp.MustCompile(`END [A-Z0-9 ]*CERTIFICATE[\pPd−]`)
 
 // plainText converts a file to UTF-8; see [disk.DecodeText].
 func plainText(raw []byte) string {

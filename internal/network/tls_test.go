@@ -348,6 +348,7 @@ func TestCertificateFiles(t *testing.T) {
 	key := c.read(t, "maria.key")
 	ecdsaKey := []byte{6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1} // the object identifier of the key's algorithm
 	odd := bytes.Replace(c.ca.Raw, ecdsaKey, append(ecdsaKey[:8:8], 0x7f), 1)
+	inLastLine := fmt.Sprintf("has a damaged certificate in line %d", strings.Count(one+two, "\n"))
 	for _, row := range []struct {
 		name, text string
 		count      int
@@ -381,6 +382,13 @@ func TestCertificateFiles(t *testing.T) {
 		{"PKCS #7", strings.ReplaceAll(one, "CERTIFICATE", "PKCS7"), 0, "holds no certificate in PEM form, but PKCS7"},
 		{"cut", one + two[:len(two)/2], 1, fmt.Sprintf("has a damaged certificate in line %d", 1+strings.Count(one, "\n"))},
 		{"a lost end", strings.Replace(one, "-----END CERTIFICATE-----", "", 1) + two, 1, "has a damaged certificate in line 1"},
+		{"a lost dash of the beginning", one + strings.Replace(two, "-----BEGIN", "----BEGIN", 1), 1, inLastLine},
+		{"lost dashes", one + strings.ReplaceAll(two, "-----", "----"), 1, inLastLine},
+		{"a lost beginning", one + strings.Replace(two, "-----BEGIN CERTIFICATE-----\n", "", 1) + one, 2, "has a damaged certificate in line"},
+		{"a beginning with another name", one + strings.Replace(two, "BEGIN CERTIFICATE", "BEGIN CERTIFCATE", 1), 1, inLastLine},
+		{"em dashes", one + strings.ReplaceAll(two, "-----", "——-"), 1, inLastLine},
+		{"en dashes", one + strings.ReplaceAll(two, "-----", "–––––"), 1, inLastLine},
+		{"a request beside them", strings.ReplaceAll(two, " CERTIFICATE", " CERTIFICATE REQUEST") + one, 1, ""},
 		{"a lost dash", one + strings.Replace(two, "-----END", "----END", 1), 1, "has a damaged certificate in line"},
 		{"letters that are none", one + strings.Replace(two, "M", "!", 1), 1, "has a damaged certificate in line"},
 		{"a lost line", one + strings.Replace(two, strings.SplitAfter(two, "\n")[2], "", 1), 1, "has a damaged certificate in line"},
@@ -414,7 +422,7 @@ func FuzzCertificates(f *testing.F) {
 	f.Add([]byte("-----BEGIN TRUSTED CERTIFICATE-----MAA=-----END TRUSTED CERTIFICATE-----"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		found, err := parseCertificates(raw)
-		if begun := bytes.Count(raw, []byte("-----BEGIN CERTIFICATE-----")); begun > 0 && err == nil && len(found.all)+len(found.unused) < begun && !bytes.HasPrefix(raw, []byte{0x30}) {
+		if begun := max(bytes.Count(raw, []byte("-----BEGIN CERTIFICATE-----")), bytes.Count(raw, []byte("-----END CERTIFICATE-----"))); begun > 0 && err == nil && len(found.all)+len(found.unused) < begun && !bytes.HasPrefix(raw, []byte{0x30}) {
 			t.Errorf("%d are found of %d in %q", len(found.all), begun, raw)
 		}
 		if err != nil {
