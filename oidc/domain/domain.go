@@ -37,7 +37,8 @@ type Domain struct {
 	metadata    atomic.Pointer[discovery.Metadata] // nil before the first successful discovery
 	discovering chan struct{}                      // a mutex around discovery that a context can stop waiting for
 
-	skew atomic.Int64 // see ClockSkew, in nanoseconds
+	skew   atomic.Int64 // see ClockSkew, in nanoseconds
+	posted atomic.Bool  // skew is from the answer to a POST
 }
 
 // New returns the domain of a configuration. It sends no request. If domain_url is not a
@@ -136,15 +137,17 @@ func (d *Domain) fetchDocument(ctx context.Context, path string) (*discovery.Met
 	return &m, nil
 }
 
-// learnClock updates the clock skew from an answer.
-func (d *Domain) learnClock(x *exchange.Exchange) {
-	if skew, ok := x.ClockSkew(); ok {
+// learnClock updates the clock skew from an answer. A cache may answer a GET with an old Date
+// and without Age, so a GET does not replace what a POST has told.
+func (d *Domain) learnClock(x *exchange.Exchange, post bool) {
+	if skew, ok := x.ClockSkew(); ok && (post || !d.posted.Load()) {
 		d.skew.Store(int64(skew))
+		d.posted.Store(post)
 	}
 }
 
 // ClockSkew returns how far the domain's clock is ahead of this machine's (negative if
-// behind), from the Date header of its last answer and so exact to a second or two. It is
+// behind), from the Date header of an answer and so exact to a second or two. It is
 // 0 before the first answer.
 func (d *Domain) ClockSkew() time.Duration { return time.Duration(d.skew.Load()) }
 

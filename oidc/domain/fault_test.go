@@ -264,10 +264,39 @@ func TestAgeOfACachedAnswerIsNoClockSkew(t *testing.T) {
 		"a negative age":       {http.Header{"Date": {at(3 * time.Hour)}, "Age": {"-10800"}}, 0, false},
 		"no date":              {http.Header{"Age": {"10800"}}, 0, false},
 		"a date that is none":  {http.Header{"Date": {"yesterday"}}, 0, false},
+		"a year apart":         {http.Header{"Date": {at(365 * 24 * time.Hour)}}, -365 * 24 * time.Hour, true},
+		"no clock: 1970":       {http.Header{"Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}}, 0, false},
+		"no clock: 9999":       {http.Header{"Date": {"Fri, 31 Dec 9999 23:59:59 GMT"}}, 0, false},
 	} {
 		x := &exchange.Exchange{Header: row.header}
 		if skew, ok := x.ClockSkew(); ok != row.ok || (skew-row.skew).Abs() > 2*time.Minute {
 			t.Errorf("%s: %s, %v, want %s, %v", name, skew, ok, row.skew, row.ok)
+		}
+	}
+}
+
+// A GET asks caches for a new answer, and its Date, which may be an old one all the same, does
+// not replace that of a POST.
+func TestDateOfAPostBeatsThatOfAGet(t *testing.T) {
+	d := newDomain(t, config.Config{DomainURL: "https://idcs.example", ClientID: "client"})
+	d.UseTransport(way(func(req *http.Request) (*http.Response, error) {
+		date := time.Now()
+		if req.Method == http.MethodGet {
+			date = date.Add(-3 * time.Hour)
+			if req.Header.Get("Cache-Control") != "no-cache" {
+				t.Errorf("%s is asked for without Cache-Control: no-cache", req.URL)
+			}
+		}
+		return &http.Response{StatusCode: http.StatusNotFound, Request: req, Body: http.NoBody, Header: http.Header{"Date": {date.UTC().Format(http.TimeFormat)}}}, nil
+	}))
+	for i, apart := range []time.Duration{-3 * time.Hour, 0, 0, 0} {
+		if i%2 == 0 {
+			d.get(t.Context(), "https://idcs.example/d")
+		} else {
+			d.post(t.Context(), "https://idcs.example/t", nil, nil)
+		}
+		if skew := d.ClockSkew(); (skew - apart).Abs() > time.Minute {
+			t.Errorf("after %d requests the clocks are %s apart, want %s", i+1, skew, apart)
 		}
 	}
 }

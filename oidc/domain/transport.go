@@ -13,12 +13,14 @@ import (
 // ExchangeTimeout is the longest time that one request to a domain takes.
 const ExchangeTimeout = exchange.Timeout
 
-// get sends a GET request, without client authentication.
+// get sends a GET request, without client authentication. It asks caches for a new answer (RFC
+// 9111, 5.2.1.4), whose Date is the domain's clock.
 func (d *Domain) get(ctx context.Context, address string) *exchange.Exchange {
 	req, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
 		return &exchange.Exchange{Ctx: ctx, URL: d.url, Err: err}
 	}
+	req.Header.Set("Cache-Control", "no-cache")
 	exchange.RememberAsked(req.Header, nil)
 	return d.send(ctx, req)
 }
@@ -45,5 +47,5 @@ func (d *Domain) post(ctx context.Context, endpoint string, client *application.
 }
 
 func (d *Domain) send(ctx context.Context, req *http.Request) *exchange.Exchange {
-	return exchange.Send(ctx, d.transport, d.log, req, d.learnClock)
+	return exchange.Send(ctx, d.transport, d.log, req, func(x *exchange.Exchange) { d.learnClock(x, req.Method == http.MethodPost) })
 }

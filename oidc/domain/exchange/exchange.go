@@ -126,21 +126,24 @@ func (x *Exchange) SupportID() string {
 
 // ClockSkew returns how far the domain's clock is ahead of this machine's, by the Date
 // header. If a cache answered, its Age header is added (RFC 9111, 5.1). ok is false if the
-// answer has no Date, or an invalid Age.
+// answer has no Date, an invalid Age, or a Date more than 366 days away, which is no clock.
 func (x *Exchange) ClockSkew() (skew time.Duration, ok bool) {
+	const longest = 366 * 24 * 60 * 60 // seconds
 	date, err := http.ParseTime(x.Header.Get("Date"))
 	if err != nil {
 		return 0, false
 	}
 	if age := x.Header.Get("Age"); age != "" {
-		const longest = 366 * 24 * 60 * 60
 		seconds, err := strconv.ParseFloat(strings.TrimSpace(age), 64)
 		if err != nil || !(seconds >= 0 && seconds <= longest) {
 			return 0, false
 		}
 		date = date.Add(time.Duration(seconds * float64(time.Second)))
 	}
-	return time.Until(date), true
+	if skew = time.Until(date); skew.Abs() > longest*time.Second {
+		return 0, false
+	}
+	return skew, true
 }
 
 // RetryAfter returns how long the domain asked the client to wait (RFC 9110, 10.2.3), at
