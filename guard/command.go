@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"mvdan.cc/sh/v3/pattern"
-
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard/shell"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
@@ -164,8 +162,9 @@ var shellCode = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile
 // contains the name oci-oidc-helper.
 func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) string {
 	name, args := shell.ProgramOf(c.Words)
+	directories := g.directoriesOf(c)
 	g.dots = g.dots || slices.ContainsFunc(c.Words, func(word string) bool { return matchesDots().MatchString(word) })
-	if reason := g.denyWords(c, name); reason != "" {
+	if reason := g.denyWords(c, name, directories); reason != "" {
 		return reason
 	}
 	if reason := g.denyHelper(c, named); reason != "" {
@@ -189,7 +188,15 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 			}
 		}
 	}
-	return g.denyRecursion(name, args, c.Directory, feeds)
+	program := len(c.Words) - len(args) - 1
+	for i, word := range c.Words {
+		if i == program || i > program && !slices.Contains(readers, name) && slices.ContainsFunc(c.Words[i+1:], shell.IsOperand) { // an option of a wrapper may hide the program
+			if reason := g.denyRecursion(shell.BaseName(word), c.Words[i+1:], directories, feeds); reason != "" {
+				return reason
+			}
+		}
+	}
+	return ""
 }
 
 // directoryOption matches an option with the directory in which a program works.
@@ -202,8 +209,8 @@ var matchesDots = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^(?:(?:no_?)?dot_?glob|glob_?dots|GLOBIGNORE=.*)$`)
 })
 
-// denyWords judges the paths in the words of a command.
-func (g *Guard) denyWords(c shell.Command, name string) string {
+// directoriesOf returns the directories in which a command may work.
+func (g *Guard) directoriesOf(c shell.Command) []string {
 	directories := append([]string{c.Directory}, c.Elsewhere...)
 	for i, word := range c.Words { // git -C, tar -C, make --directory
 		option := word == "-C" || word == "--directory" || word == "--chdir" || word == "--work-tree" || g.windows && slices.Contains([]string{"/d", "-workingdirectory", "-wd"}, strings.ToLower(word))
@@ -214,6 +221,11 @@ func (g *Guard) denyWords(c shell.Command, name string) string {
 			directories = append(directories, g.absoluteIn(match[1], c.Directory))
 		}
 	}
+	return directories
+}
+
+// denyWords judges the paths in the words of a command that may work in several directories.
+func (g *Guard) denyWords(c shell.Command, name string, directories []string) string {
 	reads := slices.Contains(readers, name)
 	for i, word := range slices.Concat(c.Words, c.Targets) {
 		written := i >= len(c.Words) || !reads
@@ -282,7 +294,7 @@ func (g *Guard) denyFed(c shell.Command, name string) string {
 		for _, word := range c.Words[at+1:] {
 			filled.Words = append(filled.Words, strings.ReplaceAll(word, mark, one))
 		}
-		if reason := g.denyWords(filled, name); reason != "" {
+		if reason := g.denyWords(filled, name, []string{c.Directory}); reason != "" {
 			return reason
 		}
 	}
@@ -372,24 +384,6 @@ func endsWhereBegins(path, other string) bool {
 	return false
 }
 
-// wildcards returns a function that reports whether a path matches a shell pattern. As in a
-// POSIX shell, a wildcard does not match a leading dot; [shell.Unknown] does.
-func (g *Guard) wildcards(text string) func(path string) bool {
-	mode := pattern.Filenames | pattern.EntireString | pattern.NoGlobCase
-	if g.windows || g.dots {
-		mode |= pattern.GlobLeadingDot
-	}
-	expression, err := pattern.Regexp(text, mode)
-	if err != nil {
-		return func(string) bool { return false }
-	}
-	matcher, err := regexp.Compile(strings.ReplaceAll(expression, shell.Unknown, "[^/]*"))
-	if err != nil {
-		return func(string) bool { return false }
-	}
-	return matcher.MatchString
-}
-
 // denyCode judges code in an unknown language. It looks for words that may be paths, and for
 // the last two names of each kept path.
 func (g *Guard) denyCode(code, directory string) string {
@@ -460,35 +454,60 @@ func (g *Guard) isOurselves(word string) bool {
 
 // denyRecursion judges programs that read all files in a directory, such as grep -r or tar.
 // feeds is as in denyCommand.
-func (g *Guard) denyRecursion(name string, args []string, directory string, feeds bool) string {
+func (g *Guard) denyRecursion(name string, args, directories []string, feeds bool) string {
 	descends, here, hidden := recursion(name, args, feeds)
 	if !descends {
-		return ""
-	}
-	var roots []string
-	for _, arg := range args {
-		if slashed := shell.Slashed(arg); g.windows && strings.Contains(path.Base(slashed), "*") { // findstr and xcopy take a pattern
-			arg = path.Dir(slashed)
-		}
-		if path := g.absoluteIn(arg, directory); shell.IsOperand(arg) && (g.windows && !strings.Contains(arg, shell.Unknown) || g.isDirectory(path)) {
-			roots = append(roots, path)
-		}
-	}
-	if here && !slices.ContainsFunc(roots, g.isDirectory) { // on Windows, roots may also have the text to search for
-		roots = append(roots, directory)
+		return g.stop()
 	}
 	included := fileFilter(args)
-	for _, root := range roots {
-		reason := g.denyDescent(root, func(file string) bool {
-			rel, err := filepath.Rel(g.resolve(root), file)
-			isHidden := err == nil && (strings.HasPrefix(rel, ".") || strings.Contains(shell.Slashed(rel), "/."))
-			return (hidden || !isHidden) && included(file)
-		}, "an option")
-		if reason != "" {
-			return reason
+	for _, directory := range directories {
+		roots, found := g.rootsOf(name, args, directory)
+		if here && !found && directory != shell.Unknown {
+			roots = append(roots, directory)
+		}
+		for _, root := range roots {
+			if reason := cmp.Or(g.stop(), g.denyDescent(root, func(file, below string) bool {
+				rel, err := filepath.Rel(below, file)
+				isHidden := err == nil && (strings.HasPrefix(rel, ".") || strings.Contains(shell.Slashed(rel), "/."))
+				return (hidden || !isHidden) && included(file)
+			}, "an option")); reason != "" {
+				return reason
+			}
 		}
 	}
 	return ""
+}
+
+// rootsOf returns the operands of a program that may be directories, and patterns of them, and
+// whether there are any. On Windows they may also be the text to search for.
+func (g *Guard) rootsOf(name string, args []string, directory string) (roots []string, found bool) {
+	for i, arg := range args {
+		if name == "find" && !shell.IsOperand(arg) && !slices.Contains([]string{"-H", "-L", "-P"}, arg) {
+			break // the paths stand before the expression
+		}
+		if !shell.IsOperand(arg) || strings.HasSuffix(name, "tar") && i > 0 && slices.Contains([]string{"-C", "--directory"}, args[i-1]) {
+			continue
+		}
+		slashed := shell.Slashed(arg)
+		if g.windows && strings.Contains(path.Base(slashed), "*") { // findstr and xcopy take a pattern
+			arg = path.Dir(slashed)
+		}
+		if directory == shell.Unknown {
+			if strings.Trim(slashed, "./") == "" && strings.Contains(arg, "..") { // it may be the home
+				roots = append(roots, g.places.Home)
+			}
+			continue
+		}
+		root := g.absoluteIn(arg, directory)
+		isText := (strings.HasSuffix(name, "grep") || name == "rg" || name == "ag" || name == "ack") && // what to search for
+			!strings.Contains(slashed, "/") && !slices.ContainsFunc(args[:i], shell.IsOperand)
+		matches := strings.ContainsAny(arg, "*?[") && !isText
+		if g.windows && !strings.Contains(arg, shell.Unknown) || g.isDirectory(root) || matches {
+			roots = append(roots, root)
+			found = found || g.isDirectory(root) || matches
+		}
+	}
+	return roots, found
 }
 
 // recursion reports whether a program reads all files in a directory, whether that is the
@@ -496,13 +515,15 @@ func (g *Guard) denyRecursion(name string, args []string, directory string, feed
 func recursion(name string, args []string, feeds bool) (descends, here, hidden bool) {
 	has := func(short string, long ...string) bool {
 		return slices.ContainsFunc(args, func(arg string) bool {
-			return slices.Contains(long, arg) ||
+			return slices.ContainsFunc(long, func(option string) bool { return option == arg || len(arg) > 3 && strings.HasPrefix(option, arg) }) || // GNU takes abbreviations
 				len(arg) > 1 && arg[0] == '-' && arg[1] != '-' && strings.ContainsAny(arg[1:], short)
 		})
 	}
 	switch name {
 	case "grep", "egrep", "fgrep", "zgrep":
-		return has("rR", "--recursive", "--dereference-recursive"), true, true
+		return has("rR", "--recursive", "--dereference-recursive", "--directories=recurse") || strings.Contains(" "+strings.Join(args, " "), " -d recurse"), true, true
+	case "rgrep":
+		return true, true, true
 	case "rg", "ag", "ack", "ugrep":
 		return true, true, has("u.", "--hidden", "--no-ignore", "--unrestricted")
 	case "git": // grep and diff

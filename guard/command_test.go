@@ -81,6 +81,11 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"a=(src); a+=(.secrets); cat ~/${a[1]}/other", "a=(src .secrets); cat ~/${a[$(echo 1)]}/other", "a=(src .secrets); n=$(echo 1); cat ~/${a[n]}/other", "a=(src .secrets); n=$(echo 1); cat ~/${a[n]:-x}/other",
 		"p=.secretsQ; q=$(echo Q); cat ~/${p%$q}/other", "p=Xsecrets; cat ~/${p/$(echo X)/.}/other", "n=$(echo 2); p=xx.secrets; cat ~/${p:n}/other",
 		"ionice -c 3 /bin/bash -c 'p=.sec; cat ~/${p}rets/other'", "stdbuf -o L /bin/sh -c 'cat ~/.secrets/other'", "grep -r --exclude='[' . ~",
+		// recursion in another directory, over a pattern, behind an option or with an option that is another's abbreviation
+		"tar -C.. -cf - .", "tar --directory=.. -cf - .", "tar -C ~ -cf - .", "env -C ~ grep -r . .", "env -C ~ grep -r .", "cd nowhere; grep -r . ..", "cd src; cd -; grep -r . ..", "pushd src; popd; grep -r . ..", "[ -d src ] || cd src; tar cf - ..", "rsync -a -C ~ x",
+		"grep -r . ~/*", "grep -r . ~/else*", "grep -r . ~/.l*", "tar cf - ~/.local/*", "cp -r ~/.loc* x", "cp -r ../.l* x", "find ~/.l* -type f -exec cat {} +", "cd ..; tar cf - *", "rg . ~/.l*", "rg x --hidden ~/*",
+		"echo x | xargs -I {} grep -r {} ~", "env -u X grep -r . ~", "timeout -s KILL 5 grep -r . ~", "sudo -u root grep -r . ~", "ionice -c 3 grep -r . ~", "flock f grep -r . ~",
+		"rgrep . ~", "grep -d recurse . ~", "grep --directories=recurse . ~", "grep --recurs . ~", "cp --rec ~ x",
 		// what is no command
 		"cat '~/x", "echo $(", "if true", strings.Repeat("(", 1000) + strings.Repeat(")", 1000), "echo {1..9}{1..9}{1..9}{1..9}", "x() { x; }; x",
 	} {
@@ -114,6 +119,8 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"kubectl exec pod -- sh -c 'env | grep X'",
 		"awk '$2 ~ /y/ {print $3}' a.txt", "ps aux | awk '$11 ~ /node/ {print $2}'", "awk 'NR==FNR{a[$1];next} $1 in a' a b", "awk '{print $2} $1 == \"a\" {print}' a.txt", "echo \"$a}\" \"$b\"", "cp 'src/[id' ~",
 		"a+=(x); a[1]=y; echo ${a[1]} ${x:0:$n} ${x%$y}", "ionice -c 3 /bin/bash -c 'make -j4'",
+		"tar -C ~ -czf x.tgz project", "tar -C .. -cf - project/src", "env -C src grep -rn x .", "cd \"$(git rev-parse --show-toplevel)\" && grep -rn x .", "cd \"$d\" && tar czf ../x.tgz .", "grep -rn '.*x' src", "cp -r ~/.vim* x", "grep -rn x ~/.vim*", "find src -name '.*' -exec cat {} +",
+		"which rg find tar", "nice -n 5 grep -rn x src", "echo 'x y' | xargs -I {} grep -rn {} src", "rgrep x src", "grep -d skip x *", "timeout -s KILL 5 find . -name '*.go' -exec wc -l {} +",
 		nested(4, "ls src"), "docker exec x sh -c \"ssh host 'bash -c \\\"cd /srv && ls -l\\\"'\"",
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {

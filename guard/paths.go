@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"mvdan.cc/sh/v3/pattern"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard/shell"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
@@ -193,17 +194,23 @@ func (g *Guard) denyGrep(include, from string) string {
 	if reason := g.denyPath(from, false); reason != "" {
 		return reason
 	}
-	return g.denyDescent(from, func(file string) bool {
+	return g.denyDescent(from, func(file, _ string) bool {
 		return include == "" || matchName(include, filepath.Base(file))
 	}, "include")
 }
 
-// denyDescent judges a program that reads the files below a directory for which reads is
-// true. option is what can exclude files from it, for the hint.
-func (g *Guard) denyDescent(from string, reads func(file string) bool, option string) string {
-	root := g.placeOf(from)
+// denyDescent judges a program that reads the files below a directory, or below those that
+// match a pattern, for which reads is true. option is what can exclude files from it, for the
+// hint.
+func (g *Guard) denyDescent(from string, reads func(file, below string) bool, option string) string {
+	isRoot := g.placeOf(from).is
+	if strings.ContainsAny(from, "*?[") && !g.isDirectory(from) {
+		matches := g.wildcards(shell.Slashed(g.resolvePattern(from)))
+		isRoot = func(p place) bool { return matches(shell.Slashed(p.path)) }
+	}
 	for _, file := range g.inside {
-		if slices.ContainsFunc(g.parents(file), root.is) && reads(file.path) {
+		parents := g.parents(file)
+		if i := slices.IndexFunc(parents, isRoot); i >= 0 && reads(file.path, parents[i].path) {
 			return fmt.Sprintf("%s Search a directory that does not contain it, or leave it out with %s.", reasonFor(file.path), option)
 		}
 	}
@@ -243,6 +250,24 @@ func (g *Guard) resolvePattern(pattern string) string {
 	}
 	directory := filepath.Dir(prefix + "x")
 	return filepath.Join(g.resolve(directory), pattern[min(len(pattern), len(directory)):])
+}
+
+// wildcards returns a function that reports whether a path matches a shell pattern. As in a
+// POSIX shell, a wildcard does not match a leading dot; [shell.Unknown] does.
+func (g *Guard) wildcards(text string) func(path string) bool {
+	mode := pattern.Filenames | pattern.EntireString | pattern.NoGlobCase
+	if g.windows || g.dots {
+		mode |= pattern.GlobLeadingDot
+	}
+	expression, err := pattern.Regexp(text, mode)
+	if err != nil {
+		return func(string) bool { return false }
+	}
+	matcher, err := regexp.Compile(strings.ReplaceAll(expression, shell.Unknown, "[^/]*"))
+	if err != nil {
+		return func(string) bool { return false }
+	}
+	return matcher.MatchString
 }
 
 // matchName reports whether a file's name matches an include pattern, such as *.go,
