@@ -265,8 +265,6 @@ func networkFile(p store.Places, c *check.File, key, value string) string {
 		c.Add(key, "is still a placeholder; put the file's path there, or remove the key")
 	case strings.Contains(value, "-----BEGIN"):
 		c.Add(key, "holds the text itself; put it in a file, and the file's path here")
-	case strings.HasPrefix(value, "{"):
-		c.Add(key, fmt.Sprintf("is %q, but is the path of a file, without {file:}", value))
 	}
 	return c.FilePath(p, key, value)
 }

@@ -194,7 +194,21 @@ func TestInvalidConfigurations(t *testing.T) {
 		{"a shell's variable in braces", "{file:~/.secrets/oci}", "${Y}", ":5: client_secret: looks like a shell's variable"},
 		{"a variable as Windows has it", "{file:~/.secrets/oci}", "%Y%", ":5: client_secret: looks like a shell's variable"},
 		{"a shell's variable elsewhere", `"0a1b2c"`, `"${CLIENT}"`, `client_id: is ${CLIENT}, and nothing replaces a shell's variable here; write "{env:CLIENT}"`},
-		{"an unclosed variable", `"0a1b2c"`, `"c-{env:X"`, "client_id: has a {env: without its }"},
+		{"a variable of PowerShell elsewhere", `"0a1b2c"`, `"$Env:CLIENT"`, `client_id: is $Env:CLIENT, and nothing replaces a shell's variable here; write "{env:CLIENT}"`},
+		{"a variable of PowerShell in braces", `"0a1b2c"`, `"${env:CLIENT}"`, `write "{env:CLIENT}"`},
+		{"a variable of PowerShell as the secret", "{file:~/.secrets/oci}", "$env:Y", ":5: client_secret: looks like a shell's variable"},
+		{"an unclosed variable", `"0a1b2c"`, `"c-{env:X"`, `:4: client_id: has a reference that is not exactly of the form "{env:NAME}"`},
+		{"a variable without a name", `"0a1b2c"`, `"c-{env: }"`, "client_id: has a reference that is not exactly"},
+		{"a variable in capitals", `"0a1b2c"`, `"{ENV:PATH}"`, "client_id: has a reference that is not exactly"},
+		{"a variable with a space before its kind", `"0a1b2c"`, `"{ env:PATH }"`, "client_id: has a reference that is not exactly"},
+		{"a variable with a $", `"0a1b2c"`, `"c-${env:PATH}"`, "client_id: has a reference that is not exactly"},
+		{"a variable in braces twice", `"0a1b2c"`, `"{{env:PATH}}"`, "client_id: has a reference that is not exactly"},
+		{"a variable in a list", `"client_id"`, `"resource": ["https://{ENV:PATH}"], "client_id"`, "resource: has a reference that is not exactly"},
+		{"a file in client_id", `"0a1b2c"`, `"{file:~/x}"`, "client_id: has a {file:…}, which works in client_secret and client_key alone; write the value itself"},
+		{"a file in a parameter", `"client_id"`, `"extra_params": {"a": "x{ File : y"}, "client_id"`, "extra_params: has a {file:…}"},
+		{"a file for a file", `"client_id"`, `"ca_file": "{file:~/x}", "client_id"`, ":4: ca_file: has a {file:…}"},
+		{"capitals in the secret", "{file:~/.secrets/oci}", "x{ENV:Y}", ":5: client_secret: has text around its reference"},
+		{"a space in the secret, unclosed", "{file:~/.secrets/oci}", "{ file:y", ":5: client_secret: has text around its reference"},
 		{"unknown form of the secret", "{file:~/.secrets/oci}", "{vault:X}", "client_secret: has a form that is not known"},
 		{"the secret's file as a URL", "{file:~/.secrets/oci}", "file:///x", "client_secret: has a form that is not known"},
 		{"the secret's file as for curl", "{file:~/.secrets/oci}", "@~/x", "client_secret: has a form that is not known"},
@@ -244,6 +258,8 @@ func TestValidConfigurations(t *testing.T) {
 		{"all for the sign-in page", `"client_id"`, `"login_hint": "m", "prompt": "login consent", "max_age": 0, "client_id"`},
 		{"an expiry", `"client_id"`, `"scope": "https://a/b urn:opc:resource:expiry=300", "client_id"`},
 		{"mobile without a secret", `"client_secret": "{file:~/.secrets/oci}"`, `"auth_method": "mobile_app"`},
+		{"signs of references that are none", `"client_id"`, `"scope": "env:a file:b {scope} {environment:x} $a%20b", "audience": "api://{tenant}/$x", "extra_params": {"claims": "{\"env\":{\"file\": $1}}"}, "resource": "https://llm.example.com/$metadata", "client_id"`},
+		{"a $ in the secret", "{file:~/.secrets/oci}", "a$env:x{y"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			text := strings.ReplaceAll(minimal, test.old, test.new)
@@ -258,6 +274,7 @@ func TestValidConfigurations(t *testing.T) {
 // parameters.
 func TestReferencesToVariables(t *testing.T) {
 	t.Setenv("OCI_OIDC_TEST_CLIENT", "0a1b2c")
+	t.Setenv("OCI_OIDC_TEST_FILE", "{file:0a1b2c}") // not read as a reference again
 	t.Setenv("OCI_OIDC_TEST_SECRET", " s3cret\n")
 	c, err := parseConfig(storetest.Places(t), "/p/c", []byte(`{
 		"domain_url": "https://idcs-0123.identity.oraclecloud.com",
@@ -266,12 +283,12 @@ func TestReferencesToVariables(t *testing.T) {
 		"client_id": "{env:OCI_OIDC_TEST_CLIENT}",
 		"client_secret": "{env:OCI_OIDC_TEST_SECRET}",
 		"resource": "https://llm.example.com",
-		"extra_params": {"tenant": "{env:OCI_OIDC_TEST_CLIENT}"},
+		"extra_params": {"tenant": "{env: OCI_OIDC_TEST_FILE }", "claims": "{\"id\":{env:OCI_OIDC_TEST_CLIENT}}"},
 	}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.ClientID != "0a1b2c" || c.Scope != "" || c.ExtraParams["tenant"] != "0a1b2c" || len(c.Resources) != 1 {
+	if c.ClientID != "0a1b2c" || c.Scope != "" || c.ExtraParams["tenant"] != "{file:0a1b2c}" || c.ExtraParams["claims"] != `{"id":0a1b2c}` || len(c.Resources) != 1 {
 		t.Errorf("%+v", c)
 	}
 	if text, err := c.Proof().Read(); err != nil || text.Reveal() != "s3cret" {

@@ -169,7 +169,7 @@ func contentSum(p store.Places, config, path string) string {
 func (k Key) file(value string) (path string, written bool) {
 	switch k.Trust {
 	case TrustSecret:
-		if file, ok := secrets.Reference(value, "file"); ok {
+		if file, ok := check.Reference(value, "file"); ok {
 			return file, false
 		}
 		return "", false
@@ -219,7 +219,7 @@ func confine(p store.Places, c *check.File, file *configFile) {
 			c.Add(key.Name, "is for your own configuration alone; write it there")
 		}
 		path, written := key.file(text)
-		switch name, isEnv := secrets.Reference(text, "env"); {
+		switch name, isEnv := check.Reference(text, "env"); {
 		case key.Trust == TrustSecret && isEnv && !check.MayUse(name):
 			c.Add(key.Name, check.ForeignVariable)
 		case path == "" || key.Trust == TrustContent: // which is confirmed itself

@@ -159,31 +159,51 @@ func filledIn(value any, own bool, wrong func(what string)) any {
 
 func fillIn(text string, own bool, wrong func(what string)) string {
 	if ShellVariable().MatchString(text) {
-		wrong(fmt.Sprintf(`is %s, and nothing replaces a shell's variable here; write "{env:%s}"`, text, strings.Trim(text, "${}%")))
+		name := strings.Trim(text, "${}%")
+		wrong(fmt.Sprintf(`is %s, and nothing replaces a shell's variable here; write "{env:%s}"`, text, name[strings.Index(name, ":")+1:]))
 		return text
 	}
-	before, rest, found := strings.Cut(text, "{env:")
-	if !found {
-		return text
-	}
-	name, after, closed := strings.Cut(rest, "}")
-	if !closed {
-		wrong("has a {env: without its }")
-		return text
-	}
-	if !own && !MayUse(name) {
-		wrong(ForeignVariable)
-		return text
-	}
-	value := os.Getenv(name)
-	if value == "" {
-		wrong(fmt.Sprintf("names the environment variable %s, which is not set here", name))
-	}
-	return before + value + fillIn(after, own, wrong)
+	return references().ReplaceAllStringFunc(text, func(written string) string {
+		name, isEnv := Reference(written, "env")
+		value := os.Getenv(name)
+		switch {
+		case strings.HasPrefix(strings.ToLower(strings.TrimLeft(written, "${ \t\r\n\f")), "file"):
+			wrong(`has a {file:…}, which works in client_secret and client_key alone; write the value itself, or "{env:NAME}"`)
+		case !isEnv || name == "":
+			wrong(`has a reference that is not exactly of the form "{env:NAME}"; write it in small letters, with no $ or { before it`)
+		case !own && !MayUse(name):
+			wrong(ForeignVariable)
+		case value == "":
+			wrong(fmt.Sprintf("names the environment variable %s, which is not set here", name))
+			return ""
+		default:
+			return value
+		}
+		return written
+	})
 }
 
-// ShellVariable matches $NAME, ${NAME}, and the Windows form %NAME%.
-var ShellVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\$\w+|\$\{\w+\}|%\w+%)$`) })
+// references matches each reference in a text, also one that is misspelt, with the $ or {
+// before it.
+var references = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)[${]?\{\s*(?:env|file)\s*:[^{}]*\}?`)
+})
+
+// HasReference reports whether the text contains a reference, also one that is misspelt.
+func HasReference(text string) bool { return references().MatchString(text) }
+
+// Reference parses a value of the form {kind:what}.
+func Reference(value, kind string) (what string, ok bool) {
+	rest, begins := strings.CutPrefix(value, "{"+kind+":")
+	what, ends := strings.CutSuffix(rest, "}")
+	return strings.TrimSpace(what), begins && ends
+}
+
+// ShellVariable matches $NAME, ${NAME}, PowerShell's $env:NAME and ${env:NAME}, and the
+// Windows form %NAME%.
+var ShellVariable = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(\$(env:)?\w+|\$\{(env:)?\w+\}|%\w+%)$`)
+})
 
 // MayUse reports whether a project's configuration may use an environment variable: one that
 // begins with OCI_, except those in which Oracle's own CLI and SDKs keep secrets.

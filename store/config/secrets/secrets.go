@@ -33,23 +33,23 @@ type Ref struct {
 
 // Parse parses the value of client_secret or client_key.
 func Parse(p store.Places, c *check.File, key, value string) Ref {
-	file, isFile := Reference(value, "file")
-	env, isEnv := Reference(value, "env")
+	file, isFile := check.Reference(value, "file")
+	env, isEnv := check.Reference(value, "env")
 	switch {
 	case value == "":
 		return Ref{}
 	case check.IsPlaceholder(value):
 		c.Add(key, fmt.Sprintf(`is still a placeholder; put "{file:~/.secrets/oci-%s}" there, and the %s in that file`,
 			strings.ReplaceAll(key, "_", "-"), nameOf(key)))
-	case isFile && file != "" && !hasReference(file):
+	case isFile && file != "" && !check.HasReference(file):
 		return Ref{key: key, file: c.FilePath(p, key, file)}
-	case isEnv && env != "" && !hasReference(env):
+	case isEnv && env != "" && !check.HasReference(env):
 		return Ref{key: key, env: env}
 	case strings.HasPrefix(value, "{file:"):
 		c.Add(key, `begins with {file: but is not of the form "{file:~/.secrets/name}"`)
 	case strings.HasPrefix(value, "{env:"):
 		c.Add(key, `begins with {env: but is not of the form "{env:NAME}"`)
-	case hasReference(value):
+	case check.HasReference(value):
 		c.Add(key, fmt.Sprintf(`has text around its reference; write "{file:~/.secrets/name}" or "{env:NAME}" alone, where the whole %s is`, nameOf(key)))
 	case check.ShellVariable().MatchString(value):
 		c.Add(key, fmt.Sprintf(`looks like a shell's variable, which nothing replaces here; write "{env:NAME}". A %s that looks so belongs in a file: "{file:~/.secrets/name}"`, nameOf(key)))
@@ -65,18 +65,6 @@ func Parse(p store.Places, c *check.File, key, value string) Ref {
 var othersReference = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile("^(?:(?:file|env|op|vault|keyring|cmd|exec):\\S|@?~[/\\\\]|@[./]|\\$\\(.*\\)$|`.*`$)")
 })
-
-// hasReference reports whether the text contains the beginning of a reference.
-func hasReference(text string) bool {
-	return strings.Contains(text, "{file:") || strings.Contains(text, "{env:")
-}
-
-// Reference parses a value of the form {kind:what}.
-func Reference(value, kind string) (what string, ok bool) {
-	rest, begins := strings.CutPrefix(value, "{"+kind+":")
-	what, ends := strings.CutSuffix(rest, "}")
-	return strings.TrimSpace(what), begins && ends
-}
 
 // Key returns the configuration's key, or "".
 func (r Ref) Key() string { return r.key }
