@@ -93,7 +93,7 @@ func Remember(texts ...string) {
 }
 
 // Redact returns text with "[redacted]" in place of the latest secrets of this process, plain
-// or escaped for JSON or a URL.
+// or escaped for HTML, JSON or a URL.
 func Redact(text string) string {
 	clean, _ := processSecrets.Redact(text)
 	return clean

@@ -3,10 +3,10 @@ package secret
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
+	"html"
 	"math/bits"
-	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,7 +18,7 @@ const piece = 16
 const shortest = 6
 
 // A Redactor removes secrets from texts: whole secrets and any 16 consecutive bytes of one,
-// plain or escaped for JSON or a URL, and if disguised, also in Base64, in hexadecimal and
+// plain or escaped for HTML, JSON or a URL, and if disguised, also in Base64, in hexadecimal and
 // backwards. It is safe for concurrent use.
 type Redactor struct {
 	hashes []uint64 // a hash table with open addressing of the hashes of all pieces; 0 is a free slot
@@ -75,14 +75,11 @@ func (r *Redactor) place(hash uint64) int {
 	}
 }
 
-// forms returns text in the encodings in which programs print it.
+// forms returns text in the encodings that unescape does not undo.
 func forms(text string, disguised bool) []string {
-	quoted, _ := json.Marshal(text)
 	all := []string{text}
-	for _, escaped := range []string{string(quoted[1 : len(quoted)-1]), url.QueryEscape(text)} {
-		if escaped != text {
-			all = append(all, escaped)
-		}
+	if strings.Contains(text, " ") {
+		all = append(all, strings.ReplaceAll(text, " ", "+")) // in a form
 	}
 	if !disguised {
 		return all
@@ -138,28 +135,91 @@ func value(c byte) uint64 {
 // Redact returns text with "[redacted]" in place of secrets, and whether it had any.
 func (r *Redactor) Redact(text string) (string, bool) {
 	var spans [][2]int
-	eachPiece(text, func(end int, hash uint64) {
-		if r.hashes == nil || hash == 0 || r.hashes[r.place(hash)] != hash {
-			return
+	find := func(start, end int) { spans = append(spans, [2]int{start, end}) }
+	r.find(text, find)
+	for _, mark := range []byte(`&\%`) {
+		if plain, starts := unescape(text, mark); plain != text {
+			r.find(plain, func(start, end int) { find(starts[start], starts[end]) })
 		}
-		if last := len(spans) - 1; last >= 0 && end-piece <= spans[last][1] {
-			spans[last][1] = end
-		} else {
-			spans = append(spans, [2]int{end - piece, end})
+	}
+	if spans == nil {
+		return text, false
+	}
+	slices.SortFunc(spans, func(a, b [2]int) int { return a[0] - b[0] })
+	var clean strings.Builder
+	from := 0
+	for i := 0; i < len(spans); {
+		start, end := spans[i][0], spans[i][1]
+		for i++; i < len(spans) && spans[i][0] <= end; i++ {
+			end = max(end, spans[i][1])
+		}
+		clean.WriteString(text[from:start] + redacted)
+		from = end
+	}
+	return strings.ToValidUTF8(clean.String()+text[from:], ""), true
+}
+
+// find calls f with the start and end of every secret in text, and of every piece of one.
+func (r *Redactor) find(text string, f func(start, end int)) {
+	eachPiece(text, func(end int, hash uint64) {
+		if r.hashes != nil && hash != 0 && r.hashes[r.place(hash)] == hash {
+			f(end-piece, end)
 		}
 	})
-	clean := text
-	if spans != nil {
-		var b strings.Builder
-		from := 0
-		for _, span := range spans {
-			b.WriteString(text[from:span[0]] + redacted)
-			from = span[1]
-		}
-		clean = strings.ToValidUTF8(b.String()+text[from:], "")
-	}
 	for _, short := range r.short {
-		clean = strings.ReplaceAll(clean, short, redacted)
+		for end := 0; ; {
+			at := strings.Index(text[end:], short)
+			if at < 0 {
+				break
+			}
+			f(end+at, end+at+len(short))
+			end += at + len(short)
+		}
 	}
-	return clean, clean != text
+}
+
+// unescape undoes the escapes that begin with mark: & of HTML, \ of JSON and of programs, % of
+// URLs. Byte i of plain begins at starts[i] in text; the last element is the end of text.
+func unescape(text string, mark byte) (plain string, starts []int) {
+	if strings.IndexByte(text, mark) < 0 {
+		return text, nil
+	}
+	b := make([]byte, 0, len(text))
+	starts = make([]int, 0, len(text)+1)
+	for i := 0; i < len(text); {
+		char, size := text[i:i+1], 1
+		if char[0] == mark {
+			char, size = unescapeOne(text[i:])
+		}
+		for range len(char) {
+			starts = append(starts, i)
+		}
+		b = append(b, char...)
+		i += size
+	}
+	return string(b), append(starts, len(text))
+}
+
+// unescapeOne returns the character that text begins with, and how long its escape is.
+func unescapeOne(text string) (char string, size int) {
+	const longest = len("&DiacriticalAcute;")
+	switch text[0] {
+	case '&':
+		end := strings.IndexByte(text[:min(len(text), longest)], ';') + 1
+		if char = html.UnescapeString(text[:end]); char != text[:end] {
+			return char, end
+		}
+	case '\\':
+		if char, _, rest, err := strconv.UnquoteChar(text, '"'); err == nil {
+			return string(char), len(text) - len(rest)
+		}
+		if len(text) > 1 {
+			return text[1:2], 2
+		}
+	case '%':
+		if char, err := hex.DecodeString(text[1:min(len(text), 3)]); err == nil && len(char) == 1 {
+			return string(char), 3
+		}
+	}
+	return text[:1], 1
 }

@@ -3,8 +3,12 @@ package secret
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"html"
 	"math/rand/v2"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -75,6 +79,50 @@ func TestRedactorKeepsOtherText(t *testing.T) {
 	}
 	if clean, _ := NewRedactor(nil, true).Redact(jwt); clean != jwt {
 		t.Error("an empty redactor redacts")
+	}
+}
+
+// A secret is found however a server or a program escapes its characters.
+func TestRedactorFindsEscapedSecrets(t *testing.T) {
+	const long, brief = `Zq8/+="w&x'y<z>\v%41 ü-0123456789`, `a/"&'<+=\`
+	replace := func(pairs ...string) func(string) string { return strings.NewReplacer(pairs...).Replace }
+	asJSON := func(text string) string {
+		quoted, _ := json.Marshal(text)
+		return string(quoted[1 : len(quoted)-1])
+	}
+	lower := func(encoded string) string {
+		return regexp.MustCompile("%..").ReplaceAllStringFunc(encoded, strings.ToLower)
+	}
+	for name, escape := range map[string]func(string) string{
+		"HTML":                        html.EscapeString,
+		"HTML, with names":            replace("&", "&amp;", "'", "&apos;", `"`, "&quot;", "<", "&lt;", ">", "&gt;"),
+		"HTML, in hexadecimal":        replace("&", "&#x26;", "'", "&#X27;", `"`, "&#x22;", "<", "&#x3c;", ">", "&#x3E;", "/", "&#x2F;", "ü", "&#xfc;"),
+		"HTML, all of it":             replace("=", "&#61;", "+", "&plus;", "&", "&#038;", "/", "&sol;", "ü", "&uuml;"),
+		"HTML, the quotes left":       replace("&", "&amp;", "<", "&lt;", ">", "&gt;"),
+		"JSON, as Go writes it":       asJSON,
+		"JSON, the least":             replace(`\`, `\\`, `"`, `\"`),
+		"JSON, as PHP writes it":      replace(`\`, `\\`, `"`, `\"`, "/", `\/`, "ü", `\u00fc`),
+		"JSON, as .NET writes it":     replace(`\`, `\\`, `"`, `\u0022`, "&", `\u0026`, "'", `\u0027`, "<", `\u003C`, ">", `\u003E`, "+", `\u002B`, "ü", `\u00FC`),
+		"a form":                      url.QueryEscape,
+		"a form, in small letters":    func(text string) string { return lower(url.QueryEscape(text)) },
+		"a path":                      url.PathEscape,
+		"a path, in small letters":    func(text string) string { return lower(url.PathEscape(text)) },
+		"a URL with its slashes":      func(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "%2F", "/") },
+		"a URL, small, with slashes":  func(text string) string { return strings.ReplaceAll(lower(url.QueryEscape(text)), "%2f", "/") },
+		"a program's source, as Go's": func(text string) string { return strings.Trim(strconv.QuoteToASCII(text), `"`) },
+		"a URL, every character of it": func(text string) string {
+			return regexp.MustCompile("..").ReplaceAllString(hex.EncodeToString([]byte(text)), "%$0")
+		},
+	} {
+		for _, secret := range []string{long, brief} {
+			r := NewRedactor([]Text{{secret}, {"another-secret"}}, false)
+			for _, around := range []string{"see ∎.", "&lt;b&#62;%20 ∎\n&amp;", `\u003c\/ü ∎&`} {
+				before, after, _ := strings.Cut(around, "∎")
+				if clean, changed := r.Redact(before + escape(secret) + after); !changed || clean != before+redacted+after {
+					t.Errorf("%s: %q became %q", name, before+escape(secret)+after, clean)
+				}
+			}
+		}
 	}
 }
 
