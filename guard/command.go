@@ -384,13 +384,18 @@ func endsWhereBegins(path, other string) bool {
 	return false
 }
 
+// secretsInCode matches .secrets in code, unless it is a member (x.secrets) or a part of a name.
+var secretsInCode = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:^\s*|[^\w)\]\s]|[^|:\s]\s+)\.secrets(?:[^\w.-]|$)`)
+})
+
 // denyCode judges code in an unknown language. It looks for words that may be paths, and for
 // the last two names of each kept path.
 func (g *Guard) denyCode(code, directory string) string {
 	lower := strings.ToLower(shell.Slashed(code))
 	for _, kept := range g.kept {
 		base, parent := filepath.Base(kept.path), filepath.Base(filepath.Dir(kept.path))
-		if strings.Contains(lower, strings.ToLower(parent+"/"+base)) || base == ".secrets" && strings.Contains(lower, base) {
+		if strings.Contains(lower, strings.ToLower(parent+"/"+base)) || base == ".secrets" && secretsInCode().MatchString(lower) {
 			return reasonFor(kept.path)
 		}
 	}
@@ -460,6 +465,9 @@ func (g *Guard) denyRecursion(name string, args, directories []string, feeds boo
 		return g.stop()
 	}
 	included := fileFilter(args)
+	if slices.Contains([]string{"cp", "mv", "rsync", "scp", "ln"}, name) && !g.windows && !feeds {
+		args = withoutDestination(args)
+	}
 	for _, directory := range directories {
 		roots, found := g.rootsOf(name, args, directory)
 		if here && !found && directory != shell.Unknown {
@@ -476,6 +484,23 @@ func (g *Guard) denyRecursion(name string, args, directories []string, feeds boo
 		}
 	}
 	return ""
+}
+
+// withoutDestination removes the last of several operands of cp and the like.
+func withoutDestination(args []string) []string {
+	operands, last := 0, 0
+	for i, arg := range args {
+		switch {
+		case shell.IsOperand(arg):
+			operands, last = operands+1, i
+		case strings.HasPrefix(arg, "--t") || arg[1] != '-' && strings.Contains(arg, "t"): // -t names the destination
+			return args
+		}
+	}
+	if operands < 2 {
+		return args
+	}
+	return slices.Concat(args[:last], args[last+1:])
 }
 
 // rootsOf returns the operands of a program that may be directories, and patterns of them, and
@@ -547,12 +572,34 @@ func recursion(name string, args []string, feeds bool) (descends, here, hidden b
 		return feeds && has("", "/r", "/R"), true, true
 	case "dir", "ls", "gci", "get-childitem":
 		return feeds && has("rRs", "/s", "/S"), true, true
-	case "tar", "bsdtar", "zip", "7z", "mv", "cpio", "pax", "ditto", "compress-archive", "move", "move-item", "mi",
+	case "tar", "bsdtar":
+		return !unpacks(args), false, true
+	case "zip", "7z", "mv", "cpio", "pax", "ditto", "compress-archive", "move", "move-item", "mi",
 		"ln", "subst", "mklink", "new-psdrive", "ndr": // which give a directory another name
 		return true, false, true
 	default:
 		return false, false, false
 	}
+}
+
+// tarMode matches an option of tar that says what it does: by the letter, or a word.
+var tarMode = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:-?[^-bfCFgHIKLNTVX]*?([ctxruA])|--(create|append|update|concatenate|catenate|extract|get|list)$)`)
+})
+
+// unpacks reports whether tar with these arguments only reads an archive.
+func unpacks(args []string) (reads bool) {
+	for i, arg := range args {
+		match := tarMode().FindStringSubmatch(arg)
+		if match == nil || i > 0 && arg[0] != '-' { // the first argument needs no -
+			continue
+		}
+		if !slices.Contains([]string{"t", "x", "extract", "get", "list"}, match[1]+match[2]) {
+			return false
+		}
+		reads = true
+	}
+	return reads
 }
 
 // fileFilter returns whether a program reads a file, by the options that include and exclude

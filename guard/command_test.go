@@ -86,6 +86,8 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"grep -r . ~/*", "grep -r . ~/else*", "grep -r . ~/.l*", "tar cf - ~/.local/*", "cp -r ~/.loc* x", "cp -r ../.l* x", "find ~/.l* -type f -exec cat {} +", "cd ..; tar cf - *", "rg . ~/.l*", "rg x --hidden ~/*",
 		"echo x | xargs -I {} grep -r {} ~", "env -u X grep -r . ~", "timeout -s KILL 5 grep -r . ~", "sudo -u root grep -r . ~", "ionice -c 3 grep -r . ~", "flock f grep -r . ~",
 		"rgrep . ~", "grep -d recurse . ~", "grep --directories=recurse . ~", "grep --recurs . ~", "cp --rec ~ x",
+		"cp -t x -r ~", "cp -r --target-directory=x ~", "cp -rt x ~", "cp -r ~ x", "rsync -a ~ x", "ln -s ~", "mv ~ .. x", "echo x | xargs cp -r src ~", "tar fc x ~", "tar --exclude -t -cf - ~", "tar -fx -c ~", "tar -C src -cf - ~", "tar --create -f - ~",
+		"python3 -c \"import os; print(open(os.environ['HOME'] + '/.secrets' + '/other').read())\"", "python3 -c \"print(open(H+'/.secrets/'+x))\"", "ruby -e 'Dir.glob(%w[.secrets])'", "sed 'r .secrets' x",
 		// what is no command
 		"cat '~/x", "echo $(", "if true", strings.Repeat("(", 1000) + strings.Repeat(")", 1000), "echo {1..9}{1..9}{1..9}{1..9}", "x() { x; }; x",
 	} {
@@ -121,6 +123,8 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"a+=(x); a[1]=y; echo ${a[1]} ${x:0:$n} ${x%$y}", "ionice -c 3 /bin/bash -c 'make -j4'",
 		"tar -C ~ -czf x.tgz project", "tar -C .. -cf - project/src", "env -C src grep -rn x .", "cd \"$(git rev-parse --show-toplevel)\" && grep -rn x .", "cd \"$d\" && tar czf ../x.tgz .", "grep -rn '.*x' src", "cp -r ~/.vim* x", "grep -rn x ~/.vim*", "find src -name '.*' -exec cat {} +",
 		"which rg find tar", "nice -n 5 grep -rn x src", "echo 'x y' | xargs -I {} grep -rn {} src", "rgrep x src", "grep -d skip x *", "timeout -s KILL 5 find . -name '*.go' -exec wc -l {} +",
+		"mv a.txt ~", "cp -r src ..", "cp -a ../other/src ..", "rsync -a src/ ~", "scp -r host:x ~", "ln -s $PWD/x ~", "tar xzf x.tgz -C ~", "tar -xf x.tar -C /", "sudo tar -C / -xzf x.tgz", "tar --extract --file x.tar --directory ..", "curl -s https://example.com/x.tgz | tar xz -C ..",
+		"python3 -c \"import x; print(x.secrets)\"", "psql -c 'select * from app.secrets'", "jq -r '.a | .secrets' x.json", "jq '{a: .secrets}' x.json", "node -e \"console.log(require('./x.json').secrets)\"", "bash -c 'detect-secrets scan --baseline .secrets.baseline'",
 		nested(4, "ls src"), "docker exec x sh -c \"ssh host 'bash -c \\\"cd /srv && ls -l\\\"'\"",
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {
