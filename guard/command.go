@@ -57,13 +57,18 @@ func (g *Guard) stop() string {
 // judgePOSIX judges a text for a POSIX shell. Its error is that of a text that cannot be
 // parsed.
 func (g *Guard) judgePOSIX(text, directory string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
-	feeds := strings.Contains(text, "xargs") || strings.Contains(text, "read ") || strings.Contains(text, "parallel")
+	feeds := feedsNames().MatchString(text)
 	named := strings.Contains(strings.ToLower(text), "oci-oidc-helper") || strings.Contains(text, "OCI_OIDC_HELPER")
 	return shell.Reader{
 		Lookup: lookup, Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory, Stop: g.stop,
 		Judge: func(c shell.Command) string { return g.denyCommand(c, feeds, named, nesting) },
 	}.POSIX(text)
 }
+
+// feedsNames matches what takes names of files, or commands, from the output of another command.
+var feedsNames = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`xargs|parallel|cpio|\b(?:read|mapfile|readarray)\b|-T\s*-|--files0?-from|\|\s*(?:\S*/)?(?:ba|da|z|k)?sh\b`)
+})
 
 // denyNested judges an argument that may be code, for a shell or in another language.
 func (g *Guard) denyNested(text string, c shell.Command, nesting int) string {
@@ -170,10 +175,10 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 	if reason := g.denyHelper(c, named); reason != "" {
 		return reason
 	}
-	if reason := g.denyFed(c, name); reason != "" {
+	if reason := cmp.Or(g.denyFed(c, name), g.denyInput(c, name, directories)); reason != "" {
 		return reason
 	}
-	if interprets(name) || name == "." || name == "source" || slices.ContainsFunc(c.Words, func(word string) bool { return interprets(shell.BaseName(word)) }) {
+	if interprets(name) || name == "." || name == "source" || name == shell.Unknown && len(c.Input) > 0 || slices.ContainsFunc(c.Words, func(word string) bool { return interprets(shell.BaseName(word)) }) {
 		for i, code := range slices.Concat(c.Words, c.Input) {
 			if !strings.ContainsAny(code, " \t\n;|&()'\"`") {
 				continue
@@ -191,7 +196,7 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 	program := len(c.Words) - len(args) - 1
 	for i, word := range c.Words {
 		if i == program || i > program && !slices.Contains(readers, name) && slices.ContainsFunc(c.Words[i+1:], shell.IsOperand) { // an option of a wrapper may hide the program
-			if reason := g.denyRecursion(shell.BaseName(word), c.Words[i+1:], directories, feeds); reason != "" {
+			if reason := g.denyRecursion(shell.BaseName(word), c.Words[i+1:], directories, feeds || c.Feeds); reason != "" {
 				return reason
 			}
 		}
@@ -296,6 +301,36 @@ func (g *Guard) denyFed(c shell.Command, name string) string {
 		}
 		if reason := g.denyWords(filled, name, []string{c.Directory}); reason != "" {
 			return reason
+		}
+	}
+	return ""
+}
+
+// inputNames are commands that take the lines of their input for paths, or put them into
+// variables.
+var inputNames = []string{"read", "mapfile", "readarray", "tar", "bsdtar", "cpio", "pax", "rsync", "zip"}
+
+// denyInput judges the known input of a command that may be names of files. The shell expands
+// no ~ in it.
+func (g *Guard) denyInput(c shell.Command, name string, directories []string) string {
+	takes := slices.Contains(inputNames, name)
+	if !takes && !c.Feeds {
+		return ""
+	}
+	for _, line := range strings.Split(strings.Join(c.Input, "\n"), "\n") {
+		names := []string{line}
+		if takes {
+			names = append(names, strings.Fields(line)...)
+		}
+		for _, one := range names {
+			for _, directory := range directories {
+				if strings.Trim(one, " \t"+shell.Unknown) == "" || one[0] == '~' || directory == shell.Unknown {
+					continue
+				}
+				if reason := g.denyShellPath(one, directory); reason != "" {
+					return reason
+				}
+			}
 		}
 	}
 	return ""

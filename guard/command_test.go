@@ -87,6 +87,14 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"echo x | xargs -I {} grep -r {} ~", "env -u X grep -r . ~", "timeout -s KILL 5 grep -r . ~", "sudo -u root grep -r . ~", "ionice -c 3 grep -r . ~", "flock f grep -r . ~",
 		"rgrep . ~", "grep -d recurse . ~", "grep --directories=recurse . ~", "grep --recurs . ~", "cp --rec ~ x",
 		"cp -t x -r ~", "cp -r --target-directory=x ~", "cp -rt x ~", "cp -r ~ x", "rsync -a ~ x", "ln -s ~", "mv ~ .. x", "echo x | xargs cp -r src ~", "tar fc x ~", "tar --exclude -t -cf - ~", "tar -fx -c ~", "tar -C src -cf - ~", "tar --create -f - ~",
+		// input that names files, or is code
+		"read p <<< ~/.secrets/other; cat $p", "read -r p <<E\n$HOME/.secrets/other\nE\ncat $p", "while read f; do cat \"$f\"; done <<< ~/.secrets/other", "while read f; do cat \"$f\"; done <<E\nREADME.md\n$HOME/.secrets/other\nE", "mapfile -t a <<< $HOME/.secrets/other; cat $a",
+		"cat $(cat <<< ~/.secrets/other)", "cat $(cat <<E\n$HOME/.secrets/other\nE\n)", "tar cf - -T - <<< ~/.secrets/other", "f=\"README.md\n$HOME/.secrets/other\"; echo \"$f\" | while read -r f; do cat \"$f\"; done", "REPLY=src; read <<< .secrets; cat ~/$REPLY/other",
+		"cat $(find ~ -name 'oth*')", "for f in $(find ~ -type f); do cat $f; done", "mapfile -t f < <(find ~ -type f); cat \"${f[@]}\"", "while read; do cat \"$REPLY\"; done < <(find ~ -type f)", "find .. -name other | tar cf - -T -", "find .. -name other -printf 'cat %p\\n' | sh", "find .. -name other | sed 's/^/cat /' | sh",
+		"bash < <(echo 'p=.sec; cat ~/${p}rets/other')", "{ echo 'cat ~/.secrets/other'; } | sh", "(echo 'cat ~/.secrets/other') | sh", "f() { echo 'cat ~/.secrets/other'; }; f | sh", "f() { echo \"cat $1\"; }; f ~/.secrets/other | sh", "f() { echo 'cat ~/.secrets/other'; }; eval \"$(f)\"", "f() { sh; }; f <<< 'cat ~/.secrets/other'",
+		"echo 'cat ~/.secrets/other' | cat | sh", "/bin/echo 'cat ~/.secrets/other' | sh", "printf 'cat ~/%srets/other\n' .sec | bash", "echo -e 'cat ~/.sec\\x72ets/other' | sh", "for x in 1; do echo 'cat ~/.secrets/other'; done | bash",
+		"while read -r c; do eval \"$c\"; done <<< 'cat ~/.secrets/other'", "while read c; do $c; done <<< \"cat $HOME/.secrets/other\"", ". <(echo cd ..); cat .secrets/other", "eval \"$(echo p=.secrets)\"; cat ~/$p/other", "p=.secrets; while read x; do eval \"$x\"; done <<< p=src; cat ~/$p/other",
+		"echo .x | sed s/x/secrets/ | xargs -I{} cat ~/{}/other", "echo a | cat x - | xargs -I{} cat ~/{}", "{ echo a; cat x; } | xargs -I{} cat ~/{}",
 		"python3 -c \"import os; print(open(os.environ['HOME'] + '/.secrets' + '/other').read())\"", "python3 -c \"print(open(H+'/.secrets/'+x))\"", "ruby -e 'Dir.glob(%w[.secrets])'", "sed 'r .secrets' x",
 		// what is no command
 		"cat '~/x", "echo $(", "if true", strings.Repeat("(", 1000) + strings.Repeat(")", 1000), "echo {1..9}{1..9}{1..9}{1..9}", "x() { x; }; x",
@@ -123,6 +131,8 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"a+=(x); a[1]=y; echo ${a[1]} ${x:0:$n} ${x%$y}", "ionice -c 3 /bin/bash -c 'make -j4'",
 		"tar -C ~ -czf x.tgz project", "tar -C .. -cf - project/src", "env -C src grep -rn x .", "cd \"$(git rev-parse --show-toplevel)\" && grep -rn x .", "cd \"$d\" && tar czf ../x.tgz .", "grep -rn '.*x' src", "cp -r ~/.vim* x", "grep -rn x ~/.vim*", "find src -name '.*' -exec cat {} +",
 		"which rg find tar", "nice -n 5 grep -rn x src", "echo 'x y' | xargs -I {} grep -rn {} src", "rgrep x src", "grep -d skip x *", "timeout -s KILL 5 find . -name '*.go' -exec wc -l {} +",
+		"while read -r f; do wc \"$f\"; done <<E\nREADME.md\nsrc/main.go\nE", "f() { git ls-files; }; f | xargs wc -l", "printf '%s\\n' a b | while read -r x; do echo \"$x\"; done", "n=$(find . -type f | wc -l); echo $n", "cat $(find ~ -name go.mod -not -path '*/vendor/*')", "{ echo set -e; echo make; } | sh",
+		"git commit -F - <<'E'\nguard: lines that read names\n\n~/.secrets/other\nE", "git commit -m \"$(cat <<'E'\nguard: read it\n\n~/.secrets/other\n- .secrets\nE\n)\"", "eval \"$(echo export X=1)\"; echo $X", "printf '#!/bin/sh\\necho %s\\n' x | tee x.sh", "echo y | make install", "cat <<'E' | sudo tee /etc/x\n[a b]\nE",
 		"mv a.txt ~", "cp -r src ..", "cp -a ../other/src ..", "rsync -a src/ ~", "scp -r host:x ~", "ln -s $PWD/x ~", "tar xzf x.tgz -C ~", "tar -xf x.tar -C /", "sudo tar -C / -xzf x.tgz", "tar --extract --file x.tar --directory ..", "curl -s https://example.com/x.tgz | tar xz -C ..",
 		"python3 -c \"import x; print(x.secrets)\"", "psql -c 'select * from app.secrets'", "jq -r '.a | .secrets' x.json", "jq '{a: .secrets}' x.json", "node -e \"console.log(require('./x.json').secrets)\"", "bash -c 'detect-secrets scan --baseline .secrets.baseline'",
 		nested(4, "ls src"), "docker exec x sh -c \"ssh host 'bash -c \\\"cd /srv && ls -l\\\"'\"",

@@ -25,7 +25,8 @@ type shell struct {
 	nesting    int      // of functions, eval and substitutions
 	depth      int      // of the syntax tree
 	commands   *int
-	piped      []string // the output of the command before the pipe, if it is known
+	piped      []string // the output of the command before the pipe, or a here-document, if it is known
+	feeds      bool     // this is in a substitution
 }
 
 // denied is the error that ends the simulation when a text is denied: the reason.
@@ -116,6 +117,9 @@ func (s *shell) stmt(one *syntax.Stmt) error {
 	if err := s.run(c); err != nil {
 		return err
 	}
+	before := s.piped
+	s.piped = c.Input
+	defer func(s *shell) { s.piped = before }(s)
 	if one.Background || one.Coprocess {
 		s = s.inner()
 	}
@@ -180,6 +184,7 @@ func (s *shell) redirect(r *syntax.Redirect, c *Command) error {
 	switch r.Op {
 	case syntax.RdrIn, syntax.DplIn, syntax.DplOut:
 		c.Words = append(c.Words, fields...)
+		c.Input = append(c.Input, s.substituted([]*syntax.Word{r.Word})...)
 	case syntax.WordHdoc:
 		c.Input = append(c.Input, strings.Join(fields, " "))
 	default:
@@ -199,7 +204,7 @@ func (s *shell) run(c Command) error {
 	if reason := s.Stop(); reason != "" {
 		return denied(reason)
 	}
-	c.Directory, c.Elsewhere, c.Lookup = s.Directory, s.elsewhere, s.value
+	c.Directory, c.Elsewhere, c.Lookup, c.Feeds = s.Directory, s.elsewhere, s.value, s.feeds
 	if reason := s.Judge(c); reason != "" {
 		return denied(reason)
 	}
@@ -234,7 +239,20 @@ func (s *shell) call(call *syntax.CallExpr, c Command) error {
 			return err
 		}
 	}
-	return s.effect(args, c.Words[at:], assigned)
+	before := s.piped
+	s.piped = c.Input
+	err = s.effect(args, c.Words[at:], assigned)
+	if name, _ := ProgramOf(args); err == nil && (name == "eval" || name == "." || name == "source") {
+		s.nesting, s.optional = s.nesting+1, s.optional+1
+		for _, code := range slices.Concat(made.Input, c.Input) {
+			if why := denied(""); errors.As(s.text(code), &why) {
+				return why
+			}
+		}
+		s.nesting, s.optional = s.nesting-1, s.optional-1
+	}
+	s.piped = before
+	return err
 }
 
 // effect simulates what a function or builtin changes in the shell. assigned also has the
@@ -266,6 +284,9 @@ func (s *shell) effect(args, words []string, assigned *shell) error {
 		s.nesting--
 		return err
 	case "read", "mapfile", "readarray", "getopts", "unset":
+		if name == "read" {
+			s.forget("REPLY")
+		}
 		for _, one := range rest {
 			s.forget(one)
 		}
@@ -373,29 +394,78 @@ func succeeded(one *syntax.Stmt) bool {
 	return false
 }
 
-// written returns the output of a command that only prints its input: echo, printf, or cat
-// with a here-document.
+// written returns the texts that a command may print: those of echo, printf and
+// here-documents in it, and [Unknown] if it may print others.
 func (s *shell) written(one *syntax.Stmt) (texts []string) {
-	if pipe, ok := one.Cmd.(*syntax.BinaryCmd); ok {
-		one = pipe.Y
-	}
-	call, ok := one.Cmd.(*syntax.CallExpr)
-	if !ok || len(call.Args) == 0 {
-		return nil
-	}
-	args, _ := s.fields(call.Args...)
-	if len(args) > 1 && (args[0] == "echo" || args[0] == "printf") {
-		texts = append(texts, strings.Join(args[1:], " "))
-	}
-	for _, redirect := range one.Redirs {
-		for _, word := range []*syntax.Word{redirect.Hdoc, redirect.Word} {
-			if word != nil && (redirect.Hdoc == word || redirect.Op == syntax.WordHdoc) {
-				text, _ := s.literal(word)
-				texts = append(texts, text)
+	exact := false
+	syntax.Walk(one, func(node syntax.Node) bool {
+		switch of := node.(type) {
+		case *syntax.CallExpr:
+			args := s.known(of.Args...)
+			if len(args) == 0 {
+				return false
 			}
+			if body := s.functions[args[0]]; body != nil && s.nesting <= maxNesting {
+				inner := s.inner()
+				inner.nesting++
+				inner.parameters = slices.Concat([]string{}, args[1:])
+				texts = append(texts, inner.written(body)...)
+			}
+			name, rest := ProgramOf(args)
+			exact = node == one.Cmd && (name == "echo" || name == "printf" || name == "cat" && len(rest) == 0)
+			if len(rest) > 0 && (name == "echo" || name == "printf") {
+				texts = append(texts, printed(name, rest)...)
+			}
+			return false
+		case *syntax.Redirect:
+			if of.Hdoc != nil {
+				texts = append(texts, strings.Join(s.known(of.Hdoc), " "))
+			} else if of.Op == syntax.WordHdoc {
+				texts = append(texts, strings.Join(s.known(of.Word), " "))
+			}
+			return false
 		}
+		return s.Stop() == ""
+	})
+	if len(texts) > 0 && !exact {
+		texts = append(texts, Unknown)
 	}
 	return texts
+}
+
+// known returns what words expand to, without judging the substitutions in them.
+func (s *shell) known(words ...*syntax.Word) (fields []string) {
+	for _, word := range words {
+		text, err := expand.Literal(s.config(), &syntax.Word{Parts: s.knowable(word.Parts)})
+		if err != nil {
+			text = Unknown
+		}
+		fields = append(fields, text)
+	}
+	return fields
+}
+
+// printed returns the text that echo or printf prints, as it stands in the arguments and with
+// escapes and % replaced.
+func printed(name string, args []string) []string {
+	plain := strings.Join(args, " ")
+	format := strings.ReplaceAll(plain, "%", "%%")
+	if name == "printf" {
+		format = args[0]
+	}
+	text, more := "", args[1:]
+	for n := 1; n > 0 && len(text) < MaxText; { // printf repeats the format
+		part, used, err := expand.Format(nil, format, more)
+		if err != nil {
+			break
+		}
+		text += part
+		if more = more[used:]; name != "printf" || len(more) == 0 {
+			break
+		}
+		n = used
+	}
+	return []string{plain, text}
 }
 
 // substituted returns the output of the substitutions in words, as far as it is known: the
@@ -624,6 +694,7 @@ func (s *shell) nested(node syntax.Node) (err error) {
 		if err == nil {
 			inner := s.inner()
 			inner.nesting++
+			inner.feeds = true
 			err = inner.stmts(list)
 		}
 		return false

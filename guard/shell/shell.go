@@ -18,7 +18,8 @@ type Command struct {
 	Elsewhere []string // other directories in which the command may run; Unknown is any
 	Words     []string // assignments, program and arguments
 	Targets   []string // files of redirections that write
-	Input     []string // here-documents, here-strings, and the output of an echo before a pipe
+	Input     []string // here-documents, here-strings, and what is printed before a pipe; Unknown if there may be more
+	Feeds     bool     // the output becomes words or a file of another command
 	Lookup    func(name string) (string, bool)
 }
 
