@@ -26,7 +26,7 @@ func (s *Session) TokenFor(ctx context.Context, life time.Duration) (Token, erro
 	case !s.refreshable(current):
 		return token, problem.New(problem.LoginRequired, "There is no refresh token to get another one.", RefreshSwitches)
 	case !current.RefreshSentAt.IsZero(): // the refresh token may be used up: see due
-		return token, problem.New(problem.Network, "An earlier refresh had no answer, and is tried again when the token has expired.",
+		return token, problem.New(problem.Network, "An earlier refresh had no usable answer, and is tried again when the token has expired.",
 			"Check the way to the domain: oci-oidc-helper doctor").Passing()
 	}
 	if err := s.refreshNow(ctx, current.fingerprint); err != nil {

@@ -131,7 +131,7 @@ func (s *Session) sendRefresh(current cached, w *writer) error {
 		return &p
 	}
 	if !old.RefreshSentAt.IsZero() {
-		s.log.Warn("an earlier refresh had no answer; its refresh token is tried once more", "sentAt", old.RefreshSentAt)
+		s.log.Warn("an earlier refresh had no usable answer; its refresh token is tried once more", "sentAt", old.RefreshSentAt)
 	}
 	started := time.Now().Round(0)
 	fresh, outcome, err := s.requestTokens(old)

@@ -212,7 +212,7 @@ func (s *Session) Refresh(ctx context.Context) (Token, error) {
 				"Sign in again to get another one. "+RefreshSwitches)
 		case !current.RefreshSentAt.IsZero() && !s.rejections.has(current.fingerprint):
 			return Token{}, problem.New(problem.Domain,
-				fmt.Sprintf("An earlier refresh had no answer from %s, so that the refresh token may be used up. It is sent once more when the access token ends at %s.", s.domain.Host(), left),
+				fmt.Sprintf("An earlier refresh had no usable answer from %s, so that the refresh token may be used up. It is sent once more when the access token ends at %s.", s.domain.Host(), left),
 				"Use the token until then; it is valid. Or sign in again.")
 		}
 	}

@@ -45,7 +45,7 @@ func TestTokenForAnotherProgramHasMinimumLife(t *testing.T) {
 		{name: "session ended elsewhere", life: time.Hour, left: time.Minute, refreshes: 1, says: "your session has ended", spoil: func(c *computer) {
 			c.server.EndSessions()
 		}},
-		{name: "an earlier refresh without an answer", life: time.Hour, left: time.Minute, says: "An earlier refresh had no answer", spoil: func(c *computer) {
+		{name: "an earlier refresh without an answer", life: time.Hour, left: time.Minute, says: "An earlier refresh had no usable answer", spoil: func(c *computer) {
 			saved := c.savedTokens()
 			saved.RefreshSentAt = time.Now().Add(-time.Second)
 			_, err := c.tokenFile().Save(saved)
