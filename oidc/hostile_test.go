@@ -115,7 +115,7 @@ func TestHostileDomainIsHarmless(t *testing.T) {
 		{"a form instead of JSON", domaintest.Token, signin.Browser, 200, `access_token=a&token_type=Bearer`, "there is none, although scope asks for openid"},
 		{"an error with success", domaintest.Token, signin.Device, 200, `{"error":"access_denied","access_token":"a"}`, "refused"},
 		{"no ID token", domaintest.Token, signin.Browser, 200, `{"access_token":"a","token_type":"Bearer"}`, "there is none"},
-		{"an ID token without the nonce", domaintest.Token, signin.Browser, 200, id("{" + good + "}"), "another sign-in"},
+		{"an ID token without the nonce", domaintest.Token, signin.Browser, 200, id("{" + good + "}"), "it has no nonce"},
 		{"an ID token of another issuer", domaintest.Token, signin.Browser, 200, id(`{"iss":"https://evil.example"}`), "another issuer"},
 		{"an ID token for another application", domaintest.Token, signin.Browser, 200, id(`{"iss":"` + domaintest.GenericIssuer + `","aud":"x"}`), "another application"},
 		{"an ID token in the device flow", domaintest.Token, signin.Device, 200, id(`{"iss":"` + domaintest.GenericIssuer + `","aud":"x"}`), "another application"},

@@ -125,14 +125,22 @@ func (e Expected) Check(raw, access string) (subject string, err error) {
 	switch {
 	case len(c.unusable) > 0:
 		return "", Refused("its " + strings.Join(c.unusable, ", ") + " cannot be read")
+	case e.Issuer != "" && c.Issuer == "":
+		return "", Refused("it has no iss")
 	case e.Issuer != "" && c.Issuer != e.Issuer:
 		return "", Refused("another issuer made it")
+	case len(c.Audience) == 0:
+		return "", Refused("it has no aud")
 	case !slices.Contains(c.Audience, e.ClientID):
 		return "", Refused("it is for another application")
 	case c.Party != "" && c.Party != e.ClientID, c.Party == "" && slices.ContainsFunc(c.Audience, others):
 		return "", Refused("another application asked for it")
+	case c.Expiry == 0:
+		return "", Refused("it has no exp")
 	case e.Now.Add(-clockTolerance).After(c.Expiry.Time()):
 		return "", Refused("it has expired; the clocks may differ")
+	case e.Nonce != "" && c.Nonce == "":
+		return "", Refused("it has no nonce")
 	case e.Nonce != "" && c.Nonce != e.Nonce:
 		return "", Refused("it belongs to another sign-in")
 	case c.Hash != "" && !hashes(raw, c.Hash, access):
