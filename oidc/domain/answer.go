@@ -42,10 +42,11 @@ type refusal struct{ code, description string }
 
 func (r *refusal) Error() string { return "refused: " + r.code }
 
-// standardCodes are the error codes of RFC 6749, 5.2, and RFC 8628, 3.5, that have a meaning here.
+// standardCodes are the error codes of RFC 6749, 5.2, RFC 8628, 3.5, and OpenID Connect Core 1.0,
+// 3.1.2.6, that have a meaning here.
 var standardCodes = []string{
 	"invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope", "access_denied", "temporarily_unavailable", "server_error",
-	"authorization_pending", "slow_down", "expired_token",
+	"authorization_pending", "slow_down", "expired_token", "interaction_required", "login_required", "account_selection_required", "consent_required",
 }
 
 // refusalOf returns the error code and description of an answer, both "" if it has none.

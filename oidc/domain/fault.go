@@ -161,6 +161,8 @@ func codeProblem(code, could, said string) *problem.Problem {
 	switch code {
 	case "invalid_grant":
 		return problem.New(problem.LoginRequired, could+"the domain no longer accepts this session"+said+".", "Sign in again.")
+	case "interaction_required", "login_required", "account_selection_required", "consent_required":
+		return problem.New(problem.LoginRequired, could+"the domain asks you to sign in"+said+".", `Sign in again; if prompt is "none", remove it first.`)
 	case "invalid_client", "unauthorized_client":
 		return problem.New(problem.Config, could+"the domain does not accept the application"+said+".",
 			"Check client_id, client_secret and auth_method against the application in the OCI console: its secret may have been renewed, it may be inactive, or lack the grant type.")

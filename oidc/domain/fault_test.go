@@ -157,6 +157,19 @@ func TestWordsBesideAnErrorCode(t *testing.T) {
 	}
 }
 
+// A refresh that needs a person (OpenID Connect Core 1.0, 3.1.2.6) is helped by signing in, and
+// does not end the session.
+func TestRefreshThatNeedsAPerson(t *testing.T) {
+	for _, code := range []string{"interaction_required", "login_required", "account_selection_required", "consent_required", "LOGIN_REQUIRED"} {
+		d := saysDomain(t, 200, "", `{"error":"`+code+`","error_description":"A second factor is due"}`)
+		_, _, err := d.Refresh(t.Context(), tokens.Tokens{Refresh: secret.New("old"), Endpoints: tokens.Endpoints{Token: "https://idcs.example/t"}})
+		if p := problem.From(err); p == nil || p.Kind != problem.LoginRequired || !strings.HasPrefix(p.Hint, "Sign in again") || errors.Is(err, ErrInvalidGrant) ||
+			!strings.Contains(p.Message, `(`+strings.ToLower(code)+`, "A second factor is due")`) {
+			t.Errorf("%s: %+v", code, p)
+		}
+	}
+}
+
 // Only an OAuth error object, which is the whole answer, ends a session (RFC 6749, 5.2). What
 // merely mentions invalid_grant does not: a page, a text, another product's JSON, half an object.
 func TestOnlyAWholeErrorObjectEndsASession(t *testing.T) {
