@@ -21,7 +21,7 @@ import (
 // the paths in the text, and understands quotes, variables, wildcards and cd like the shell.
 // A text that cannot be judged is denied.
 func (g *Guard) denyShell(text, directory string) string {
-	reason, err := g.judge(text, directory, g.variable, 0)
+	reason, err := g.judge(text, []string{directory}, g.variable, 0)
 	if err != nil {
 		return shell.CannotJudge(err.Error())
 	}
@@ -31,18 +31,18 @@ func (g *Guard) denyShell(text, directory string) string {
 // maxShells is the number of shells that may run in one another: sh -c "sh -c '...'".
 const maxShells = 5
 
-// judge judges a text for the shells of this platform. Its error is that of a text that
-// cannot be parsed.
-func (g *Guard) judge(text, directory string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
+// judge judges a text for the shells of this platform that may run in one of the directories,
+// most likely the first. Its error is that of a text that cannot be parsed.
+func (g *Guard) judge(text string, directories []string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
 	switch {
 	case len(text) > shell.MaxText:
 		return shell.CannotJudge(shell.TooLong), nil
 	case nesting > maxShells:
 		return shell.CannotJudge(shell.TooDeep), nil
 	case g.windows:
-		return g.denyWindows(text, directory, nesting), nil
+		return g.denyWindows(text, directories, nesting), nil
 	default:
-		return g.judgePOSIX(text, directory, lookup, nesting)
+		return g.judgePOSIX(text, directories, lookup, nesting)
 	}
 }
 
@@ -56,11 +56,11 @@ func (g *Guard) stop() string {
 
 // judgePOSIX judges a text for a POSIX shell. Its error is that of a text that cannot be
 // parsed.
-func (g *Guard) judgePOSIX(text, directory string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
+func (g *Guard) judgePOSIX(text string, directories []string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
 	feeds := feedsNames().MatchString(text)
 	named := strings.Contains(strings.ToLower(text), "oci-oidc-helper") || strings.Contains(text, "OCI_OIDC_HELPER")
 	return shell.Reader{
-		Lookup: lookup, Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory, Stop: g.stop,
+		Lookup: lookup, Absolute: g.absoluteIn, Home: g.places.Home, Directory: directories[0], Elsewhere: directories[1:], Stop: g.stop,
 		Judge: func(c shell.Command) string { return g.denyCommand(c, feeds, named, nesting) },
 	}.POSIX(text)
 }
@@ -71,16 +71,16 @@ var feedsNames = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // denyNested judges an argument that may be code, for a shell or in another language.
-func (g *Guard) denyNested(text string, c shell.Command, nesting int) string {
-	reason, _ := g.judge(text, c.Directory, c.Lookup, nesting)
+func (g *Guard) denyNested(text string, c shell.Command, directories []string, nesting int) string {
+	reason, _ := g.judge(text, directories, c.Lookup, nesting)
 	return cmp.Or(reason, g.denyCode(text, c.Directory))
 }
 
 // denyWindows judges a text for PowerShell, cmd or Git Bash. It is not known which of them
 // runs the text, so the text is denied if it is denied for any of them. Texts that cannot be
 // parsed are judged by the words and paths in them.
-func (g *Guard) denyWindows(text, directory string, nesting int) string {
-	if reason, _ := g.judgePOSIX(text, directory, g.variable, nesting); reason != "" {
+func (g *Guard) denyWindows(text string, directories []string, nesting int) string {
+	if reason, _ := g.judgePOSIX(text, directories, g.variable, nesting); reason != "" {
 		return reason
 	}
 	lower := strings.ToLower(text)
@@ -90,11 +90,11 @@ func (g *Guard) denyWindows(text, directory string, nesting int) string {
 	})
 	named := strings.Contains(lower, "oci-oidc-helper") || strings.Contains(lower, "oci_oidc_helper")
 	reader := shell.Reader{
-		Lookup:   func(name string) (string, bool) { return g.windowsVariable(name, directory) },
-		Absolute: g.absoluteIn, Home: g.places.Home, Directory: directory, Stop: g.stop,
+		Lookup:   func(name string) (string, bool) { return g.windowsVariable(name, directories[0]) },
+		Absolute: g.absoluteIn, Home: g.places.Home, Directory: directories[0], Elsewhere: directories[1:], Stop: g.stop,
 		Judge: func(c shell.Command) string { return g.denyCommand(c, g.feeds, named, nesting) },
-		Nested: func(text, directory string) string {
-			reason, _ := g.judge(text, directory, nil, nesting+1)
+		Nested: func(text, directory string, elsewhere []string) string {
+			reason, _ := g.judge(text, append([]string{directory}, elsewhere...), nil, nesting+1)
 			return reason
 		},
 	}
@@ -184,11 +184,11 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 				continue
 			}
 			if i > 1 && i < len(c.Words) && !g.windows && shellCode().MatchString(c.Words[i-2]+" "+c.Words[i-1]) {
-				if _, err := g.judge(code, c.Directory, c.Lookup, nesting+1); err != nil {
+				if _, err := g.judge(code, directories, c.Lookup, nesting+1); err != nil {
 					return shell.CannotJudge(err.Error())
 				}
 			}
-			if reason := g.denyNested(code, c, nesting+1); reason != "" {
+			if reason := g.denyNested(code, c, directories, nesting+1); reason != "" {
 				return reason
 			}
 		}
@@ -370,7 +370,7 @@ func (g *Guard) denyShellPath(name, directory string) string {
 	if _, rest, ok := strings.Cut(shell.Slashed(name), shell.Unknown+"/"); ok && strings.HasPrefix(name, shell.Unknown) {
 		rest = strings.TrimPrefix(path.Clean("/"+rest), "/")
 		for _, kept := range g.kept {
-			if endsWhereBegins(shell.Slashed(kept.path), rest) {
+			if g.endsWhereBegins(shell.Slashed(kept.path), rest) {
 				return cannotTell(name, kept.path)
 			}
 		}
@@ -406,13 +406,16 @@ func cannotTell(name, kept string) string {
 		strings.ReplaceAll(name, shell.Unknown, "…"), kept)
 }
 
-// endsWhereBegins reports whether the last names of path are the first names of other. It is
-// for a path that begins with an unknown variable: $x/.secrets/other may be below
-// /home/maria/.secrets, because path ends and other begins with .secrets.
-func endsWhereBegins(path, other string) bool {
+// endsWhereBegins reports whether the last names of path are the first names of other, of which
+// at least one does not begin with a wildcard. It is for a path that begins with an unknown
+// variable: $x/.sec*/other may be below /home/maria/.secrets, because path ends with .secrets.
+func (g *Guard) endsWhereBegins(path, other string) bool {
 	names, others := strings.Split(path, "/"), strings.Split(other, "/")
 	for n := 1; n <= min(len(names), len(others)); n++ {
-		if slices.EqualFunc(names[len(names)-n:], others[:n], strings.EqualFold) {
+		begins := func(name string) bool { return name != "" && strings.IndexAny(name, "*?["+shell.Unknown) != 0 }
+		if slices.ContainsFunc(others[:n], begins) && slices.EqualFunc(names[len(names)-n:], others[:n], func(name, pattern string) bool {
+			return strings.EqualFold(name, pattern) || strings.ContainsAny(pattern, "*?[") && g.wildcards(pattern)(name)
+		}) {
 			return true
 		}
 	}
@@ -458,7 +461,8 @@ var personsCommands = []string{"token", "refresh", "connect", "logout", "init", 
 func (g *Guard) denyHelper(c shell.Command, named bool) string {
 	for i, word := range c.Words {
 		base := shell.BaseName(word)
-		partly := !strings.ContainsAny(base, "*?[{") && strings.Trim(base, shell.Unknown) != "" && matchValid(strings.ReplaceAll(base, shell.Unknown, "*"), "oci-oidc-helper")
+		literal := strings.Trim(base, "*?[]"+shell.Unknown)
+		partly := literal != "" && (literal == strings.Trim(base, shell.Unknown) || len(literal) > 2) && matchValid(strings.ReplaceAll(base, shell.Unknown, "*"), "oci-oidc-helper")
 		if !partly && !strings.HasPrefix(base, "oci-oi~") && !g.isOurselves(word) && !(named && word == shell.Unknown && i+1 < len(c.Words)) {
 			continue
 		}

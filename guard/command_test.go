@@ -87,6 +87,10 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"echo x | xargs -I {} grep -r {} ~", "env -u X grep -r . ~", "timeout -s KILL 5 grep -r . ~", "sudo -u root grep -r . ~", "ionice -c 3 grep -r . ~", "flock f grep -r . ~",
 		"rgrep . ~", "grep -d recurse . ~", "grep --directories=recurse . ~", "grep --recurs . ~", "cp --rec ~ x",
 		"cp -t x -r ~", "cp -r --target-directory=x ~", "cp -rt x ~", "cp -r ~ x", "rsync -a ~ x", "ln -s ~", "mv ~ .. x", "echo x | xargs cp -r src ~", "tar fc x ~", "tar --exclude -t -cf - ~", "tar -fx -c ~", "tar -C src -cf - ~", "tar --create -f - ~",
+		// a directory or the beginning of a path that is not known, and patterns
+		"cd nowhere; cat $PWD/../.secrets/other", "[ -d src ] || cd src; cat \"$PWD/../.secrets/other\"", "cd nowhere; bash -c 'p=.sec; cat ../${p}rets/other'", "env -C .. bash -c 'p=.sec; cat ${p}rets/other'",
+		"cat \"$(pwd)\"/../.s*/other", "d=$(dirname $PWD); cat $d/.s*/other", "d=$(cd ..; pwd); cat $d/*/oci.txt", "cat $d/else*/*", "cat ~/.[[=s=]]ecrets/other", "cat ~/.[[.s.]]ecrets/other",
+		"./oci-oidc-h* token", "./oci-oidc-helpe? token", "./*helper token", "oci-[o]idc-helper token",
 		// input that names files, or is code
 		"read p <<< ~/.secrets/other; cat $p", "read -r p <<E\n$HOME/.secrets/other\nE\ncat $p", "while read f; do cat \"$f\"; done <<< ~/.secrets/other", "while read f; do cat \"$f\"; done <<E\nREADME.md\n$HOME/.secrets/other\nE", "mapfile -t a <<< $HOME/.secrets/other; cat $a",
 		"cat $(cat <<< ~/.secrets/other)", "cat $(cat <<E\n$HOME/.secrets/other\nE\n)", "tar cf - -T - <<< ~/.secrets/other", "f=\"README.md\n$HOME/.secrets/other\"; echo \"$f\" | while read -r f; do cat \"$f\"; done", "REPLY=src; read <<< .secrets; cat ~/$REPLY/other",
@@ -131,6 +135,7 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"a+=(x); a[1]=y; echo ${a[1]} ${x:0:$n} ${x%$y}", "ionice -c 3 /bin/bash -c 'make -j4'",
 		"tar -C ~ -czf x.tgz project", "tar -C .. -cf - project/src", "env -C src grep -rn x .", "cd \"$(git rev-parse --show-toplevel)\" && grep -rn x .", "cd \"$d\" && tar czf ../x.tgz .", "grep -rn '.*x' src", "cp -r ~/.vim* x", "grep -rn x ~/.vim*", "find src -name '.*' -exec cat {} +",
 		"which rg find tar", "nice -n 5 grep -rn x src", "echo 'x y' | xargs -I {} grep -rn {} src", "rgrep x src", "grep -d skip x *", "timeout -s KILL 5 find . -name '*.go' -exec wc -l {} +",
+		"cd src; docker run --rm -v \"$PWD:/w\" x", "cd a; cat $PWD/package.json", "cd src; bash -c 'cat main.go ../README.md'", "cat \"$d\"/*.txt", "ls $d/*/*", "ls \"$d\"/[a-z]*", "for d in */; do ls \"$d\"/*; done", "cat $d/src/*.go", "grep '[.]x' README.md", "sed 's/[^]]*//' x", "ls *helper* README.md", "grep -n '[[:space:]]$' README.md",
 		"while read -r f; do wc \"$f\"; done <<E\nREADME.md\nsrc/main.go\nE", "f() { git ls-files; }; f | xargs wc -l", "printf '%s\\n' a b | while read -r x; do echo \"$x\"; done", "n=$(find . -type f | wc -l); echo $n", "cat $(find ~ -name go.mod -not -path '*/vendor/*')", "{ echo set -e; echo make; } | sh",
 		"git commit -F - <<'E'\nguard: lines that read names\n\n~/.secrets/other\nE", "git commit -m \"$(cat <<'E'\nguard: read it\n\n~/.secrets/other\n- .secrets\nE\n)\"", "eval \"$(echo export X=1)\"; echo $X", "printf '#!/bin/sh\\necho %s\\n' x | tee x.sh", "echo y | make install", "cat <<'E' | sudo tee /etc/x\n[a b]\nE",
 		"mv a.txt ~", "cp -r src ..", "cp -a ../other/src ..", "rsync -a src/ ~", "scp -r host:x ~", "ln -s $PWD/x ~", "tar xzf x.tgz -C ~", "tar -xf x.tar -C /", "sudo tar -C / -xzf x.tgz", "tar --extract --file x.tar --directory ..", "curl -s https://example.com/x.tgz | tar xz -C ..",

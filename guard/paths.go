@@ -252,6 +252,9 @@ func (g *Guard) resolvePattern(pattern string) string {
 	return filepath.Join(g.resolve(directory), pattern[min(len(pattern), len(directory)):])
 }
 
+// collatingClass matches a name with [[.x.]] or [[=x=]], which package pattern cannot compile.
+var collatingClass = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^/]*\[[^]/]*\[[.=][^/]*`) })
+
 // wildcards returns a function that reports whether a path matches a shell pattern. As in a
 // POSIX shell, a wildcard does not match a leading dot; [shell.Unknown] does.
 func (g *Guard) wildcards(text string) func(path string) bool {
@@ -259,6 +262,7 @@ func (g *Guard) wildcards(text string) func(path string) bool {
 	if g.windows || g.dots {
 		mode |= pattern.GlobLeadingDot
 	}
+	text = collatingClass().ReplaceAllString(text, shell.Unknown)
 	expression, err := pattern.Regexp(text, mode)
 	if err != nil {
 		return func(string) bool { return false }

@@ -38,7 +38,7 @@ func FuzzReader(f *testing.F) {
 				return ""
 			},
 			Stop:   func() string { return "" },
-			Nested: func(string, string) string { return "" },
+			Nested: func(string, string, []string) string { return "" },
 		}
 		reason, err := reader.POSIX(text)
 		if (reason != "") != stopped && err == nil && !strings.Contains(reason, "cannot judge") {

@@ -204,7 +204,7 @@ func (s *shell) run(c Command) error {
 	if reason := s.Stop(); reason != "" {
 		return denied(reason)
 	}
-	c.Directory, c.Elsewhere, c.Lookup, c.Feeds = s.Directory, s.elsewhere, s.value, s.feeds
+	c.Directory, c.Elsewhere, c.Lookup, c.Feeds = s.Directory, s.Elsewhere, s.value, s.feeds
 	if reason := s.Judge(c); reason != "" {
 		return denied(reason)
 	}
@@ -362,13 +362,13 @@ func (s *shell) caseClause(of *syntax.CaseClause) error {
 
 func (s *shell) binary(of *syntax.BinaryCmd) error {
 	if of.Op == syntax.AndStmt || of.Op == syntax.OrStmt {
-		before := s.elsewhere
+		before := s.Elsewhere
 		if err := s.stmt(of.X); err != nil {
 			return err
 		}
-		after := s.elsewhere
+		after := s.Elsewhere
 		if of.Op == syntax.AndStmt && succeeded(of.X) && !slices.Contains(after, Unknown) {
-			s.elsewhere = before
+			s.Elsewhere = before
 		}
 		err := s.perhaps([]*syntax.Stmt{of.Y})
 		s.perhapsIn(after...)
@@ -618,6 +618,8 @@ func (s *shell) Get(name string) expand.Variable {
 		}
 	}
 	switch {
+	case name == "PWD" && len(s.Elsewhere) > 0:
+		return expand.Variable{Set: true, Kind: expand.String, Str: Unknown}
 	case name == "PWD":
 		return expand.Variable{Set: true, Kind: expand.String, Str: s.Directory}
 	case strings.HasPrefix(name, "HOME "): // of ~user, ~+ and ~-

@@ -57,22 +57,21 @@ type Reader struct {
 	Lookup    func(name string) (string, bool)    // returns a variable of the environment or the shell
 	Absolute  func(name, directory string) string // returns the absolute path of a name
 	Home      string
-	Directory string // the working directory at the beginning
+	Directory string   // the working directory at the beginning
+	Elsewhere []string // see Command
 
 	// Nested judges the text in $( ), for [Reader.Windows] only.
-	Nested func(text, directory string) string
-
-	elsewhere []string // see Command
+	Nested func(text, directory string, elsewhere []string) string
 }
 
 // perhapsIn adds directories in which the next commands may run.
 func (r *Reader) perhapsIn(directories ...string) {
 	for _, one := range directories {
-		if len(r.elsewhere) >= maxElsewhere {
+		if len(r.Elsewhere) >= maxElsewhere {
 			one = Unknown
 		}
-		if !slices.Contains(r.elsewhere, one) {
-			r.elsewhere = append(slices.Clip(r.elsewhere), one)
+		if !slices.Contains(r.Elsewhere, one) {
+			r.Elsewhere = append(slices.Clip(r.Elsewhere), one)
 		}
 	}
 }

@@ -188,7 +188,7 @@ func (r *windowsReader) substitution() string {
 	} else {
 		r.add(Unknown)
 	}
-	return r.Nested(text, r.Directory)
+	return r.Nested(text, r.Directory, r.Elsewhere)
 }
 
 // parenthesised returns the text from r.at to the parenthesis that closes.
@@ -334,7 +334,7 @@ func (r *windowsReader) endCommand(end byte) string {
 	if r.cmd {
 		c.Words = internalOfCmd(c.Words)
 	}
-	c.Input, c.Directory, c.Elsewhere, c.Lookup = piped, r.Directory, r.elsewhere, r.Lookup
+	c.Input, c.Directory, c.Elsewhere, c.Lookup = piped, r.Directory, r.Elsewhere, r.Lookup
 	return r.run(c, outer, called, fed)
 }
 
