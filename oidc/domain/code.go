@@ -31,6 +31,7 @@ const (
 // has the values that the response must match, and is for one response.
 type CodeRequest struct {
 	client   *application.Client
+	origin   string // the domain's URL, without a path
 	metadata *discovery.Metadata
 	params   url.Values // further parameters of the authorization request
 	check    answerCheck
@@ -52,7 +53,7 @@ func (d *Domain) NewCodeRequest(ctx context.Context, redirectURI string) (*CodeR
 	}
 	client.Endpoint.AuthURL, client.RedirectURL = m.Authorization, redirectURI
 	r := &CodeRequest{
-		client: client, metadata: m, params: d.authorizationParams(), check: check,
+		client: client, origin: d.url.String(), metadata: m, params: d.authorizationParams(), check: check,
 		state: rand.Text(), nonce: rand.Text(), verifier: oauth2.GenerateVerifier(),
 	}
 	secret.Remember(r.state, r.nonce, r.verifier)
@@ -86,8 +87,10 @@ func (r *CodeRequest) Parse(query url.Values) (code string, err error) {
 		return "", ErrForeignState
 	}
 	// RFC 9207: iss is checked if it is there or the metadata promises it. Oracle's
-	// domains do neither.
-	if iss := query.Get("iss"); (iss != "" || r.metadata.SendsIssuer) && iss != r.metadata.Issuer {
+	// domains do neither. Without a discovery document, it may be the domain's own URL.
+	iss := query.Get("iss")
+	own := r.metadata.Issuer == "" && strings.TrimSuffix(iss, "/") == r.origin
+	if !own && (iss != "" || r.metadata.SendsIssuer) && iss != r.metadata.Issuer {
 		return "", problem.New(problem.Domain, "Could not sign in: the answer came from another identity domain.", "Sign in again.")
 	}
 	if errorCode := query.Get("error"); errorCode != "" {

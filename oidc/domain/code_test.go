@@ -1,12 +1,14 @@
 package domain
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/application"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domain/discovery"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store/config"
 )
 
 func TestParse(t *testing.T) {
@@ -35,6 +37,30 @@ func TestParse(t *testing.T) {
 	r.metadata.SendsIssuer = true
 	if _, err := r.Parse(url.Values{"code": {"c"}, "state": {"s"}}); err == nil || !strings.Contains(err.Error(), "another identity domain") {
 		t.Errorf("without the promised issuer: %v", err)
+	}
+}
+
+// Without a discovery document the issuer is not known, but the domain's own URL is this domain's.
+func TestIssuerWithoutADiscoveryDocument(t *testing.T) {
+	d := newDomain(t, config.Config{DomainURL: "https://idcs.example", ClientID: "client", RedirectURIs: []string{"http://localhost/"}})
+	d.UseTransport(way(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusNotFound, Request: req, Body: http.NoBody, Header: http.Header{}}, nil
+	}))
+	r, err := d.NewCodeRequest(t.Context(), "http://localhost/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for iss, right := range map[string]bool{
+		"": true, "https://idcs.example": true, "https://idcs.example/": true,
+		"https://idcs.example/x": false, "https://idcs.example.evil": false, "http://idcs.example": false, "/": false, "x": false,
+	} {
+		if _, err := r.Parse(url.Values{"code": {"c"}, "state": {r.state}, "iss": {iss}}); (err == nil) != right {
+			t.Errorf("%q: %v", iss, err)
+		}
+	}
+	r.metadata.Issuer = "https://issuer.example"
+	if _, err := r.Parse(url.Values{"code": {"c"}, "state": {r.state}, "iss": {"https://idcs.example"}}); err == nil {
+		t.Error("the domain's URL is accepted in place of its issuer")
 	}
 }
 
