@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,14 +141,19 @@ func Shown(proxy *url.URL) string {
 	return proxy.Scheme + "://" + proxy.Host + ", with a user name and password"
 }
 
-// CheckProxyVariable returns the problem with the value of one of [ProxyVariables], or nil.
-func CheckProxyVariable(name, value string) *problem.Problem {
+// CheckProxyVariable returns the problem with the value of one of [ProxyVariables], or nil. With
+// a host it passes over patterns in NO_PROXY that are about other hosts.
+func CheckProxyVariable(name, value, host string) *problem.Problem {
 	if strings.EqualFold(name, "NO_PROXY") {
 		for _, entry := range directHosts(value) {
-			if strings.ContainsAny(entry, "@?#") || strings.Contains(entry, "://") {
+			_, _, noNetwork := net.ParseCIDR(entry)
+			pattern := entry != "*" && noNetwork != nil && strings.ContainsAny(strings.TrimPrefix(entry, "*."), "*/")
+			before, _, _ := strings.Cut(strings.ToLower(entry), "/")
+			about, _ := path.Match(before, strings.ToLower(host))
+			if strings.ContainsAny(entry, "@?#") || strings.Contains(entry, "://") || pattern && (about || host == "") {
 				rememberPieces(value)
 				return problem.New(problem.Config, name+" is malformed: it has an entry that is not a host.",
-					"Write host names, domains such as .example.com or IP addresses, with commas between them.")
+					"Write host names, domains such as .example.com or IP addresses, with commas between them, and no other * or /.")
 			}
 		}
 		return nil
@@ -161,9 +167,14 @@ func CheckProxyVariable(name, value string) *problem.Problem {
 }
 
 // directHosts returns the entries of NO_PROXY. They should be separated by commas, but people
-// also use white space and semicolons, and files of variables for containers keep quotes.
+// also use white space, semicolons and the | of Java, files of variables for containers keep
+// quotes, and a name copied from an address or a zone ends in a slash or dot.
 func directHosts(value string) []string {
-	return strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(`,;"'`, r) || unicode.IsSpace(r) })
+	entries := strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(`,，;|"'`, r) || unicode.IsSpace(r) })
+	for i, entry := range entries {
+		entries[i] = strings.TrimSuffix(strings.TrimSuffix(entry, "/"), ".")
+	}
+	return entries
 }
 
 // Proxy returns the proxy for requests to the URL, from HTTPS_PROXY, HTTP_PROXY and NO_PROXY,
@@ -175,7 +186,7 @@ func Proxy(to *url.URL) (*url.URL, error) {
 	// Package httpproxy ignores a malformed variable and connects directly.
 	for _, capitals := range []string{strings.ToUpper(to.Scheme) + "_PROXY", "NO_PROXY"} {
 		for _, name := range []string{capitals, strings.ToLower(capitals)} {
-			if wrong := CheckProxyVariable(name, os.Getenv(name)); wrong != nil {
+			if wrong := CheckProxyVariable(name, os.Getenv(name), to.Hostname()); wrong != nil {
 				return nil, wrong
 			}
 		}

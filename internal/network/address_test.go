@@ -110,6 +110,18 @@ func TestProxyVariables(t *testing.T) {
 		{"http://proxy.example", "localhost\nidp.test\n", "idp.test", ""},
 		{"http://proxy.example", "localhost;idp.test", "idp.test", ""},
 		{"http://proxy.example", "localhost, idp.test", "idp.test", ""},
+		{"http://proxy.example", "localhost|idp.test", "idp.test", ""},
+		{"http://proxy.example", "idp.test，llm.test", "idp.test", ""},
+		{"http://proxy.example", "llm.test/,idp.test/", "idp.test", ""},
+		{"http://proxy.example", "idp.test.", "idp.test", ""},
+		{"http://proxy.example", "*.idp.test", "a.idp.test", ""},
+		// Node understands *idp.test, but Bun, which runs OpenCode, uses the proxy for it, as curl and Go do.
+		{"http://proxy.example", "*idp.test", "idp.test", "NO_PROXY is malformed"},
+		{"http://proxy.example", "*idp.test", "other.test", "http://proxy.example"},
+		{"http://proxy.example", "IDP.*", "idp.test", "NO_PROXY is malformed"},
+		{"http://proxy.example", "i*.test", "idp.test", "NO_PROXY is malformed"},
+		{"http://proxy.example", "idp.test/oauth2", "idp.test", "NO_PROXY is malformed"},
+		{"http://proxy.example", "10.*,<local>,10.0.0.0/255.0.0.0", "idp.test", "http://proxy.example"},
 		{"http://proxy.example", `"localhost,idp.test"`, "idp.test", ""},
 		{"http://proxy.example", `'localhost','idp.test'`, "idp.test", ""},
 		{"http://proxy.example", " .test\t", "idp.test", ""},
@@ -192,7 +204,7 @@ func TestMalformedProxyVariables(t *testing.T) {
 		"%PROXY%":                                       web,
 		"http://${PROXY}:8080":                          web,
 	} {
-		p := CheckProxyVariable("HTTPS_PROXY", value)
+		p := CheckProxyVariable("HTTPS_PROXY", value, "")
 		switch {
 		case p == nil && want != "", p != nil && (want == "" || !strings.Contains(p.Message, want)):
 			t.Errorf("%q: %v, want %q", value, p, want)

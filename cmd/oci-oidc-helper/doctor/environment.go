@@ -64,7 +64,7 @@ func checkProxyVariables(_ context.Context, _ *system) Finding {
 			if value == "" || runtime.GOOS == "windows" && name != capitals {
 				continue
 			}
-			if wrong := network.CheckProxyVariable(name, value); wrong != nil {
+			if wrong := network.CheckProxyVariable(name, value, ""); wrong != nil {
 				return fail(wrong.Kind, wrong.Message, wrong.Hint)
 			}
 			if proxy, _ := network.ParseProxy(value); capitals != "NO_PROXY" {
@@ -96,10 +96,10 @@ func dividedOverProxy() (message, hint string) {
 		return "ALL_PROXY is set, which neither the helper nor OpenCode reads.", "Set HTTPS_PROXY as well."
 	case strings.HasPrefix(proxy, "socks"):
 		return "HTTPS_PROXY names a SOCKS proxy, which OpenCode cannot use.", "Name an HTTP proxy, or add the endpoint's host to NO_PROXY if it is reached directly."
-	case strings.ContainsFunc(strings.TrimSpace(strings.ReplaceAll(direct, ", ", ",")), func(r rune) bool { return r == ';' || unicode.IsSpace(r) }):
+	case strings.ContainsFunc(strings.TrimSpace(strings.ReplaceAll(direct, ", ", ",")), func(r rune) bool { return strings.ContainsRune(";|，", r) || unicode.IsSpace(r) }):
 		return "NO_PROXY has entries without a comma between them: the helper reads them, OpenCode does not.", "Put commas between them."
-	case strings.TrimSpace(direct) != "*" && strings.ContainsAny(direct, `*/|<"'`): // <local> is from Windows
-		return "NO_PROXY has patterns that OpenCode does not read, or quotes.", "Write hosts, or domains such as .example.com; addresses one by one."
+	case strings.TrimSpace(direct) != "*" && strings.ContainsAny(direct, `*/<"'`), strings.Contains(direct+",", ".,"): // <local> is from Windows
+		return "NO_PROXY has patterns that OpenCode does not read, a dot at the end of a name, or quotes.", "Write hosts, or domains such as .example.com; addresses one by one."
 	}
 	return "", ""
 }
