@@ -24,7 +24,7 @@ const (
 func (a *app) logsCommand() *cobra.Command {
 	var (
 		follow bool
-		lines  int
+		lines  uint
 	)
 	cmd := &cobra.Command{
 		Use:   "logs",
@@ -60,7 +60,7 @@ func (a *app) logsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on showing what is added, until ^C")
-	cmd.Flags().IntVarP(&lines, "lines", "n", 100, "how many of the last lines to show")
+	cmd.Flags().UintVarP(&lines, "lines", "n", 100, "how many of the last lines to show")
 	return cmd
 }
 
@@ -74,7 +74,7 @@ func (a *app) logPath() string {
 }
 
 // showTail prints the last lines of a file. The file's offset is then at its end.
-func showTail(w io.Writer, file *os.File, lines int) error {
+func showTail(w io.Writer, file *os.File, lines uint) error {
 	if size, err := file.Seek(0, io.SeekEnd); err == nil && size > logTail {
 		_, _ = file.Seek(size-logTail, io.SeekStart)
 	} else {
@@ -85,7 +85,7 @@ func showTail(w io.Writer, file *os.File, lines int) error {
 		return err
 	}
 	start := len(text)
-	for n := 0; start > 0 && n < lines; n++ {
+	for n := uint(0); start > 0 && n < lines; n++ {
 		start = bytes.LastIndexByte(text[:start-1], '\n') + 1
 	}
 	_, err = w.Write(text[start:])
