@@ -163,7 +163,20 @@ needed or refused, 128 and the number of the signal that stopped the command.`,
 			root.AddCommand(command())
 		}
 		root.AddCommand(manualCommand())
+		root.InitDefaultHelpCmd()
+		help, _, _ := root.Find([]string{"help"})
+		help.Args = func(_ *cobra.Command, args []string) error {
+			about, rest, _ := root.Find(args)
+			return cobra.NoArgs(about, rest)
+		}
 	}
+	showHelp := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if out, ok := cmd.OutOrStdout().(*output); ok {
+			out.help = true
+		}
+		showHelp(cmd, args)
+	})
 	return root
 }
 
