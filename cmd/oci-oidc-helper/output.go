@@ -13,11 +13,15 @@ import (
 // its result could not be written.
 type output struct {
 	io.Writer
-	err error
+	err  error
+	help bool // a reader such as head may stop before its end
 }
 
 func (o *output) Write(text []byte) (int, error) {
 	n, err := o.Writer.Write(text)
+	if o.help && closedPipe(err) {
+		return len(text), nil
+	}
 	if o.err == nil {
 		o.err = err
 	}

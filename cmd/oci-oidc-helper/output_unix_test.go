@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,14 +39,17 @@ func TestUnwritableOutput(t *testing.T) {
 			for _, command := range []string{"token", "token --format header", "token --format json", "token --format env", "token --format exec-credential",
 				"status", "status --json", "models", "models --json", "doctor", "doctor --json", "config", "config path", "config show", "config validate", "config trust", "version", "manual", "--help", "help token", "completion bash"} {
 				helper := c.helper(strings.Fields(command)...)
-				want := exitProblem
+				want, says := exitProblem, row.says
+				if row.name == "closed" && slices.Contains([]string{"--help", "help token", "config"}, command) { // head and less may end before they have read everything
+					want, says = exitOK, ""
+				}
 				if command == "doctor" { // has a problem of its own as well
 					helper.Env, want = append(helper.Env, "HTTPS_PROXY=none"), exitUsage
 				}
 				var stderr bytes.Buffer
 				helper.Stdout, helper.Stderr = stdout, &stderr
 				_ = helper.Run()
-				if code := helper.ProcessState.ExitCode(); code != want || !strings.Contains(stderr.String(), row.says) || strings.Contains(stderr.String(), "--help") {
+				if code := helper.ProcessState.ExitCode(); code != want || !strings.Contains(stderr.String(), says) || says == "" && stderr.Len() > 0 || strings.Contains(stderr.String(), "--help") {
 					t.Errorf("%s: exit code %d: %s", command, code, stderr.String())
 				}
 			}
@@ -59,7 +63,7 @@ func TestUnwritableOutput(t *testing.T) {
 	helper := c.helper("token")
 	helper.Stdout = ignored
 	c.check(helper.Run())
-	// head and less may end before they have read everything.
+	// The log is read by head and less, too.
 	c.keys["log_file"] = c.path("log")
 	c.configure()
 	helper = c.helper("logs", "--lines", "10000")
