@@ -176,10 +176,27 @@ func Load(p store.Places, directory string) (Config, error) {
 // parseConfig parses and checks the text of a configuration file that needs no confirmation.
 func parseConfig(p store.Places, path string, text []byte) (Config, error) {
 	config, check, _ := parse(p, path, text, true)
-	if len(check.Lines) > 0 {
+	if refuseLog(p, check, config); len(check.Lines) > 0 {
 		return Config{}, check.Problem()
 	}
 	return config, nil
+}
+
+// refuseLog reports a log_file that is another file of this program, which the log would
+// damage.
+func refuseLog(p store.Places, c *check.File, config Config) {
+	if !c.Has("log_file") {
+		return
+	}
+	others := []string{config.Path, config.Managed.Path, config.ClientSecret.File(), config.ClientKey.File(),
+		config.Network.CAFile, config.Network.ClientCert, config.Network.ClientKey}
+	if p.StateDir != "" {
+		saved, _ := filepath.Glob(filepath.Join(p.StateDir, "*.json"))
+		others = append(others, saved...)
+	}
+	if slices.ContainsFunc(others, func(path string) bool { return path != "" && store.SamePath(path, config.LogFile) }) {
+		c.Add("log_file", fmt.Sprintf("names %s, which has another use, and the log would damage it; name a file for the log alone", config.LogFile))
+	}
 }
 
 // defaults returns the values of the keys that a file leaves out.

@@ -270,6 +270,31 @@ func TestValidConfigurations(t *testing.T) {
 	}
 }
 
+// The log is not written into another file of this program, by whatever path log_file names it,
+// and whether the configuration is the person's own or a project's.
+func TestTheLogIsNoOtherFile(t *testing.T) {
+	p, project := storetest.Places(t), t.TempDir()
+	for _, dir := range []string{p.ConfigDirs[0], project} {
+		storetest.WriteFile(t, filepath.Join(p.StateDir, "0123.json"), "{}")
+		storetest.WriteFile(t, filepath.Join(dir, "ca.pem"), "x")
+		storetest.WriteFile(t, filepath.Join(dir, "log"), "x")
+		if err := os.Link(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.log")); err != nil {
+			t.Fatal(err)
+		}
+		for log, refused := range map[string]bool{
+			Name: true, "./x/../" + Name: true, "secret": true, "ca.pem": true, "ca.log": true, filepath.Join(p.StateDir, "0123.json"): true,
+			"log": false, "new": false, p.LogFile: false,
+		} {
+			text := fmt.Sprintf(`{"log_file": %q, "client_secret": "{file:secret}", "ca_file": "ca.pem", "auth_method": "confidential_app",`, log)
+			storetest.WriteFile(t, filepath.Join(dir, Name), strings.Replace(strings.Replace(foreignConfig, `"auth_method": "mobile_app"`, `"scope": "openid"`, 1), "{", text, 1))
+			_, err := Load(p, project)
+			if says := fmt.Sprint(err); strings.Contains(says, Name+":1: log_file: names ") != refused || !refused && err != nil && AsUnconfirmed(err) == nil {
+				t.Errorf("log_file %s in %s: %v", log, dir, err)
+			}
+		}
+	}
+}
+
 // Client credentials with references to environment variables, a resource and extra
 // parameters.
 func TestReferencesToVariables(t *testing.T) {

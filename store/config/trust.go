@@ -109,7 +109,8 @@ func ParseProject(p store.Places, path string, text []byte) (Config, error) {
 	if refuseNetwork(p, check, file); len(check.Lines) > 0 {
 		return Config{}, check.Problem()
 	}
-	if confine(p, check, file); len(check.Lines) > 0 {
+	confine(p, check, file)
+	if refuseLog(p, check, config); len(check.Lines) > 0 {
 		return Config{}, check.Problem()
 	}
 	config, sum := config.confined(p), digest(p, check, file)
@@ -282,8 +283,8 @@ func ownDigest(p store.Places) string {
 		if err != nil {
 			continue
 		}
-		_, check, file := parse(p, path, text, true)
-		if len(check.Lines) > 0 {
+		config, check, file := parse(p, path, text, true)
+		if refuseLog(p, check, config); len(check.Lines) > 0 {
 			return ""
 		}
 		return digest(p, check, file)
