@@ -26,13 +26,16 @@ type badDisk struct {
 	begin      func(d *desktop, running *process) (repair func()) // running may be nil
 }
 
+// copied copies the directory of the tokens, in which the process may just replace a file.
+const copied = `mkdir "$HOME/copy" && until cp -a "$STATE/." "$HOME/copy"; do sleep 0.1; done && `
+
 var badDisks = []badDisk{
 	{name: "full disk", says: "no space left on device", mounts: true, begin: func(d *desktop, _ *process) func() {
-		d.inside(`mkdir "$HOME/copy" && cp -a "$STATE/." "$HOME/copy" && mount -t tmpfs -o size=64k,mode=0700 none "$STATE" && cp -a "$HOME/copy/." "$STATE" && ! head -c 1M /dev/zero >"$STATE/filler"`)
+		d.inside(copied + `mount -t tmpfs -o size=64k,mode=0700 none "$STATE" && cp -a "$HOME/copy/." "$STATE" && ! head -c 1M /dev/zero >"$STATE/filler"`)
 		return func() { d.inside(`rm "$STATE/filler"`) }
 	}},
 	{name: "no more files", says: "no space left on device", mounts: true, begin: func(d *desktop, _ *process) func() {
-		d.inside(`mkdir "$HOME/copy" && cp -a "$STATE/." "$HOME/copy" && mount -t tmpfs -o nr_inodes=16,mode=0700 none "$STATE" && cp -a "$HOME/copy/." "$STATE" && ! touch $(seq -f "$STATE/filler%g" 20)`)
+		d.inside(copied + `mount -t tmpfs -o nr_inodes=16,mode=0700 none "$STATE" && cp -a "$HOME/copy/." "$STATE" && ! touch $(seq -f "$STATE/filler%g" 20)`)
 		return func() { d.inside(`rm "$STATE/"filler*`) }
 	}},
 	{name: "read-only", says: "read-only file system", mounts: true, begin: func(d *desktop, _ *process) func() {

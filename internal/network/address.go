@@ -141,8 +141,8 @@ func Shown(proxy *url.URL) string {
 	return proxy.Scheme + "://" + proxy.Host + ", with a user name and password"
 }
 
-// CheckProxyVariable returns the problem with the value of one of [ProxyVariables], or nil. With
-// a host it passes over patterns in NO_PROXY that are about other hosts.
+// CheckProxyVariable returns the problem with the value of one of [ProxyVariables], or nil. A
+// pattern in NO_PROXY is one only if it is about the host: nobody else misses its effect.
 func CheckProxyVariable(name, value, host string) *problem.Problem {
 	if strings.EqualFold(name, "NO_PROXY") {
 		for _, entry := range directHosts(value) {
@@ -150,7 +150,7 @@ func CheckProxyVariable(name, value, host string) *problem.Problem {
 			pattern := entry != "*" && noNetwork != nil && strings.ContainsAny(strings.TrimPrefix(entry, "*."), "*/")
 			before, _, _ := strings.Cut(strings.ToLower(entry), "/")
 			about, _ := path.Match(before, strings.ToLower(host))
-			if strings.ContainsAny(entry, "@?#") || strings.Contains(entry, "://") || pattern && (about || host == "") {
+			if strings.ContainsAny(entry, "@?#") || strings.Contains(entry, "://") || pattern && about {
 				rememberPieces(value)
 				return problem.New(problem.Config, name+" is malformed: it has an entry that is not a host.",
 					"Write host names, domains such as .example.com or IP addresses, with commas between them, and no other * or /.")
