@@ -84,7 +84,7 @@ func (g *Guard) denyWindows(text string, directories []string, nesting int) stri
 		return reason
 	}
 	lower := strings.ToLower(text)
-	g.feeds = g.feeds || slices.ContainsFunc([]string{"get-content", "gc", "type", "cat", "select-string", "sls", "foreach", "%", "for "}, func(reader string) bool {
+	g.feeds = g.feeds || listsForReader().MatchString(lower) || slices.ContainsFunc([]string{"get-content", "gc", "type", "cat", "select-string", "sls", "foreach", "%", "copy", "cpi", "for "}, func(reader string) bool {
 		_, after, piped := strings.Cut(lower, "|")
 		return piped && strings.Contains(after, reader) || reader == "for " && strings.HasPrefix(lower, reader)
 	})
@@ -100,6 +100,13 @@ func (g *Guard) denyWindows(text string, directories []string, nesting int) stri
 	}
 	return cmp.Or(reader.Windows(text, false), reader.Windows(text, true))
 }
+
+// listsForReader matches a list of files whose value a reader of PowerShell takes, as in
+// gc (gci ~ -r).
+var listsForReader = sync.OnceValue(func() *regexp.Regexp {
+	list, reader := `(?:[(=]|\bin)\s*(?:gci|get-childitem|ls|dir)\b`, `(?:^|[^\w-])(?:gc|get-content|type|cat|sls|select-string|cp|cpi|copy|copy-item)\s`
+	return regexp.MustCompile(`(?s)` + reader + `.*` + list + `|` + list + `.*` + reader)
+})
 
 // windowsVariable returns a variable of the environment or the shell. Those for the home and
 // its folders have a value even if the environment does not, as on other platforms.
@@ -206,7 +213,7 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 
 // directoryOption matches an option with the directory in which a program works.
 var directoryOption = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:--(?:directory|chdir|work-tree)=|-C|/[dD](?:\b|$))(.+)$`)
+	return regexp.MustCompile(`^(?:--(?:directory|chdir|cd|work-tree)=|-C|/[dD](?:\b|$))(.+)$`)
 })
 
 // matchesDots matches the options of shells with which wildcards match a leading dot.
@@ -218,7 +225,7 @@ var matchesDots = sync.OnceValue(func() *regexp.Regexp {
 func (g *Guard) directoriesOf(c shell.Command) []string {
 	directories := append([]string{c.Directory}, c.Elsewhere...)
 	for i, word := range c.Words { // git -C, tar -C, make --directory
-		option := word == "-C" || word == "--directory" || word == "--chdir" || word == "--work-tree" || g.windows && slices.Contains([]string{"/d", "-workingdirectory", "-wd"}, strings.ToLower(word))
+		option := word == "-C" || word == "--directory" || word == "--chdir" || word == "--cd" || word == "--work-tree" || g.windows && slices.Contains([]string{"/d", "-workingdirectory", "-wd"}, strings.ToLower(word))
 		if option && i+1 < len(c.Words) {
 			directories = append(directories, g.absoluteIn(c.Words[i+1], c.Directory))
 		}
@@ -337,13 +344,13 @@ func (g *Guard) denyInput(c shell.Command, name string, directories []string) st
 }
 
 // pathsIn returns the parts of a word that may be paths: the whole word, and the parts after
-// = @ : , or a short option.
+// = @ : , + or a short option.
 func pathsIn(word string) []string {
 	if strings.HasPrefix(word, "--exclude") {
 		return nil
 	}
 	parts := []string{word}
-	split := "=@:,"
+	split := "=@:,+"
 	if strings.ContainsAny(word, " \t\n") { // a sentence, or a path with spaces
 		split = "="
 	}
@@ -525,6 +532,9 @@ func (g *Guard) denyRecursion(name string, args, directories []string, feeds boo
 	return ""
 }
 
+// belowOption matches options of Windows with /s, /e or /mir: /s/q.
+var belowOption = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^(?:/\w+)*/(?:s|e|mir)(?:/|$)`) })
+
 // withoutDestination removes the last of several operands of cp and the like.
 func withoutDestination(args []string) []string {
 	operands, last := 0, 0
@@ -598,7 +608,7 @@ func recursion(name string, args []string, feeds bool) (descends, here, hidden b
 	case "cp", "scp", "rsync", "diff":
 		return has("arR", "--recursive", "--archive"), false, true
 	case "robocopy", "xcopy", "findstr":
-		return has("", "/s", "/e", "/mir", "/S", "/E", "/MIR"), false, true
+		return slices.ContainsFunc(args, belowOption().MatchString), false, true
 	case "copy-item", "cpi", "copy":
 		return has("rR"), false, true
 	case "forfiles":
@@ -610,7 +620,7 @@ func recursion(name string, args []string, feeds bool) (descends, here, hidden b
 	case "for": // of cmd
 		return feeds && has("", "/r", "/R"), true, true
 	case "dir", "ls", "gci", "get-childitem":
-		return feeds && has("rRs", "/s", "/S"), true, true
+		return feeds && (has("rRs") || slices.ContainsFunc(args, belowOption().MatchString)), true, true
 	case "tar", "bsdtar":
 		return !unpacks(args), false, true
 	case "zip", "7z", "mv", "cpio", "pax", "ditto", "compress-archive", "move", "move-item", "mi",

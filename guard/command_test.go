@@ -241,7 +241,9 @@ func TestGuardOfWindowsCommands(t *testing.T) {
 		`wmic process call create "cmd /c type %USERPROFILE%\.secrets\other"`, `schtasks /create /tn x /tr "cmd /c type %USERPROFILE%\.secrets\other > C:\x" /sc once /st 00:00`, `esentutl /y %USERPROFILE%\.secrets\other /d x`, `tar -cf - -C %USERPROFILE% .secrets`, `>%USERPROFILE%\.config\opencode\oci-auth.config.jsonc echo {}`,
 		`cd nowhere & type ..\.secrets\other`, `cd src & popd & type ..\.secrets\other`, `(cd src) & type ..\.secrets\other`, `popd & type .secrets\other`, `cd %X% & type .secrets\other`, `start /d.. /b cmd /c type .secrets\other`,
 		`set P=.secrets& call type %%USERPROFILE%%\%%P%%\other`, `mklink /j x ..`, `robocopy .. x oth* /s`, `tar cf x -C.. .secrets`,
+		`@cd .. & type .secrets\other`, `if exist src cd .. & type .secrets\other`, `for %i in (1) do cd .. & type .secrets\other`, `for %d in (..) do pushd %d & type .secrets\other`, `copy /b a.txt+..\.secrets\other con`, `type/..\.secrets\other`, `xcopy .. x /e/h`, `wsl --cd ~ cat .secrets/other`,
 		// PowerShell
+		`cd ..; gc $PWD\.secrets\other`, `gc (gci ~ -r -File)`, `$f = gci ~ -r -fi other; gc $f`, `foreach ($x in gci ~ -r) { gc $x }`, `sls x -Path (gci ~ -r)`, `gci -r ~ | copy -dest x`,
 		`cd nowhere; gc ..\.secrets\other`, `Pop-Location; gc .secrets\other`, `cd -; gc .secrets\other`, `Set-Location $x; gc .secrets\other`, `cd (Split-Path $PWD); gc .secrets\other`, `New-Item -Type Junction -Path x -Target ..`, `ni x -ItemType Junction -Value ..`,
 		`gc $HOME\.secrets\other`, `gc ~\.secrets\other`, `gc ~/.secrets/other`, `Get-Content "$env:USERPROFILE\.secrets\other"`, `cat ${env:USERPROFILE}\.secrets\other`, `gc -Path '~\.secrets\other' -Raw`,
 		`gc $env:LOCALAPPDATA/opencode-oci-oidc/a.json`, `(Get-Content ~/.secrets/other).Trim()`, `"$(gc ~/.secrets/other)"`, `gc ('~\.sec' + 'rets\other')`, `gc ($HOME + '\.secrets\other')`, `gc "~\.sec"+"rets\other"`,
@@ -299,6 +301,7 @@ func TestGuardOfWindowsCommands(t *testing.T) {
 		"pwsh -c \"cd src; gci | % { $_.Name }\"", "cd $PSScriptRoot; .\\build.ps1", "Set-Location (git rev-parse --show-toplevel); npm test", "cd \"C:\\Program Files\\nodejs\" && dir", "tar -xf x.zip -C out",
 		"tar -Cout -xf x.zip", "start /d src cmd /c npm test", "start /b /wait npm test", "findstr /s /i \"x\" *.go", "findstr /s x src\\*.ts",
 		"dir /s /b *.go", "git diff > x.patch & git apply x.patch", "move ..\\a.txt .", "compress-archive src x.zip",
+		`@echo off`, `@cd src & dir`, `if exist src cd src & dir`, `copy /b a.txt+b.txt c.txt`, `cd src; docker run -v "${PWD}:/w" x`, `cd src & type %CD%\main.go`, `gc (gci -r -fi *.go)`, `$n = (gci ~ -r).Count; $n`, `foreach ($f in gci src -r) { gc $f }`, `$f = gci src; gc $f`, `xcopy src dist /e/h`, `dir/s/b *.go`,
 		`type \\server\share\.secrets\other`, `npx oci-oidc-helper doctor`, `(oci-oidc-helper status --json | ConvertFrom-Json).sessions`,
 	} {
 		if reason := deny(g, "bash", toolArgs{Command: command}); reason != "" {

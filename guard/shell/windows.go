@@ -263,6 +263,12 @@ func (r *windowsReader) value(name string) string {
 		name = strings.TrimPrefix(name, scope)
 	}
 	plain := strings.TrimPrefix(name, "env:")
+	if name == "pwd" && !r.cmd || name == "cd" && r.cmd {
+		if len(r.Elsewhere) > 0 {
+			return Unknown
+		}
+		return r.Directory
+	}
 	if whole, _, part := strings.Cut(plain, ":"); part && r.cmd && r.variables[whole] != "" { // %x:a=b%
 		return made
 	}
@@ -364,6 +370,11 @@ func (r *windowsReader) run(c Command, outer []string, called, fed bool) string 
 	if reason := r.Judge(c); reason != "" {
 		return reason
 	}
+	if r.cmd && slices.Contains([]string{"if", "else", "do"}, name) { // if exist x cd ..
+		if i := slices.IndexFunc(args, func(arg string) bool { return slices.Contains([]string{"cd", "chdir", "pushd", "popd"}, BaseName(arg)) }); i >= 0 {
+			name, args = BaseName(args[i]), args[i+1:]
+		}
+	}
 	switch name {
 	case "cd", "chdir", "sl", "set-location", "pushd", "push-location", "popd", "pop-location":
 		r.changeDirectory(name, args, "")
@@ -373,21 +384,26 @@ func (r *windowsReader) run(c Command, outer []string, called, fed bool) string 
 
 var memberOfValue = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:\.[A-Za-z_]\w*)+`) })
 
-// internalOfCmd returns the words of a command with a space after its first word's name,
-// which the internal commands of cmd do without: cd.., type\x.
+// internalOfCmd returns the words of a command without @, and with a space after its first
+// word's name, which the internal commands of cmd do without: cd.., type\x.
 func internalOfCmd(words []string) []string {
 	if len(words) == 0 {
 		return nil
 	}
+	words = slices.Clone(words)
+	words[0] = strings.TrimLeft(words[0], "@")
 	match := internalCommand().FindStringSubmatch(words[0])
 	if match == nil {
 		return words
+	}
+	if strings.HasPrefix(match[2], "/.") { // type/..\x
+		match[2] = match[2][1:]
 	}
 	return append(match[1:], words[1:]...)
 }
 
 var internalCommand = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^@*(cd|chdir|copy|del|dir|erase|move|pushd|ren|type)([.\\/].*)$`)
+	return regexp.MustCompile(`(?i)^(cd|chdir|copy|del|dir|erase|move|pushd|ren|type)([.\\/].*)$`)
 })
 
 func isPowerShell(word string) bool {
