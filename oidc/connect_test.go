@@ -274,7 +274,7 @@ func TestPaste(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, wrong := range []string{"", "  ", "yes", "what is this?", w.config.RedirectURIs[0], w.config.RedirectURIs[0] + "?code=x&state=y"} {
+			for _, wrong := range []string{"", "  ", "yes", "what is this?", prompt.URL, w.config.RedirectURIs[0], w.config.RedirectURIs[0] + "?code=x&state=y"} {
 				if err := s.Answer(t.Context(), wrong); err == nil || !strings.Contains(err.Error(), w.config.RedirectURIs[0]) {
 					t.Errorf("%q was answered with %v", wrong, err)
 				}

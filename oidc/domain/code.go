@@ -103,7 +103,7 @@ func (r *CodeRequest) Parse(query url.Values) (code string, err error) {
 }
 
 // pastedAround are characters that chats and documents add around a copied address.
-const pastedAround = " \t\r\n\u00a0\u200b\u2060\ufeff\"'`<>()[]\u201c\u201d\u201e\u2018\u2019"
+const pastedAround = ".,; \t\r\n\u00a0\u200b\u2060\ufeff\"'`<>()[]\u201c\u201d\u201e\u2018\u2019"
 
 // ParsePasted reads what a person pasted: the URL of the redirect, which their browser
 // could not open, or its query, or only the code. If the text is not a response to this
@@ -125,6 +125,9 @@ func (r *CodeRequest) ParsePasted(text string) (code string, err error) {
 		return text, nil
 	}
 	values, err := url.ParseQuery(query)
+	if values.Has("response_type") && !values.Has("code") && !values.Has("error") {
+		return "", problem.New(problem.LoginDenied, "The pasted address is the one to open, not the one to which the browser is sent.", hint).Because(ErrForeignState)
+	}
 	if err == nil {
 		code, err = r.Parse(values)
 	}

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -70,7 +71,7 @@ func TestPastedForms(t *testing.T) {
 	const address, code = "http://localhost:8888/callback?code=the-code-of-this-one&state=the-state", "the-code-of-this-one"
 	for _, text := range []string{
 		address, address + "\r\n", "\u00a0" + address + "\u200b", `"` + address + `"`, "'" + address + "'", "`" + address + "`", "<" + address + ">", "(" + address + ")",
-		"“" + address + "”", "„" + address + "“", "\ufeff" + address, strings.ReplaceAll(address, "&", "&amp;"), address + "#", address + "#_=_", "chrome " + address,
+		"“" + address + "”", address + ".", address + ",", address + "; ", "(" + address + ").", "“" + address + ".”", "„" + address + "“", "\ufeff" + address, strings.ReplaceAll(address, "&", "&amp;"), address + "#", address + "#_=_", "chrome " + address,
 		"?code=" + code + "&state=the-state", "code=" + code + "&state=the-state", code, `"` + code + `"`, "[" + code + "]",
 	} {
 		if got, err := r.ParsePasted(text); err != nil || got != code {
@@ -80,6 +81,13 @@ func TestPastedForms(t *testing.T) {
 	for _, text := range []string{"", `""`, "yes", address + "x", "curl " + code, strings.Replace(address, "the-state", "another", 1), strings.Replace(address, "&", "&amp;amp;", 1)} {
 		if got, err := r.ParsePasted(text); err == nil {
 			t.Errorf("%q: %q", text, got)
+		}
+	}
+	// The person can paste again after the address that they were to open.
+	const toOpen = "https://idcs.example/oauth2/v1/authorize?client_id=c&code_challenge=x&response_type=code"
+	for _, text := range []string{toOpen + "&state=the-state", toOpen, toOpen + "&state=another."} {
+		if _, err := r.ParsePasted(text); !errors.Is(err, ErrForeignState) || !strings.Contains(err.Error(), "is the one to open") {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
