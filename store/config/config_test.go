@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -232,6 +233,28 @@ func TestInvalidConfigurations(t *testing.T) {
 				t.Errorf("the file is not named first: %v", err)
 			}
 		})
+	}
+}
+
+// A value of the wrong kind, or one that is not JSON, is reported with the kind that its key
+// wants.
+func TestEachKeySaysItsKind(t *testing.T) {
+	kinds := map[ValueType]string{
+		Text: "must be text in quotes\n", Texts: "must be text in quotes, or a list of them in [ ]\n", Flag: "must be true or false, without quotes\n",
+		Number: "must be a whole number from 0 to 2147483647, without quotes\n", Mapping: "must be names and texts in { }", Addresses: "must be names with a base URL each in { }",
+	}
+	right := map[string][]ValueType{
+		`"7"`: {Text, Texts}, "7": {Number}, "-0": {Number}, "true": {Flag}, "[]": {Texts}, `["a"]`: {Texts}, "{}": {Mapping, Addresses}, `{"a": "b"}`: {Mapping, Addresses},
+	}
+	for _, value := range []string{
+		`"7"`, "7", "-0", "-7", "7.5", "1e300", "1e400", "2147483648", "NaN", "Infinity", "-Infinity", "null", "true", "True", "[]", `["a"]`, "[7]", "[NaN]", "{}", `{"a": "b"}`, `{"a": 7}`, `{"a": NaN}`,
+	} {
+		for _, key := range Keys {
+			_, err := parseConfig(storetest.Places(t), "/p/c", []byte("{\n"+quoted(key.Name)+": "+value+"\n}"))
+			if strings.Contains(fmt.Sprint(err)+"\n", kinds[key.Type]) == slices.Contains(right[value], key.Type) {
+				t.Errorf("%s: %s: %v", key.Name, value, err)
+			}
+		}
 	}
 }
 

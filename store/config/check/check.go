@@ -144,7 +144,11 @@ func Read(path string, text []byte, own bool, into any) *File {
 		at := offset()
 		var value any
 		if err := d.Decode(&value); err != nil {
-			c.fail(at, fmt.Sprintf("the value of %s cannot be read: %s", key, syntax(err)))
+			var into any
+			if field, known := fields[key]; known {
+				into = field.Addr().Interface()
+			}
+			c.fail(at, fmt.Sprintf("the value of %s cannot be read: %s", key, syntax(err, into)))
 			return c
 		}
 		_, repeated := c.at[key]
@@ -196,7 +200,8 @@ func Fields(into any) map[string]reflect.Value {
 	return fields
 }
 
-func syntax(err error) string {
+// syntax says why a value that is to be stored in the field that into points to is not JSON.
+func syntax(err error, into any) string {
 	switch text := err.Error(); {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the file ends in the middle of it"
@@ -205,7 +210,7 @@ func syntax(err error) string {
 	case strings.Contains(text, "string literal"):
 		return "the text is not closed with a quote on its line"
 	default:
-		return "it must be text in quotes"
+		return "it " + kind(into)
 	}
 }
 

@@ -25,6 +25,24 @@ func (t Texts) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(t))
 }
 
+// kind says what the value must be that is stored in the field that into points to.
+func kind(into any) string {
+	switch into.(type) {
+	case *Texts:
+		return "must be text in quotes, or a list of them in [ ]"
+	case *bool:
+		return "must be true or false, without quotes"
+	case **int:
+		return fmt.Sprintf("must be a whole number from 0 to %d, without quotes", math.MaxInt32)
+	case *Endpoints:
+		return `must be names with a base URL each in { }, such as {"qwen": "https://qwen.example.com/v1"}`
+	case *map[string]string:
+		return `must be names and texts in { }, such as {"ui_locales": "de"}`
+	default:
+		return "must be text in quotes"
+	}
+}
+
 // setValue stores a value of the file in the field that into points to, or returns what is
 // wrong with it.
 func setValue(into, value any) (what string) {
@@ -32,23 +50,23 @@ func setValue(into, value any) (what string) {
 	case *string:
 		text, ok := value.(string)
 		if !ok {
-			return "must be text in quotes"
+			return kind(into)
 		}
 		*into = text
 	case *Texts:
 		if *into = toTexts(value); *into == nil {
-			return "must be text in quotes, or a list of them in [ ]"
+			return kind(into)
 		}
 	case *bool:
 		flag, ok := value.(bool)
 		if !ok {
-			return "must be true or false, without quotes"
+			return kind(into)
 		}
 		*into = flag
 	case **int:
 		number, ok := value.(float64)
 		if !ok || number < 0 || number != math.Trunc(number) || number > math.MaxInt32 {
-			return "must be a whole number, 0 or more, without quotes"
+			return kind(into)
 		}
 		whole := int(number)
 		*into = &whole
@@ -63,7 +81,7 @@ func setValue(into, value any) (what string) {
 			(*into)[name] = text
 		}
 		if !ok {
-			return `must be names and texts in { }, such as {"ui_locales": "de"}`
+			return kind(into)
 		}
 	}
 	return ""
@@ -81,10 +99,9 @@ type Endpoint struct {
 
 // setEndpoints stores the value of the key endpoints, or returns what is wrong with it.
 func setEndpoints(into *Endpoints, value any) (what string) {
-	const form = `must be names with a base URL each in { }, such as {"qwen": "https://qwen.example.com/v1"}`
 	object, ok := value.(map[string]any)
 	if !ok {
-		return form
+		return kind(into)
 	}
 	*into = make(Endpoints, len(object))
 	for _, id := range slices.Sorted(maps.Keys(object)) {
@@ -111,7 +128,7 @@ func setEndpoints(into *Endpoints, value any) (what string) {
 				}
 			}
 		default:
-			return form
+			return kind(into)
 		}
 		(*into)[id] = entry
 	}
