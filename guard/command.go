@@ -185,6 +185,15 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 	if reason := cmp.Or(g.denyFed(c, name), g.denyInput(c, name, directories)); reason != "" {
 		return reason
 	}
+	lookup := c.Lookup
+	c.Lookup = func(name string) (string, bool) { // env x=y sh -c
+		for _, word := range c.Words {
+			if value, ok := strings.CutPrefix(word, name+"="); ok {
+				return value, true
+			}
+		}
+		return lookup(name)
+	}
 	if interprets(name) || name == "." || name == "source" || name == shell.Unknown && len(c.Input) > 0 || slices.ContainsFunc(c.Words, func(word string) bool { return interprets(shell.BaseName(word)) }) {
 		for i, code := range slices.Concat(c.Words, c.Input) {
 			if !strings.ContainsAny(code, " \t\n;|&()'\"`") {

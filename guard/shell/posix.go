@@ -21,7 +21,6 @@ type shell struct {
 	functions  map[string]*syntax.Stmt
 	called     map[string]bool
 	parameters []string // $1 and so on; nil if they are Unknown
-	optional   int      // number of enclosing if, && and the like: the command may not run
 	nesting    int      // of functions, eval and substitutions
 	depth      int      // of the syntax tree
 	commands   *int
@@ -93,10 +92,45 @@ func (s *shell) stmts(list []*syntax.Stmt) error {
 }
 
 // perhaps simulates commands that may not run.
-func (s *shell) perhaps(list []*syntax.Stmt) error {
-	s.optional++
-	defer func() { s.optional-- }()
-	return s.stmts(list)
+func (s *shell) perhaps(list ...*syntax.Stmt) error {
+	before := *s.inner()
+	err := s.stmts(list)
+	s.blur(before)
+	return err
+}
+
+// blur makes what has changed since before Unknown, because it may not have changed, and
+// reports whether anything has.
+func (s *shell) blur(before shell) (changed bool) {
+	changed = s.Directory != before.Directory || len(s.Elsewhere) != len(before.Elsewhere)
+	for name, v := range s.variables {
+		if was := before.Get(name); was.Kind != v.Kind && v.Kind == expand.Indexed || was.String() != v.String() || !slices.Equal(was.List, v.List) {
+			s.forget(name)
+			changed = changed || was.String() != Unknown
+		}
+	}
+	if !slices.Equal(s.parameters, before.parameters) {
+		s.parameters = nil
+		changed = changed || before.parameters != nil
+	}
+	return changed
+}
+
+// loop simulates a loop: the second time with what the first time may have changed.
+func (s *shell) loop(condition, do []*syntax.Stmt) error {
+	for range 2 {
+		before := *s.inner()
+		if err := s.stmts(condition); err != nil {
+			return err
+		}
+		if err := s.stmts(do); err != nil {
+			return err
+		}
+		if !s.blur(before) {
+			break
+		}
+	}
+	return nil
 }
 
 func (s *shell) stmt(one *syntax.Stmt) error {
@@ -112,6 +146,9 @@ func (s *shell) stmt(one *syntax.Stmt) error {
 		}
 	}
 	if call, ok := one.Cmd.(*syntax.CallExpr); ok {
+		if one.Background {
+			s = s.inner()
+		}
 		return s.call(call, c)
 	}
 	if err := s.run(c); err != nil {
@@ -131,10 +168,7 @@ func (s *shell) stmt(one *syntax.Stmt) error {
 	case *syntax.IfClause:
 		return s.ifClause(of)
 	case *syntax.WhileClause:
-		if err := s.stmts(of.Cond); err != nil {
-			return err
-		}
-		return s.perhaps(of.Do)
+		return s.loop(of.Cond, of.Do)
 	case *syntax.ForClause:
 		return s.forClause(of)
 	case *syntax.CaseClause:
@@ -148,7 +182,7 @@ func (s *shell) stmt(one *syntax.Stmt) error {
 	case *syntax.DeclClause:
 		c.Words = []string{of.Variant.Value}
 		err := s.assign(of.Args, &c, true)
-		if slices.Contains(c.Words, "-n") { // a name of another variable
+		if slices.ContainsFunc(c.Words, func(word string) bool { return !IsOperand(word) && strings.Contains(word, "n") }) { // a name of another variable
 			for _, one := range of.Args {
 				if one.Name != nil {
 					s.forget(one.Name.Value)
@@ -158,6 +192,9 @@ func (s *shell) stmt(one *syntax.Stmt) error {
 		return err
 	case *syntax.TestClause, *syntax.ArithmCmd, *syntax.LetClause:
 		c.Words = []string{"[["}
+		if err := s.nested(of); err != nil {
+			return err
+		}
 		return s.conditions(of, c)
 	case *syntax.TimeClause:
 		if of.Stmt != nil {
@@ -243,13 +280,15 @@ func (s *shell) call(call *syntax.CallExpr, c Command) error {
 	s.piped = c.Input
 	err = s.effect(args, c.Words[at:], assigned)
 	if name, _ := ProgramOf(args); err == nil && (name == "eval" || name == "." || name == "source") {
-		s.nesting, s.optional = s.nesting+1, s.optional+1
+		before := *s.inner()
+		s.nesting++
 		for _, code := range slices.Concat(made.Input, c.Input) {
 			if why := denied(""); errors.As(s.text(code), &why) {
 				return why
 			}
 		}
-		s.nesting, s.optional = s.nesting-1, s.optional-1
+		s.nesting--
+		s.blur(before)
 	}
 	s.piped = before
 	return err
@@ -262,7 +301,7 @@ func (s *shell) effect(args, words []string, assigned *shell) error {
 		s.called[args[0]] = true
 		before := s.parameters
 		s.parameters, s.nesting = slices.Concat([]string{}, args[1:]), s.nesting+1
-		err := s.stmt(body)
+		err := s.perhaps(body) // because of local and return
 		s.parameters, s.nesting = before, s.nesting-1
 		return err
 	}
@@ -291,12 +330,15 @@ func (s *shell) effect(args, words []string, assigned *shell) error {
 			s.forget(one)
 		}
 	case "printf":
-		if len(rest) > 1 && rest[0] == "-v" {
-			s.forget(rest[1])
+		if glued, ok := strings.CutPrefix(strings.Join(rest[:min(2, len(rest))], " "), "-v"); ok {
+			name, _, _ := strings.Cut(strings.TrimSpace(glued), " ")
+			s.forget(name)
 		}
 	case "set":
 		if i := slices.Index(rest, "--"); i >= 0 {
 			s.parameters = rest[i+1:]
+		} else if len(rest) > 0 && IsOperand(rest[0]) && !strings.HasPrefix(rest[0], "+") {
+			s.parameters = rest
 		}
 	case "shift":
 		s.parameters = nil
@@ -309,7 +351,7 @@ func (s *shell) ifClause(of *syntax.IfClause) error {
 		if err := s.stmts(of.Cond); err != nil {
 			return err
 		}
-		if err := s.perhaps(of.Then); err != nil {
+		if err := s.perhaps(of.Then...); err != nil {
 			return err
 		}
 	}
@@ -322,7 +364,7 @@ func (s *shell) forClause(of *syntax.ForClause) error {
 		if err := s.nested(of.Loop); err != nil {
 			return err
 		}
-		return s.perhaps(of.Do)
+		return s.loop(nil, of.Do)
 	}
 	items, err := s.fields(words.Items...)
 	if err != nil {
@@ -331,14 +373,25 @@ func (s *shell) forClause(of *syntax.ForClause) error {
 	if err := s.run(Command{Words: append([]string{"for"}, items...)}); err != nil {
 		return err
 	}
+	before := *s.inner()
 	if len(items) == 0 || len(items) > 50 {
-		items = []string{Unknown}
+		s.forget(words.Name.Value)
+		return s.loop(nil, of.Do)
 	}
+	ends := slices.Contains(items, Unknown) // there may be no items
+	syntax.Walk(&syntax.Block{Stmts: of.Do}, func(node syntax.Node) bool {
+		lit, ok := node.(*syntax.Lit)
+		ends = ends || ok && (lit.Value == "break" || lit.Value == "continue")
+		return true
+	})
 	for _, item := range items {
 		s.set(words.Name.Value, expand.Variable{Set: true, Kind: expand.String, Str: item})
 		if err := s.stmts(of.Do); err != nil {
 			return err
 		}
+	}
+	if ends {
+		s.blur(before)
 	}
 	return nil
 }
@@ -353,7 +406,7 @@ func (s *shell) caseClause(of *syntax.CaseClause) error {
 				return err
 			}
 		}
-		if err := s.perhaps(item.Stmts); err != nil {
+		if err := s.perhaps(item.Stmts...); err != nil {
 			return err
 		}
 	}
@@ -362,16 +415,8 @@ func (s *shell) caseClause(of *syntax.CaseClause) error {
 
 func (s *shell) binary(of *syntax.BinaryCmd) error {
 	if of.Op == syntax.AndStmt || of.Op == syntax.OrStmt {
-		before := s.Elsewhere
-		if err := s.stmt(of.X); err != nil {
-			return err
-		}
-		after := s.Elsewhere
-		if of.Op == syntax.AndStmt && succeeded(of.X) && !slices.Contains(after, Unknown) {
-			s.Elsewhere = before
-		}
-		err := s.perhaps([]*syntax.Stmt{of.Y})
-		s.perhapsIn(after...)
+		before, err := s.list(of)
+		s.blur(before)
 		return err
 	}
 	left, right := s.inner(), s.inner()
@@ -380,6 +425,28 @@ func (s *shell) binary(of *syntax.BinaryCmd) error {
 		return err
 	}
 	return right.stmt(of.Y)
+}
+
+// list simulates the two sides of && or ||, and returns the shell before the commands of it
+// that may not run. In a && b && c, what b changes has changed when c runs.
+func (s *shell) list(of *syntax.BinaryCmd) (before shell, err error) {
+	elsewhere := s.Elsewhere
+	if x, ok := of.X.Cmd.(*syntax.BinaryCmd); ok && of.Op == syntax.AndStmt && x.Op == syntax.AndStmt && !of.X.Negated {
+		before, err = s.list(x)
+	} else {
+		err = s.stmt(of.X)
+		before = *s.inner()
+	}
+	if err != nil {
+		return before, err
+	}
+	after := s.Elsewhere
+	if of.Op == syntax.AndStmt && succeeded(of.X) && !slices.Contains(after, Unknown) {
+		s.Elsewhere = elsewhere
+	}
+	err = s.stmt(of.Y)
+	s.perhapsIn(after...)
+	return before, err
 }
 
 // succeeded reports whether every command of the left side of && has succeeded where the right
@@ -575,19 +642,25 @@ func (s *shell) assign(assigns []*syntax.Assign, c *Command, declares bool) erro
 	return nil
 }
 
-// set sets a variable. If the command may not run and the variable has another value now, it
-// becomes Unknown.
+// set sets a variable.
 func (s *shell) set(name string, v expand.Variable) {
-	before, known := s.variables[name]
-	if len(v.Str) > maxValue || s.optional > 0 && known && before.String() != v.String() {
+	if len(v.Str) > maxValue {
 		v = expand.Variable{Set: true, Kind: expand.String, Str: Unknown}
 	}
 	s.variables[name] = v
 }
 
 func (s *shell) forget(name string) {
+	name, _, _ = strings.Cut(name, "[")
 	if syntax.ValidName(name) {
 		s.variables[name] = expand.Variable{Set: true, Kind: expand.String, Str: Unknown}
+	}
+}
+
+// forgetWord forgets the variable that arithmetic assigns to.
+func (s *shell) forgetWord(x syntax.ArithmExpr) {
+	if word, ok := x.(*syntax.Word); ok {
+		s.forget(strings.Join(s.known(word), ""))
 	}
 }
 
@@ -690,6 +763,16 @@ func (s *shell) nested(node syntax.Node) (err error) {
 			list = of.Stmts
 		case *syntax.ProcSubst:
 			list = of.Stmts
+		case *syntax.UnaryArithm:
+			if of.Op == syntax.Inc || of.Op == syntax.Dec {
+				s.forgetWord(of.X)
+			}
+			return err == nil
+		case *syntax.BinaryArithm:
+			if op := of.Op.String(); strings.HasSuffix(op, "=") && !slices.Contains([]string{"==", "!=", "<=", ">="}, op) {
+				s.forgetWord(of.X)
+			}
+			return err == nil
 		default:
 			return err == nil
 		}
