@@ -233,6 +233,9 @@ var matchesDots = sync.OnceValue(func() *regexp.Regexp {
 // directoriesOf returns the directories in which a command may work.
 func (g *Guard) directoriesOf(c shell.Command) []string {
 	directories := append([]string{c.Directory}, c.Elsewhere...)
+	if slices.Contains(c.Words, "-execdir") || slices.Contains(c.Words, "-okdir") { // of find
+		directories = append(directories, shell.Unknown)
+	}
 	for i, word := range c.Words { // git -C, tar -C, make --directory
 		option := word == "-C" || word == "--directory" || word == "--chdir" || word == "--cd" || word == "--work-tree" || g.windows && slices.Contains([]string{"/d", "-workingdirectory", "-wd"}, strings.ToLower(word))
 		if option && i+1 < len(c.Words) {

@@ -826,7 +826,7 @@ func (s *shell) knowableParameter(part *syntax.ParamExp) syntax.WordPart {
 			replaces = true
 		}
 	}
-	unknown := !replaces && s.isUnknown(part) || part.Index != nil && s.isUnknown(part.Index)
+	unknown := !replaces && s.isUnknown(part) || part.Repl != nil && anchored(part.Repl) || part.Index != nil && s.isUnknown(part.Index)
 	switch {
 	case unknown:
 		return &syntax.Lit{Value: Unknown}
@@ -858,8 +858,14 @@ func (s *shell) isUnknown(node syntax.Node) (unknown bool) {
 		if syntax.ValidName(text) { // a variable in arithmetic
 			text, _ = s.value(text)
 		}
-		unknown = unknown || err != nil || strings.Contains(text, Unknown)
+		unknown = unknown || err != nil || strings.ContainsAny(text, Unknown+"(") // +(x) of extglob
 		return false
 	})
 	return unknown
+}
+
+// anchored reports whether package expand replaces differently from bash: # and % anchor a
+// pattern, and & is what it matched.
+func anchored(replace *syntax.Replace) bool {
+	return replace.Orig != nil && strings.HasPrefix(strings.ReplaceAll(replace.Orig.Lit(), "%", "#"), "#") || replace.With != nil && strings.Contains(replace.With.Lit(), "&")
 }
