@@ -325,6 +325,16 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		{"another provider", func(c *computer) {
 			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci": {"models": {"m": {}}}}}`)
 		}, warning, "OpenCode, models", "only for oci"},
+		{"provider disabled", func(c *computer) {
+			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci-oidc": {"models": {"m": {}}}}, "enabled_providers": ["oci-oidc"], "disabled_providers": ["openai", "oci-oidc"]}`)
+		}, warning, "OpenCode, models", "opencode.jsonc hides the provider oci-oidc: it is in disabled_providers"},
+		{"provider not among those enabled", func(c *computer) {
+			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "provider": {"oci-oidc": {"models": {"m": {}}}}, "enabled_providers": ["openai"]}`)
+		}, warning, "OpenCode, models", "hides the provider oci-oidc: it is not in enabled_providers"},
+		{"provider enabled by the project, misspelt model", func(c *computer) { // the project's lists replace those of the person
+			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "model": "oci-oidc/n", "provider": {"oci-oidc": {"models": {"m": {}}}}, "enabled_providers": ["openai"], "disabled_providers": ["oci-oidc"]}`)
+			c.write("opencode.json", `{"enabled_providers": ["oci-oidc"], "disabled_providers": []}`)
+		}, failure, "OpenCode, models", "oci-oidc/n is not among"},
 		{"model misspelt", func(c *computer) {
 			c.openCode(`{"plugin": ["opencode-oci-oidc@0.1.0"], "model": "oci-oidc/n", "provider": {"oci-oidc": {"models": {"m": {}}}}}`)
 		}, failure, "OpenCode, models", "oci-oidc/n is not among"},

@@ -190,6 +190,27 @@ func manifest(path string) (m npmManifest, ok bool) {
 	return m, false
 }
 
+// hidden reports whether OpenCode 1 hides a provider. The first file that has a list decides.
+func (sys *system) hidden(provider string) (found Finding, hides bool) {
+	disabled, enabled := &openCodeFile{}, &openCodeFile{Enabled: []string{provider}}
+	for _, file := range slices.Backward(sys.files) {
+		if file.Disabled != nil {
+			disabled = file
+		}
+		if file.Enabled != nil {
+			enabled = file
+		}
+	}
+	switch {
+	case sys.openCode == 2:
+	case slices.Contains(disabled.Disabled, provider):
+		return warn(fmt.Sprintf("%s hides the provider %s: it is in disabled_providers.", disabled.path, provider), "Remove it from that list."), true
+	case !slices.Contains(enabled.Enabled, provider):
+		return warn(fmt.Sprintf("%s hides the provider %s: it is not in enabled_providers.", enabled.path, provider), "Add it to that list."), true
+	}
+	return Finding{}, false
+}
+
 func checkModels(_ context.Context, sys *system) Finding {
 	if len(sys.files) == 0 {
 		return skip("not checked without a configuration of OpenCode")
@@ -223,6 +244,9 @@ func checkModels(_ context.Context, sys *system) Finding {
 			if written := own[e.Provider()]; written != "" && !sameOrigin(written, e.BaseURL) {
 				return fail(problem.Config, fmt.Sprintf("OpenCode's baseURL %s is at another origin than %s %s.", written, e.Key(), e.BaseURL),
 					fmt.Sprintf("Remove options.baseURL of the provider %s: the plugin fills it in.", e.Provider()))
+			}
+			if found, hides := sys.hidden(e.Provider()); hides {
+				return found
 			}
 		}
 	}

@@ -8,8 +8,10 @@ type openCodeFile struct {
 	Plugin   []pluginEntry                    `json:"plugin"`
 	Model    string                           `json:"model"`
 	Provider map[string]openCodeProviderEntry `json:"provider"`
+	Disabled []string                         `json:"disabled_providers"`
+	Enabled  []string                         `json:"enabled_providers"`
 
-	// Only OpenCode 2 reads these, in addition to the above.
+	// Only OpenCode 2 reads these, in addition to the above; it does not read the two lists.
 	Plugins   []pluginEntry                    `json:"plugins"`
 	Providers map[string]openCodeProviderEntry `json:"providers"`
 }
