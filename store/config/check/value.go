@@ -187,7 +187,7 @@ func fillIn(text string, own bool, wrong func(what string)) string {
 		case strings.HasPrefix(strings.ToLower(strings.TrimLeft(written, "${ \t\r\n\f")), "file"):
 			wrong(`has a {file:…}, which works in client_secret and client_key alone; write the value itself, or "{env:NAME}"`)
 		case !isEnv || name == "":
-			wrong(`has a reference that is not exactly of the form "{env:NAME}"; write it in small letters, with no $ or { before it`)
+			wrong(`has a reference that is not exactly of the form "{env:NAME}"; write {env: in small letters and without spaces, with no $ or { before it`)
 		case !own && !MayUse(name):
 			wrong(ForeignVariable)
 		case value == "":
