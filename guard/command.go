@@ -564,11 +564,14 @@ func withoutDestination(args []string) []string {
 	return slices.Concat(args[:last], args[last+1:])
 }
 
+// beforePaths matches the options of GNU and BSD find that stand before the paths.
+var beforePaths = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-(?:[HLPEXdsxf]+|[OD].*|-)$`) })
+
 // rootsOf returns the operands of a program that may be directories, and patterns of them, and
-// whether there are any. On Windows they may also be the text to search for.
+// whether a directory is among them. On Windows they may also be the text to search for.
 func (g *Guard) rootsOf(name string, args []string, directory string) (roots []string, found bool) {
 	for i, arg := range args {
-		if name == "find" && !shell.IsOperand(arg) && !slices.Contains([]string{"-H", "-L", "-P"}, arg) {
+		if name == "find" && !shell.IsOperand(arg) && !beforePaths().MatchString(arg) {
 			break // the paths stand before the expression
 		}
 		if !shell.IsOperand(arg) || strings.HasSuffix(name, "tar") && i > 0 && slices.Contains([]string{"-C", "--directory"}, args[i-1]) {
@@ -590,7 +593,7 @@ func (g *Guard) rootsOf(name string, args []string, directory string) (roots []s
 		matches := strings.ContainsAny(arg, "*?[") && !isText
 		if g.windows && !strings.Contains(arg, shell.Unknown) || g.isDirectory(root) || matches {
 			roots = append(roots, root)
-			found = found || g.isDirectory(root) || matches
+			found = found || g.isDirectory(root)
 		}
 	}
 	return roots, found

@@ -85,7 +85,7 @@ func TestGuardUnderstandsTheShell(t *testing.T) {
 		"tar -C.. -cf - .", "tar --directory=.. -cf - .", "tar -C ~ -cf - .", "env -C ~ grep -r . .", "env -C ~ grep -r .", "cd nowhere; grep -r . ..", "cd src; cd -; grep -r . ..", "pushd src; popd; grep -r . ..", "[ -d src ] || cd src; tar cf - ..", "rsync -a -C ~ x",
 		"grep -r . ~/*", "grep -r . ~/else*", "grep -r . ~/.l*", "tar cf - ~/.local/*", "cp -r ~/.loc* x", "cp -r ../.l* x", "find ~/.l* -type f -exec cat {} +", "cd ..; tar cf - *", "rg . ~/.l*", "rg x --hidden ~/*",
 		"echo x | xargs -I {} grep -r {} ~", "env -u X grep -r . ~", "timeout -s KILL 5 grep -r . ~", "sudo -u root grep -r . ~", "ionice -c 3 grep -r . ~", "flock f grep -r . ~",
-		"rgrep . ~", "grep -d recurse . ~", "grep --directories=recurse . ~", "grep --recurs . ~", "cp --rec ~ x",
+		"cd ~; grep -r . --include 'oth*'", "find -O3 ~ -type f -exec cat {} +", "find -D tree ~ -exec cat {} +", "find -- ~ -exec cat {} +", "cd ~; find -name 'oth*' -exec cat {} +", "rgrep . ~", "grep -d recurse . ~", "grep --directories=recurse . ~", "grep --recurs . ~", "cp --rec ~ x",
 		"cp -t x -r ~", "cp -r --target-directory=x ~", "cp -rt x ~", "cp -r ~ x", "rsync -a ~ x", "ln -s ~", "mv ~ .. x", "echo x | xargs cp -r src ~", "tar fc x ~", "tar --exclude -t -cf - ~", "tar -fx -c ~", "tar -C src -cf - ~", "tar --create -f - ~",
 		// values that a variable may have, or not
 		"a=(x .secrets); false && a=(x src); cat ~/${a[1]}/other", "false && HOME=/x; cat $HOME/.secrets/other", "[ -d nope ] && p=src; cat ~/.secrets$p/other", "case x in y) p=src;; esac; cat ~/.secrets$p/other", "set -- .secrets; false && set -- src; cat ~/$1/other",
