@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/internal/disk"
 )
@@ -69,7 +70,7 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 			found.all = append(found.all, certificate)
 		}
 	}
-	for _, at := range endOfCertificate.FindAllStringIndex(text, -1) {
+	for _, at := range endOfCertificate().FindAllStringIndex(text, -1) {
 		if damaged == "" && !closing[at[0]] { // its BEGIN is damaged or missing
 			damaged = fmt.Sprintf("has a damaged certificate in line %d", 1+strings.Count(text[:at[0]], "\n"))
 		}
@@ -90,7 +91,7 @@ func parseCertificates(raw []byte) (found certificates, err error) {
 }
 
 // endOfCertificate matches what closes a certificate, before any kind of dash.
-var endOfCertificate = regexp.MustCompile(`END [A-Z0-9 ]*CERTIFICATE[\pPd−]`)
+var endOfCertificate = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`END [A-Z0-9 ]*CERTIFICATE[\p{Pd}−]`) })
 
 // plainText converts a file to UTF-8; see [disk.DecodeText].
 func plainText(raw []byte) string {
