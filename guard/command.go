@@ -6,10 +6,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/guard/shell"
@@ -57,18 +55,13 @@ func (g *Guard) stop() string {
 // judgePOSIX judges a text for a POSIX shell. Its error is that of a text that cannot be
 // parsed.
 func (g *Guard) judgePOSIX(text string, directories []string, lookup func(string) (string, bool), nesting int) (reason string, err error) {
-	feeds := feedsNames().MatchString(text)
+	feeds := expressions().feedsNames.MatchString(text)
 	named := strings.Contains(strings.ToLower(text), "oci-oidc-helper") || strings.Contains(text, "OCI_OIDC_HELPER")
 	return shell.Reader{
 		Lookup: lookup, Absolute: g.absoluteIn, Home: g.places.Home, Directory: directories[0], Elsewhere: directories[1:], Stop: g.stop,
 		Judge: func(c shell.Command) string { return g.denyCommand(c, feeds, named, nesting) },
 	}.POSIX(text)
 }
-
-// feedsNames matches what takes names of files, or commands, from the output of another command.
-var feedsNames = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`xargs|parallel|cpio|\b(?:read|mapfile|readarray)\b|-T\s*-|--files0?-from|\|\s*(?:\S*/)?(?:ba|da|z|k)?sh\b`)
-})
 
 // denyNested judges an argument that may be code, for a shell or in another language.
 func (g *Guard) denyNested(text string, c shell.Command, directories []string, nesting int) string {
@@ -84,7 +77,7 @@ func (g *Guard) denyWindows(text string, directories []string, nesting int) stri
 		return reason
 	}
 	lower := strings.ToLower(text)
-	g.feeds = g.feeds || listsForReader().MatchString(lower) || slices.ContainsFunc([]string{"get-content", "gc", "type", "cat", "select-string", "sls", "foreach", "%", "copy", "cpi", "for "}, func(reader string) bool {
+	g.feeds = g.feeds || expressions().listsForReader.MatchString(lower) || slices.ContainsFunc([]string{"get-content", "gc", "type", "cat", "select-string", "sls", "foreach", "%", "copy", "cpi", "for "}, func(reader string) bool {
 		_, after, piped := strings.Cut(lower, "|")
 		return piped && strings.Contains(after, reader) || reader == "for " && strings.HasPrefix(lower, reader)
 	})
@@ -100,13 +93,6 @@ func (g *Guard) denyWindows(text string, directories []string, nesting int) stri
 	}
 	return cmp.Or(reader.Windows(text, false), reader.Windows(text, true))
 }
-
-// listsForReader matches a list of files whose value a reader of PowerShell takes, as in
-// gc (gci ~ -r).
-var listsForReader = sync.OnceValue(func() *regexp.Regexp {
-	list, reader := `(?:[(=]|\bin)\s*(?:gci|get-childitem|ls|dir)\b`, `(?:^|[^\w-])(?:gc|get-content|type|cat|sls|select-string|cp|cpi|copy|copy-item)\s`
-	return regexp.MustCompile(`(?s)` + reader + `.*` + list + `|` + list + `.*` + reader)
-})
 
 // windowsVariable returns a variable of the environment or the shell. Those for the home and
 // its folders have a value even if the environment does not, as on other platforms.
@@ -166,16 +152,13 @@ func interprets(name string) bool {
 	return slices.Contains(interpreters, strings.TrimRight(name, "0123456789."))
 }
 
-// shellCode matches the words before code for a POSIX shell.
-var shellCode = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:^|/)(?:ba|da|z|k)?sh -\w*c$`) })
-
 // denyCommand judges one command of a text. feeds reports whether the text passes the output
 // of one command as file names to another (xargs, for example), named whether the text
 // contains the name oci-oidc-helper.
 func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) string {
 	name, args := shell.ProgramOf(c.Words)
 	directories := g.directoriesOf(c)
-	g.dots = g.dots || slices.ContainsFunc(c.Words, func(word string) bool { return matchesDots().MatchString(word) })
+	g.dots = g.dots || slices.ContainsFunc(c.Words, func(word string) bool { return expressions().matchesDots.MatchString(word) })
 	if reason := g.denyWords(c, name, directories); reason != "" {
 		return reason
 	}
@@ -199,7 +182,7 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 			if !strings.ContainsAny(code, " \t\n;|&()'\"`") {
 				continue
 			}
-			if i > 1 && i < len(c.Words) && !g.windows && shellCode().MatchString(c.Words[i-2]+" "+c.Words[i-1]) {
+			if i > 1 && i < len(c.Words) && !g.windows && expressions().shellCode.MatchString(c.Words[i-2]+" "+c.Words[i-1]) {
 				if _, err := g.judge(code, directories, c.Lookup, nesting+1); err != nil {
 					return shell.CannotJudge(err.Error())
 				}
@@ -220,16 +203,6 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 	return ""
 }
 
-// directoryOption matches an option with the directory in which a program works.
-var directoryOption = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:--(?:directory|chdir|cd|work-tree)=|-C|/[dD](?:\b|$))(.+)$`)
-})
-
-// matchesDots matches the options of shells with which wildcards match a leading dot.
-var matchesDots = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^(?:(?:no_?)?dot_?glob|glob_?dots|GLOBIGNORE=.*)$`)
-})
-
 // directoriesOf returns the directories in which a command may work.
 func (g *Guard) directoriesOf(c shell.Command) []string {
 	directories := append([]string{c.Directory}, c.Elsewhere...)
@@ -241,7 +214,7 @@ func (g *Guard) directoriesOf(c shell.Command) []string {
 		if option && i+1 < len(c.Words) {
 			directories = append(directories, g.absoluteIn(c.Words[i+1], c.Directory))
 		}
-		if match := directoryOption().FindStringSubmatch(word); match != nil {
+		if match := expressions().directoryOption.FindStringSubmatch(word); match != nil {
 			directories = append(directories, g.absoluteIn(match[1], c.Directory))
 		}
 	}
@@ -398,7 +371,7 @@ func (g *Guard) denyShellPath(name, directory string) string {
 	if !strings.ContainsAny(full, "*?["+shell.Unknown) {
 		return g.denyPath(full, false)
 	}
-	if processFiles().MatchString(shell.Slashed(strings.ReplaceAll(full, shell.Unknown, "*"))) {
+	if expressions().processFiles.MatchString(shell.Slashed(strings.ReplaceAll(full, shell.Unknown, "*"))) {
 		return reasonFor(strings.ReplaceAll(name, shell.Unknown, "…"))
 	}
 	parts := strings.Split(shell.Slashed(g.resolvePattern(full)), "/")
@@ -441,18 +414,13 @@ func (g *Guard) endsWhereBegins(path, other string) bool {
 	return false
 }
 
-// secretsInCode matches .secrets in code, unless it is a member (x.secrets) or a part of a name.
-var secretsInCode = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?:^\s*|[^\w)\]\s]|[^|:\s]\s+)\.secrets(?:[^\w.-]|$)`)
-})
-
 // denyCode judges code in an unknown language. It looks for words that may be paths, and for
 // the last two names of each kept path.
 func (g *Guard) denyCode(code, directory string) string {
 	lower := strings.ToLower(shell.Slashed(code))
 	for _, kept := range g.kept {
 		base, parent := filepath.Base(kept.path), filepath.Base(filepath.Dir(kept.path))
-		if strings.Contains(lower, strings.ToLower(parent+"/"+base)) || base == ".secrets" && secretsInCode().MatchString(lower) {
+		if strings.Contains(lower, strings.ToLower(parent+"/"+base)) || base == ".secrets" && expressions().secretsInCode.MatchString(lower) {
 			return reasonFor(kept.path)
 		}
 	}
@@ -544,9 +512,6 @@ func (g *Guard) denyRecursion(name string, args, directories []string, feeds boo
 	return ""
 }
 
-// belowOption matches options of Windows with /s, /e or /mir: /s/q.
-var belowOption = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^(?:/\w+)*/(?:s|e|mir)(?:/|$)`) })
-
 // withoutDestination removes the last of several operands of cp and the like.
 func withoutDestination(args []string) []string {
 	operands, last := 0, 0
@@ -564,14 +529,11 @@ func withoutDestination(args []string) []string {
 	return slices.Concat(args[:last], args[last+1:])
 }
 
-// beforePaths matches the options of GNU and BSD find that stand before the paths.
-var beforePaths = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-(?:[HLPEXdsxf]+|[OD].*|-)$`) })
-
 // rootsOf returns the operands of a program that may be directories, and patterns of them, and
 // whether a directory is among them. On Windows they may also be the text to search for.
 func (g *Guard) rootsOf(name string, args []string, directory string) (roots []string, found bool) {
 	for i, arg := range args {
-		if name == "find" && !shell.IsOperand(arg) && !beforePaths().MatchString(arg) {
+		if name == "find" && !shell.IsOperand(arg) && !expressions().beforePaths.MatchString(arg) {
 			break // the paths stand before the expression
 		}
 		if !shell.IsOperand(arg) || strings.HasSuffix(name, "tar") && i > 0 && slices.Contains([]string{"-C", "--directory"}, args[i-1]) {
@@ -623,7 +585,7 @@ func recursion(name string, args []string, feeds bool) (descends, here, hidden b
 	case "cp", "scp", "rsync", "diff":
 		return has("arR", "--recursive", "--archive"), false, true
 	case "robocopy", "xcopy", "findstr":
-		return slices.ContainsFunc(args, belowOption().MatchString), false, true
+		return slices.ContainsFunc(args, expressions().belowOption.MatchString), false, true
 	case "copy-item", "cpi", "copy":
 		return has("rR"), false, true
 	case "forfiles":
@@ -635,7 +597,7 @@ func recursion(name string, args []string, feeds bool) (descends, here, hidden b
 	case "for": // of cmd
 		return feeds && has("", "/r", "/R"), true, true
 	case "dir", "ls", "gci", "get-childitem":
-		return feeds && (has("rRs") || slices.ContainsFunc(args, belowOption().MatchString)), true, true
+		return feeds && (has("rRs") || slices.ContainsFunc(args, expressions().belowOption.MatchString)), true, true
 	case "tar", "bsdtar":
 		return !unpacks(args), false, true
 	case "zip", "7z", "mv", "cpio", "pax", "ditto", "compress-archive", "move", "move-item", "mi",
@@ -646,15 +608,10 @@ func recursion(name string, args []string, feeds bool) (descends, here, hidden b
 	}
 }
 
-// tarMode matches an option of tar that says what it does: by the letter, or a word.
-var tarMode = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:-?[^-bfCFgHIKLNTVX]*?([ctxruA])|--(create|append|update|concatenate|catenate|extract|get|list)$)`)
-})
-
 // unpacks reports whether tar with these arguments only reads an archive.
 func unpacks(args []string) (reads bool) {
 	for i, arg := range args {
-		match := tarMode().FindStringSubmatch(arg)
+		match := expressions().tarMode.FindStringSubmatch(arg)
 		if match == nil || i > 0 && arg[0] != '-' { // the first argument needs no -
 			continue
 		}

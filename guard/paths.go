@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -71,11 +70,11 @@ func New(p store.Places, directory string) *Guard {
 
 // denyPath judges an absolute path that a tool opens. write says that the tool may change it.
 func (g *Guard) denyPath(path string, write bool) string {
-	if processFiles().MatchString(filepath.ToSlash(path)) {
+	if expressions().processFiles.MatchString(filepath.ToSlash(path)) {
 		return reasonFor(path)
 	}
 	opened := g.look(path)
-	if processFiles().MatchString(filepath.ToSlash(opened[0].path)) {
+	if expressions().processFiles.MatchString(filepath.ToSlash(opened[0].path)) {
 		return reasonFor(path)
 	}
 	for _, parent := range opened {
@@ -163,12 +162,6 @@ func (g *Guard) denyWrite(changed place) string {
 	return ""
 }
 
-// processFiles matches the files below /proc that reveal a process's environment, memory, open
-// files and view of the disk. Any name is taken for the process: a number, self, or other.
-var processFiles = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^/proc/[^/]+/(.*/)?(environ|mem|fd|root|cwd|map_files|auxv|syscall)(/|$)`)
-})
-
 // denyGlob judges a search for file names below a directory. A search returns names only, but
 // an agent that finds a file with a secret would try to open it next.
 func (g *Guard) denyGlob(pattern, from string) string {
@@ -252,9 +245,6 @@ func (g *Guard) resolvePattern(pattern string) string {
 	return filepath.Join(g.resolve(directory), pattern[min(len(pattern), len(directory)):])
 }
 
-// collatingClass matches a name with [[.x.]] or [[=x=]], which package pattern cannot compile.
-var collatingClass = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^/]*\[[^]/]*\[[.=][^/]*`) })
-
 // wildcards returns a function that reports whether a path matches a shell pattern. As in a
 // POSIX shell, a wildcard does not match a leading dot; [shell.Unknown] does.
 func (g *Guard) wildcards(text string) func(path string) bool {
@@ -262,7 +252,7 @@ func (g *Guard) wildcards(text string) func(path string) bool {
 	if g.windows || g.dots {
 		mode |= pattern.GlobLeadingDot
 	}
-	text = collatingClass().ReplaceAllString(text, shell.Unknown)
+	text = expressions().collatingClass.ReplaceAllString(text, shell.Unknown)
 	expression, err := pattern.Regexp(text, mode)
 	if err != nil {
 		return func(string) bool { return false }

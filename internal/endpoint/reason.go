@@ -145,11 +145,11 @@ func said(value any, depth int) string {
 func best(texts []string) string {
 	code := ""
 	for _, text := range texts {
-		if refusalOnly().MatchString(text) {
+		if words().refusalOnly.MatchString(text) {
 			code = cmp.Or(code, text)
 			continue
 		}
-		if tokenWords().MatchString(asWords(code)) {
+		if words().tokenWords.MatchString(asWords(code)) {
 			return code + ": " + text
 		}
 		return text
@@ -209,16 +209,16 @@ func Means(status int, header http.Header, body string, served bool) Meaning {
 		return TokenRefused
 	}
 	reason := asWords(Reason(header, body))
-	other := otherWords().MatchString(reason)
+	other := words().otherWords.MatchString(reason)
 	switch {
 	case status == http.StatusForbidden:
-		if !other && endedToken().MatchString(reason) {
+		if !other && words().endedToken.MatchString(reason) {
 			return TokenRefused
 		}
 		return OtherRefused
-	case !other && tokenWords().MatchString(reason):
+	case !other && words().tokenWords.MatchString(reason):
 		return TokenRefused
-	case reason == "" || !other && refusalWords().MatchString(reason):
+	case reason == "" || !other && words().refusalWords.MatchString(reason):
 		if served {
 			return Unclear
 		}
@@ -232,24 +232,17 @@ func Means(status int, header http.Header, body string, served bool) Meaning {
 
 // asWords separates the words of identifiers such as invalid_token and ExpiredToken.
 func asWords(text string) string {
-	return humps().ReplaceAllString(strings.ReplaceAll(text, "_", " "), "$1 $2")
+	return words().humps.ReplaceAllString(strings.ReplaceAll(text, "_", " "), "$1 $2")
 }
 
-var (
-	humps      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([a-z])([A-Z])`) })
-	tokenWords = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)\b(tokens?|jwts?|expired|credentials?|signature|audience|issuer)\b`)
-	})
-	endedToken = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)\b(tokens?|jwts?)\b.*\b(expired|revoked)\b|\b(expired|revoked)\b.*\b(tokens?|jwts?)\b`)
-	})
-	refusalWords = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)\b(unauthori[sz]ed|unauthenticated|not ?authenticated|authentication)\b`)
-	})
-	refusalOnly = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)^(?:\S*|(?:\W|\d|unauthori[sz]ed|unauthenticated|not|authori[sz](?:ed|ation)|authenticat(?:ed|ion)|forbidden|access|permission|denied|bad|request|error|failed|failure|required)*)$`)
-	})
-	otherWords = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)(\b(models?|quota|credits?|deployments?|plan|billing|limits?|subscription|tokens per)\b|budget)`)
-	})
-)
+// words returns the expressions by which Means judges. They are compiled together, when the
+// first is needed.
+var words = sync.OnceValue(func() (w struct{ humps, tokenWords, endedToken, refusalWords, refusalOnly, otherWords *regexp.Regexp }) {
+	w.humps = regexp.MustCompile(`([a-z])([A-Z])`)
+	w.tokenWords = regexp.MustCompile(`(?i)\b(tokens?|jwts?|expired|credentials?|signature|audience|issuer)\b`)
+	w.endedToken = regexp.MustCompile(`(?i)\b(tokens?|jwts?)\b.*\b(expired|revoked)\b|\b(expired|revoked)\b.*\b(tokens?|jwts?)\b`)
+	w.refusalWords = regexp.MustCompile(`(?i)\b(unauthori[sz]ed|unauthenticated|not ?authenticated|authentication)\b`)
+	w.refusalOnly = regexp.MustCompile(`(?i)^(?:\S*|(?:\W|\d|unauthori[sz]ed|unauthenticated|not|authori[sz](?:ed|ation)|authenticat(?:ed|ion)|forbidden|access|permission|denied|bad|request|error|failed|failure|required)*)$`)
+	w.otherWords = regexp.MustCompile(`(?i)(\b(models?|quota|credits?|deployments?|plan|billing|limits?|subscription|tokens per)\b|budget)`)
+	return w
+})
