@@ -168,6 +168,27 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 	if reason := cmp.Or(g.denyFed(c, name), g.denyInput(c, name, directories)); reason != "" {
 		return reason
 	}
+	if reason := g.denyCodeIn(c, name, directories, nesting); reason != "" {
+		return reason
+	}
+	program := len(c.Words) - len(args) - 1
+	for i, word := range c.Words {
+		if i == program || i > program && !slices.Contains(readers, name) && slices.ContainsFunc(c.Words[i+1:], shell.IsOperand) { // an option of a wrapper may hide the program
+			if reason := g.denyRecursion(shell.BaseName(word), c.Words[i+1:], directories, feeds || c.Feeds); reason != "" {
+				return reason
+			}
+		}
+	}
+	return ""
+}
+
+// denyCodeIn judges the code in the words and the input of a command, if any of its words is an
+// interpreter.
+func (g *Guard) denyCodeIn(c shell.Command, name string, directories []string, nesting int) string {
+	isCode := name == "." || name == "source" || name == shell.Unknown && len(c.Input) > 0
+	if !isCode && !slices.ContainsFunc(c.Words, func(word string) bool { return interprets(shell.BaseName(word)) }) {
+		return ""
+	}
 	lookup := c.Lookup
 	c.Lookup = func(name string) (string, bool) { // env x=y sh -c
 		for _, word := range c.Words {
@@ -177,27 +198,17 @@ func (g *Guard) denyCommand(c shell.Command, feeds, named bool, nesting int) str
 		}
 		return lookup(name)
 	}
-	if interprets(name) || name == "." || name == "source" || name == shell.Unknown && len(c.Input) > 0 || slices.ContainsFunc(c.Words, func(word string) bool { return interprets(shell.BaseName(word)) }) {
-		for i, code := range slices.Concat(c.Words, c.Input) {
-			if !strings.ContainsAny(code, " \t\n;|&()'\"`") {
-				continue
-			}
-			if i > 1 && i < len(c.Words) && !g.windows && expressions().shellCode.MatchString(c.Words[i-2]+" "+c.Words[i-1]) {
-				if _, err := g.judge(code, directories, c.Lookup, nesting+1); err != nil {
-					return shell.CannotJudge(err.Error())
-				}
-			}
-			if reason := g.denyNested(code, c, directories, nesting+1); reason != "" {
-				return reason
+	for i, code := range slices.Concat(c.Words, c.Input) {
+		if !strings.ContainsAny(code, " \t\n;|&()'\"`") {
+			continue
+		}
+		if i > 1 && i < len(c.Words) && !g.windows && expressions().shellCode.MatchString(c.Words[i-2]+" "+c.Words[i-1]) {
+			if _, err := g.judge(code, directories, c.Lookup, nesting+1); err != nil {
+				return shell.CannotJudge(err.Error())
 			}
 		}
-	}
-	program := len(c.Words) - len(args) - 1
-	for i, word := range c.Words {
-		if i == program || i > program && !slices.Contains(readers, name) && slices.ContainsFunc(c.Words[i+1:], shell.IsOperand) { // an option of a wrapper may hide the program
-			if reason := g.denyRecursion(shell.BaseName(word), c.Words[i+1:], directories, feeds || c.Feeds); reason != "" {
-				return reason
-			}
+		if reason := g.denyNested(code, c, directories, nesting+1); reason != "" {
+			return reason
 		}
 	}
 	return ""

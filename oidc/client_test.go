@@ -218,7 +218,7 @@ func TestClientCredentialsBesideANewerFile(t *testing.T) {
 		if n := w.Count(domaintest.Token); n != 1 || changes.Load() != 1 {
 			t.Errorf("%d token requests, %d changes", n, changes.Load())
 		}
-		time.Sleep(20 * time.Minute) // the refresh begins at a time by chance, the next one is not due yet
+		time.Sleep(20 * time.Minute) // too early for the refresh after the next, which would begin in the background
 		if w.mustToken(s, "").Access == first.Access || w.Count(domaintest.Token) != 2 {
 			t.Errorf("after its expiry: %d token requests", w.Count(domaintest.Token))
 		}

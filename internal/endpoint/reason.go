@@ -145,11 +145,11 @@ func said(value any, depth int) string {
 func best(texts []string) string {
 	code := ""
 	for _, text := range texts {
-		if words().refusalOnly.MatchString(text) {
+		if expressions().refusalOnly.MatchString(text) {
 			code = cmp.Or(code, text)
 			continue
 		}
-		if words().tokenWords.MatchString(asWords(code)) {
+		if expressions().tokenWords.MatchString(asWords(code)) {
 			return code + ": " + text
 		}
 		return text
@@ -209,16 +209,16 @@ func Means(status int, header http.Header, body string, served bool) Meaning {
 		return TokenRefused
 	}
 	reason := asWords(Reason(header, body))
-	other := words().otherWords.MatchString(reason)
+	other := expressions().otherWords.MatchString(reason)
 	switch {
 	case status == http.StatusForbidden:
-		if !other && words().endedToken.MatchString(reason) {
+		if !other && expressions().endedToken.MatchString(reason) {
 			return TokenRefused
 		}
 		return OtherRefused
-	case !other && words().tokenWords.MatchString(reason):
+	case !other && expressions().tokenWords.MatchString(reason):
 		return TokenRefused
-	case reason == "" || !other && words().refusalWords.MatchString(reason):
+	case reason == "" || !other && expressions().refusalWords.MatchString(reason):
 		if served {
 			return Unclear
 		}
@@ -232,12 +232,12 @@ func Means(status int, header http.Header, body string, served bool) Meaning {
 
 // asWords separates the words of identifiers such as invalid_token and ExpiredToken.
 func asWords(text string) string {
-	return words().humps.ReplaceAllString(strings.ReplaceAll(text, "_", " "), "$1 $2")
+	return expressions().humps.ReplaceAllString(strings.ReplaceAll(text, "_", " "), "$1 $2")
 }
 
-// words returns the expressions by which Means judges. They are compiled together, when the
-// first is needed.
-var words = sync.OnceValue(func() (w struct{ humps, tokenWords, endedToken, refusalWords, refusalOnly, otherWords *regexp.Regexp }) {
+// expressions returns those by which Means and best judge the words of an answer. They are
+// compiled together, when the first is needed.
+var expressions = sync.OnceValue(func() (w struct{ humps, tokenWords, endedToken, refusalWords, refusalOnly, otherWords *regexp.Regexp }) {
 	w.humps = regexp.MustCompile(`([a-z])([A-Z])`)
 	w.tokenWords = regexp.MustCompile(`(?i)\b(tokens?|jwts?|expired|credentials?|signature|audience|issuer)\b`)
 	w.endedToken = regexp.MustCompile(`(?i)\b(tokens?|jwts?)\b.*\b(expired|revoked)\b|\b(expired|revoked)\b.*\b(tokens?|jwts?)\b`)

@@ -142,7 +142,8 @@ func Shown(proxy *url.URL) string {
 }
 
 // CheckProxyVariable returns the problem with the value of one of [ProxyVariables], or nil. A
-// pattern in NO_PROXY is one only if it is about the host: nobody else misses its effect.
+// pattern in NO_PROXY is a problem only if it matches the host, which would go through the proxy
+// against the person's will. An empty host is for all that does not depend on one.
 func CheckProxyVariable(name, value, host string) *problem.Problem {
 	if strings.EqualFold(name, "NO_PROXY") {
 		for _, entry := range directHosts(value) {

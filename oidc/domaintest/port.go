@@ -22,8 +22,8 @@ var ports struct {
 	held      []net.Listener
 }
 
-// FreePort returns a port at which nobody listens on 127.0.0.1, and which is returned only
-// once, in this process and in all others. It panics where there is none.
+// FreePort returns a port at which nobody listens on 127.0.0.1. It returns no port twice, and
+// none that another process was given that still runs. It panics where there is none.
 func FreePort() int {
 	ports.Lock()
 	defer ports.Unlock()
