@@ -239,7 +239,7 @@ func (c *computer) asks(args ...string) *run {
 // stdio runs the helper by itself, as a person can, and returns its answers.
 func (c *computer) stdio(input string) (answers []string) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), runLimit)
 	defer cancel()
 	command := exec.CommandContext(ctx, c.helper, "--stdio")
 	command.Env, command.Dir, command.Stdin = c.Environ, c.Project, strings.NewReader(input)
