@@ -21,6 +21,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 // withoutModels is the opencode.json of a person who names the plugin and nothing
@@ -244,7 +245,7 @@ func ages(t *testing.T, file string) {
 	text, err := os.ReadFile(file)
 	check(t, err)
 	old := regexp.MustCompile(`"askedAt":"\d+`).ReplaceAll(text, []byte(`"askedAt":"2020`))
-	check(t, os.WriteFile(file, old, 0o600))
+	check(t, store.Replace(file, old))
 }
 
 // TestNothingWaitsForTheListOfModels: OpenCode has started, answered and ended while

@@ -72,7 +72,7 @@ var troubles = []trouble{
 	}, "Could not refresh the session: the domain refused (invalid_request", "Ask your administrator", false},
 	{"tokens of a newer version", problem.Store, func(me *computer, _ *domaintest.Server) {
 		for _, file := range me.tokenFiles() {
-			_ = os.WriteFile(file, []byte(`{"version": 99}`), 0o600)
+			check(me.t, store.Replace(file, []byte(`{"version": 99}`)))
 		}
 	}, "were written by a newer version", "Update opencode-oci-oidc", false},
 	{"tokens whose keyring is not here", problem.Store, func(me *computer, _ *domaintest.Server) {
@@ -80,7 +80,7 @@ var troubles = []trouble{
 			me.t.Skip("the keyring of this system is always here")
 		}
 		for _, file := range me.tokenFiles() {
-			_ = os.WriteFile(file, fmt.Appendf(nil, `{"version": 2, "key": "%.16s.00", "sealed": "AAAA"}`, filepath.Base(file)), 0o600)
+			check(me.t, store.Replace(file, fmt.Appendf(nil, `{"version": 2, "key": "%.16s.00", "sealed": "AAAA"}`, filepath.Base(file))))
 		}
 	}, "The saved tokens are encrypted. The keyring of this system cannot be used", `"token_store": "file"`, false},
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 // The two releases that make releases builds, for this platform alone.
@@ -188,7 +189,9 @@ func (c *computer) logs(text string) {
 	}
 }
 
-// rewriteTokens replaces a text in the only token file and returns the new content.
+// rewriteTokens replaces a text in the only token file and returns the new content. The file
+// is replaced as a whole: a helper that is still ending would take half of one for damaged,
+// and save its own tokens in its place.
 func (c *computer) rewriteTokens(before, after string) []byte {
 	c.t.Helper()
 	file := c.tokenFiles()[0]
@@ -198,7 +201,7 @@ func (c *computer) rewriteTokens(before, after string) []byte {
 		c.t.Fatalf("%s does not hold %q", file, before)
 	}
 	text = bytes.Replace(text, []byte(before), []byte(after), 1)
-	check(c.t, os.WriteFile(file, text, 0o600))
+	check(c.t, store.Replace(file, text))
 	return text
 }
 

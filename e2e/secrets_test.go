@@ -20,6 +20,7 @@ import (
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/e2e/opencode"
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 // secrets are values that nobody but their owner may see, with what they are.
@@ -99,7 +100,7 @@ func (c *computer) expiresTokens() {
 		if bytes.Equal(old, text) {
 			c.t.Fatalf("%s has no time to change", file)
 		}
-		check(c.t, os.WriteFile(file, old, 0o600))
+		check(c.t, store.Replace(file, old))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/opencode-oci-oidc/opencode-oci-oidc/oidc/domaintest"
+	"github.com/opencode-oci-oidc/opencode-oci-oidc/store"
 )
 
 // A foreign is the program for another platform, run by wine or qemu, with one person's
@@ -270,7 +271,7 @@ func (w *foreign) expire() {
 		text, err = json.Marshal(saved)
 	}
 	if err == nil {
-		err = os.WriteFile(w.tokens(), text, 0o600)
+		err = store.Replace(w.tokens(), text)
 	}
 	if err != nil {
 		w.t.Fatal(err)
