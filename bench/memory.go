@@ -59,6 +59,7 @@ func memory(b *bench) error {
 	b.show(report.Section{
 		Name: "memory", Title: "Resident memory of a helper",
 		About: fmt.Sprintf("After its first token; after a week's worth of refreshes (%d) and calls (%d), against half a week; and of %d helpers, a directory each.", weekHours, weekHours*callsPerHour, directories),
+		Short: "the program's file, of which a refresh uses more than a first token does.",
 		Rows: []report.Row{
 			{Name: "after the first token", Value: mega(atStart.resident), Wanted: "≤ 13 MB", Note: own(atStart)},
 			{Name: "after half a week", Value: mega(after[0].resident), Note: own(after[0])},
@@ -176,10 +177,11 @@ func calls(b *bench) error {
 	}
 	b.show(report.Section{
 		Name: "calls", Title: "getToken inside the helper, jsonrpc2 included", About: "From the line that comes in to the line that goes out, over pipes in memory.",
+		Short: "jsonrpc2's reading of a message allocates 30 times, and the looks at the files of configuration and tokens 10 times.",
 		Rows: []report.Row{
 			{Name: "time", Value: fmt.Sprintf("%.1f µs", took.Median()), Count: len(took),
 				Note: fmt.Sprintf("p10–p90 %.1f–%.1f µs", took.Quantile(0.1), took.Quantile(0.9))},
-			{Name: "allocations", Value: allocations, Wanted: "≤ 60"},
+			{Name: "allocations", Value: allocations, Wanted: "≤ 50"},
 		},
 	})
 	return nil

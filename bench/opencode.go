@@ -291,7 +291,7 @@ func streams(b *bench) error {
 	}
 	for figure, section := range []report.Section{
 		{Name: "stream-first", Title: "A streamed answer, its first chunk", About: fmt.Sprintf("An answer of %d chunks in a real OpenCode: from its call of fetch.", streamChunks)},
-		{Name: "stream-last", Title: "The same, its last chunk"},
+		{Name: "stream-last", Title: "The same, its last chunk", Short: "OpenCode itself, whose control differs as much from one run to the next."},
 		{Name: "stream-cpu", Title: "The same, CPU time of the whole run"},
 	} {
 		unit, wanted := "ms", "≤ 1.02"
@@ -365,6 +365,7 @@ func catalogue(b *bench) error {
 	section := report.Section{
 		Name: "catalogue", Title: fmt.Sprintf("OpenCode's start with %d models", catalogueModels),
 		About: `On the clock: "opencode models oci-oidc", warm, with a session and a fresh list.`,
+		Short: "OpenCode's own start, which differs by more than the limit from one time to the next.",
 	}
 	for i, s := range sources {
 		more := (samples[i][0].Median() - samples[0][0].Median()) * 1000

@@ -48,6 +48,7 @@ func start(b *bench) error {
 	err = b.starts(report.Section{
 		Name: "token", Title: "A saved token, printed",
 		About: "Whole processes, against a program in Go that links the same packages and prints a line. Each is started from five copies of its file in turn, where it is a file of our own.",
+		Short: "half of what token takes more than the floor, version takes too: a larger program has more page faults before main. The rest is code that runs for the first time, to read the configuration and the tokens. git-credential-oauth is only started, as version is.",
 	}, []program{
 		{name: "the given packages", path: floor},
 		{name: "the given packages, the same again", path: floor, note: "A/A control"},
@@ -70,6 +71,7 @@ func start(b *bench) error {
 	return b.starts(report.Section{
 		Name: "spawn", Title: "From spawning the helper to its answer",
 		About: "What OpenCode waits for if it needs a token in the moment in which it starts the helper; against a program in Go that links the same packages and prints a line.",
+		Short: "as in the table of token: page faults before main, and code that runs for the first time; the first token reads the configuration and the tokens as well.",
 	}, []program{
 		{name: "the given packages", path: floor, answers: 1},
 		{name: "the given packages, the same again", path: floor, answers: 1, note: "A/A control"},

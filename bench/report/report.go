@@ -19,6 +19,7 @@ type Section struct {
 	Name  string // of its plot's file
 	Title string
 	About string // what was done, and what the ratio is against
+	Short string // what dominates where a row falls short of what is wanted, or ""
 	Rows  []Row
 }
 
@@ -56,7 +57,12 @@ func (s Section) Print(w io.Writer) {
 		fmt.Fprintln(table, strings.Join(row.cells(), "\t"))
 	}
 	_ = table.Flush()
+	if s.Short != "" {
+		fmt.Fprintln(w, s.short())
+	}
 }
+
+func (s Section) short() string { return "What dominates where it falls short: " + s.Short }
 
 // Write writes the sections as RESULTS.md, and their plots beside it, into dir.
 func Write(dir, preface string, sections []Section) error {
@@ -66,6 +72,9 @@ func Write(dir, preface string, sections []Section) error {
 		fmt.Fprintf(&page, "\n## %s\n\n%s\n\n| %s |\n|%s\n", s.Title, s.About, strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 		for _, row := range s.Rows {
 			fmt.Fprintf(&page, "| %s |\n", strings.Join(row.cells(), " | "))
+		}
+		if s.Short != "" {
+			fmt.Fprintf(&page, "\n%s\n", s.short())
 		}
 		plot := s.plot()
 		if plot == "" {
